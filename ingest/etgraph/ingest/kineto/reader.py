@@ -1,0 +1,278 @@
+"""Kineto events from the stream into raw columns, a block at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from etgraph.ingest.digits import nanoseconds
+from etgraph.ingest.document import Block, Document, source_error
+from etgraph.ingest.draft import NULL, Draft, Growing, Texts, int64s
+from etgraph.ingest.kineto.events import Arguments, Event, MemoryArguments, meaning
+from etgraph.ingest.source import SourceFile
+from etgraph.model import AttributeWriter, Category
+from etgraph.model.columns import Array
+
+ARRAY = "traceEvents"
+LONGEST_NS = 366 * 86_400 * 10**9
+"""No operator takes longer than this; a longer duration is a damaged file."""
+
+_INTERVALS = {
+    "name": "i4", "category": "i4", "lane": "i4", "start": "i8", "duration": "i8", "order": "i8", "position": "i8",
+    "attrs": "i4", "correlation": "i8", "external": "i8", "record_function": "i8", "sequence": "i8",
+    "shapes": "i4", "stack": "i4", "modules": "i4", "device": "i4", "message": "i4",
+}  # fmt: skip
+_PLAIN = Arguments()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the arguments of a communication operator say; equal ones share a row."""
+
+    collective: str
+    elements_in: int
+    elements_out: int
+    dtype: str
+    group: str
+    description: str
+    ranks: bytes
+    size: int
+
+
+@dataclass(slots=True)
+class Recording:
+    """All that was read, in file order: raw columns and the texts that their codes stand for."""
+
+    intervals: dict[str, Array]
+    names: list[str]
+    categories: list[str]
+    lanes: list[tuple[Any, Any]]
+    shapes: list[bytes]
+    stacks: list[str]
+    modules: list[str]
+    messages: list[Message]
+    flows: dict[str, Array]
+    instants: dict[str, Array]
+    memory: dict[str, Array]
+    counters: dict[str, Array]
+    thread_names: dict[tuple[Any, Any], str]
+    processes: dict[str, dict[str, Any]]
+    unread: Counter[str]
+
+
+class KinetoReader:
+    """Collects blocks of events; `finish` makes the draft of them."""
+
+    def __init__(self, source: SourceFile, attributes: AttributeWriter) -> None:
+        self._source = source
+        self._attributes = attributes
+        self._names, self._categories, self._stacks, self._modules = Texts(), Texts(), Texts(), Texts()
+        self._lanes: Any = Texts()
+        self._shapes: Any = Texts()
+        self._messages: Any = Texts()
+        self._typed: list[bool] = []
+        self._intervals = Growing(_INTERVALS)
+        self._flows = Growing({"start": "?", "id": "i8", "lane": "i4", "time": "i8"})
+        self._flow_ids: Any = Texts()
+        self._instants = Growing({"name": "i4", "lane": "i4", "time": "i8", "attrs": "i4"})
+        self._memory = Growing(
+            {"lane": "i4", "time": "i8", "address": "u8", "known": "?", "bytes": "i8", "allocated": "i8",
+             "reserved": "i8", "device_type": "i4", "device": "i4", "attrs": "i4"}
+        )  # fmt: skip
+        self._counters = Growing({"name": "i4", "time": "i8", "value": "f8"})
+        self._thread_names: dict[tuple[Any, Any], str] = {}
+        self._processes: dict[str, dict[str, Any]] = {}
+        self._unread: Counter[str] = Counter()
+        self._block: Block[Event] | None = None
+        self._decode_arguments = msgspec.json.Decoder(Arguments, strict=False).decode
+        self._decode_memory = msgspec.json.Decoder(MemoryArguments, strict=False).decode
+        self.decode = msgspec.json.Decoder(list[Event]).decode
+
+    def add(self, block: Block[Event]) -> None:
+        """Take one block of events. Raises InputError for a field of a wrong type or an absurd value."""
+        self._block = block
+        events = block.elements
+        intervals = [e for e in events if e.ph == "X"]
+        if intervals:
+            position = np.fromiter(
+                (i for i, e in enumerate(events) if e.ph == "X"), dtype=np.int64, count=len(intervals)
+            )
+            self._add_intervals(intervals, position)
+        if len(intervals) < len(events):
+            self._add_others([(i, e) for i, e in enumerate(events) if e.ph != "X"])
+
+    def finish(self, top: Document) -> Draft:
+        """The draft of everything that was added."""
+        from etgraph.ingest.kineto.assemble import assemble
+
+        recording = Recording(
+            self._intervals.join(), list(self._names), list(self._categories), list(self._lanes), list(self._shapes),
+            list(self._stacks), list(self._modules), list(self._messages), self._flows.join(), self._instants.join(),
+            self._memory.join(), self._counters.join(), self._thread_names, self._processes, self._unread,
+        )  # fmt: skip
+        return assemble(recording, self._source, top)
+
+    def _fail(self, number: int, found: str, expected: str, what: str) -> Exception:
+        """An error about one event of the current block."""
+        assert self._block is not None
+        event = self._block.elements[number]
+        place = f"event {self._block.first + number} ({event.name[:60]!r}, after byte {self._block.offset:,}), {what}"
+        return self._source.error(found, expected, place)
+
+    def _times(self, texts: Sequence[bytes], numbers: Sequence[int] | Array, what: str) -> Array:
+        try:
+            return nanoseconds(texts)
+        except ValueError as error:
+            row, found, expected = error.args
+            raise self._fail(int(numbers[row]), "nothing" if found == "b''" else found, expected, what) from None
+
+    def _add_intervals(self, events: list[Event], numbers: Array) -> None:
+        count = len(events)
+        start = self._times([bytes(e.ts) for e in events], numbers, "ts")
+        duration = self._times([bytes(e.dur) or b"0" for e in events], numbers, "dur")
+        absurd = np.flatnonzero((duration < 0) | (duration > LONGEST_NS))
+        if len(absurd):
+            row = int(absurd[0])
+            raise self._fail(int(numbers[row]), f"{duration[row] / 1e9:,.9g} s", "0 s to 366 days", "dur")
+        category = self._categories.codes((e.cat for e in events), count)
+        for text in list(self._categories)[len(self._typed) :]:
+            self._typed.append(isinstance(meaning(text), Category) or text == "user_annotation")
+        typed = np.array(self._typed)[category].tolist()
+        arguments = [
+            self._arguments(e, i) if wanted and e.args else _PLAIN
+            for i, (e, wanted) in enumerate(zip(events, typed, strict=True))
+        ]
+        position = numbers + (self._block.first if self._block else 0)
+        order = int64s([a.order if a.order != NULL else a.order_2022 for a in arguments])
+        external = int64s([a.external if a.external != NULL else a.external_2021 for a in arguments])
+        order = np.where(order != NULL, order, np.where(external != NULL, external, position))
+        lanes, shapes, messages = self._lanes, self._shapes, self._messages
+        self._intervals.add(
+            name=self._names.codes((e.name for e in events), count),
+            category=category,
+            lane=np.fromiter((lanes[e.pid, e.tid] for e in events), dtype=np.int32, count=count),
+            start=start,
+            duration=duration,
+            order=order,
+            position=position,
+            attrs=self._write([e.args for e in events]),
+            correlation=int64s([a.correlation for a in arguments]),
+            external=external,
+            record_function=int64s([a.record_function for a in arguments]),
+            sequence=int64s([a.sequence for a in arguments]),
+            shapes=np.array([shapes[bytes(a.dims), bytes(a.types)] if a.dims else -1 for a in arguments]),
+            stack=np.array([self._stacks[a.call_stack] if a.call_stack else -1 for a in arguments]),
+            modules=np.array([self._modules[a.modules] if a.modules else -1 for a in arguments]),
+            device=np.array([a.device if isinstance(a.device, int) else -1 for a in arguments]),
+            message=np.array([messages[_message(a)] if a.collective or a.group else -1 for a in arguments]),
+        )
+
+    def _arguments(self, event: Event, number: int) -> Arguments:
+        try:
+            return self._decode_arguments(event.args)
+        except msgspec.DecodeError as error:
+            assert self._block is not None
+            place = f"event {self._block.first + number} ({event.name[:60]!r}, after byte {self._block.offset:,}), args"
+            raise source_error(self._source, error, place) from error
+
+    def _write(self, arguments: Sequence[msgspec.Raw]) -> Array:
+        """Put arguments into the attribute file; their rows, -1 for events without any."""
+        has = np.fromiter((len(bytes(a)) > 2 for a in arguments), dtype=bool, count=len(arguments))
+        if not has.any():
+            return np.full(len(arguments), -1, dtype=np.int32)
+        first = self._attributes.extend([bytes(a) for a in arguments if len(bytes(a)) > 2])
+        return np.where(has, first + np.cumsum(has) - 1, -1)
+
+    def _add_others(self, numbered: list[tuple[int, Event]]) -> None:
+        by_phase: dict[str, list[tuple[int, Event]]] = {}
+        for number, event in numbered:
+            by_phase.setdefault(event.ph, []).append((number, event))
+        for phase, found in by_phase.items():
+            if phase in ("s", "f"):
+                self._add_flows(found)
+            elif phase in ("i", "I"):
+                self._add_instants(found)
+            elif phase == "C":
+                self._add_counters(found)
+            elif phase == "M":
+                self._add_labels(found)
+            else:
+                self._unread[f"events of phase {phase!r}"] += len(found)
+
+    def _add_flows(self, found: list[tuple[int, Event]]) -> None:
+        kept = [(n, e) for n, e in found if e.cat == "fwdbwd"]
+        for category, count in Counter(e.cat for _, e in found if e.cat != "fwdbwd").items():
+            self._unread[f"flow:{category}"] += count
+        if kept:
+            self._flows.add(
+                start=np.array([e.ph == "s" for _, e in kept]),
+                id=np.array([self._flow_ids[e.id] for _, e in kept]),
+                lane=np.array([self._lanes[e.pid, e.tid] for _, e in kept]),
+                time=self._times([bytes(e.ts) for _, e in kept], [n for n, _ in kept], "ts"),
+            )
+
+    def _add_instants(self, found: list[tuple[int, Event]]) -> None:
+        memory = [(n, e) for n, e in found if e.name == "[memory]" and e.args]
+        others = [(n, e) for n, e in found if not (e.name == "[memory]" and e.args)]
+        if others:
+            self._instants.add(
+                name=np.array([self._names[e.name] for _, e in others]),
+                lane=np.array([self._lanes[e.pid, e.tid] for _, e in others]),
+                time=self._times([bytes(e.ts) for _, e in others], [n for n, _ in others], "ts"),
+                attrs=self._write([e.args for _, e in others]),
+            )
+        if memory:
+            decoded = [self._memory_arguments(n, e) for n, e in memory]
+            self._memory.add(
+                lane=np.array([self._lanes[e.pid, e.tid] for _, e in memory]),
+                time=self._times([bytes(e.ts) for _, e in memory], [n for n, _ in memory], "ts"),
+                address=np.array([(a.address or 0) % 2**64 for a in decoded], dtype=np.uint64),
+                known=np.array([a.address is not None for a in decoded]),
+                bytes=int64s([a.bytes for a in decoded]),
+                allocated=int64s([a.allocated for a in decoded]),
+                reserved=int64s([a.reserved for a in decoded]),
+                device_type=np.array([a.device_type for a in decoded]),
+                device=np.array([a.device for a in decoded]),
+                attrs=self._write([e.args for _, e in memory]),
+            )
+
+    def _memory_arguments(self, number: int, event: Event) -> MemoryArguments:
+        try:
+            return self._decode_memory(event.args)
+        except msgspec.DecodeError as error:
+            raise self._fail(number, str(error), "the arguments of a memory event", "args") from error
+
+    def _add_counters(self, found: list[tuple[int, Event]]) -> None:
+        names, times, values = [], [], []
+        moments = self._times([bytes(e.ts) for _, e in found], [n for n, _ in found], "ts").tolist()
+        for (_, event), time in zip(found, moments, strict=True):
+            series = msgspec.json.decode(event.args) if event.args else {}
+            for key, value in series.items():
+                if isinstance(value, (int, float)):
+                    names.append(self._names[f"{event.name}/{key}"])
+                    times.append(time)
+                    values.append(float(value))
+                else:
+                    self._unread["counter values that are no numbers"] += 1
+        if names:
+            self._counters.add(name=np.array(names), time=np.array(times), value=np.array(values))
+
+    def _add_labels(self, found: list[tuple[int, Event]]) -> None:
+        for _, event in found:
+            labels = msgspec.json.decode(event.args) if event.args else {}
+            if event.name == "thread_name":
+                self._thread_names[event.pid, event.tid] = str(labels.get("name", ""))
+            elif event.name.startswith("process_"):
+                self._processes.setdefault(str(event.pid), {}).update(labels)
+
+
+def _message(arguments: Arguments) -> Message:
+    return Message(
+        arguments.collective, arguments.elements_in, arguments.elements_out, arguments.dtype, arguments.group,
+        arguments.group_description, bytes(arguments.group_ranks), arguments.group_size,
+    )  # fmt: skip

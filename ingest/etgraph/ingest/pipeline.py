@@ -1,0 +1,200 @@
+"""From files to a trace: each file is read into a draft, passes add what the times and identifiers show."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from etgraph.ingest.document import Block, Document, read_document
+from etgraph.ingest.draft import Draft, Pass
+from etgraph.ingest.iterations import STEP, mark_iterations, step_indices
+from etgraph.ingest.kineto import ARRAY as KINETO
+from etgraph.ingest.kineto import KinetoReader
+from etgraph.ingest.launches import launch
+from etgraph.ingest.nesting import nest
+from etgraph.ingest.pytorch_et import ARRAY as PYTORCH_ET
+from etgraph.ingest.pytorch_et import PyTorchReader, mark_steps, relate
+from etgraph.ingest.scopes import add_scopes
+from etgraph.ingest.source import Limits, SourceFile
+from etgraph.model import AttributeWriter, Columns, Metadata, Report, Trace
+from etgraph.model.errors import InputError
+
+SUFFIXES = (".json", ".json.gz", ".json.zst", ".gz", ".zst", ".et")
+"""Endings of the files that a folder is searched for."""
+_CHAKRA = "workload_graph"
+
+
+class Reader(Protocol):
+    """One format's way from blocks of elements to a draft."""
+
+    @property
+    def decode(self) -> Callable[[bytes], list[Any]]:
+        """Decodes a JSON list of elements."""
+
+    def add(self, block: Block[Any]) -> None:
+        """Take one block."""
+
+    def finish(self, top: Document) -> Draft:
+        """Make the draft."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What changes the graph that is made of the same files; part of the trace's id."""
+
+    iteration: str = STEP
+
+
+def passes(reader: Reader, options: Options) -> tuple[Pass, ...]:
+    """What finishes a draft of one file, in order."""
+    if isinstance(reader, KinetoReader):
+        return nest, lambda draft: mark_iterations(draft, options.iteration), add_scopes, launch
+    return relate, lambda draft: mark_steps(draft, options.iteration)
+
+
+def read(path: str | Path, *, iteration: str = STEP, limits: Limits | None = None) -> Trace:
+    """One trace from a file, or from a folder that holds one file of one format for each rank.
+
+    `iteration` is a glob over the annotations that mark steps. Raises InputError naming file, place, what was found
+    and what was expected; NotFound for a path that does not exist.
+    """
+    path, options = Path(path), Options(iteration)
+    if not path.is_dir():
+        return _identified([_read_file(path, options, limits)], options)
+    traces = [_read_file(file, options, limits) for file in trace_files(path)]
+    _check_one_run(path, traces)
+    return _identified(traces, options)
+
+
+def read_each(
+    path: str | Path, *, iteration: str = STEP, limits: Limits | None = None
+) -> Iterator[tuple[Path, Trace | InputError]]:
+    """A trace for each file of a folder (or for one file), lazily; a file that cannot be read gives its error."""
+    path, options = Path(path), Options(iteration)
+    for file in trace_files(path) if path.is_dir() else [path]:
+        try:
+            yield file, _identified([_read_file(file, options, limits)], options)
+        except InputError as error:
+            yield file, error
+
+
+def trace_files(folder: Path) -> list[Path]:
+    """Files below a folder that may be traces, by name. Raises InputError where there is none."""
+    found = sorted(p for p in folder.rglob("*") if p.name.endswith(SUFFIXES) and p.is_file())
+    if not found:
+        raise InputError(
+            str(folder),
+            found="no file that may be a trace",
+            expected=f"files ending in {', '.join(SUFFIXES)}",
+        )
+    return found
+
+
+def _read_file(path: Path, options: Options, limits: Limits | None) -> Trace:
+    source, top = SourceFile(path, limits), Document()
+    readers: dict[str, Reader] = {}
+    with AttributeWriter() as attributes:
+
+        def decoder(array: str) -> Callable[[bytes], list[Any]]:
+            if array == _CHAKRA:
+                raise source.error("a Chakra JSON graph", "a Kineto or PyTorch execution trace")
+            if not readers:
+                readers[array] = (
+                    PyTorchReader(source, attributes) if array == PYTORCH_ET else KinetoReader(source, attributes)
+                )
+            return readers[array].decode
+
+        for block in read_document(source, (KINETO, PYTORCH_ET, _CHAKRA), decoder, top):
+            readers[top.array or ""].add(block)
+        if not readers:
+            raise source.error(
+                f"a JSON object with the keys {', '.join(map(repr, list(top.rest)[:8])) or 'none'}",
+                f"{KINETO!r} (Kineto) or {PYTORCH_ET!r} (PyTorch execution trace)",
+            )
+        (reader,) = readers.values()
+        draft = reader.finish(top)
+    draft = replace(draft, trace=replace(draft.trace, attributes=attributes.attributes))
+    if not len(draft.trace):
+        draft = draft.with_report(Report(warnings=(f"{path.name} holds no operators",)))
+    for step in passes(reader, options):
+        draft = step(draft)
+    return draft.trace
+
+
+def _identified(traces: Sequence[Trace], options: Options) -> Trace:
+    trace = join(traces)
+    digest = hashlib.sha256(repr(sorted(asdict(options).items())).encode())
+    for source in sorted(trace.metadata.sources, key=lambda s: (s.rank, s.format, s.sha256)):
+        digest.update(bytes.fromhex(source.sha256))
+    metadata = replace(trace.metadata, options=asdict(options))
+    return replace(trace, trace_id=digest.hexdigest(), metadata=metadata)
+
+
+def _check_one_run(folder: Path, traces: Sequence[Trace]) -> None:
+    """Whether these files, one a rank, are one run; InputError says why not."""
+    hint = "give each file by itself, or use read_each / --each to make one trace of each file"
+    by_rank: dict[int, str] = {}
+    for trace in traces:
+        (source,) = trace.metadata.sources
+        if source.rank in by_rank:
+            found = f"rank {source.rank} twice: {by_rank[source.rank]} and {source.name}"
+            raise InputError(str(folder), found=found, expected="one file for each rank", hint=hint)
+        by_rank[source.rank] = source.name
+    formats = sorted({t.metadata.sources[0].format for t in traces})
+    if len(formats) > 1:
+        raise InputError(str(folder), found=f"formats {', '.join(formats)}", expected="one format", hint=hint)
+    sizes = {t.metadata.world_size for t in traces}
+    if len(sizes) > 1 and len(traces) > 1:
+        sized = ", ".join("none" if s is None else str(s) for s in sorted(sizes, key=lambda s: s or 0))
+        raise InputError(str(folder), found=f"world sizes {sized}", expected="one world size", hint=hint)
+
+
+def join(traces: Sequence[Trace]) -> Trace:
+    """One trace of files of different ranks: one zero, iterations numbered alike, missing ranks named."""
+    if len(traces) == 1:
+        return _with_missing_ranks(traces[0])
+    zeros = [t.metadata.zero_ns for t in traces]
+    known = [z for z in zeros if z is not None]
+    zero = min(known, default=None)
+    shifted = [_shift(t, 0 if z is None or zero is None else z - zero) for t, z in zip(traces, zeros, strict=True)]
+    joined = Trace.concat(shifted)
+    joined = replace(joined, metadata=replace(joined.metadata, zero_ns=zero))
+    return _with_missing_ranks(_number_iterations(joined))
+
+
+def _shift(trace: Trace, by: int) -> Trace:
+    """The same trace with all its times later by that many nanoseconds."""
+    if not by:
+        return trace
+    moved: dict[str, Columns] = {}
+    for name, columns in trace.tables.items():
+        times = [c for c in ("start_ns", "end_ns", "time_ns") if c in columns.filled]
+        if times:
+            null = {c: columns.is_null(c) for c in times}
+            moved[name] = columns.replace({c: np.where(null[c], columns[c], columns[c] + by) for c in times})
+    return replace(trace, **moved)  # type: ignore[arg-type]
+
+
+def _number_iterations(trace: Trace) -> Trace:
+    """Number the iterations by the step in their names, so that one index is one step on all ranks."""
+    if not len(trace.iterations):
+        return trace
+    i = trace.iterations
+    names = [i.texts("name")[code].as_py() for code in i["name"].tolist()]
+    return replace(trace, iterations=i.replace({"index": step_indices(names, i["rank"])}))
+
+
+def _with_missing_ranks(trace: Trace) -> Trace:
+    metadata: Metadata = trace.metadata
+    size = metadata.world_size
+    held = {s.rank for s in metadata.sources}
+    if size is None or len(held) >= size:
+        return trace
+    warning = f"{len(held)} of {size} ranks are recorded: waiting for the others cannot be told from transfer"
+    report = metadata.report + Report(warnings=(warning,))
+    return replace(trace, metadata=metadata.with_report(report))

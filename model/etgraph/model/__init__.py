@@ -1,0 +1,42 @@
+"""The model: traces as columns, their schema, graphs over them, and the errors that etgraph raises."""
+
+from __future__ import annotations
+
+from etgraph.model.attributes import Attributes, AttributeWriter
+from etgraph.model.columns import Columns
+from etgraph.model.metadata import Metadata, Report, Source
+from etgraph.model.results import Trust, to_json
+from etgraph.model.schema import (
+    DEPENDENCIES,
+    REVISION,
+    TABLES,
+    Category,
+    CommType,
+    DependencyKind,
+    LaneKind,
+    NodeType,
+    Span,
+)
+from etgraph.model.trace import Trace, process_group_tables
+
+__all__ = [
+    "DEPENDENCIES",
+    "REVISION",
+    "TABLES",
+    "AttributeWriter",
+    "Attributes",
+    "Category",
+    "Columns",
+    "CommType",
+    "DependencyKind",
+    "LaneKind",
+    "Metadata",
+    "NodeType",
+    "Report",
+    "Source",
+    "Span",
+    "Trace",
+    "Trust",
+    "process_group_tables",
+    "to_json",
+]

@@ -1,0 +1,196 @@
+"""Attributes off the heap: what a source says beyond the modelled columns, as JSON text in compressed files.
+
+One row an event, in the order in which the source was read; tables point into it with their `attrs` column. The files
+are Arrow IPC with zstd-compressed batches, so that one row can be read without the others.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from etgraph.model.columns import Array
+from etgraph.model.errors import CorruptStore
+
+BATCH = 4096
+"""Rows a compressed batch; reading one row reads its batch."""
+
+
+class Attributes:
+    """Rows of JSON text in one or more files, in order."""
+
+    __slots__ = ("__weakref__", "_ends", "_keep", "_readers", "paths")
+
+    def __init__(
+        self, paths: Sequence[Path], rows: Sequence[int], keep: object = None, readers: Mapping[int, Any] | None = None
+    ) -> None:
+        """`rows` is the number of rows of each file; `keep` is held as long as the files are needed.
+
+        `readers` are Arrow file readers by number of file, for those that are open already and may be deleted.
+        """
+        self.paths = tuple(paths)
+        self._ends = np.cumsum(np.asarray(rows, dtype=np.int64)) if len(rows) else np.zeros(0, dtype=np.int64)
+        self._keep = keep
+        self._readers: dict[int, Any] = dict(readers or {})
+
+    @classmethod
+    def none(cls) -> Attributes:
+        """No attributes at all."""
+        return cls((), ())
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getstate__(self) -> object:
+        raise TypeError("attributes live in files of this process; publish the trace or pass its path instead")
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of each file."""
+        return tuple(int(n) for n in np.diff(self._ends, prepend=0))
+
+    def text(self, row: int) -> bytes:
+        """The JSON text of one row. Raises IndexError outside 0 … len - 1."""
+        if not 0 <= row < len(self):
+            raise IndexError(f"attribute row {row} of {len(self)}")
+        file = int(np.searchsorted(self._ends, row, side="right"))
+        local = row - (int(self._ends[file - 1]) if file else 0)
+        batch = self._reader(file).get_batch(local // BATCH)
+        return bytes(batch.column(0)[local % BATCH].as_py())
+
+    def get(self, row: int) -> dict[str, Any]:
+        """The attributes of one row, decoded; empty for a null row (below 0)."""
+        import msgspec
+
+        if row < 0:
+            return {}
+        decoded: dict[str, Any] = msgspec.json.decode(self.text(row))
+        return decoded
+
+    def batches(self) -> Iterator[tuple[int, Any]]:
+        """All rows in order, as (first row, Arrow binary array), one batch in memory at a time."""
+        start = 0
+        for file in range(len(self.paths)):
+            reader = self._reader(file)
+            for number in range(reader.num_record_batches):
+                texts = reader.get_batch(number).column(0)
+                yield start, texts
+                start += len(texts)
+
+    def select(self, rows: Array) -> Attributes:
+        """A new file with only those rows, which must ascend without repeats."""
+        with AttributeWriter() as writer:
+            for first, texts in self.batches():
+                low, high = np.searchsorted(rows, (first, first + len(texts)))
+                if low < high:
+                    writer.extend(texts.take(rows[low:high] - first).to_pylist())
+        return writer.attributes
+
+    @staticmethod
+    def concat(parts: Sequence[Attributes]) -> Attributes:
+        """The rows of all parts in order; the files stay where they are."""
+        firsts = list(zip(np.cumsum([0, *(len(part.paths) for part in parts)]).tolist(), parts, strict=False))
+        return Attributes(
+            [path for part in parts for path in part.paths],
+            [rows for part in parts for rows in part.rows],
+            keep=tuple(parts),
+            readers={first + file: reader for first, part in firsts for file, reader in part._readers.items()},
+        )
+
+    def _reader(self, file: int) -> Any:
+        import pyarrow as pa
+
+        if file not in self._readers:
+            path = self.paths[file]
+            try:
+                self._readers[file] = pa.ipc.open_file(pa.memory_map(str(path)))
+            except (pa.ArrowInvalid, OSError) as error:
+                raise CorruptStore(f"{path}: found {error}, expected an Arrow file of attributes") from error
+        return self._readers[file]
+
+
+class AttributeWriter:
+    """Writes attribute rows to a file as they come, a batch at a time.
+
+    Used as a context manager. Without a path the file is temporary and goes when the last `Attributes` over it goes.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._temporary = path is None
+        if path is None:
+            handle, name = tempfile.mkstemp(prefix="etgraph-", suffix=".attrs")
+            os.close(handle)
+            path = Path(name)
+        self.path = path
+        self._rows = 0
+        self._waiting: list[bytes] = []
+        self._writer: Any = None
+        self._done = False
+
+    def __enter__(self) -> AttributeWriter:
+        import pyarrow as pa
+
+        schema = pa.schema([pa.field("json", pa.binary(), nullable=False)])
+        options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1), use_threads=False)
+        self._writer = pa.ipc.new_file(str(self.path), schema, options=options)
+        return self
+
+    def append(self, text: bytes) -> int:
+        """Add one row of JSON text; returns its number."""
+        self._waiting.append(text)
+        if len(self._waiting) == BATCH:
+            self._write(BATCH)
+        self._rows += 1
+        return self._rows - 1
+
+    def extend(self, texts: Sequence[bytes]) -> int:
+        """Add rows of JSON text; returns the number of the first."""
+        first = self._rows
+        self._rows += len(texts)
+        self._waiting += texts
+        while len(self._waiting) >= BATCH:
+            self._write(BATCH)
+        return first
+
+    def _write(self, count: int) -> None:
+        import pyarrow as pa
+
+        batch = pa.record_batch([pa.array(self._waiting[:count], type=pa.binary())], names=["json"])
+        self._writer.write_batch(batch.cast(pa.schema([pa.field("json", pa.binary(), nullable=False)])))
+        del self._waiting[:count]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._waiting:
+                self._write(len(self._waiting))
+        finally:
+            self._writer.close()
+            if kind is not None and self._temporary:
+                self.path.unlink(missing_ok=True)
+        self._done = True
+
+    @property
+    def attributes(self) -> Attributes:
+        """What was written, once the writer is closed."""
+        if not self._done:
+            raise RuntimeError("the attribute file is still being written")
+        result = Attributes([self.path], [self._rows])
+        if self._temporary:
+            weakref.finalize(result, _remove, str(self.path))
+        return result
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

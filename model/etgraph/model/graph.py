@@ -1,0 +1,186 @@
+"""Graphs over a trace: adjacency in compressed rows, the event graph of starts and ends, topological order.
+
+Operators are intervals, and a dependency joins a certain end of one to a certain end of another (a blocking call
+starts before the work it waits for). So the graph that must be acyclic has two nodes an operator, its start (2i) and
+its end (2i + 1), and one more for each collective: the moment at which its last member has arrived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from etgraph.model.columns import Array, Columns
+from etgraph.model.kernels import kernel
+from etgraph.model.schema import DEPENDENCIES, DependencyKind, Ends
+
+
+@dataclass(frozen=True, slots=True)
+class Adjacency:
+    """Edges by node in compressed rows: those of node `v` are `offsets[v]` to `offsets[v + 1]`.
+
+    `neighbours` holds the other node of each edge and `edges` its position in the list that the graph was made from.
+    """
+
+    offsets: Array
+    neighbours: Array
+    edges: Array
+
+    def of(self, node: int) -> Array:
+        """Neighbours of one node."""
+        return self.neighbours[self.offsets[node] : self.offsets[node + 1]]
+
+
+@dataclass(frozen=True, slots=True)
+class EventGraph:
+    """Edges between events. Node 2i is operator i's start, 2i + 1 its end, 2n + c the meeting of collective c.
+
+    `dependency` holds for each edge the row of the dependency it stands for, -1 for an operator's own duration and
+    for the edges of a collective.
+    """
+
+    nodes: int
+    sources: Array
+    targets: Array
+    dependency: Array
+
+    @property
+    def successors(self) -> Adjacency:
+        """Outgoing edges by node."""
+        return adjacency(self.nodes, self.sources, self.targets)
+
+    @property
+    def predecessors(self) -> Adjacency:
+        """Incoming edges by node."""
+        return adjacency(self.nodes, self.targets, self.sources)
+
+
+def adjacency(nodes: int, by: Array, other: Array) -> Adjacency:
+    """Group edges by one of their nodes, keeping their order. O(nodes + edges)."""
+    offsets, edges = _group(nodes, by)
+    return Adjacency(offsets, other[edges], edges)
+
+
+@kernel
+def _group(nodes: int, by: Array) -> tuple[Array, Array]:
+    offsets = np.zeros(nodes + 1, dtype=np.int64)
+    for e in range(len(by)):
+        offsets[by[e] + 1] += 1
+    for v in range(nodes):
+        offsets[v + 1] += offsets[v]
+    place = offsets[:-1].copy()
+    edges = np.empty(len(by), dtype=np.int64)
+    for e in range(len(by)):
+        v = by[e]
+        edges[place[v]] = e
+        place[v] += 1
+    return offsets, edges
+
+
+def event_graph(operators: Columns, dependencies: Columns, collectives: Columns) -> EventGraph:
+    """The graph whose acyclicity makes a trace executable: durations, ordering dependencies, collectives."""
+    n = len(operators)
+    rows = np.arange(n, dtype=np.int64)
+    sources, targets, origin = [2 * rows], [2 * rows + 1], [np.full(n, -1, dtype=np.int64)]
+    src, dst = dependencies["src"].astype(np.int64), dependencies["dst"].astype(np.int64)
+    for kind, meaning in DEPENDENCIES.items():
+        if not meaning.ordering or kind is DependencyKind.COLLECTIVE:
+            continue
+        chosen = np.flatnonzero(dependencies["kind"] == int(kind))
+        for ends in meaning.ends:
+            a, b = src[chosen], dst[chosen]
+            if ends is Ends.BACK_END_END:
+                sources.append(2 * b + 1)
+                targets.append(2 * a + 1)
+            else:
+                sources.append(2 * a + (ends in (Ends.END_START, Ends.END_END)))
+                targets.append(2 * b + (ends in (Ends.END_END, Ends.START_END)))
+            origin.append(chosen)
+    members = np.flatnonzero(~operators.is_null("collective")) if len(collectives) else rows[:0]
+    meeting = 2 * n + operators["collective"][members].astype(np.int64) if len(members) else rows[:0]
+    sources += [2 * members, meeting]
+    targets += [meeting, 2 * members + 1]
+    origin.append(np.full(2 * len(members), -1, dtype=np.int64))
+    return EventGraph(
+        2 * n + len(collectives), np.concatenate(sources), np.concatenate(targets), np.concatenate(origin)
+    )
+
+
+def topological_order(nodes: int, sources: Array, targets: Array) -> tuple[Array, Array]:
+    """Nodes in an order in which every edge points forward, and the members of one cycle (empty: there is none).
+
+    With a cycle the order holds only the nodes that do not depend on one. Kahn's algorithm, first come first served.
+    """
+    out = adjacency(nodes, sources, targets)
+    order, waiting = _kahn(out.offsets, out.neighbours)
+    if len(order) == nodes:
+        return order, np.zeros(0, dtype=np.int64)
+    into = adjacency(nodes, targets, sources)
+    return order, _some_cycle(into.offsets, into.neighbours, waiting)
+
+
+@kernel
+def _kahn(offsets: Array, neighbours: Array) -> tuple[Array, Array]:
+    nodes = len(offsets) - 1
+    waiting = np.zeros(nodes, dtype=np.int32)
+    for e in range(len(neighbours)):
+        waiting[neighbours[e]] += 1
+    order = np.empty(nodes, dtype=np.int64)
+    filled = 0
+    for v in range(nodes):
+        if waiting[v] == 0:
+            order[filled] = v
+            filled += 1
+    done = 0
+    while done < filled:
+        v = order[done]
+        done += 1
+        for e in range(offsets[v], offsets[v + 1]):
+            w = neighbours[e]
+            waiting[w] -= 1
+            if waiting[w] == 0:
+                order[filled] = w
+                filled += 1
+    return order[:filled], waiting
+
+
+@kernel
+def _some_cycle(offsets: Array, neighbours: Array, waiting: Array) -> Array:
+    """Walk back along unfinished predecessors until a node repeats: from there on it is a cycle."""
+    seen = np.full(len(offsets) - 1, -1, dtype=np.int64)
+    path = np.empty(len(offsets) - 1, dtype=np.int64)
+    v = 0
+    while waiting[v] <= 0:
+        v += 1
+    length = 0
+    while seen[v] < 0:
+        seen[v] = length
+        path[length] = v
+        length += 1
+        for e in range(offsets[v], offsets[v + 1]):
+            if waiting[neighbours[e]] > 0:
+                v = neighbours[e]
+                break
+    return path[seen[v] : length][::-1].copy()
+
+
+def longest_path(order: Array, sources: Array, targets: Array, weights: Array, nodes: int) -> Array:
+    """Earliest time of every node when each edge takes its weight: the forward pass of the critical path method.
+
+    `order` is topological; times start at 0. O(nodes + edges).
+    """
+    out = adjacency(nodes, sources, targets)
+    return _relax(order, out.offsets, out.neighbours, weights[out.edges])
+
+
+@kernel
+def _relax(order: Array, offsets: Array, neighbours: Array, weights: Array) -> Array:
+    earliest = np.zeros(len(offsets) - 1, dtype=np.int64)
+    for i in range(len(order)):
+        v = order[i]
+        for e in range(offsets[v], offsets[v + 1]):
+            t = earliest[v] + weights[e]
+            if t > earliest[neighbours[e]]:
+                earliest[neighbours[e]] = t
+    return earliest

@@ -1,0 +1,71 @@
+"""Compiled kernels: one Python function, run as it stands on small inputs and compiled by numba on large ones.
+
+Importing numba and loading a compiled function costs about half a second, more than a small trace is worth. So a
+kernel runs as plain Python until one of its arrays is long, and from then on as machine code kept in numba's cache.
+Both ways run the same source, and the tests compare them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+COMPILE_FROM = 20_000
+"""Length of the longest argument from which a kernel is compiled."""
+
+
+class Kernel(Generic[P, R]):
+    """A function over NumPy arrays and scalars; see `kernel`."""
+
+    def __init__(self, python: Callable[P, R]) -> None:
+        self.python = python
+        self.__doc__ = python.__doc__
+        self.__name__ = python.__name__
+        self.__module__ = python.__module__
+        self._dispatcher: Any = None
+        self._signatures: set[Any] = set()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        longest = max((len(a) for a in args if hasattr(a, "__len__")), default=0)
+        if longest < COMPILE_FROM:
+            return self.python(*args, **kwargs)
+        return self.compiled(*args, **kwargs)
+
+    def compiled(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the machine code, compiling it first where neither this process nor numba's cache has it."""
+        import numba
+
+        if self._dispatcher is None:
+            self._dispatcher = numba.njit(cache=True, nogil=True)(self.python)
+        signature = tuple(numba.typeof(a) for a in args)
+        if signature not in self._signatures:
+            with _compile_lock():
+                self._dispatcher.compile(signature)
+            self._signatures.add(signature)
+        result: R = self._dispatcher(*args, **kwargs)
+        return result
+
+
+def kernel(function: Callable[P, R]) -> Kernel[P, R]:
+    """Mark a function over arrays as a kernel. It must be self-contained: no calls of other Python functions."""
+    return Kernel(function)
+
+
+def _compile_lock() -> Any:
+    """A lock between processes: numba's cache can be damaged when two of them compile into it at once."""
+    from pathlib import Path
+
+    from filelock import FileLock
+    from platformdirs import user_cache_dir
+
+    folder = Path(user_cache_dir("etgraph"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / "compile.lock")
+    except OSError:
+        from contextlib import nullcontext
+
+        return nullcontext()

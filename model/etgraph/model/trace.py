@@ -1,0 +1,379 @@
+"""The trace: all ranks of one recorded run as columns, structure and times apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from etgraph.model.attributes import Attributes
+from etgraph.model.columns import Array, Columns
+from etgraph.model.errors import EtgraphError, MissingData
+from etgraph.model.graph import Adjacency, EventGraph, adjacency, event_graph
+from etgraph.model.metadata import Metadata
+from etgraph.model.schema import REVISION, TABLES, DependencyKind
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Operators, dependencies and everything around them. Rows of `operators` are sorted by (rank, index).
+
+    References between tables (`parent`, `lane`, `src`, …) are row numbers. Times are integer nanoseconds from the
+    trace's zero. Nothing is ever changed in place: what looks like an edit returns another trace that shares the rest.
+    """
+
+    operators: Columns
+    dependencies: Columns = field(default_factory=lambda: Columns.empty(TABLES["dependencies"]))
+    lanes: Columns = field(default_factory=lambda: Columns.empty(TABLES["lanes"]))
+    collectives: Columns = field(default_factory=lambda: Columns.empty(TABLES["collectives"]))
+    process_groups: Columns = field(default_factory=lambda: Columns.empty(TABLES["process_groups"]))
+    group_members: Columns = field(default_factory=lambda: Columns.empty(TABLES["group_members"]))
+    iterations: Columns = field(default_factory=lambda: Columns.empty(TABLES["iterations"]))
+    annotations: Columns = field(default_factory=lambda: Columns.empty(TABLES["annotations"]))
+    instants: Columns = field(default_factory=lambda: Columns.empty(TABLES["instants"]))
+    memory_events: Columns = field(default_factory=lambda: Columns.empty(TABLES["memory_events"]))
+    counters: Columns = field(default_factory=lambda: Columns.empty(TABLES["counters"]))
+    attributes: Attributes = field(default_factory=Attributes.none)
+    metadata: Metadata = field(default_factory=Metadata)
+    trace_id: str = ""
+    revision: int = REVISION
+
+    def __len__(self) -> int:
+        return len(self.operators)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Trace {self.trace_id[:12] or 'without id'}: {len(self.ranks)} ranks, {len(self)} operators, "
+            f"{len(self.dependencies)} dependencies, {len(self.iteration_indices)} iterations>"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = (
+            ("trace", self.trace_id[:12]), ("ranks", len(self.ranks)), ("operators", len(self)),
+            ("dependencies", ", ".join(f"{k} {n}" for k, n in self.dependency_counts.items())),
+            ("iterations", len(self.iteration_indices)), ("span", f"{self.span_ns / 1e6:.3f} ms"),
+            ("device", self.metadata.device_model or "–"), ("timeline", self.metadata.timeline),
+        )  # fmt: skip
+        cells = "".join(f"<tr><th>{k}</th><td>{escape(str(v))}</td></tr>" for k, v in rows)
+        return f"<table><caption>etgraph trace</caption>{cells}</table>"
+
+    @property
+    def tables(self) -> Mapping[str, Columns]:
+        """All tables by name, in the schema's order."""
+        return {name: getattr(self, name) for name in TABLES}
+
+    @cached_property
+    def ranks(self) -> tuple[int, ...]:
+        """Ranks that the trace holds, ascending."""
+        return tuple(np.unique(self.operators["rank"]).tolist())
+
+    @cached_property
+    def rank_rows(self) -> Mapping[int, slice]:
+        """The rows of each rank's operators."""
+        values = self.operators["rank"]
+        starts = np.searchsorted(values, self.ranks, side="left").tolist()
+        ends = [*starts[1:], len(values)]
+        return {rank: slice(a, b) for rank, a, b in zip(self.ranks, starts, ends, strict=True)}
+
+    @cached_property
+    def iteration_indices(self) -> tuple[int, ...]:
+        """Indices of the iterations, ascending, over all ranks."""
+        return tuple(np.unique(self.iterations["index"]).tolist())
+
+    @property
+    def dependency_counts(self) -> dict[str, int]:
+        """Number of stored dependencies by kind, kinds that occur only; a collective's row counts as one."""
+        counts = np.bincount(self.dependencies["kind"], minlength=len(DependencyKind)).tolist()
+        counts[DependencyKind.COLLECTIVE] += len(self.collectives)
+        return {kind.name: counts[kind] for kind in DependencyKind if counts[kind]}
+
+    @cached_property
+    def end_ns(self) -> Array:
+        """End of every operator; null where start or duration is."""
+        start, duration = self.operators["start_ns"], self.operators["duration_ns"]
+        null = self.operators.is_null("start_ns") | self.operators.is_null("duration_ns")
+        return np.where(null, self.operators.table.column("start_ns").null, start + np.where(null, 0, duration))
+
+    @cached_property
+    def extent_ns(self) -> tuple[int, int]:
+        """First start and last end of the operators and iterations with times; (0, 0) where there are none."""
+        timed = ~self.operators.is_null("start_ns") & ~self.operators.is_null("duration_ns")
+        starts, ends = [self.operators["start_ns"][timed]], [self.end_ns[timed]]
+        known = ~self.iterations.is_null("start_ns") & ~self.iterations.is_null("end_ns")
+        starts.append(self.iterations["start_ns"][known])
+        ends.append(self.iterations["end_ns"][known])
+        first, last = np.concatenate(starts), np.concatenate(ends)
+        return (int(first.min()), int(last.max())) if len(first) else (0, 0)
+
+    @property
+    def span_ns(self) -> int:
+        """Time from the first start to the last end."""
+        return self.extent_ns[1] - self.extent_ns[0]
+
+    @cached_property
+    def successors(self) -> Adjacency:
+        """Dependencies by their source: `edges` are rows of `dependencies`."""
+        return adjacency(len(self), self.dependencies["src"], self.dependencies["dst"])
+
+    @cached_property
+    def predecessors(self) -> Adjacency:
+        """Dependencies by their target: `edges` are rows of `dependencies`."""
+        return adjacency(len(self), self.dependencies["dst"], self.dependencies["src"])
+
+    @cached_property
+    def events(self) -> EventGraph:
+        """The graph of starts and ends; see `etgraph.model.graph`."""
+        return event_graph(self.operators, self.dependencies, self.collectives)
+
+    def operator_attributes(self, row: int) -> dict[str, Any]:
+        """Everything that the source says of an operator beyond the columns, decoded from disk."""
+        return self.attributes.get(int(self.operators["attrs"][row]))
+
+    def describe(self, row: int) -> str:
+        """An operator in words: rank, index, name and lane."""
+        o = self.operators
+        lane = int(o["lane"][row])
+        on = f" on {self.lane_label(lane)}" if lane >= 0 else ""
+        return f"rank {o['rank'][row]} operator {o['index'][row]} ({o.value('name', row)}{on})"
+
+    def lane_label(self, lane: int) -> str:
+        """A lane in words: `thread 1234`, `stream 7`, with the device where there are several."""
+        kind = self.lanes.value("kind", lane)
+        return f"{getattr(kind, 'name', str(kind)).lower()} {self.lanes.value('id', lane)}"
+
+    # Times
+
+    def with_times(self, start_ns: Array, duration_ns: Array, timeline: str) -> Trace:
+        """The same structure on another timeline, such as a simulated one.
+
+        `start_ns` and `duration_ns` hold one int64 an operator. An iteration's window moves with its operators: its
+        distance to the first start and the last end of its operators stays. Annotations, instants, memory events and
+        counters keep their measured times. Raises ValueError for arrays of another length.
+        """
+        if len(start_ns) != len(self) or len(duration_ns) != len(self):
+            raise ValueError(f"expected {len(self)} starts and durations, found {len(start_ns)}, {len(duration_ns)}")
+        operators = self.operators.replace({"start_ns": start_ns, "duration_ns": duration_ns})
+        moved = replace(self, operators=operators, metadata=replace(self.metadata, timeline=timeline))
+        if not len(self.iterations):
+            return moved
+        old_start, old_end = _iteration_extents(self)
+        new_start, new_end = _iteration_extents(moved)
+        has = old_start >= 0
+        start = np.where(has, self.iterations["start_ns"] + new_start - old_start, self.iterations["start_ns"])
+        end = np.where(has, self.iterations["end_ns"] + new_end - old_end, self.iterations["end_ns"])
+        return replace(moved, iterations=self.iterations.replace({"start_ns": start, "end_ns": end}))
+
+    # Parts
+
+    def select_ranks(self, ranks: Iterable[int]) -> Trace:
+        """Only those ranks. Raises MissingData for a rank that the trace does not hold."""
+        wanted = sorted(set(ranks))
+        missing = [r for r in wanted if r not in self.ranks]
+        if missing:
+            raise MissingData(f"no rank {missing[0]}: the trace holds {_some(self.ranks)}")
+        return _part(self, np.isin(self.operators["rank"], wanted), ranks=wanted)
+
+    def select_iterations(self, indices: Iterable[int]) -> Trace:
+        """Only the operators of those iterations. Raises MissingData for one that the trace does not hold."""
+        wanted = sorted(set(indices))
+        missing = [i for i in wanted if i not in self.iteration_indices]
+        if missing:
+            raise MissingData(f"no iteration {missing[0]}: the trace holds {_some(self.iteration_indices)}")
+        rows = np.flatnonzero(np.isin(self.iterations["index"], wanted))
+        return _part(self, np.isin(self.operators["iteration"], rows), iterations=wanted)
+
+    def select_lanes(self, lanes: Iterable[int]) -> Trace:
+        """Only the operators on those lanes (rows of `lanes`)."""
+        return _part(self, np.isin(self.operators["lane"], list(lanes)))
+
+    @staticmethod
+    def concat(parts: Sequence[Trace]) -> Trace:
+        """One trace of several ranks. Each part must hold ranks that the others do not.
+
+        Times are kept: the caller brings them to one zero first. Raises EtgraphError for a rank that occurs twice.
+        """
+        return _concat(sorted(parts, key=lambda p: p.ranks))
+
+    # Other forms
+
+    def validate(self) -> None:
+        """Check what every trace must satisfy; see `etgraph.model.validation`."""
+        from etgraph.model.validation import validate
+
+        validate(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The operators as a data frame."""
+        return self.operators.to_pandas()
+
+    def to_networkx(self) -> nx.MultiDiGraph[tuple[int, int]]:
+        """A graph whose nodes are (rank, index) with the operators' values, edges carry kind, method, confidence."""
+        import networkx as nx
+
+        graph: nx.MultiDiGraph[tuple[int, int]] = nx.MultiDiGraph(trace=self.trace_id)
+        keys = list(zip(self.operators["rank"].tolist(), self.operators["index"].tolist(), strict=True))
+        for row, key in enumerate(keys):
+            values = self.operators.row(row)
+            graph.add_node(key, **{k: v for k, v in values.items() if v is not None and k not in ("parent", "attrs")})
+        for row in range(len(self.dependencies)):
+            values = self.dependencies.row(row)
+            source, target = keys[values.pop("src")], keys[values.pop("dst")]
+            graph.add_edge(source, target, **{**values, "kind": values["kind"].name})
+        return graph
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The operators one by one as dictionaries: for looking, not for work on many."""
+        return (self.operators.row(row) for row in range(len(self)))
+
+
+def _some(numbers: Sequence[int], most: int = 12) -> str:
+    shown = ", ".join(map(str, numbers[:most]))
+    return shown + (f", … ({len(numbers)} in all)" if len(numbers) > most else "") or "none"
+
+
+def _iteration_extents(trace: Trace) -> tuple[Array, Array]:
+    """First start and last end of the operators of each iteration row, -1 where it has none with times."""
+    count = len(trace.iterations)
+    rows = trace.operators["iteration"]
+    timed = (rows >= 0) & ~trace.operators.is_null("start_ns") & ~trace.operators.is_null("duration_ns")
+    first = np.full(count, np.iinfo(np.int64).max)
+    last = np.full(count, -1, dtype=np.int64)
+    np.minimum.at(first, rows[timed], trace.operators["start_ns"][timed])
+    np.maximum.at(last, rows[timed], trace.end_ns[timed])
+    return np.where(last < 0, -1, first), last
+
+
+def _renumber(length: int, kept: Array) -> Array:
+    """Old row → new row for the kept ones, -1 for the rest."""
+    to_new = np.full(length + 1, -1, dtype=np.int32)
+    to_new[kept] = np.arange(len(kept), dtype=np.int32)
+    return to_new
+
+
+def _follow(columns: Columns, moved: Mapping[str, Array]) -> Columns:
+    """Rewrite the `row` columns after the tables they refer to were renumbered."""
+    changed = {}
+    for column in columns.table.columns:
+        if column.type == "row" and column.refers in moved and column.name in columns.filled:
+            changed[column.name] = moved[column.refers][columns[column.name]]
+    return columns.replace(changed) if changed else columns
+
+
+def _part(
+    trace: Trace, mask: Array, *, ranks: Sequence[int] | None = None, iterations: Sequence[int] | None = None
+) -> Trace:
+    """The operators of a mask, with what belongs to them; dependencies with an end outside go."""
+    rows = np.flatnonzero(mask)
+    kept: dict[str, Array] = {"operators": rows}
+    kept["dependencies"] = np.flatnonzero(mask[trace.dependencies["src"]] & mask[trace.dependencies["dst"]])
+    if ranks is not None:
+        for name, columns in trace.tables.items():
+            if name not in kept and name != "group_members" and any(c.name == "rank" for c in columns.table.columns):
+                kept[name] = np.flatnonzero(np.isin(columns["rank"], list(ranks)))
+    if iterations is not None:
+        kept["iterations"] = np.flatnonzero(np.isin(trace.iterations["index"], list(iterations)))
+    used = np.unique(trace.operators["collective"][rows])
+    kept["collectives"] = used[used >= 0]
+    moved = {name: _renumber(len(trace.tables[name]), which) for name, which in kept.items()}
+    parts = {
+        name: _follow(columns.take(kept[name]) if name in kept else columns, moved)
+        for name, columns in trace.tables.items()
+    }
+    return replace(trace, **parts)
+
+
+def _concat(parts: Sequence[Trace]) -> Trace:
+    if len(parts) == 1:
+        return parts[0]
+    seen: set[int] = set()
+    for part in parts:
+        twice = seen & set(part.ranks)
+        if twice:
+            raise EtgraphError(f"rank {min(twice)} occurs in two of the traces to join")
+        seen |= set(part.ranks)
+    groups, to_group = _union_of_groups(parts)
+    tables: dict[str, Columns] = {"process_groups": groups[0], "group_members": groups[1]}
+    lengths = {name: np.cumsum([0] + [len(p.tables[name]) for p in parts]) for name in TABLES}
+    lengths["attributes"] = np.cumsum([0] + [len(p.attributes) for p in parts])
+    for name in TABLES:
+        if name in tables:
+            continue
+        pieces = []
+        for number, part in enumerate(parts):
+            columns = part.tables[name]
+            changed = {}
+            for column in columns.table.columns:
+                if column.type != "row" or column.name not in columns.filled:
+                    continue
+                rows = columns[column.name]
+                if column.refers == "process_groups":
+                    changed[column.name] = np.where(rows < 0, -1, to_group[number][rows])
+                else:
+                    changed[column.name] = np.where(rows < 0, -1, rows + lengths[column.refers][number])
+            pieces.append(columns.replace(changed))
+        tables[name] = Columns.concat(pieces)
+    return Trace(
+        **tables,
+        attributes=Attributes.concat([p.attributes for p in parts]),
+        metadata=_joint_metadata([p.metadata for p in parts]),
+    )
+
+
+def _union_of_groups(parts: Sequence[Trace]) -> tuple[tuple[Columns, Columns], list[Array]]:
+    """Process groups of all parts, the same group of several parts once; and old row → new row for each part."""
+    known: dict[tuple[Any, ...], int] = {}
+    to_new: list[Array] = []
+    for part in parts:
+        members: list[list[int]] = [[] for _ in range(len(part.process_groups))]
+        for group, rank in zip(part.group_members["group"].tolist(), part.group_members["rank"].tolist(), strict=True):
+            members[group].append(rank)
+        rows = [part.process_groups.row(i) for i in range(len(part.process_groups))]
+        keys = [(*row.values(), tuple(m)) for row, m in zip(rows, members, strict=True)]
+        to_new.append(np.array([known.setdefault(key, len(known)) for key in keys] or [-1], dtype=np.int32))
+    return process_group_tables([(*key[:4], key[4]) for key in known]), to_new
+
+
+def process_group_tables(
+    groups: Sequence[tuple[str, str | None, str | None, int | None, Sequence[int]]],
+) -> tuple[Columns, Columns]:
+    """Tables of process groups and their members from (name, description, backend, size, ranks)."""
+    table, null = TABLES["process_groups"], TABLES["process_groups"].column("size").null
+    if not groups:
+        return Columns.empty(table), Columns.empty(TABLES["group_members"])
+    data: dict[str, Any] = {"size": [null if g[3] is None else g[3] for g in groups]}
+    dictionaries = {}
+    for position, name in enumerate(("name", "description", "backend")):
+        texts = list(dict.fromkeys(g[position] for g in groups if g[position] is not None))
+        dictionaries[name] = texts
+        data[name] = [-1 if g[position] is None else texts.index(g[position]) for g in groups]  # type: ignore[arg-type]
+    members = [(number, rank) for number, g in enumerate(groups) for rank in g[4]]
+    return Columns(table, data, dictionaries), Columns(
+        TABLES["group_members"], {"group": [m[0] for m in members], "rank": [m[1] for m in members]}
+    )
+
+
+def _joint_metadata(parts: Sequence[Metadata]) -> Metadata:
+    first = parts[0]
+    report = first.report
+    for part in parts[1:]:
+        report = report + part.report
+    models = dict.fromkeys(p.device_model for p in parts if p.device_model)
+    sizes = {p.world_size for p in parts if p.world_size is not None}
+    return replace(
+        first,
+        sources=tuple(s for p in parts for s in p.sources),
+        world_size=max(sizes) if sizes else None,
+        device_model=", ".join(models) or None,
+        start_time=min((p.start_time for p in parts if p.start_time), default=None),
+        clock_offsets_ns={rank: offset for p in parts for rank, offset in p.clock_offsets_ns.items()},
+        report=report,
+    )
