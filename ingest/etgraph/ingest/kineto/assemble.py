@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from etgraph.ingest.communication import (
@@ -23,6 +22,7 @@ from etgraph.ingest.kineto.reader import Recording
 from etgraph.ingest.nesting import innermost
 from etgraph.ingest.ranks import rank_of
 from etgraph.ingest.scopes import source_of_stack
+from etgraph.ingest.shapes import shapes_text
 from etgraph.ingest.source import SourceFile
 from etgraph.model import (
     TABLES,
@@ -163,7 +163,7 @@ def _operators(
     raw = recording.intervals
     name, category, message = raw["name"][rows], sort[rows], raw["message"][rows]
     kind, comm_type = _kinds(recording, name, category, message)
-    shapes = [_shapes_text(*pair) for pair in recording.shapes]
+    shapes = [shapes_text(*pair) for pair in recording.shapes]
     known_bytes = [NULL if (b := _message_bytes(m)) is None else b for m in recording.messages]
     data = {
         "rank": np.full(len(rows), rank),
@@ -227,12 +227,6 @@ def _message_bytes(message: Any) -> int | None:
     return message_bytes(
         collective_type(message.collective), message.elements_in, message.elements_out, message.dtype
     )
-
-
-def _shapes_text(dims: bytes, types: bytes) -> str:
-    """Dims and dtypes as compact JSON: `{"dims":[[2,3]],"types":["float"]}`."""
-    value = {"dims": msgspec.json.decode(dims)} | ({"types": msgspec.json.decode(types)} if types else {})
-    return msgspec.json.encode(value).decode()
 
 
 def _annotations(recording: Recording, sort: Array, spans: Array, rank: int, lane_rows: Array) -> Columns:

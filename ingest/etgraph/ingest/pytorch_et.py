@@ -1,5 +1,0 @@
-"""PyTorch execution traces."""
-ARRAY="nodes"
-class PyTorchReader: 
-    def __init__(self,*a): raise NotImplementedError
-relate=mark_steps=None

@@ -1,0 +1,300 @@
+"""The measured critical path: what the end of a step waited for, back to its start."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from etgraph.model import Category, DependencyKind, NodeType, Trace, Trust
+from etgraph.model.columns import Array
+from etgraph.queries import walk as walking
+from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
+from etgraph.queries.windows import Interval, Window, window_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+DETAILS: tuple[tuple[str, str], ...] = (
+    ("computation", "kernel"), ("computation", "cpu-kernel"), ("computation", "occupancy"),
+    ("communication", "transfer"), ("communication", "waiting"),
+    ("memory", "copy"), ("memory", "set"),
+    ("cpu", "operator"), ("cpu", "runtime-call"), ("cpu", "synchronisation"),
+    ("launch", "latency"), ("launch", "queue-full"),
+    ("idle", "late-entry"), ("idle", "early-exit"), ("idle", "before-recording"), ("idle", "host-gap"),
+    ("idle", "dependency-latency"), ("idle", "unexplained"),
+)  # fmt: skip
+"""The closed list of what a segment can be: category and detail."""
+_CODE = {detail: code for code, (_, detail) in enumerate(DETAILS)}
+SHORT_GAP_NS = 50_000
+"""A shorter pause on a thread is the host's own work between operators, whatever other threads do meanwhile."""
+BLOCKING = re.compile(
+    r"^(?:cuda|hip|cu)(?:Device|Stream|Event|Ctx)Synchronize$|^(?:cuda|hip)Memcpy(?:2D|3D|Peer)?$|"
+    r"^cuMemcpy(?:HtoD|DtoH)_v2$|^hipMemcpyWithStream$|^(?:stream|device|event)_?[sS]ynchronize$"
+)
+"""Host calls that return only when device work is done."""
+_DISPATCH = re.compile(r"^(?:autograd::|c10d::|torch::|DistributedDataParallel|Optimizer\.|enumerate\(|\[|## )")
+"""Host operators that call others and compute nothing themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryShare:
+    """Time of the path in one category and detail. `share` is of the path's length."""
+
+    category: str
+    detail: str
+    ns: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankShare:
+    """Time of the path on one rank."""
+
+    rank: int
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorShare:
+    """Time of the path under operators of one name; `count` operators, not segments."""
+
+    name: str
+    kind: str
+    count: int
+    ns: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalPath:
+    """The path through a window: its segments tile the window, so that their lengths sum to `window_ns`.
+
+    `segments` is an Arrow table in order of time with the columns rank, lane, index, name (null in pauses), category,
+    detail, start_ns, end_ns, via (kind of the stored dependency by which the path came to the operator, null where it
+    begins) and source.
+    """
+
+    start_ns: int
+    end_ns: int
+    window_ns: int
+    length_ns: int
+    by_category: tuple[CategoryShare, ...]
+    by_rank: tuple[RankShare, ...]
+    by_operator: tuple[OperatorShare, ...]
+    segments: pa.Table
+    trust: Trust
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The segments as a data frame."""
+        frame: pd.DataFrame = self.segments.to_pandas()
+        return frame
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{c.category}</td><td>{c.detail}</td><td>{c.ns / 1e6:.3f} ms</td><td>{c.share:.1%}</td></tr>"
+            for c in self.by_category
+        )
+        caption = f"critical path, {self.window_ns / 1e6:.3f} ms; trust: {escape(str(self.trust))}"
+        return f"<table><caption>{caption}</caption>{rows}</table>"
+
+
+def critical_path(
+    trace: Trace, *, rank: int | None = None, iteration: int | None = None, window: Window = "annotation"
+) -> CriticalPath:
+    """The measured critical path of one rank: walk back from the window's end along what released each operator.
+
+    Without `rank` the lowest one is taken. On a thread the innermost open operator owns the time; on a device an
+    operator goes back to the later of its launch and what its stream or another dependency held it for. A pause is
+    explained up to the usual latency of its cause; the rest, and every pause without a cause, is `unexplained`.
+
+    Raises MissingData where the trace has no such rank or iteration, or no measured times.
+    """
+    chosen = (trace.ranks[0] if trace.ranks else 0) if rank is None else rank
+    interval = window_of(trace, chosen, iteration, window)
+    steps = walk(trace, interval)
+    detail = _details(trace, steps, interval.rank)
+    length = steps.end_ns - steps.start_ns
+    total = int(length.sum())
+    return CriticalPath(
+        interval.start_ns,
+        interval.end_ns,
+        interval.end_ns - interval.start_ns,
+        total,
+        _by_category(detail, length, total),
+        (RankShare(interval.rank, total),),
+        _by_operator(trace, steps, length, total),
+        _segments(trace, steps, detail, interval.rank),
+        _trust(trace, detail, length, interval, rank is None),
+    )
+
+
+def _details(trace: Trace, steps: Steps, rank: int) -> Array:
+    """What every step is, as a position in `DETAILS`."""
+    pauses = {
+        walking.LATENCY: "latency", walking.GAP: "host-gap", walking.DEPENDENCY_LATENCY: "dependency-latency",
+        walking.UNEXPLAINED: "unexplained", walking.BEFORE_RECORDING: "before-recording",
+    }  # fmt: skip
+    detail = np.empty(len(steps.operator), dtype=np.int64)
+    for what, name in pauses.items():
+        detail[steps.what == what] = _CODE[name]
+    own = steps.operator >= 0
+    detail[own] = operator_details(trace, steps.operator[own])
+    gaps = np.flatnonzero((steps.what == walking.GAP) & (steps.end_ns - steps.start_ns > SHORT_GAP_NS))
+    if len(gaps):
+        busy = _busy(trace, rank, steps.start_ns[gaps], steps.end_ns[gaps])
+        waits = 2 * busy > steps.end_ns[gaps] - steps.start_ns[gaps]
+        detail[gaps[waits]] = _CODE["unexplained"]
+    return detail
+
+
+def operator_details(trace: Trace, rows: Array) -> Array:
+    """What the own time of those operators is, as a position in `DETAILS`."""
+    o = trace.operators
+    category, kind, name = o["category"][rows], o["kind"][rows], o["name"][rows]
+    blocks, dispatches = o.codes_where("name", BLOCKING.search), o.codes_where("name", _DISPATCH.search)
+    on_cpu = ~np.isin(trace.ranks, np.unique(o["rank"][o["category"] >= int(Category.KERNEL)]))
+    cpu_only = np.isin(o["rank"][rows], np.array(trace.ranks)[on_cpu])
+    communicates = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
+    runtime = np.isin(category, (int(Category.RUNTIME), int(Category.DRIVER)))
+    return np.select(
+        [
+            communicates & _alone(trace, rows),
+            communicates,
+            runtime & blocks[name],
+            runtime,
+            category == int(Category.MEMCPY),
+            category == int(Category.MEMSET),
+            category >= int(Category.KERNEL),
+            (category == int(Category.CPU_OP)) & (kind == int(NodeType.COMP)) & cpu_only & ~dispatches[name],
+        ],
+        [_CODE[d] for d in ("waiting", "transfer", "synchronisation", "runtime-call", "copy", "set", "kernel",
+                            "cpu-kernel")],
+        _CODE["operator"],
+    )  # fmt: skip
+
+
+def _alone(trace: Trace, rows: Array) -> Array:
+    """Whether a communication operator's peers are not recorded, so that its waiting cannot be told from transfer."""
+    o = trace.operators
+    group = o["group"][rows]
+    single = np.zeros(len(rows), dtype=bool)
+    if len(trace.process_groups):
+        single = (group >= 0) & (trace.process_groups["size"][group] == 1)
+    return (o["collective"][rows] < 0) & ~single
+
+
+def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
+    """Time within each interval during which some thread of the rank ran an operator."""
+    o = trace.operators
+    rows = np.arange(len(o))[trace.rank_rows[rank]]
+    rows = rows[(o["category"][rows] < int(Category.KERNEL)) & (o["parent"][rows] < 0) & ~o.is_null("start_ns")[rows]]
+    rows = rows[np.argsort(o["start_ns"][rows], kind="stable")]
+    reached = np.maximum.accumulate(trace.end_ns[rows])
+    begin = np.maximum(o["start_ns"][rows], np.concatenate([[np.iinfo(np.int64).min], reached[:-1]]))
+    done = np.concatenate([[0], np.cumsum(np.maximum(reached - begin, 0))])
+
+    def until(moment: Array) -> Array:
+        at = np.searchsorted(begin, moment, side="right")
+        last = np.maximum(at - 1, 0)
+        return done[at] - np.where(at > 0, np.maximum(reached[last] - moment, 0), 0)
+
+    return until(end) - until(start)
+
+
+def _by_category(detail: Array, length: Array, total: int) -> tuple[CategoryShare, ...]:
+    sums = np.bincount(detail, weights=length, minlength=len(DETAILS)).astype(np.int64).tolist()
+    shares = [CategoryShare(*DETAILS[code], ns, ns / total if total else 0.0) for code, ns in enumerate(sums) if ns]
+    return tuple(sorted(shares, key=lambda s: -s.ns))
+
+
+def _by_operator(trace: Trace, steps: Steps, length: Array, total: int) -> tuple[OperatorShare, ...]:
+    o = trace.operators
+    own = steps.operator >= 0
+    rows = steps.operator[own]
+    names, inverse = np.unique(o["name"][rows], return_inverse=True)
+    ns = np.bincount(inverse, weights=length[own], minlength=len(names)).astype(np.int64)
+    unique, position = np.unique(rows, return_index=True)
+    count = np.bincount(inverse[position], minlength=len(names))
+    example = np.zeros(len(names), dtype=np.int64)
+    example[inverse] = rows
+    del unique
+    order = np.lexsort((names, -ns))
+    return tuple(
+        OperatorShare(
+            o.value("name", int(example[i])), _kind(o.value("kind", int(example[i]))), int(count[i]), int(ns[i]),
+            int(ns[i]) / total if total else 0.0,
+        )
+        for i in order.tolist() if ns[i]
+    )  # fmt: skip
+
+
+def _kind(value: Any) -> str:
+    return str(getattr(value, "name", value))
+
+
+def _segments(trace: Trace, steps: Steps, detail: Array, rank: int) -> pa.Table:
+    import pyarrow as pa
+
+    o = trace.operators
+    own = steps.operator >= 0
+    rows = np.where(own, steps.operator, 0)
+    labels = [trace.lane_label(lane) for lane in range(len(trace.lanes))]
+    via = [k.name for k in DependencyKind]
+
+    def texts(codes: Array, values: Any, present: Array) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=~present), values)
+
+    categories = pa.array([c for c, _ in DETAILS])
+    details = pa.array([d for _, d in DETAILS])
+    everywhere = np.ones(len(own), dtype=bool)
+    source = o["source"][rows]
+    return pa.table(
+        {
+            "rank": pa.array(np.full(len(own), rank, dtype=np.int32)),
+            "lane": texts(steps.lane, pa.array(labels), steps.lane >= 0),
+            "index": pa.array(o["index"][rows], mask=~own),
+            "name": texts(o["name"][rows], o.texts("name"), own),
+            "category": texts(detail, categories, everywhere),
+            "detail": texts(detail, details, everywhere),
+            "start_ns": pa.array(steps.start_ns),
+            "end_ns": pa.array(steps.end_ns),
+            "via": texts(np.maximum(steps.via, 0), pa.array(via), steps.via >= 0),
+            "source": texts(np.maximum(source, 0), o.texts("source"), own & (source >= 0)),
+        }
+    )
+
+
+def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chosen: bool) -> Trust:
+    total = int(length.sum())
+    ns = np.bincount(detail, weights=length, minlength=len(DETAILS))
+    warnings = list(trace.metadata.report.warnings)
+    if chosen and len(trace.ranks) > 1:
+        warnings.append(f"the path is that of rank {interval.rank}; {len(trace.ranks) - 1} other ranks are not on it")
+    resolved = (trace.dependencies["kind"] == int(DependencyKind.SYNC)).any()
+    blocked = ns[_CODE["synchronisation"]]
+    if blocked and not resolved:
+        warnings.append(
+            f"{blocked / total:.1%} of it is inside blocking calls whose cause, the device's work, is not resolved"
+        )
+    if waiting := ns[_CODE["waiting"]]:
+        warnings.append(f"{waiting / total:.1%} of it is communication that may wait for ranks not on the path")
+    explained = 1.0 - float(ns[_CODE["unexplained"]]) / total if total else None
+    return Trust(explained, _unmatched(trace, interval.rank), 0, tuple(dict.fromkeys(warnings)))
+
+
+def _unmatched(trace: Trace, rank: int) -> int:
+    """Communication operators of the rank that no rendezvous with other ranks is known for."""
+    o = trace.operators
+    rows = np.arange(len(o))[trace.rank_rows[rank]]
+    kind = o["kind"][rows]
+    rows = rows[(kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))]
+    return int(_alone(trace, rows).sum())
+
+
+__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path"]

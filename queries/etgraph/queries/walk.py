@@ -1,0 +1,279 @@
+"""The walk back along stored edges that makes the measured critical path, over one rank, in one kernel.
+
+Threads are trees: an operator's children in order of start, with the thread itself as root, whose own time is the
+thread's gaps. The walk stands in a node at a time t and goes back: to the child that ended last before t, or, where
+there is none, over the node's own time to its start and from there along the edge that released it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from etgraph.model import Category, DependencyKind, LaneKind, Trace
+from etgraph.model.columns import Array
+from etgraph.model.graph import adjacency
+from etgraph.model.kernels import kernel
+from etgraph.queries.windows import Interval
+
+TOLERANCE_NS = 4_000
+"""A start this much after its cause is still explained by it; later than that, the rest has no recorded cause."""
+
+ENOUGH = 3
+"""Fewer observations than this say nothing about what is usual."""
+
+OPERATOR, LATENCY, GAP, DEPENDENCY_LATENCY, UNEXPLAINED, BEFORE_RECORDING = range(6)
+"""What a step of the walk is: an operator's own time, or a kind of pause."""
+
+CALL, THREAD, LAUNCH, SYNC, SPAWN, COMM, COLLECTIVE = (
+    int(k)
+    for k in (
+        DependencyKind.CALL,
+        DependencyKind.THREAD,
+        DependencyKind.LAUNCH,
+        DependencyKind.SYNC,
+        DependencyKind.SPAWN,
+        DependencyKind.COMM,
+        DependencyKind.COLLECTIVE,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The walk's steps in order of time. `operator` is -1 in pauses, `via` a `DependencyKind` or -1."""
+
+    operator: Array
+    lane: Array
+    start_ns: Array
+    end_ns: Array
+    what: Array
+    via: Array
+
+
+def walk(trace: Trace, window: Interval) -> Steps:
+    """Walk back from the end of the window to its start. The steps tile the window exactly."""
+    o = trace.operators
+    n = len(o)
+    lane, start, end = o["lane"], o["start_ns"], trace.end_ns
+    timed = ~o.is_null("start_ns") & ~o.is_null("duration_ns") & (lane >= 0)
+    thread = trace.lanes["kind"] == int(LaneKind.THREAD)
+    host = np.flatnonzero(timed & thread[lane])
+    host = host[np.argsort(start[host], kind="stable")]
+    tree = np.full(n, -1, dtype=np.int64)
+    tree[host] = np.where(o["parent"][host] >= 0, o["parent"][host], n + lane[host])
+    children = adjacency(n + len(trace.lanes), tree[host], host)
+    position = np.full(n, -1, dtype=np.int64)
+    position[children.neighbours] = np.arange(len(children.neighbours))
+    into = trace.predecessors
+    found = _walk(
+        window.start_ns, window.end_ns, window.operator if window.operator >= 0 else n + window.lane,
+        tree, children.offsets, children.neighbours, position, _clipped(host, tree, end), start, end,
+        lane.astype(np.int64), into.offsets, into.neighbours.astype(np.int64),
+        trace.dependencies["kind"][into.edges].astype(np.int64), launch_latency(trace), timed,
+    )  # fmt: skip
+    operator, on, begin, finish, what, via = (column[::-1].copy() for column in found)
+    if len(via) and operator[0] >= 0:
+        via[0] = -1
+    return Steps(operator, on, begin, finish, _only_if_recorded(trace, what), via)
+
+
+def _only_if_recorded(trace: Trace, what: Array) -> Array:
+    """A device operator without a launch began before the recording only where launches are recorded at all."""
+    if (trace.dependencies["kind"] == int(DependencyKind.LAUNCH)).any():
+        return what
+    return np.where(what == BEFORE_RECORDING, UNEXPLAINED, what)
+
+
+def launch_latency(trace: Trace) -> Array:
+    """Usual time from the end of the launching call to the start of the device operator, by operator (0: none).
+
+    The median over operators of the same call and category that nothing else held up: their stream had been used
+    before and was free when the call returned. Where fewer than `ENOUGH` of a kind are seen, the median of all.
+    Copies that work inside their call start before its end and have no latency.
+    """
+    o, d = trace.operators, trace.dependencies
+    latency = np.zeros(len(o), dtype=np.int64)
+    launches = np.flatnonzero(d["kind"] == int(DependencyKind.LAUNCH))
+    if not len(launches):
+        return latency
+    call, device = d["src"][launches], d["dst"][launches]
+    never = np.iinfo(np.int64).max
+    ready = np.full(len(o), never)
+    stream = np.flatnonzero(d["kind"] == int(DependencyKind.STREAM))
+    ready[d["dst"][stream]] = trace.end_ns[d["src"][stream]]
+    delay = o["start_ns"][device] - trace.end_ns[call]
+    key = o["name"][call].astype(np.int64) * len(Category) + o["category"][device]
+    free = ready[device] <= trace.end_ns[call]
+    usual = _median(delay[free])
+    for one in np.unique(key).tolist():
+        same = key == one
+        alone = delay[same & free]
+        latency[device[same]] = _median(alone) if len(alone) >= ENOUGH else usual
+    return latency
+
+
+def _median(delays: Array) -> int:
+    return max(0, int(np.median(delays))) if len(delays) else 0
+
+
+@kernel
+def _clipped(order: Array, tree: Array, end: Array) -> Array:
+    """Ends of the operators on threads, cut at the end of the operator around them; `order` is by start."""
+    clipped = end.copy()
+    n = len(end)
+    for k in range(len(order)):
+        i = order[k]
+        p = tree[i]
+        if p < n and clipped[p] < clipped[i]:
+            clipped[i] = clipped[p]
+    return clipped
+
+
+@kernel
+def _walk(
+    first: int,
+    last: int,
+    at: int,
+    tree: Array,
+    child_offsets: Array,
+    children: Array,
+    position: Array,
+    clipped: Array,
+    start: Array,
+    end: Array,
+    lane: Array,
+    into_offsets: Array,
+    into: Array,
+    into_kind: Array,
+    latency: Array,
+    timed: Array,
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Steps from the last to the first, as rows of operator, lane, start, end, what, via; see `walk`."""
+    n = len(start)
+    size = 1024
+    count = 0
+    operators, lanes = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    starts, ends = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    whats, vias = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    node, t = at, last
+    cursor = -2  # position of the child to look at next; -2: find it by time
+    waits = -1  # the operator whose start is to be explained, while the walk stands in the pause before it
+    later = -1  # the step that the next edge leads to
+    synced, synced_at = -1, first
+    while t > first:
+        begin, what, via = t, OPERATOR, -1  # the step to add: from `begin` to `t`, nothing where they are equal
+        next_node, next_t, next_cursor, next_waits = node, t, -2, -1
+        first_child = child_offsets[node]
+        if cursor == -2:
+            low, high = first_child, child_offsets[node + 1]
+            while low < high:
+                middle = (low + high) // 2
+                if start[children[middle]] < t:
+                    low = middle + 1
+                else:
+                    high = middle
+            cursor = low - 1
+        child, child_end = -1, first
+        if cursor >= first_child:
+            child = children[cursor]
+            child_end = min(clipped[child], t)
+        if node < n and waits < 0:
+            # In an operator: back to what released it, else to its last child, else to its start.
+            by = -1
+            for e in range(into_offsets[node], into_offsets[node + 1]):
+                s = into[e]
+                if into_kind[e] == SYNC and timed[s] and start[node] < end[s] <= t:
+                    if (child < 0 or end[s] >= child_end) and (by < 0 or end[s] > end[by]):
+                        by = s
+            if by >= 0 and not (synced == node and synced_at == t):
+                begin, via = end[by], SYNC
+                synced, synced_at = node, begin
+                next_node, next_t = by, begin
+            elif child >= 0:
+                begin, via = child_end, CALL
+                if end[child] > end[node]:
+                    via = SPAWN
+                next_node, next_t = child, begin
+            else:
+                begin = min(start[node], t)
+                next_t = begin
+                up = tree[node]
+                if up < 0 or up >= n:
+                    next_waits = node
+                    if up >= n:
+                        next_node, next_cursor = up, position[node] - 1
+                else:
+                    next_node, next_cursor = up, position[node] - 1
+                    via = CALL
+                    if end[node] > end[up]:
+                        via = SPAWN
+                    if next_cursor >= child_offsets[up]:
+                        before = children[next_cursor]
+                        if clipped[before] == begin and end[before] <= begin:
+                            next_node, next_cursor, via = before, -2, THREAD
+            on, step = lane[node], node
+        else:
+            # In a pause: which edge released the operator after it last? None is after it at the window's end.
+            step = -1
+            on = node - n
+            if node < n:
+                on = lane[node]
+            cause, ready, base, kind, has_before = -1, first, first, -1, child >= 0
+            if waits >= 0:
+                for e in range(into_offsets[waits], into_offsets[waits + 1]):
+                    s, k = into[e], into_kind[e]
+                    if not timed[s] or k == CALL or k == THREAD or k == SYNC or k == COMM or k == COLLECTIVE:
+                        continue
+                    left = end[s]
+                    if k == LAUNCH or k == SPAWN:
+                        left = min(left, start[waits])
+                        if start[s] > start[waits]:
+                            continue
+                    elif left > start[waits]:
+                        continue
+                    else:
+                        has_before = True
+                    at_last = left
+                    if k == LAUNCH:
+                        at_last = min(left + latency[waits], start[waits])
+                    if cause < 0 or at_last > ready or (at_last == ready and left > base):
+                        cause, ready, base, kind = s, at_last, left, k
+            if child >= 0 and (cause < 0 or child_end >= base):
+                begin, what = child_end, GAP
+                next_node, next_t = child, child_end
+                if waits >= 0 and end[child] <= start[waits]:
+                    vias[later] = THREAD
+            elif cause < 0:
+                begin, what, next_t = first, GAP, first
+                if node < n:
+                    what = BEFORE_RECORDING
+            else:
+                explained = base + TOLERANCE_NS
+                if kind == LAUNCH:
+                    explained += latency[waits]
+                if explained < t:
+                    begin, what = explained, UNEXPLAINED
+                    if kind == LAUNCH and not has_before:
+                        what = BEFORE_RECORDING
+                    next_t, next_cursor, next_waits = begin, cursor, waits
+                else:
+                    begin, what = base, DEPENDENCY_LATENCY
+                    if kind == LAUNCH:
+                        what = LATENCY
+                    vias[later] = kind
+                    next_node, next_t = cause, base
+        if step >= 0 or begin < t:
+            if count == size:
+                operators, lanes = np.append(operators, operators), np.append(lanes, lanes)
+                starts, ends = np.append(starts, starts), np.append(ends, ends)
+                whats, vias = np.append(whats, whats), np.append(vias, vias)
+                size *= 2
+            operators[count], lanes[count], whats[count], vias[count] = step, on, what, via
+            starts[count], ends[count] = max(begin, first), t
+            if step >= 0:
+                later = count
+            count += 1
+        node, t, cursor, waits = next_node, next_t, next_cursor, next_waits
+    return operators[:count], lanes[:count], starts[:count], ends[:count], whats[:count], vias[:count]
