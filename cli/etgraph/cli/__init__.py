@@ -1,0 +1,1 @@
+"""The `etgraph` command: one module a command, imported when it is called."""

@@ -1,0 +1,144 @@
+"""`etgraph demo`: a guided tour on a bundled trace."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etgraph.cli.group import command, pass_settings
+from etgraph.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from etgraph.cli.output import Output
+    from etgraph.queries import CriticalPath
+    from etgraph.store import IterationInfo, TraceInfo
+
+SAMPLE = "gpt_ddp_5steps"
+WORKLOAD = "gpt-demo"
+
+
+@command("demo")
+@pass_settings
+def demo(settings: Settings) -> None:
+    """Take a bundled trace through etgraph: ingest it, look at it, and ask where its slowest step went.
+
+    The trace is a small GPT, trained for five steps on two processes. Without --store it goes into a store of its
+    own, which is removed at the end.
+    """
+    from etgraph.cli.progress import watched
+    from etgraph.ingest import samples
+
+    source = samples.path(SAMPLE)
+    with _store(settings) as there, there.session() as session:
+        with watched(settings) as progress:
+            ingested = session.ingest([source], workload=WORKLOAD, progress=progress)
+            for failure in ingested.failures:
+                raise failure.error
+            (info,) = ingested.traces
+            step = slowest(info.iterations)
+            path = session.critical_path(info.id, rank=min(info.ranks), iteration=step)
+        info = session.find(info.id)
+        listed = session.traces(workload=WORKLOAD)
+    output = settings.output()
+    if settings.json:
+        from etgraph.cli.documents import path_document, trace_document
+
+        output.document({"trace": trace_document(info), "criticalPath": path_document(path, segments=False)})
+    else:
+        _tour(output, source, listed, info, path, step, kept=bool(settings.store))
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[Settings]:
+    """The settings with the store to use: the one that was asked for, or one that lasts as long as the tour."""
+    if settings.store:
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="etgraph-demo-", ignore_cleanup_errors=True) as folder:
+        yield replace(settings, store=folder)
+
+
+def slowest(iterations: tuple[IterationInfo, ...]) -> int | None:
+    """Index of the iteration that took longest, None where no times are known."""
+    timed = [i for i in iterations if i.start_ns is not None and i.end_ns is not None]
+    return max(timed, key=lambda i: (i.end_ns or 0) - (i.start_ns or 0)).index if timed else None
+
+
+def _tour(
+    output: Output,
+    source: Path,
+    listed: list[TraceInfo],
+    info: TraceInfo,
+    path: CriticalPath,
+    step: int | None,
+    *,
+    kept: bool,
+) -> None:
+    from rich.text import Text
+
+    from etgraph.cli.path_view import path_view, trust_line
+    from etgraph.cli.tables import trace_view, traces_table
+    from etgraph.cli.units import count, counted, duration
+
+    def chapter(title: str, text: str, command: str, *answer: RenderableType) -> None:
+        heading = Text(f"{title}\n", style="bold underline")
+        output.show(heading, Text(text + "\n"), Text(f"  $ {command}\n", style="bold cyan"), *answer, Text())
+
+    edges = sum(info.dependencies.values())
+    chapter(
+        "1  A trace goes in",
+        f"Two processes trained a small GPT for {counted(len(info.iterations), 'step')}, and PyTorch's profiler wrote "
+        f"one file on each. Reading them makes one graph: {count(info.operators)} operators of "
+        f"{counted(len(info.ranks), 'rank')}, joined by {count(edges)} dependencies that say why each had to wait.",
+        f"etgraph ingest {_quoted(source)} --workload {WORKLOAD}",
+    )
+    chapter(
+        "2  The store lists it",
+        "A store is a folder. A trace in it is named by its id, by the beginning of its id, or by its workload, which "
+        "means the newest trace; tags, commits and labels name older ones.",
+        "etgraph ls",
+        traces_table(listed, output.answer.width),
+    )
+    chapter(
+        "3  What is known of it",
+        "Before trusting an answer, see what it rests on: which ranks were recorded, what kinds of dependencies were "
+        "found, how long each step took, and what reading the files left open.",
+        f"etgraph show {WORKLOAD}",
+        trace_view(info),
+    )
+    rank, which, option, part = min(info.ranks), "", f"--rank {min(info.ranks)}", f"rank {min(info.ranks)}"
+    if step is not None:
+        which = f"Iteration {step} took longest, {duration(path.window_ns)} of it on rank {rank}. "
+        option, part = f"{option} --iteration {step}", f"{part}, iteration {step}"
+    chapter(
+        "4  Where the slowest step went",
+        f"{which}The critical path starts at the end of the step and goes back along whatever each operator was "
+        "waiting for, until the step's beginning. Its pieces cover the step without gap or overlap, so the times below "
+        "add up to the step: making any of them shorter is what could make the step shorter.",
+        f"etgraph critical-path {WORKLOAD} {option}",
+        path_view(path, f"Critical path of {WORKLOAD}, {part}", output.answer.width),
+        trust_line(path),
+    )
+    output.show(
+        Text("The last line says how far to trust the answer; every answer of etgraph ends with one.\n"),
+        Text("Next", style="bold underline"),
+        Text(
+            "  etgraph critical-path PATH --json     the same of your own files, as JSON, without storing them\n"
+            "  etgraph ingest PATH --workload NAME   keep a trace\n"
+            "  etgraph COMMAND --help                everything else"
+        ),
+    )
+    where = "stays in the store that you named" if kept else "was in a store of its own, which is gone now"
+    output.say(Text(f"\nThe trace of this tour {where}.", style="dim"))
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))

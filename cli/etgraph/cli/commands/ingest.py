@@ -1,0 +1,68 @@
+"""`etgraph ingest`: read trace files and keep them in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from etgraph.cli.group import command, pass_settings
+from etgraph.cli.options import labels_option
+from etgraph.cli.settings import Settings
+
+
+@command("ingest")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--workload", metavar="NAME", help="What was run; afterwards NAME means the newest of its traces.")
+@click.option("--team", metavar="NAME", help="Whose run it was.")
+@labels_option("A label to find the trace by; may be repeated.")
+@click.option("--commit", metavar="SHA", help="Commit of the code that ran.")
+@click.option("--branch", metavar="NAME", help="Branch of that code.")
+@click.option("--each", is_flag=True, help="Make one trace of each file of a folder, rather than one of all its files.")
+@pass_settings
+def ingest(
+    settings: Settings,
+    paths: tuple[Path, ...],
+    workload: str | None,
+    team: str | None,
+    labels: dict[str, str],
+    commit: str | None,
+    branch: str | None,
+    each: bool,
+) -> int:
+    """Read trace files and keep them in the store: one trace for each PATH, a file or a folder.
+
+    A folder's files are the ranks of one run, unless --each is given. The same files again change nothing. A path
+    that cannot be read does not stop the others; the exit code is then 3. With -q, print the traces' ids only.
+    """
+    from etgraph.cli.documents import failure_document, trace_document
+    from etgraph.cli.progress import watched
+
+    with settings.session() as session, watched(settings) as progress:
+        ingested = session.ingest(
+            paths, each=each, workload=workload, team=team, labels=labels, commit=commit, branch=branch,
+            progress=progress,
+        )  # fmt: skip
+    if not ingested.traces and len(ingested.failures) == 1:
+        raise ingested.failures[0].error
+    output = settings.output()
+    if settings.json:
+        failures = {"failures": [failure_document(failure) for failure in ingested.failures]}
+        traces = [trace_document(info) for info in ingested.traces]
+        output.document({"traces": traces} | (failures if ingested.failures else {}))
+    elif settings.quiet:
+        for info in ingested.traces:
+            output.line(info.id)
+    elif ingested.traces:
+        from etgraph.cli.tables import ingested_view
+
+        output.show(ingested_view(ingested.traces, output.answer.width))
+    if ingested.failures:
+        from etgraph.cli.failures import report
+
+        for failure in ingested.failures:
+            report(settings, failure.error.code, failure.error.message, failure.error.hint)
+        total = len(ingested.traces) + len(ingested.failures)
+        output.say(f"{len(ingested.traces)} of {total} stored; the rest has an error above")
+        return ingested.failures[0].error.exit_code
+    return 0

@@ -1,0 +1,201 @@
+"""A session on this machine: traces are read by `etgraph.ingest`, kept in a store, asked by `etgraph.queries`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from etgraph.cli.paths import as_path
+from etgraph.cli.session import Diagnosis, Failure, Ingested, Progress
+from etgraph.model import Trace
+from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
+from etgraph.store import Store, TraceInfo, connect, describe, split_iterations
+
+if TYPE_CHECKING:
+    from etgraph.queries import CriticalPath
+    from etgraph.queries.windows import Window
+
+
+def _silent(step: str, done: int = 0, total: int | None = None) -> None:
+    """Progress that nobody watches."""
+
+
+class LocalSession:
+    """Implements `Session` on a store that this process opens itself, when it first needs it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @cached_property
+    def _store(self) -> Store:
+        return connect(self.url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if "_store" in self.__dict__:
+            self._store.close()
+
+    def ingest(
+        self,
+        paths: Sequence[Path],
+        *,
+        each: bool = False,
+        workload: str | None = None,
+        team: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        commit: str | None = None,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> Ingested:
+        """See `Session.ingest`. A StoreError and a UsageError end it at once: they would meet every path alike."""
+        from etgraph.ingest import read
+
+        progress = progress or _silent
+        store = self._store
+        stored: list[TraceInfo] = []
+        files, failures = _files(paths, each)
+        for number, file in enumerate(files):
+            progress(f"reading {file.name or file}", number, len(files))
+            try:
+                trace = read(file)
+            except (StoreError, UsageError):
+                raise
+            except EtgraphError as error:
+                failures.append(Failure(str(file), error))
+                continue
+            progress(f"storing {file.name or file}", number, len(files))
+            trace_id = store.publish(trace, workload=workload, team=team, labels=labels, commit=commit, branch=branch)
+            stored.append(self._entry(trace_id, workload))
+        progress("done", len(files), len(files))
+        return Ingested(tuple(stored), tuple(failures))
+
+    def _entry(self, trace_id: str, workload: str | None) -> TraceInfo:
+        """The entry of a trace under a workload, where it may have several."""
+        entries = self._store.traces(workload=workload) if workload is not None else []
+        return next((entry for entry in entries if entry.id == trace_id), None) or self._store.find(trace_id)
+
+    def traces(
+        self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> list[TraceInfo]:
+        """See `Session.traces`."""
+        return self._store.traces(workload=workload, team=team, labels=labels)
+
+    def show(self, reference: str) -> TraceInfo:
+        """See `Session.show`."""
+        name, iterations = _split(reference)
+        path = as_path(name)
+        if path is not None:
+            return describe(_selected(_read(path), iterations))
+        entry = self._find(name)
+        if iterations is None:
+            return entry
+        part = describe(_selected(self._store.load(entry.id), iterations))
+        return replace(
+            entry, ranks=part.ranks, operators=part.operators, dependencies=part.dependencies,
+            collectives=part.collectives, span_ns=part.span_ns, iterations=part.iterations,
+        )  # fmt: skip
+
+    def find(self, reference: str) -> TraceInfo:
+        """See `Session.find`. Raises UsageError for a part of a trace, which the catalogue does not know."""
+        name, iterations = _split(reference, exists=False)
+        if iterations is not None:
+            raise UsageError(
+                f"{reference!r} names iterations of a trace; this command takes whole traces", hint=f"say {name!r}"
+            )
+        return self._find(name, stored=True)
+
+    def _find(self, name: str, *, stored: bool = False) -> TraceInfo:
+        try:
+            return self._store.find(name)
+        except NotFound as error:
+            if stored and as_path(name) is not None:
+                error.hint = "this command takes traces of the store, which 'etgraph ls' lists, and not their files"
+            elif "/" in name:
+                error.hint = f"there is no such file or folder either; the store is {self.url}"
+            else:
+                error.hint = error.hint or f"'etgraph ls' lists the traces of the store {self.url}"
+            raise
+
+    def remove(self, reference: str) -> TraceInfo:
+        """See `Session.remove`."""
+        entry = self.find(reference)
+        self._store.remove(entry.id)
+        return entry
+
+    def tag(self, reference: str, name: str) -> TraceInfo:
+        """See `Session.tag`."""
+        entry = self.find(reference)
+        self._store.tag(reference, name)
+        return self._entry(entry.id, entry.workload)
+
+    def untag(self, workload: str, name: str) -> None:
+        """See `Session.untag`."""
+        self._store.untag(workload, name)
+
+    def label(self, reference: str, labels: Mapping[str, str]) -> TraceInfo:
+        """See `Session.label`."""
+        entry = self.find(reference)
+        for key, value in labels.items():
+            self._store.label(reference, key, value)
+        return self._entry(entry.id, entry.workload)
+
+    def critical_path(
+        self, reference: str, *, rank: int | None = None, iteration: int | None = None, window: Window = "annotation"
+    ) -> CriticalPath:
+        """See `Session.critical_path`."""
+        from etgraph.queries import critical_path
+
+        return critical_path(self._open(reference), rank=rank, iteration=iteration, window=window)
+
+    def _open(self, reference: str) -> Trace:
+        """The trace that a reference means, from its path or from the store, cut to its iterations."""
+        name, iterations = _split(reference)
+        path = as_path(name)
+        if path is not None:
+            return _selected(_read(path), iterations)
+        return _selected(self._store.load(self._find(name).id), iterations)
+
+    def doctor(self, verify: bool = False) -> Diagnosis:
+        """See `Session.doctor`."""
+        from etgraph.cli.diagnosis import diagnose
+
+        return diagnose(self.url, lambda: self._store, verify)
+
+
+def _files(paths: Sequence[Path], each: bool) -> tuple[list[Path], list[Failure]]:
+    """What to read: the paths, or the files of those that are folders; and folders that hold none."""
+    from etgraph.ingest import trace_files
+
+    files: list[Path] = []
+    failures: list[Failure] = []
+    for path in paths:
+        try:
+            files += trace_files(path) if each and path.is_dir() else [path]
+        except EtgraphError as error:
+            failures.append(Failure(str(path), error))
+    return files, failures
+
+
+def _split(reference: str, *, exists: bool = True) -> tuple[str, tuple[int, ...] | None]:
+    """A reference without its iterations, and these. A file whose own name ends in `#1` is taken as a whole."""
+    if exists and "#" in reference and Path(reference).exists():
+        return reference, None
+    return split_iterations(reference)
+
+
+def _read(path: Path) -> Trace:
+    from etgraph.ingest import read
+
+    return read(path)
+
+
+def _selected(trace: Trace, iterations: tuple[int, ...] | None) -> Trace:
+    return trace if iterations is None else trace.select_iterations(iterations)

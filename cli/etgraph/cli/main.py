@@ -1,0 +1,59 @@
+"""The entry point `etgraph`, and the table of its commands. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import click
+
+from etgraph.cli.group import Entry, LazyGroup
+
+_HERE = "etgraph.cli.commands"
+
+COMMANDS = (
+    Entry("demo", f"{_HERE}.demo:demo", "A guided tour on a bundled trace.", "Start"),
+    Entry("doctor", f"{_HERE}.doctor:doctor", "Check versions, the store, and what is installed.", "Start"),
+    Entry("ingest", f"{_HERE}.ingest:ingest", "Read trace files and keep them in the store.", "Traces"),
+    Entry("ls", f"{_HERE}.ls:ls", "List the traces of the store.", "Traces"),
+    Entry("show", f"{_HERE}.show:show", "What is known of one trace.", "Traces"),
+    Entry("rm", f"{_HERE}.rm:rm", "Remove traces from the store.", "Traces"),
+    Entry("tag", f"{_HERE}.tag:tag", "Give a trace a name within its workload.", "Traces"),
+    Entry("untag", f"{_HERE}.tag:untag", "Take such a name away.", "Traces"),
+    Entry("label", f"{_HERE}.label:label", "Set labels on a trace.", "Traces"),
+    Entry(
+        "critical-path",
+        f"{_HERE}.critical_path:critical_path",
+        "What a step was waiting for, from its start to its end.",
+        "Analyses",
+    ),
+)
+
+
+def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"etgraph {version('etgraph')}")
+        context.exit()
+
+
+@click.group(
+    "etgraph",
+    cls=LazyGroup,
+    entries=COMMANDS,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="A TRACE is a path, a trace id or its beginning (six characters or more), WORKLOAD (its newest trace), or "
+    "WORKLOAD@X with X a tag, the beginning of a commit, or label=value. A suffix such as #0,2 or #3-7 keeps only "
+    "these iterations.",
+)
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version and exit."
+)
+def main() -> None:
+    """Store execution traces of distributed machine learning, and ask them where the time went.
+
+    New here? Try: etgraph demo
+    """
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""A critical path for a reader: where the window went, which operators were on it, and how far to trust that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from etgraph.cli.tables import grid
+from etgraph.cli.units import count, counted, duration, percent, printable, shortened
+
+if TYPE_CHECKING:
+    from etgraph.queries import CriticalPath
+
+TOP_OPERATORS = 10
+STRIP = 72
+BAR = 24
+NAME = 48
+LEAST_NAME = 24
+BESIDE_NAME = 36
+
+# Fill character and colour of each category: the characters tell them apart where there is no colour.
+LOOKS = {
+    "computation": ("█", "green"),
+    "communication": ("▓", "magenta"),
+    "memory": ("▒", "yellow"),
+    "cpu": ("░", "blue"),
+    "launch": ("╱", "cyan"),
+    "idle": ("·", "red"),
+}
+UNKNOWN_LOOK = ("?", "white")
+
+
+def path_view(path: CriticalPath, title: str, width: int) -> RenderableType:
+    """Window, split by category, ranks where the path changes between them, top operators, trust."""
+    parts: list[RenderableType] = [Text(printable(title), style="bold"), _window(path), Text()]
+    if path.window_ns > 0:
+        parts += [strip(_by_category(path)), Text()]
+    parts += [_categories(path), Text()]
+    if len(path.by_rank) > 1:
+        parts += [_ranks(path), Text()]
+    if path.by_operator:
+        parts += [_operators(path, min(NAME, width - BESIDE_NAME)), Text()]
+    return Group(*parts)
+
+
+def trust_line(path: CriticalPath) -> Text:
+    """How far the answer can be trusted, in words."""
+    return Text.assemble(("trust: ", "bold"), printable(str(path.trust)))
+
+
+def _window(path: CriticalPath) -> Text:
+    window = (
+        f"window {duration(path.window_ns)}, from {duration(path.start_ns)} to {duration(path.end_ns)} of the trace"
+    )
+    if path.length_ns != path.window_ns:
+        share = path.length_ns / path.window_ns if path.window_ns else 0.0
+        window += f"; the path covers {duration(path.length_ns)} of it ({percent(share)})"
+    return Text(window)
+
+
+def _by_category(path: CriticalPath) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for row in path.by_category:
+        sums[row.category] = sums.get(row.category, 0) + row.ns
+    return sums
+
+
+def strip(parts: Mapping[str, int], width: int = STRIP) -> Text:
+    """One bar in which each part's length is its share, largest first, and a legend under it.
+
+    >>> print(strip({"cpu": 1, "computation": 3}, 8))
+    ██████░░
+    █ computation 75.0%   ░ cpu 25.0%
+    """
+    whole = sum(parts.values())
+    ordered = sorted((item for item in parts.items() if item[1] > 0), key=lambda item: -item[1])
+    cells = {name: ns * width // whole for name, ns in ordered}
+    by_remainder = sorted(ordered, key=lambda item: -(item[1] * width % whole))
+    for name, _ in by_remainder[: width - sum(cells.values())]:
+        cells[name] += 1
+    text = Text(no_wrap=True)
+    for name, _ in ordered:
+        fill, colour = LOOKS.get(name, UNKNOWN_LOOK)
+        text.append(fill * cells[name], style=colour)
+    text.append("\n")
+    for number, (name, ns) in enumerate(ordered):
+        fill, colour = LOOKS.get(name, UNKNOWN_LOOK)
+        text.append("   " if number else "")
+        text.append(fill, style=colour)
+        text.append(f" {name} {percent(ns / whole)}")
+    text.no_wrap = False
+    return text
+
+
+def _categories(path: CriticalPath) -> RenderableType:
+    table = grid("category", "detail", "time", "share", "", right=("time", "share"))
+    for row in path.by_category:
+        fill, colour = LOOKS.get(row.category, UNKNOWN_LOOK)
+        bar = Text(fill * (max(1, round(BAR * row.share)) if row.ns else 0), style=colour)
+        table.add_row(row.category, row.detail, duration(row.ns), percent(row.share), bar)
+    return table
+
+
+def _ranks(path: CriticalPath) -> RenderableType:
+    table = grid("rank", "time on the path", "share", right=("rank", "time on the path", "share"))
+    for row in path.by_rank:
+        table.add_row(str(row.rank), duration(row.ns), percent(row.ns / path.window_ns if path.window_ns else None))
+    return table
+
+
+def _operators(path: CriticalPath, width: int) -> RenderableType:
+    table = grid("operator", "kind", "times", "on the path", "share", right=("times", "on the path", "share"))
+    for row in path.by_operator[:TOP_OPERATORS]:
+        name = Text(shortened(row.name, width), no_wrap=True)
+        table.add_row(name, str(row.kind), count(row.count), duration(row.ns), percent(row.share))
+    rest = path.by_operator[TOP_OPERATORS:]
+    if rest:
+        ns, share = sum(row.ns for row in rest), sum(row.share or 0.0 for row in rest)
+        more = Text(f"… and {counted(len(rest), 'more operator')}", style="dim")
+        table.add_row(more, "", count(sum(row.count for row in rest)), duration(ns), percent(share))
+    return table
+
+
+def segment_lines(path: CriticalPath, width: int) -> Iterator[str]:
+    """All segments in order, one a line; there may be too many for a table that is laid out as a whole."""
+    rows = [_cells(row, path.start_ns) for row in path.segments.to_pylist()]
+    headers = ("start", "time", "rank", "lane", "category", "via", "operator", "source")
+    widths = [max([len(header), *(len(row[i]) for row in rows)]) for i, header in enumerate(headers)]
+    shown = [i for i, header in enumerate(headers) if header not in ("rank", "source") or len({r[i] for r in rows}) > 1]
+    operator, numbers = headers.index("operator"), range(3)
+    others = sum(widths[i] + 2 for i in shown if i != operator)
+    widths[operator] = min(widths[operator], max(LEAST_NAME, width - others))
+
+    def line(cells: tuple[str, ...]) -> str:
+        texts = (
+            cells[i].rjust(widths[i]) if i in numbers else shortened(cells[i], widths[i]).ljust(widths[i])
+            for i in shown
+        )
+        return "  ".join(texts).rstrip()
+
+    yield line(headers)
+    yield "  ".join("─" * widths[i] for i in shown)
+    yield from map(line, rows)
+
+
+def _cells(row: Mapping[str, Any], zero: int) -> tuple[str, ...]:
+    """One segment as texts; its start counts from the window's."""
+    return (
+        f"+{duration(row['start_ns'] - zero)}",
+        duration(row["end_ns"] - row["start_ns"]),
+        str(row["rank"]),
+        printable(str(row["lane"] or "")),
+        f"{row['category']}: {row['detail']}",
+        str(row["via"] or ""),
+        printable(str(row["name"] or "–")),
+        printable(str(row["source"] or "")),
+    )

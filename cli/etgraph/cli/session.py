@@ -1,0 +1,153 @@
+"""What commands ask, whoever answers: a store on this machine now, a server later.
+
+Only the protocol lives here, so that a command's `--help` imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from etgraph.model.errors import EtgraphError
+    from etgraph.queries import CriticalPath
+    from etgraph.queries.windows import Window
+    from etgraph.store import Check, TraceInfo
+
+
+class Progress(Protocol):
+    """Told what a long call is at: the step in words, and how many of how many (None: unknown) are done."""
+
+    def __call__(self, step: str, done: int = 0, total: int | None = None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A path that could not be ingested, and why."""
+
+    path: str
+    error: EtgraphError
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What an ingest stored, in order, and what it could not read."""
+
+    traces: tuple[TraceInfo, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What `doctor` found; `exit_code` is 0, 3 where data is damaged, 4 where the store cannot be used."""
+
+    checks: tuple[Check, ...]
+    exit_code: int = 0
+
+
+class Session(Protocol):
+    """A place that keeps traces and answers questions. References are those of `etgraph --help`, paths included where
+    a question is asked; those of the catalogue's own commands (remove, tag, label) name stored traces only.
+
+    Every method raises EtgraphError: NotFound, UsageError, InputError, StoreError and what else a question may raise.
+    """
+
+    @property
+    def url(self) -> str:
+        """The store or server, as `--store` takes it."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def ingest(
+        self,
+        paths: Sequence[Path],
+        *,
+        each: bool = False,
+        workload: str | None = None,
+        team: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        commit: str | None = None,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> Ingested:
+        """Store one trace for each path or, with `each`, for each file of a folder.
+
+        A file that is no trace does not stop the others; what was read is stored. A store that fails stops it all.
+        """
+        ...
+
+    def traces(
+        self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> list[TraceInfo]:
+        """Stored traces that satisfy all conditions, newest first."""
+        ...
+
+    def show(self, reference: str) -> TraceInfo:
+        """What is known of a trace. With a path or an iterations suffix, the trace is opened for it."""
+        ...
+
+    def find(self, reference: str) -> TraceInfo:
+        """The catalogue's entry of a stored trace."""
+        ...
+
+    def remove(self, reference: str) -> TraceInfo:
+        """Delete a stored trace with all its names; returns what it was."""
+        ...
+
+    def tag(self, reference: str, name: str) -> TraceInfo:
+        """Let `workload@name` mean this trace; returns its entry."""
+        ...
+
+    def untag(self, workload: str, name: str) -> None:
+        """Take a tag away; the trace stays."""
+        ...
+
+    def label(self, reference: str, labels: Mapping[str, str]) -> TraceInfo:
+        """Set labels on a trace; returns its entry."""
+        ...
+
+    def critical_path(
+        self, reference: str, *, rank: int | None = None, iteration: int | None = None, window: Window = "annotation"
+    ) -> CriticalPath:
+        """The measured critical path; see `etgraph.queries.critical_path`."""
+        ...
+
+    def doctor(self, verify: bool = False) -> Diagnosis:
+        """Check this installation and the store; with `verify`, read every stored byte."""
+        ...
+
+
+def store_url(option: str | None) -> str:
+    """The store to use: the option, else `ETGRAPH_STORE`, else a folder in the user's data directory."""
+    if option:
+        return option
+    if named := os.environ.get("ETGRAPH_STORE"):
+        return named
+    from platformdirs import user_data_path
+
+    return str(user_data_path("etgraph", appauthor=False) / "store")
+
+
+def open_session(option: str | None) -> Session:
+    """The session for a store's URL. Raises UsageError for a server, which this version cannot reach."""
+    url = store_url(option)
+    if re.match(r"https?://", url, re.IGNORECASE):
+        from etgraph.model.errors import UsageError
+
+        raise UsageError(
+            f"store {url}: this version cannot talk to a server",
+            hint="give a folder instead: --store PATH, or ETGRAPH_STORE",
+        )
+    from etgraph.cli.local import LocalSession
+
+    return LocalSession(url)

@@ -1,0 +1,153 @@
+"""Numbers and moments as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+_TIMES = ((1, "ns"), (10**3, "µs"), (10**6, "ms"), (10**9, "s"))
+_SIZES = ((1, "B"), (10**3, "kB"), (10**6, "MB"), (10**9, "GB"), (10**12, "TB"))
+
+
+def _scaled(value: int, scale: tuple[tuple[int, str], ...]) -> str:
+    """Three significant digits in the largest unit in which the rounded number is at least one."""
+    for factor, unit in reversed(scale):
+        # 999.6 µs is shown as 1.00 ms, not as 1000 µs.
+        if abs(value) >= factor * 0.9995 and abs(value) >= 1:
+            number = value / factor
+            if factor == 1:
+                return f"{value} {unit}"
+            digits = 2 if abs(number) < 9.995 else 1 if abs(number) < 99.95 else 0
+            return f"{number:,.{digits}f} {unit}"
+    return f"0 {scale[0][1]}"
+
+
+def duration(ns: int | None) -> str:
+    """Nanoseconds in a unit that suits them.
+
+    >>> [duration(n) for n in (0, 812, 12_345, 999_960, 4_560_000, 83_000_000_000)]
+    ['0 ns', '812 ns', '12.3 µs', '1.00 ms', '4.56 ms', '83.0 s']
+    """
+    if ns is None:
+        return "–"
+    if abs(ns) >= 120 * 10**9:
+        minutes, seconds = divmod(round(ns / 10**9), 60)
+        return f"{minutes:,} min {seconds} s"
+    return _scaled(ns, _TIMES)
+
+
+def size(count: int | None) -> str:
+    """Bytes in decimal units.
+
+    >>> size(14_700_000)
+    '14.7 MB'
+    """
+    return "–" if count is None else _scaled(count, _SIZES)
+
+
+def count(number: int) -> str:
+    """A number with its thousands apart.
+
+    >>> count(14699)
+    '14,699'
+    """
+    return f"{number:,}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "rank"), counted(2000, "rank")
+    ('1 rank', '2,000 ranks')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def percent(share: float | None) -> str:
+    """A share between 0 and 1.
+
+    >>> percent(0.0512), percent(0.00001), percent(0.0)
+    ('5.1%', '<0.1%', '0.0%')
+    """
+    if share is None:
+        return "–"
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return f"{share * 100:.1f}%"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Numbers with their runs drawn together.
+
+    >>> ranges([0, 1, 2, 3, 7, 9, 10])
+    '0–3, 7, 9, 10'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    parts = []
+    for first, last in runs:
+        parts.append(f"{first}–{last}" if last - first > 1 else ", ".join(map(str, range(first, last + 1))))
+    return ", ".join(parts) or "none"
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def moment(text: str | None) -> str:
+    """An ISO 8601 instant in local time, to the minute; a text that is none as it stands.
+
+    >>> moment(None), moment("yesterday")
+    ('–', 'yesterday')
+    """
+    instant = _instant(text) if text else None
+    if instant is None:
+        return printable(text or "–")
+    return (instant.astimezone() if instant.tzinfo else instant).strftime("%Y-%m-%d %H:%M")
+
+
+def age(text: str | None, now: datetime | None = None) -> str:
+    """How long ago an ISO 8601 instant was; the date of one that is weeks away.
+
+    >>> age("2026-01-05T12:30:00+00:00", datetime.fromisoformat("2026-01-05T14:40:00+00:00"))
+    '2 h ago'
+    """
+    instant = _instant(text) if text else None
+    if instant is None or instant.tzinfo is None:
+        return moment(text)
+    seconds = ((now or datetime.now(UTC)) - instant).total_seconds()
+    if seconds < 60:
+        return "just now"
+    for limit, unit, name in ((3600, 60, "min"), (86_400, 3600, "h"), (14 * 86_400, 86_400, "d")):
+        if seconds < limit:
+            return f"{int(seconds // unit)} {name} ago"
+    return moment(text)[:10]
+
+
+def printable(text: str, *, keep_lines: bool = False) -> str:
+    r"""A name from a file without what would steer the terminal.
+
+    >>> printable("a\x1b[31mb\n")
+    'a?[31mb?'
+    """
+    return "".join(c if c.isprintable() or (keep_lines and c == "\n") else "?" for c in text)
+
+
+def shortened(text: str, width: int) -> str:
+    """A long name with its middle left out: kernels differ at both ends.
+
+    >>> shortened("void at::native::elementwise_kernel<4>", 21)
+    'void at::n…_kernel<4>'
+    """
+    text = printable(text)
+    if len(text) <= width:
+        return text
+    head = width // 2
+    return text[:head] + "…" + text[len(text) - (width - 1 - head) :]

@@ -1,0 +1,173 @@
+"""A session without a store, so that tests see what the commands themselves do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+
+from etgraph.cli.main import main
+from etgraph.cli.session import Diagnosis, Failure, Ingested, Progress
+from etgraph.cli.settings import Settings
+from etgraph.model import Report, Source, Trust
+from etgraph.model.errors import InputError
+from etgraph.queries.critical_path import CategoryShare, CriticalPath, OperatorShare, RankShare
+from etgraph.store import Check, IterationInfo, TraceInfo
+
+STORED = TraceInfo(
+    id="1f0c9a" + "7" * 58,
+    revision=1,
+    created="2026-01-05T12:30:00+00:00",
+    workload="gpt",
+    team="ads",
+    commit="abcdef0123456789",
+    branch="main",
+    labels={"gpus": "8"},
+    tags=("baseline",),
+    ranks=(0, 1, 2, 3),
+    operators=12_345,
+    dependencies={"CALL": 9000, "LAUNCH": 700, "COLLECTIVE": 12},
+    collectives=12,
+    world_size=8,
+    device_model="NVIDIA H100",
+    start_time="2026-01-05T12:00:00+00:00",
+    span_ns=45_600_000,
+    iterations=(IterationInfo(0, "ProfilerStep#5", 0, 20_000_000), IterationInfo(1, "ProfilerStep#6", None, None)),
+    report=Report(
+        host_operators=11_000, device_operators=1_345, launched_device_operators=1_340, collectives_matched=11,
+        collectives_unmatched=1, counts={"flows": 3}, warnings=("4 of 8 ranks are recorded",),
+    ),
+    sources=(Source("rank0.json.gz", "kineto", 0, 2_500_000, "ab" * 32, "file name"),),
+    bytes=1_200_000,
+)  # fmt: skip
+
+
+PATH = CriticalPath(
+    start_ns=1_000,
+    end_ns=11_000,
+    window_ns=10_000,
+    length_ns=10_000,
+    by_category=(
+        CategoryShare("computation", "kernel", 7_500, 0.75),
+        CategoryShare("idle", "unexplained", 2_500, 0.25),
+    ),
+    by_rank=(RankShare(0, 10_000),),
+    by_operator=tuple(OperatorShare(f"kernel_{number}", "COMP", 1, 100, 0.01) for number in range(12)),
+    segments=pa.table(
+        {
+            "rank": [0, 0],
+            "lane": ["stream 7", None],
+            "index": [4, None],
+            "name": ["[gemm]\x1b[31m", None],
+            "category": ["computation", "idle"],
+            "detail": ["kernel", "unexplained"],
+            "start_ns": [1_000, 8_500],
+            "end_ns": [8_500, 11_000],
+            "via": ["STREAM", None],
+            "source": ["train.py:12", None],
+        }
+    ),
+    trust=Trust(explained_share=0.75, warnings=("4 of 8 ranks are recorded",)),
+)
+
+
+@dataclass
+class FakeSession:
+    """Remembers what it was asked, answers with one stored trace, or raises `error`."""
+
+    entry: TraceInfo = STORED
+    path: CriticalPath = PATH
+    error: BaseException | None = None
+    diagnosis: Diagnosis = field(default_factory=lambda: Diagnosis((Check("store", True, "in order"),)))
+    ingested: Ingested | None = None
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    url: str = "fake://store"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.asked.append(("close",))
+
+    def _ask(self, *question: Any) -> None:
+        self.asked.append(question)
+        if self.error is not None:
+            raise self.error
+
+    def ingest(self, paths: Sequence[Path], *, progress: Progress | None = None, **options: Any) -> Ingested:
+        self._ask("ingest", [str(path) for path in paths], options)
+        return self.ingested or Ingested((self.entry,))
+
+    def traces(self, **conditions: Any) -> list[TraceInfo]:
+        self._ask("traces", conditions)
+        return [] if conditions["workload"] == "nothing" else [self.entry]
+
+    def show(self, reference: str) -> TraceInfo:
+        self._ask("show", reference)
+        return self.entry
+
+    def find(self, reference: str) -> TraceInfo:
+        self._ask("find", reference)
+        return self.entry
+
+    def remove(self, reference: str) -> TraceInfo:
+        self._ask("remove", reference)
+        return self.entry
+
+    def tag(self, reference: str, name: str) -> TraceInfo:
+        self._ask("tag", reference, name)
+        return replace(self.entry, tags=(*self.entry.tags, name))
+
+    def untag(self, workload: str, name: str) -> None:
+        self._ask("untag", workload, name)
+
+    def label(self, reference: str, labels: Mapping[str, str]) -> TraceInfo:
+        self._ask("label", reference, dict(labels))
+        return replace(self.entry, labels={**self.entry.labels, **labels})
+
+    def critical_path(self, reference: str, **options: Any) -> CriticalPath:
+        self._ask("critical_path", reference, options)
+        return self.path
+
+    def doctor(self, verify: bool = False) -> Diagnosis:
+        self._ask("doctor", verify)
+        return self.diagnosis
+
+
+@pytest.fixture
+def session() -> FakeSession:
+    """The session that `run` talks to."""
+    return FakeSession()
+
+
+@pytest.fixture
+def run(session: FakeSession) -> Callable[..., Result]:
+    """Call etgraph in this process on `session`."""
+
+    def call(*args: str, **extra: Any) -> Result:
+        settings = Settings(open_session=lambda settings: session)
+        return CliRunner().invoke(main, args, obj=settings, prog_name="etgraph", **extra)
+
+    return call
+
+
+@pytest.fixture
+def etgraph() -> Callable[..., Result]:
+    """Call etgraph in this process on the real store that the arguments or the environment name."""
+
+    def call(*args: str | Path, **extra: Any) -> Result:
+        return CliRunner().invoke(main, [str(arg) for arg in args], prog_name="etgraph", **extra)
+
+    return call
+
+
+@pytest.fixture
+def bad_file_failure() -> Failure:
+    """A file that could not be read."""
+    error = InputError("runs/bad.json", found="a text", expected="JSON", place="byte 0", hint="look at it")
+    return Failure("runs/bad.json", error)

@@ -1,0 +1,207 @@
+"""What commands print, where they print it, and under which names."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from etgraph.cli.output import Output
+from etgraph.cli.progress import watched
+from etgraph.cli.session import Diagnosis, Failure, Ingested
+from etgraph.cli.settings import Settings
+from etgraph.model import Trust
+from etgraph.store import Check
+
+Run = Callable[..., Result]
+
+INGESTED = {"id", "revision", "created", "workload", "ranks", "operators", "dependencies", "collectives", "report"}
+LISTED = INGESTED | {"worldSize", "deviceModel", "startTime", "spanNs", "tags", "iterations"}
+REPORT = {
+    "files", "hostOperators", "linkedOperators", "deviceOperators", "launchedDeviceOperators", "collectivesMatched",
+    "collectivesUnmatched", "danglingDependencies", "warnings",
+}  # fmt: skip
+PATH = {"startNs", "endNs", "windowNs", "lengthNs", "byCategory", "byRank", "byOperator", "trust"}
+TRUST = {"explainedShare", "unmatchedCollectives", "weakLinks", "warnings"}
+
+
+def document(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def check_trace(trace: dict[str, Any]) -> None:
+    assert set(trace) >= LISTED
+    assert isinstance(trace["id"], str)
+    assert set(trace["report"]) >= REPORT
+    assert set(trace["report"]["files"][0]) >= {"name", "format", "rank", "bytes", "sha256"}
+    assert [set(i) for i in trace["iterations"]] == [{"index", "name", "startNs", "endNs"}] * 2
+
+
+@pytest.mark.parametrize("command", [("ingest", "x.json"), ("ls",)])
+def test_lists_of_traces_have_the_promised_names(run: Run, command: tuple[str, ...]) -> None:
+    answer = document(run(*command, "--json"))
+    assert set(answer) == {"traces"}
+    check_trace(answer["traces"][0])
+
+
+def test_show_has_the_promised_names(run: Run) -> None:
+    answer = document(run("show", "gpt", "--json"))
+    assert set(answer) == {"trace"}
+    check_trace(answer["trace"])
+    assert answer["trace"]["dependencies"] == {"CALL": 9000, "LAUNCH": 700, "COLLECTIVE": 12}
+    assert answer["trace"]["iterations"][1] == {"index": 1, "name": "ProfilerStep#6", "startNs": None, "endNs": None}
+
+
+def test_critical_path_has_the_promised_names(run: Run) -> None:
+    answer = document(run("critical-path", "gpt", "--json"))
+    assert set(answer) == PATH
+    assert set(answer["trust"]) == TRUST
+    assert set(answer["byCategory"][0]) >= {"category", "detail", "ns", "share"}
+
+
+def test_segments_are_in_the_document_only_when_asked_for(run: Run) -> None:
+    answer = document(run("critical-path", "gpt", "--json", "--segments"))
+    assert set(answer) == PATH | {"segments"}
+    assert answer["segments"][1] == {
+        "rank": 0, "lane": None, "index": None, "name": None, "category": "idle", "detail": "unexplained",
+        "startNs": 8_500, "endNs": 11_000, "via": None, "source": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (("rm", "gpt"), {"removed": [{"id": "1f0c9a" + "7" * 58, "workload": "gpt"}]}),
+        (("tag", "gpt", "v1"), {"tagged": [{"id": "1f0c9a" + "7" * 58, "workload": "gpt", "name": "v1"}]}),
+        (("untag", "gpt@v1"), {"untagged": [{"workload": "gpt", "name": "v1"}]}),
+        (
+            ("label", "gpt", "a=b"),
+            {"labelled": [{"id": "1f0c9a" + "7" * 58, "workload": "gpt", "labels": {"gpus": "8", "a": "b"}}]},
+        ),
+        (("doctor",), {"checks": [{"name": "store", "ok": True, "detail": "in order"}]}),
+    ],
+)
+def test_every_command_answers_with_one_document(run: Run, command: tuple[str, ...], expected: Any) -> None:
+    assert document(run(*command, "--json")) == expected
+
+
+def test_messages_go_to_stderr_and_are_silent_when_quiet(run: Run) -> None:
+    told = run("tag", "gpt", "v1")
+    assert (told.stdout, told.stderr) == ("", "gpt@v1 now means 1f0c9a777777\n")
+    assert run("tag", "gpt", "v1", "-q").output == ""
+
+
+def test_quiet_lists_print_ids(run: Run) -> None:
+    for command in (("ls",), ("ingest", "x.json")):
+        result = run("-q", *command)
+        assert (result.stdout, result.stderr) == ("1f0c9a" + "7" * 58 + "\n", "")
+
+
+def test_an_empty_list_says_so_beside_the_answer(run: Run) -> None:
+    result = run("ls", "--workload", "nothing")
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "no trace" in result.stderr
+    assert document(run("ls", "--workload", "nothing", "--json")) == {"traces": []}
+
+
+def test_the_list_is_readable(run: Run) -> None:
+    shown = run("ls").stdout
+    for word in ("1f0c9a777777", "gpt", "12,345", "45.6 ms", "baseline", "ads", "gpus=8"):
+        assert word in shown
+    assert max(map(len, shown.splitlines())) <= 100
+    assert "\x1b" not in shown
+
+
+def test_show_tells_all_that_is_known(run: Run) -> None:
+    shown = run("show", "gpt").stdout
+    for word in ("gpt@baseline", "4 ranks (0–3) of 8", "NVIDIA H100", "LAUNCH", "a call starts work on the device",
+                 "ProfilerStep#5", "20.0 ms", "11 collectives matched", "99.6%", "! 4 of 8 ranks"):  # fmt: skip
+        assert word in shown
+
+
+def test_the_critical_path_ends_with_its_trust(run: Run) -> None:
+    lines = run("critical-path", "gpt#1", "--rank", "0", "--iteration", "1").stdout.splitlines()
+    assert lines[0] == "Critical path of gpt#1, rank 0, iteration 1"
+    assert lines[1].startswith("window 10.0 µs, from 1.00 µs to 11.0 µs")
+    assert "█" * 54 + "·" * 18 in lines
+    assert "█ computation 75.0%   · idle 25.0%" in lines
+    assert any("kernel_9" in line for line in lines)
+    assert not any("kernel_10" in line for line in lines)
+    assert any("2 more operators" in line for line in lines)
+    assert lines[-1] == "trust: 75.0% explained; 4 of 8 ranks are recorded"
+
+
+def test_segments_are_lines_and_names_are_harmless(run: Run) -> None:
+    shown = run("critical-path", "gpt", "--segments").stdout
+    assert "[gemm]?[31m" in shown
+    assert "+7.50 µs" in shown
+    assert "train.py:12" in shown
+    assert "\x1b" not in shown
+    assert shown.splitlines()[-1].startswith("trust: ")
+
+
+def test_the_trust_is_one_line_however_long(run: Run, session: Any) -> None:
+    long = Trust(warnings=("much to be said against it " * 10,))
+    session.path = replace(session.path, trust=long)
+    assert run("critical-path", "gpt").stdout.splitlines()[-1] == f"trust: {long}".rstrip()
+
+
+def test_an_encoding_without_drawing_characters(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii", errors="replace")
+    monkeypatch.setattr("sys.stdout", stream)
+    output = Output(json=False, quiet=False)
+    output.show("█ kernel·µs…")
+    output.document({"name": "µ"})
+    stream.flush()
+    assert stream.buffer.getvalue() == b'# kernel.us~\n{\n  "name": "\\u00b5"\n}\n'
+
+
+def test_progress_is_for_somebody_who_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, quiet, seen in ((Terminal(), False, True), (Terminal(), True, False), (io.StringIO(), False, False)):
+        monkeypatch.setattr("sys.stderr", stream)
+        with watched(Settings(quiet=quiet)) as progress:
+            progress("reading [rank0].json", 1, 3)
+        assert ("reading [rank0].json" in stream.getvalue()) == seen
+
+
+def test_a_partial_ingest_stores_what_it_can(run: Run, session: Any, bad_file_failure: Failure) -> None:
+    session.ingested = Ingested((session.entry,), (bad_file_failure,))
+    result = run("ingest", "runs", "--each", "--json")
+    assert result.exit_code == 3
+    answer = json.loads(result.stdout)
+    assert [trace["id"] for trace in answer["traces"]] == [session.entry.id]
+    assert answer["failures"] == [
+        {
+            "path": "runs/bad.json", "code": "BAD_INPUT", "hint": "look at it",
+            "message": "runs/bad.json: byte 0: found a text, expected JSON",
+        }
+    ]  # fmt: skip
+    assert "error: runs/bad.json: byte 0" in result.stderr
+    assert "1 of 2 stored" in result.stderr
+
+
+def test_an_ingest_of_nothing_else_is_its_error(run: Run, session: Any, bad_file_failure: Failure) -> None:
+    session.ingested = Ingested((), (bad_file_failure,))
+    result = run("ingest", "runs/bad.json")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.startswith("error: runs/bad.json: byte 0: found a text, expected JSON\nhint: look at it\n")
+
+
+def test_a_failed_check_is_visible_and_counts(run: Run, session: Any) -> None:
+    session.diagnosis = Diagnosis((Check("python", True, "3"), Check("integrity", False, "a file is cut")), 3)
+    result = run("doctor", "--verify")
+    assert result.exit_code == 3
+    assert ("doctor", True) in session.asked
+    assert "FAIL  integrity" in result.stdout
+    assert "1 of 2 checks failed" in result.stderr
