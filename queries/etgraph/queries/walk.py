@@ -13,7 +13,7 @@ import numpy as np
 
 from etgraph.model import Category, DependencyKind, LaneKind, Trace
 from etgraph.model.columns import Array
-from etgraph.model.graph import adjacency
+from etgraph.model.graph import Adjacency, adjacency
 from etgraph.model.kernels import kernel
 from etgraph.queries.windows import Interval
 
@@ -52,8 +52,27 @@ class Steps:
     via: Array
 
 
-def walk(trace: Trace, window: Interval) -> Steps:
-    """Walk back from the end of the window to its start. The steps tile the window exactly."""
+@dataclass(frozen=True, slots=True)
+class Terrain:
+    """What the walk needs to know of a trace, whatever the window: the trees of calls, and what holds operators up.
+
+    Nodes 0 … n - 1 are operators, n + l is the thread of lane l. `tree` gives an operator's node above it (-1 on
+    devices), `children` the nodes' children by start and `position` an operator's place among them, `clipped` its end
+    cut to that of the operators around it, `into` the dependencies by target and `latency` the usual launch latency.
+    """
+
+    tree: Array
+    children: Adjacency
+    position: Array
+    clipped: Array
+    into: Adjacency
+    into_kind: Array
+    latency: Array
+    timed: Array
+
+
+def survey(trace: Trace) -> Terrain:
+    """Build the terrain of a trace. O(operators log operators + dependencies)."""
     o = trace.operators
     n = len(o)
     lane, start, end = o["lane"], o["start_ns"], trace.end_ns
@@ -67,11 +86,20 @@ def walk(trace: Trace, window: Interval) -> Steps:
     position = np.full(n, -1, dtype=np.int64)
     position[children.neighbours] = np.arange(len(children.neighbours))
     into = trace.predecessors
+    kinds = trace.dependencies["kind"][into.edges]
+    return Terrain(
+        tree, children, position, _clipped(host, tree, end), into, kinds, launch_latency(trace), timed
+    )  # fmt: skip
+
+
+def walk(trace: Trace, window: Interval, terrain: Terrain | None = None) -> Steps:
+    """Walk back from the end of the window to its start. The steps tile the window exactly."""
+    t = terrain or survey(trace)
+    o = trace.operators
     found = _walk(
-        window.start_ns, window.end_ns, window.operator if window.operator >= 0 else n + window.lane,
-        tree, children.offsets, children.neighbours, position, _clipped(host, tree, end), start, end,
-        lane.astype(np.int64), into.offsets, into.neighbours.astype(np.int64),
-        trace.dependencies["kind"][into.edges].astype(np.int64), launch_latency(trace), timed,
+        window.start_ns, window.end_ns, window.operator if window.operator >= 0 else len(o) + window.lane,
+        t.tree, t.children.offsets, t.children.neighbours, t.position, t.clipped, o["start_ns"], trace.end_ns,
+        o["lane"], t.into.offsets, t.into.neighbours, t.into_kind, t.latency, t.timed,
     )  # fmt: skip
     operator, on, begin, finish, what, via = (column[::-1].copy() for column in found)
     if len(via) and operator[0] >= 0:
@@ -224,10 +252,10 @@ def _walk(
             if waits >= 0:
                 for e in range(into_offsets[waits], into_offsets[waits + 1]):
                     s, k = into[e], into_kind[e]
-                    if not timed[s] or k == CALL or k == THREAD or k == SYNC or k == COMM or k == COLLECTIVE:
+                    if not timed[s] or k in (CALL, THREAD, SYNC, COMM, COLLECTIVE):
                         continue
                     left = end[s]
-                    if k == LAUNCH or k == SPAWN:
+                    if k in (LAUNCH, SPAWN):
                         left = min(left, start[waits])
                         if start[s] > start[waits]:
                             continue

@@ -92,9 +92,7 @@ def _device(trace: Trace, rank: int, steps: Array, timed: Array) -> Interval:
     if len(steps):
         device = device[np.isin(o["iteration"][device], steps)]
     if not len(device):
-        raise MissingData(
-            f"rank {rank} has no device operators in that window", hint="ask with --window annotation"
-        )
+        raise MissingData(f"rank {rank} has no device operators in that window", hint="ask with --window annotation")
     last = int(device[np.argmax(trace.end_ns[device])])
     return Interval(
         rank, int(o["start_ns"][device].min()), int(trace.end_ns[last]), int(o["lane"][last]), last

@@ -1,0 +1,29 @@
+"""Run all benchmarks, or those that are named: `python -m benchmarks [reading path store startup crash traces]`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+ALL = {
+    "reading": "Kineto files into columns, beside json + pandas; memory",
+    "path": "the path kernel, beside rustworkx and networkx",
+    "store": "publishing and loading, beside Parquet and SQLite",
+    "startup": "etgraph --help, and the kernels' first compilation",
+    "crash": "a publisher killed at random moments",
+    "traces": "every trace of the collection: what was read, and how fast",
+}
+
+
+def main() -> None:
+    """Run the benchmarks in the order given."""
+    chosen = sys.argv[1:] or list(ALL)
+    unknown = [name for name in chosen if name not in ALL]
+    if unknown:
+        sys.exit(f"no benchmark {unknown[0]!r}; there are: {', '.join(ALL)}")
+    for name in chosen:
+        print(f"\n## {name}: {ALL[name]}\n", flush=True)
+        import_module(f"benchmarks.{name}").main()
+
+
+main()

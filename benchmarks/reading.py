@@ -1,0 +1,89 @@
+"""Reading Kineto files: µs an event beside json + pandas, linearity to a million events, memory while and after."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.collection import events_of, large_kineto_files, repeated
+from etgraph.ingest import read, samples
+
+TIMES = (1, 3, 10)
+_MEMORY = """
+import sys
+from pathlib import Path
+import numba, pandas, pyarrow
+from etgraph.ingest import read
+
+def resident(line):
+    return int(Path("/proc/self/status").read_text().split(line + ":")[1].split()[0]) * 1024
+
+read(sys.argv[2])
+before = resident("VmRSS")
+trace = read(sys.argv[1])
+print(resident("VmHWM") - before, len(trace), len(trace.dependencies))
+print(trace.operators.nbytes, trace.dependencies.nbytes)
+"""
+"""Peak of a read in a process that has read a small file before, so that libraries and kernels are loaded (Linux)."""
+
+
+def json_and_pandas(file: Path) -> Any:
+    """What a notebook does: parse everything, one data frame of the complete events and their arguments."""
+    import pandas as pd
+
+    with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+        events = json.load(stream)["traceEvents"]
+    frame = pd.DataFrame([e for e in events if e.get("ph") == "X"])
+    arguments = pd.json_normalize([a if isinstance(a, dict) else {} for a in frame.pop("args")], max_level=0)
+    return pd.concat([frame, arguments], axis=1)
+
+
+def seconds(run: Callable[[], Any], repeats: int = 3) -> float:
+    """The fastest of several runs."""
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def main() -> None:
+    """Print both tables."""
+    print(f"{'file':44} {'events':>9} {'etgraph µs/event':>17} {'json+pandas':>12} {'ratio':>6}")
+    files = large_kineto_files()
+    for file in files:
+        events = events_of(file)
+        read(file)
+        ours, theirs = seconds(lambda f=file: read(f)), seconds(lambda f=file: json_and_pandas(f), 1)  # type: ignore[misc]
+        print(
+            f"{file.name[:44]:44} {events:9,} {ours / events * 1e6:17.2f} {theirs / events * 1e6:12.2f} "
+            f"{theirs / ours:5.1f}x"
+        )
+    print("\nthe first of them repeated, with later times and fresh ids, uncompressed; memory of a fresh process")
+    print(f"{'events':>9} {'µs/event':>9} {'peak B/event':>13} {'operators B/op':>15} {'dependencies B/dep':>19}")
+    points = []
+    small = samples.path("dlrm_alltoall") / "kineto_rank0.json.gz"
+    with tempfile.TemporaryDirectory() as folder:
+        for times in TIMES:
+            target = Path(folder) / f"x{times}.json"
+            events = repeated(files[0], times, target)
+            elapsed = seconds(lambda f=target: read(f), 2)  # type: ignore[misc]
+            out = subprocess.run(
+                [sys.executable, "-c", _MEMORY, target, small], capture_output=True, text=True, check=True
+            )
+            peak, operators, dependencies, operator_bytes, dependency_bytes = map(int, out.stdout.split())
+            points.append((events, peak))
+            print(
+                f"{events:9,} {elapsed / events * 1e6:9.2f} {peak / events:13.0f} {operator_bytes / operators:15.1f} "
+                f"{dependency_bytes / dependencies:19.1f}"
+            )
+    slope = (points[-1][1] - points[0][1]) / (points[-1][0] - points[0][0])
+    print(f"growth of the peak: {slope:.0f} bytes an event")

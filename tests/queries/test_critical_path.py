@@ -1,0 +1,326 @@
+"""The measured critical path: known answers on small traces, an independent walk, and every real trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from etgraph.ingest import read
+from etgraph.model import DependencyKind, Trace
+from etgraph.model.errors import MissingData, UsageError
+from etgraph.queries import critical_path, walk
+from etgraph.queries.windows import window_of
+from support.build import build
+from support.random_traces import traces
+from support.slow_walk import slow_walk
+
+
+def path(trace: Trace, **question: object) -> list[tuple[str | None, str, int, str | None]]:
+    """Segments that last as (operator, detail, ns, via)."""
+    table = critical_path(trace, **question).segments.to_pylist()  # type: ignore[arg-type]
+    return [
+        (s["name"], s["detail"], s["end_ns"] - s["start_ns"], s["via"]) for s in table if s["end_ns"] > s["start_ns"]
+    ]
+
+
+def test_a_kernel_behind_its_launch() -> None:
+    trace = build("""
+        rank 0 | thread 1 | aten::mm          0..20000
+        rank 0 | thread 1 | cudaLaunchKernel  5000..10000   -> gemm
+        rank 0 | stream 7 | gemm             12000..60000
+    """)
+    assert path(trace) == [
+        ("aten::mm", "operator", 5000, None),
+        ("cudaLaunchKernel", "runtime-call", 5000, "CALL"),
+        (None, "latency", 2000, None),
+        ("gemm", "kernel", 48000, "LAUNCH"),
+    ]
+
+
+def test_a_kernel_that_starts_before_its_launch_returns() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel  0..10   -> gemm
+        rank 0 | stream 7 | gemm              4..60
+    """)
+    assert path(trace) == [("cudaLaunchKernel", "runtime-call", 4, None), ("gemm", "kernel", 56, "LAUNCH")]
+
+
+def test_a_busy_stream_owns_the_path_and_not_the_launch() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel  0..10   -> a
+        rank 0 | thread 1 | cudaLaunchKernel 10..20   -> b
+        rank 0 | stream 7 | a                12..100
+        rank 0 | stream 7 | b               101..150
+    """)
+    assert path(trace) == [
+        ("cudaLaunchKernel", "runtime-call", 10, None),
+        (None, "latency", 2, None),
+        ("a", "kernel", 88, "LAUNCH"),
+        (None, "dependency-latency", 1, None),
+        ("b", "kernel", 49, "STREAM"),
+    ]
+
+
+def test_a_late_kernel_without_a_recorded_reason_is_unexplained() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel  0..10   -> a
+        rank 0 | thread 1 | cudaLaunchKernel 10..20   -> b
+        rank 0 | stream 7 | a                12..100
+        rank 0 | stream 7 | b             50100..50150
+    """)
+    result = critical_path(trace)
+    assert ("b", "kernel", 50, "STREAM") in path(trace)
+    assert (None, "unexplained", 46000, None) in path(trace)
+    assert result.trust.explained_share == pytest.approx(1 - 46000 / 50150)
+
+
+def test_an_event_joins_two_streams() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel  0..10   -> a
+        rank 0 | thread 1 | cudaLaunchKernel 10..20   -> b
+        rank 0 | stream 7 | a                12..100  -EVENT-> b
+        rank 0 | stream 9 | b               103..150
+    """)
+    assert path(trace)[-3:] == [
+        ("a", "kernel", 88, "LAUNCH"),
+        (None, "dependency-latency", 3, None),
+        ("b", "kernel", 47, "EVENT"),
+    ]
+
+
+def test_a_blocking_call_does_not_hide_the_work_it_waits_for() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel       0..10   -> a
+        rank 0 | thread 1 | cudaDeviceSynchronize 10..110
+        rank 0 | stream 7 | a                     12..100  -SYNC-> cudaDeviceSynchronize
+    """)
+    assert path(trace) == [
+        ("cudaLaunchKernel", "runtime-call", 10, None),
+        (None, "latency", 2, None),
+        ("a", "kernel", 88, "LAUNCH"),
+        ("cudaDeviceSynchronize", "synchronisation", 10, "SYNC"),
+    ]
+
+
+def test_a_blocking_call_whose_cause_is_not_stored_is_synchronisation_with_a_warning() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel       0..10   -> a
+        rank 0 | thread 1 | cudaDeviceSynchronize 10..110
+        rank 0 | stream 7 | a                     12..100
+    """)
+    assert path(trace) == [
+        ("cudaLaunchKernel", "runtime-call", 10, None),
+        ("cudaDeviceSynchronize", "synchronisation", 100, "THREAD"),
+    ]
+    assert "not resolved" in " ".join(critical_path(trace).trust.warnings)
+
+
+def test_a_blocking_call_released_at_the_moment_its_last_child_ends_waited_for_the_device() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel       0..10   -> a
+        rank 0 | thread 1 | cudaDeviceSynchronize 10..110
+        rank 0 | thread 1 | aten::child           20..100
+        rank 0 | stream 7 | a                     12..100  -SYNC-> cudaDeviceSynchronize
+    """)
+    assert [p[0] for p in path(trace)] == ["cudaLaunchKernel", None, "a", "cudaDeviceSynchronize"]
+
+
+def test_a_parent_owns_the_time_between_its_children() -> None:
+    trace = build("""
+        rank 0 | thread 1 | aten::linear  0..100
+        rank 0 | thread 1 | aten::t      10..20
+        rank 0 | thread 1 | aten::addmm  30..90
+    """)
+    assert path(trace) == [
+        ("aten::linear", "cpu-kernel", 10, None),
+        ("aten::t", "cpu-kernel", 10, "CALL"),
+        ("aten::linear", "cpu-kernel", 10, "CALL"),
+        ("aten::addmm", "cpu-kernel", 60, "CALL"),
+        ("aten::linear", "cpu-kernel", 10, "CALL"),
+    ]
+
+
+def test_a_pause_of_the_host_between_operators() -> None:
+    trace = build("""
+        rank 0 | thread 1 | aten::a   0..10
+        rank 0 | thread 1 | aten::b  40..50
+    """)
+    assert path(trace)[1] == (None, "host-gap", 30, None)
+    assert path(trace)[2] == ("aten::b", "cpu-kernel", 10, "THREAD")
+
+
+def test_a_long_pause_while_another_thread_works_is_not_the_hosts_own() -> None:
+    trace = build("""
+        rank 0 | thread 1 | aten::a        0..100000
+        rank 0 | thread 2 | aten::b   100000..900000
+        rank 0 | thread 1 | aten::c   900000..1000000
+    """)
+    assert (None, "unexplained", 800000, None) in path(trace)
+
+
+def test_a_joined_thread_explains_the_pause() -> None:
+    trace = build("""
+        rank 0 | thread 1 | aten::a        0..100000  -SPAWN-> b
+        rank 0 | thread 2 | b: aten::b   90000..900000  -JOIN-> c
+        rank 0 | thread 1 | c: aten::c   900000..1000000
+    """)
+    assert path(trace) == [
+        ("aten::a", "cpu-kernel", 90000, None),
+        ("aten::b", "cpu-kernel", 810000, "SPAWN"),
+        ("aten::c", "cpu-kernel", 100000, "JOIN"),
+    ]
+
+
+def test_a_child_that_outlives_its_parent_is_clipped() -> None:
+    trace = build("""
+        rank 0 | thread 1 | c10d::send  0..50
+        rank 0 | thread 1 | gloo:send  10..80
+        rank 0 | thread 1 | aten::b    90..100
+    """)
+    assert path(trace) == [
+        ("c10d::send", "operator", 10, None),
+        ("gloo:send", "operator", 40, "SPAWN"),
+        (None, "host-gap", 40, None),
+        ("aten::b", "cpu-kernel", 10, "THREAD"),
+    ]
+
+
+def test_operators_of_no_duration_keep_the_chain_of_edges() -> None:
+    trace = build("""
+        rank 0 | thread 1 | aten::a   0..10
+        rank 0 | thread 1 | aten::b  10..10
+        rank 0 | thread 1 | aten::c  10..30
+    """)
+    table = critical_path(trace).segments.to_pylist()
+    assert [(s["name"], s["via"]) for s in table] == [
+        ("aten::a", None), ("aten::b", "THREAD"), ("aten::c", "THREAD"),
+    ]  # fmt: skip
+
+
+def test_communication_without_its_peers_may_be_waiting() -> None:
+    trace = build("rank 0 | stream 7 | all_reduce 4MB  0..50", world_size=2)
+    (row,) = critical_path(trace, window="device").by_category
+    assert (row.category, row.detail, row.ns) == ("communication", "waiting", 50)
+
+
+def test_communication_of_matched_ranks_is_transfer() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB  10..50
+        rank 1 | stream 7 | all_reduce 4MB  30..50
+    """)
+    (row,) = critical_path(trace, rank=1, window="device").by_category
+    assert (row.category, row.detail) == ("communication", "transfer")
+
+
+STEPS = """
+    rank 0 | thread 1 | iteration ProfilerStep#3    0..100
+    rank 0 | thread 1 | cudaLaunchKernel           10..20   -> a
+    rank 0 | stream 7 | a                          30..150
+    rank 0 | thread 1 | iteration ProfilerStep#4  100..200
+    rank 0 | thread 1 | aten::b                   110..120
+"""
+
+
+def test_windows() -> None:
+    trace = build(STEPS)
+    o = trace.operators.replace({"iteration": np.array([0, 0, 1])})
+    trace = Trace(o, trace.dependencies, trace.lanes, iterations=trace.iterations)
+    spans = {
+        window: (found.start_ns, found.end_ns)
+        for window in ("annotation", "device", "launch")
+        for found in [critical_path(trace, iteration=0, window=window)]  # type: ignore[arg-type]
+    }
+    assert spans == {"annotation": (0, 100), "device": (30, 150), "launch": (0, 150)}
+    whole = critical_path(trace)
+    assert (whole.start_ns, whole.end_ns) == (0, 200)
+
+
+def test_questions_that_the_trace_cannot_answer() -> None:
+    trace = build(STEPS)
+    with pytest.raises(MissingData, match="no rank 5: the trace holds ranks 0"):
+        critical_path(trace, rank=5)
+    with pytest.raises(MissingData, match="no iteration 7"):
+        critical_path(trace, iteration=7)
+    with pytest.raises(MissingData, match="no device operators"):
+        critical_path(build("rank 0 | thread 1 | aten::b  1..2"), window="device")
+    with pytest.raises(UsageError, match="no window 'all'"):
+        critical_path(trace, window="all")  # type: ignore[arg-type]
+
+
+def test_the_lowest_rank_is_taken_and_said() -> None:
+    trace = build("""
+        rank 2 | thread 1 | aten::a  0..10
+        rank 3 | thread 1 | aten::a  0..20
+    """)
+    result = critical_path(trace)
+    assert [r.rank for r in result.by_rank] == [2]
+    assert any("rank 2" in w for w in result.trust.warnings)
+
+
+@settings(max_examples=300)
+@given(traces())
+def test_equal_to_an_independent_walk(trace: Trace) -> None:
+    window = window_of(trace, 0, None, "annotation")
+    fast, slow = walk.walk(trace, window), slow_walk(trace, window)
+    assert list(zip(*(c.tolist() for c in _columns(fast)), strict=True)) == slow
+
+
+@settings(max_examples=60)
+@given(traces())
+def test_both_modes_of_the_kernel_agree(trace: Trace) -> None:
+    window = window_of(trace, 0, None, "annotation")
+    plain = walk.walk(trace, window)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("etgraph.model.kernels.COMPILE_FROM", 0)
+        compiled = walk.walk(trace, window)
+    for a, b in zip(_columns(plain), _columns(compiled), strict=True):
+        assert np.array_equal(a, b)
+
+
+def _columns(steps: walk.Steps) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    return [steps.operator, steps.lane, steps.start_ns, steps.end_ns, steps.what, steps.via]
+
+
+def kineto_files(folder: Path) -> list[Path]:
+    """Every Kineto file of the collection, without the near-copies of the repeated runs."""
+    return [
+        p for p in sorted(folder.rglob("*.json*"))
+        if ("et_" not in p.name and "_et" not in str(p.parent) and "eg_" not in p.name and "chakra" not in str(p))
+        and p.name != "manifest.json" and "whatif" not in str(p) and "series" not in str(p)
+        and "resnet_1gpu_et" not in p.name and "pt2_et" not in p.name
+    ]  # fmt: skip
+
+
+def test_real_traces_tile_their_windows_along_stored_edges(traces_dir: Path) -> None:
+    checked = 0
+    for file in kineto_files(traces_dir):
+        trace = read(file)
+        for iteration in (None, *trace.iteration_indices):
+            for window in ("annotation", "device"):
+                try:
+                    found = window_of(trace, trace.ranks[0], iteration, window)  # type: ignore[arg-type]
+                except MissingData:
+                    continue
+                result = critical_path(trace, iteration=iteration, window=window)  # type: ignore[arg-type]
+                assert result.length_ns == result.window_ns == sum(c.ns for c in result.by_category), file
+                check_edges(trace, walk.walk(trace, found))
+                checked += 1
+    assert checked >= 10
+
+
+def check_edges(trace: Trace, steps: walk.Steps) -> None:
+    """Steps follow each other without gap or overlap, and each `via` is a stored edge from the step before."""
+    assert (steps.start_ns[1:] == steps.end_ns[:-1]).all()
+    d = trace.dependencies
+    n = len(trace)
+    stored = set(((d["kind"].astype(np.int64) * n + d["src"]) * n + d["dst"]).tolist())
+    own = np.flatnonzero(steps.operator >= 0)
+    back = (int(DependencyKind.CALL), int(DependencyKind.SPAWN))
+    for before, after in zip(own[:-1].tolist(), own[1:].tolist(), strict=True):
+        a, b, kind = int(steps.operator[before]), int(steps.operator[after]), int(steps.via[after])
+        assert kind >= 0, (trace.describe(a), trace.describe(b))
+        there, returning = (kind * n + a) * n + b in stored, (kind * n + b) * n + a in stored
+        assert there or (returning and kind in back), (trace.describe(a), trace.describe(b), kind)

@@ -1,0 +1,91 @@
+"""Random small traces: nested operators on threads, launches, streams that run in order, events and waits."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import strategies as st
+
+from etgraph.model import Trace
+from support.build import build
+
+
+@st.composite
+def traces(draw: st.DrawFn) -> Trace:
+    """A trace of one rank that a real program could have left, small enough to be looked at."""
+    lines: list[str] = []
+    calls: list[tuple[int, int]] = []
+    for thread in range(draw(st.integers(1, 3))):
+        t = draw(st.integers(0, 20))
+        for _ in range(draw(st.integers(1, 5))):
+            t = _operator(draw, lines, calls, thread, t, depth=draw(st.integers(0, 2)))
+            t += draw(st.integers(0, 30))
+    _hand_over(draw, lines)
+    free = dict.fromkeys(range(3), 0)
+    done: list[tuple[int, str]] = []
+    for number, (start, end) in enumerate(sorted(calls)):
+        stream = draw(st.integers(0, 2))
+        waits = draw(st.sampled_from([None, *done])) if done else None
+        begin = max(start + draw(st.integers(0, 2 * (end - start) + 5)), free[stream], waits[0] if waits else 0)
+        begin += draw(st.sampled_from([0, 1, 3, 6000]))
+        finish = begin + draw(st.integers(0, 40))
+        free[stream] = finish
+        label = f"k{number}"
+        lines.append(f"rank 0 | stream {stream} | {label}: kernel  {begin}..{finish}")
+        launch = next(i for i, line in enumerate(lines) if f"cudaLaunchKernel  {start}..{end}" in line)
+        lines[launch] += f" -> {label}"
+        if waits:
+            source = next(i for i, line in enumerate(lines) if f"| {waits[1]}: " in line)
+            lines[source] += f" -EVENT-> {label}"
+        done.append((finish, label))
+    for line in list(lines):
+        if "| sync" in line and done and draw(st.booleans()):
+            name, begin, finish = _parts(line)
+            ended = [label for end, label in done if begin < end <= finish]
+            if ended:
+                source = next(i for i, other in enumerate(lines) if f"| {ended[-1]}: " in other)
+                lines[source] += f" -SYNC-> {name}"
+    return build("\n".join(lines))
+
+
+def _parts(line: str) -> tuple[str, int, int]:
+    """Label, start and end of a line."""
+    label, times = re.search(r"\| (\w+): \S+  (\S+)", line).groups()  # type: ignore[union-attr]
+    start, end = times.split("..")
+    return label, int(start), int(end)
+
+
+def _hand_over(draw: st.DrawFn, lines: list[str]) -> None:
+    """Work that one thread starts or finishes for another."""
+    for source in range(len(lines)):
+        for target in range(len(lines)):
+            (_, a, b), (label, c, _) = _parts(lines[source]), _parts(lines[target])
+            if source == target or lines[source].split("|")[1] == lines[target].split("|")[1]:
+                continue
+            if b <= c and draw(st.integers(0, 3)) == 0:
+                lines[source] += f" -JOIN-> {label}"
+            elif a < c < b and draw(st.integers(0, 3)) == 0:
+                lines[source] += f" -SPAWN-> {label}"
+
+
+def _operator(draw: st.DrawFn, lines: list[str], calls: list[tuple[int, int]], thread: int, t: int, depth: int) -> int:
+    """One operator with its children; returns its end."""
+    start = t
+    row = len(lines)
+    lines.append("")
+    name = draw(st.sampled_from(["aten::op", "cudaLaunchKernel", "cudaDeviceSynchronize"])) if depth == 0 else "aten::f"
+    if depth and draw(st.booleans()):
+        name = "cudaDeviceSynchronize"
+    if depth:
+        for _ in range(draw(st.integers(0, 2))):
+            t += draw(st.integers(0, 5))
+            t = _operator(draw, lines, calls, thread, t, depth - 1)
+    end = t + draw(st.integers(0, 25))
+    if name == "cudaLaunchKernel":
+        if (start, end) in calls or end == start:
+            name = "aten::op"
+        else:
+            calls.append((start, end))
+    label = f"sync{row}" if name == "cudaDeviceSynchronize" else f"op{row}"
+    lines[row] = f"rank 0 | thread {thread} | {label}: {name}  {start}..{end}"
+    return end
