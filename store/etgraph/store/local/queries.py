@@ -1,0 +1,247 @@
+"""What is asked of the catalogue, in SQL: entries, references, and rows of traces, files and artefacts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import msgspec
+
+from etgraph.store.local.files import StoredFile
+from etgraph.store.protocol import ArtefactInfo, TraceInfo, WorkloadInfo
+from etgraph.store.references import Candidate
+
+_ENTRY_OF_TRACE = (
+    "id", "revision", "created", "workload", "team", "commit", "branch", "labels", "tags", "bytes",
+)  # fmt: skip
+
+
+def now() -> str:
+    """This moment as ISO 8601 in UTC, to the microsecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """Where a trace's files lie and how large they are."""
+
+    id: str
+    revision: int
+    folder: str
+    files: tuple[StoredFile, ...]
+
+
+class SqlLookup:
+    """Candidates for references out of the catalogue, newest first."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def _candidates(self, condition: str, values: Sequence[str]) -> list[Candidate]:
+        rows = self._connection.execute(
+            f"SELECT trace, workload, created, commit_id FROM entries e WHERE {condition} ORDER BY id DESC", values
+        )
+        return [Candidate(*row) for row in rows]
+
+    def by_id(self, prefix: str) -> list[Candidate]:
+        """Entries of the traces whose id starts so; `g` comes after every hexadecimal digit."""
+        return self._candidates("trace >= ? AND trace < ?", (prefix, prefix + "g"))
+
+    def in_workload(self, workload: str) -> list[Candidate]:
+        """Entries of a workload."""
+        return self._candidates("workload = ?", (workload,))
+
+    def tagged(self, workload: str, name: str) -> str | None:
+        """Id of the trace that the tag names."""
+        row = self._connection.execute(
+            "SELECT e.trace FROM tags t JOIN entries e ON e.id = t.entry WHERE t.workload = ? AND t.name = ?",
+            (workload, name),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def labelled(self, workload: str, key: str, value: str) -> list[Candidate]:
+        """Entries of a workload that carry the label."""
+        return self._candidates(
+            "workload = ? AND EXISTS (SELECT 1 FROM labels l WHERE l.entry = e.id AND l.key = ? AND l.value = ?)",
+            (workload, key, value),
+        )
+
+    def tags_of(self, workload: str) -> list[str]:
+        """Names of the workload's tags."""
+        rows = self._connection.execute("SELECT name FROM tags WHERE workload = ? ORDER BY name", (workload,))
+        return [row[0] for row in rows]
+
+    def all(self) -> list[Candidate]:
+        """Every entry."""
+        return self._candidates("1", ())
+
+
+def summary_text(info: TraceInfo) -> str:
+    """The part of a description that belongs to the trace itself, as kept in its row."""
+    document = msgspec.to_builtins(info, str_keys=True)
+    return json.dumps({k: v for k, v in document.items() if k not in _ENTRY_OF_TRACE}, ensure_ascii=False)
+
+
+def infos(connection: sqlite3.Connection, condition: str = "1", values: Sequence[object] = ()) -> list[TraceInfo]:
+    """Entries `e` of traces `t` that satisfy a condition, newest first."""
+    rows = connection.execute(
+        f"""SELECT e.id, t.id, t.revision, t.bytes, t.summary, e.created, e.workload, e.team, e.commit_id, e.branch
+            FROM entries e JOIN traces t ON t.id = e.trace WHERE {condition} ORDER BY e.id DESC""",
+        values,
+    ).fetchall()
+    labels = _grouped(connection, "SELECT entry, key, value FROM labels ORDER BY entry, key", rows)
+    tags = _grouped(connection, "SELECT entry, name, '' FROM tags ORDER BY entry, name", rows)
+    found = []
+    for entry, trace, revision, size, summary, created, workload, team, commit, branch in rows:
+        document = {"id": trace, "revision": revision, **json.loads(summary)}
+        info = msgspec.convert(document, TraceInfo, strict=False)
+        info = replace(info, bytes=size, created=created, workload=workload, team=team, commit=commit, branch=branch)
+        named = tuple(name for name, _ in tags.get(entry, ()))
+        found.append(replace(info, labels=dict(labels.get(entry, ())), tags=named))
+    return found
+
+
+def _grouped(
+    connection: sqlite3.Connection, query: str, rows: Sequence[Sequence[object]]
+) -> dict[int, list[tuple[str, str]]]:
+    """Rows of (entry, key, value) by entry; of one entry only where only one is asked for."""
+    if len(rows) == 1:
+        query = query.replace(" ORDER", " WHERE entry = ? ORDER", 1)
+    grouped: dict[int, list[tuple[str, str]]] = {}
+    for entry, key, value in connection.execute(query, (rows[0][0],) if len(rows) == 1 else ()):
+        grouped.setdefault(entry, []).append((key, value))
+    return grouped
+
+
+def workload_infos(connection: sqlite3.Connection, team: str | None) -> list[WorkloadInfo]:
+    """Workloads by name, of one team or of all."""
+    teams: dict[str, list[str]] = {}
+    for workload, name in connection.execute(
+        "SELECT DISTINCT workload, team FROM entries WHERE workload NOT NULL AND team NOT NULL ORDER BY team"
+    ):
+        teams.setdefault(workload, []).append(name)
+    tags: dict[str, list[str]] = {}
+    for workload, name in connection.execute("SELECT workload, name FROM tags ORDER BY name"):
+        tags.setdefault(workload, []).append(name)
+    rows = connection.execute(
+        "SELECT workload, count(*), max(created) FROM entries WHERE workload NOT NULL AND (?1 IS NULL OR team = ?1) "
+        "GROUP BY workload ORDER BY workload",
+        (team,),
+    )
+    return [
+        WorkloadInfo(name, count, newest, tuple(teams.get(name, ())), tuple(tags.get(name, ())))
+        for name, count, newest in rows
+    ]
+
+
+def trace_row(connection: sqlite3.Connection, trace_id: str) -> TraceRow | None:
+    """The row of a trace with its files, None where there is none."""
+    row = connection.execute("SELECT id, revision, folder FROM traces WHERE id = ?", (trace_id,)).fetchone()
+    if row is None:
+        return None
+    files = connection.execute("SELECT name, bytes, sha256 FROM files WHERE trace = ? ORDER BY name", (trace_id,))
+    return TraceRow(row[0], row[1], row[2], tuple(StoredFile(*file) for file in files))
+
+
+def put_trace(connection: sqlite3.Connection, info: TraceInfo, folder: str, files: Iterable[StoredFile]) -> str | None:
+    """Enter a trace's files in place of an older revision's; returns the folder that these replace."""
+    files = list(files)
+    values = (info.revision, folder, sum(file.bytes for file in files), summary_text(info))
+    before = connection.execute("SELECT folder FROM traces WHERE id = ?", (info.id,)).fetchone()
+    if before is None:
+        connection.execute(
+            "INSERT INTO traces (revision, folder, bytes, summary, id) VALUES (?, ?, ?, ?, ?)", (*values, info.id)
+        )
+    else:
+        connection.execute(
+            "UPDATE traces SET revision = ?, folder = ?, bytes = ?, summary = ? WHERE id = ?", (*values, info.id)
+        )
+        connection.execute("DELETE FROM files WHERE trace = ?", (info.id,))
+        connection.execute("DELETE FROM artefacts WHERE trace = ?", (info.id,))
+        discard(connection, before[0])
+    connection.executemany(
+        "INSERT INTO files (trace, name, bytes, sha256) VALUES (?, ?, ?, ?)",
+        [(info.id, file.name, file.bytes, file.sha256) for file in files],
+    )
+    return None if before is None else str(before[0])
+
+
+def put_entry(
+    connection: sqlite3.Connection, trace_id: str, workload: str | None, details: Mapping[str, str | None],
+    labels: Mapping[str, str],
+) -> None:  # fmt: skip
+    """Enter a trace under a workload, or add to the entries that it has; `details` are team, commit_id and branch."""
+    entries: list[tuple[int, str | None]] = connection.execute(
+        "SELECT id, workload FROM entries WHERE trace = ?", (trace_id,)
+    ).fetchall()
+    chosen = [entry for entry, name in entries if workload is None or name == workload]
+    if not chosen:
+        unnamed = [entry for entry, name in entries if name is None]
+        if unnamed:
+            # It takes on the workload, and with a new number comes to stand as the newest there.
+            connection.execute(
+                "INSERT INTO entries (trace, workload, team, commit_id, branch, created) "
+                "SELECT trace, ?, team, commit_id, branch, ? FROM entries WHERE id = ?",
+                (workload, now(), unnamed[0]),
+            )
+        else:
+            connection.execute(
+                "INSERT INTO entries (trace, workload, created) VALUES (?, ?, ?)", (trace_id, workload, now())
+            )
+        chosen = [int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])]
+        for entry in unnamed:
+            connection.execute("UPDATE labels SET entry = ? WHERE entry = ?", (chosen[0], entry))
+            connection.execute("DELETE FROM entries WHERE id = ?", (entry,))
+    for entry in chosen:
+        connection.execute(
+            "UPDATE entries SET team = coalesce(?, team), commit_id = coalesce(?, commit_id), "
+            "branch = coalesce(?, branch) WHERE id = ?",
+            (details.get("team"), details.get("commit_id"), details.get("branch"), entry),
+        )
+        put_labels(connection, entry, labels)
+
+
+def put_labels(connection: sqlite3.Connection, entry: int, labels: Mapping[str, str]) -> None:
+    """Set labels of an entry."""
+    connection.executemany(
+        "INSERT INTO labels (entry, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        [(entry, key, value) for key, value in labels.items()],
+    )
+
+
+def entries_of(connection: sqlite3.Connection, trace_id: str, workload: str | None) -> list[tuple[int, str | None]]:
+    """Ids and workloads of a trace's entries, under one workload or all, newest first."""
+    return connection.execute(
+        "SELECT id, workload FROM entries WHERE trace = ?1 AND (?2 IS NULL OR workload = ?2) ORDER BY id DESC",
+        (trace_id, workload),
+    ).fetchall()
+
+
+def artefact_rows(connection: sqlite3.Connection, trace_id: str) -> list[tuple[ArtefactInfo, StoredFile]]:
+    """Artefacts of a trace with their files, whose names are paths below the store."""
+    rows = connection.execute(
+        "SELECT kind, key, created, bytes, file, sha256 FROM artefacts WHERE trace = ? ORDER BY kind, key", (trace_id,)
+    )
+    return [
+        (ArtefactInfo(kind, key, created, size), StoredFile(file, size, sha256))
+        for kind, key, created, size, file, sha256 in rows
+    ]
+
+
+def discard(connection: sqlite3.Connection, path: str) -> None:
+    """Note a path for deletion once this transaction has made it unreachable."""
+    connection.execute("INSERT OR IGNORE INTO garbage (path) VALUES (?)", (path,))
+
+
+def is_referenced(connection: sqlite3.Connection, path: str) -> bool:
+    """Whether a row names that folder or artefact."""
+    return bool(
+        connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM traces WHERE folder = ?1) OR "
+            "EXISTS (SELECT 1 FROM artefacts WHERE file = ?1)",
+            (path,),
+        ).fetchone()[0]
+    )

@@ -1,0 +1,415 @@
+"""The local store: publishing, loading and naming traces in a folder."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import sqlite3
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from etgraph.model import Trace
+from etgraph.model.errors import CorruptStore, EtgraphError, NotFound, StoreError, UsageError
+from etgraph.store.errors import NetworkFileSystemWarning
+from etgraph.store.local import files, queries, staging
+from etgraph.store.local.catalogue import NAME, Catalogue
+from etgraph.store.local.failures import explained
+from etgraph.store.local.filesystem import mount_of
+from etgraph.store.local.mapping import read_table
+from etgraph.store.protocol import ArtefactInfo, Check, Problem, TraceInfo, WorkloadInfo
+from etgraph.store.references import Match, check_id, check_label, check_name, check_tag, check_workload, resolve
+from etgraph.store.summary import describe
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+
+class LocalStore:
+    """A store in a folder; see `etgraph.store.protocol.Store` for what each method promises."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises StoreError for a path that is no store and cannot become one, or is of a newer format.
+
+        Warns with NetworkFileSystemWarning where several machines may write to the folder.
+        """
+        self.folder = folder.absolute()
+        with explained(self.folder):
+            self._mount = mount_of(self.folder)
+        self._network = self._mount is not None and self._mount.network
+        self._catalogue = Catalogue(self.folder, network=self._network)
+        self._swept = False
+        self._catalogue.read(lambda connection: None)
+        if self._network:
+            warnings.warn(NetworkFileSystemWarning(self._network_words()), stacklevel=3)
+
+    @property
+    def url(self) -> str:
+        """The folder as a `file://` URL."""
+        return self.folder.as_uri()
+
+    def __repr__(self) -> str:
+        return f"<LocalStore {self.folder}>"
+
+    def close(self) -> None:
+        """Close the catalogue."""
+        self._catalogue.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Traces
+
+    def publish(
+        self,
+        trace: Trace,
+        *,
+        workload: str | None = None,
+        team: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        commit: str | None = None,
+        branch: str | None = None,
+    ) -> str:
+        """See `Store.publish`. The row in the catalogue is the moment at which the trace is published."""
+        check_id(trace.trace_id)
+        if workload is not None:
+            check_workload(workload)
+        for what, name in (("team", team), ("commit", commit), ("branch", branch)):
+            if name is not None:
+                check_name(what, name, "#")
+        for key, value in (labels or {}).items():
+            check_label(key, value)
+
+        def enter(connection: sqlite3.Connection) -> None:
+            details = {"team": team, "commit_id": commit, "branch": branch}
+            queries.put_entry(connection, trace.trace_id, workload, details, labels or {})
+
+        with self._writing() as connection:
+            row = queries.trace_row(connection, trace.trace_id)
+            if row is not None and row.revision >= trace.revision:
+                enter(connection)
+                return trace.trace_id
+        self._write(trace, enter)
+        return trace.trace_id
+
+    def _write(self, trace: Trace, enter: Callable[[sqlite3.Connection], None]) -> None:
+        info = describe(trace)
+        with self._stage(files.size_of(trace)) as stage:
+            written = files.write_trace(stage.folder, trace)
+            destination = f"{staging.TRACES}/{info.id[:2]}/{info.id}/{info.revision}-{stage.nonce}"
+            stage.move(stage.folder, destination)
+            with self._writing() as connection:
+                row = queries.trace_row(connection, info.id)
+                if row is not None and row.revision >= info.revision:
+                    # Another publisher was faster with the same trace.
+                    queries.discard(connection, destination)
+                else:
+                    queries.put_trace(connection, info, destination, written)
+                enter(connection)
+        if row is not None:
+            self._collect_garbage()
+
+    def load(self, reference: str) -> Trace:
+        """See `Store.load`. Columns are mapped files; on a network file system they are read into memory."""
+        match = self._resolve(reference)
+
+        def read(row: queries.TraceRow) -> Trace:
+            sizes = {file.name: file.bytes for file in row.files}
+            return files.read_trace(self.folder / row.folder, sizes, copied=self._network)
+
+        return self._over_files(match.trace_id, read)
+
+    def _over_files(self, trace_id: str, read: Callable[[queries.TraceRow], T]) -> T:
+        """Read files of a trace; again if the trace was replaced after its row was read."""
+        tried: str | None = None
+        while True:
+            row = self._row(trace_id)
+            try:
+                with explained(self.folder):
+                    try:
+                        return read(row)
+                    except FileNotFoundError as error:
+                        raise CorruptStore(f"{error.filename}: the file is missing") from error
+            except CorruptStore as error:
+                # Names bear a nonce: the same fault twice is of a file that the catalogue still names.
+                if error.message == tried:
+                    raise
+                tried = error.message
+
+    def find(self, reference: str) -> TraceInfo:
+        """See `Store.find`."""
+
+        def ask(connection: sqlite3.Connection) -> TraceInfo:
+            match = resolve(reference, queries.SqlLookup(connection))
+            entry = queries.entries_of(connection, match.trace_id, match.workload)[0][0]
+            return queries.infos(connection, "e.id = ?", (entry,))[0]
+
+        return self._catalogue.read(ask)
+
+    def traces(
+        self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> list[TraceInfo]:
+        """See `Store.traces`."""
+        conditions, values = ["1"], []
+        for column, wanted in (("workload", workload), ("team", team)):
+            if wanted is not None:
+                conditions.append(f"e.{column} = ?")
+                values.append(wanted)
+        for key, value in (labels or {}).items():
+            conditions.append("EXISTS (SELECT 1 FROM labels l WHERE l.entry = e.id AND l.key = ? AND l.value = ?)")
+            values += [key, value]
+        return self._catalogue.read(lambda connection: queries.infos(connection, " AND ".join(conditions), values))
+
+    def workloads(self, team: str | None = None) -> list[WorkloadInfo]:
+        """See `Store.workloads`."""
+        return self._catalogue.read(lambda connection: queries.workload_infos(connection, team))
+
+    def remove(self, reference: str) -> None:
+        """See `Store.remove`."""
+        with self._changing(reference) as (connection, match):
+            row = queries.trace_row(connection, match.trace_id)
+            connection.execute("DELETE FROM traces WHERE id = ?", (match.trace_id,))
+            if row is not None:
+                queries.discard(connection, row.folder)
+        self._collect_garbage()
+
+    # Names
+
+    def tag(self, reference: str, name: str) -> None:
+        """See `Store.tag`."""
+        check_tag(name)
+        with self._changing(reference) as (connection, match):
+            entries = queries.entries_of(connection, match.trace_id, match.workload)
+            named = [(entry, workload) for entry, workload in entries if workload is not None]
+            if len(named) != 1:
+                found = f"workloads {', '.join(w for _, w in named)}" if named else "no workload"
+                raise UsageError(
+                    f"trace {match.trace_id[:12]}: found {found}, expected one, since a tag belongs to a workload",
+                    hint="publish it under a workload first" if not named else "name it by workload@commit or by label",
+                )
+            connection.execute(
+                "INSERT INTO tags (entry, workload, name) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET entry = excluded.entry",
+                (*named[0], name),
+            )
+
+    def untag(self, workload: str, name: str) -> None:
+        """See `Store.untag`."""
+        tags = self._catalogue.read(lambda connection: queries.SqlLookup(connection).tags_of(workload))
+        if name not in tags:
+            near = difflib.get_close_matches(name, tags) or tags
+            raise NotFound(f"workload {workload} has no tag {name!r}; it has {', '.join(near) or 'none'}")
+        with self._writing() as connection:
+            connection.execute("DELETE FROM tags WHERE workload = ? AND name = ?", (workload, name))
+
+    def label(self, reference: str, key: str, value: str) -> None:
+        """See `Store.label`."""
+        check_label(key, value)
+        with self._changing(reference) as (connection, match):
+            for entry, _ in queries.entries_of(connection, match.trace_id, match.workload):
+                queries.put_labels(connection, entry, {key: value})
+
+    # Artefacts
+
+    def put_artefact(self, trace_id: str, kind: str, key: str, table: pa.Table, *, revision: int | None = None) -> None:
+        """See `Store.put_artefact`."""
+        while not self._put_artefact(self._row(trace_id), kind, key, table, revision):
+            pass
+        self._collect_garbage()
+
+    def _put_artefact(self, row: queries.TraceRow, kind: str, key: str, table: pa.Table, revision: int | None) -> bool:
+        """Whether it is in; False where the trace was replaced meanwhile."""
+        if revision not in (None, row.revision):
+            raise StoreError(
+                f"trace {row.id[:12]}: found revision {row.revision}, expected {revision}",
+                hint="load the trace again and compute from that",
+            )
+        with self._stage(table.nbytes) as stage:
+            written: list[files.StoredFile] = []
+            files.write_table(stage.folder, "table.arrow", table, written)
+            source = stage.folder / "table.arrow"
+            files.synchronise(source)
+            destination = f"{row.folder}/artefacts/{stage.nonce}.arrow"
+            try:
+                stage.move(source, destination)
+            except FileNotFoundError:
+                return False
+            with self._writing() as connection:
+                now = queries.trace_row(connection, row.id)
+                if now is None or now.folder != row.folder:
+                    queries.discard(connection, destination)
+                    return False
+                before = connection.execute(
+                    "SELECT file FROM artefacts WHERE trace = ? AND kind = ? AND key = ?", (row.id, kind, key)
+                ).fetchone()
+                if before is not None:
+                    queries.discard(connection, before[0])
+                connection.execute(
+                    "INSERT OR REPLACE INTO artefacts (trace, kind, key, file, bytes, sha256, created) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (row.id, kind, key, destination, written[0].bytes, written[0].sha256, queries.now()),
+                )
+        return True
+
+    def get_artefact(self, trace_id: str, kind: str, key: str) -> pa.Table | None:
+        """See `Store.get_artefact`."""
+
+        def read(row: queries.TraceRow) -> pa.Table | None:
+            for info, file in self._artefacts(row.id):
+                if (info.kind, info.key) == (kind, key):
+                    return read_table(self.folder / file.name, file.bytes, copied=self._network)
+            return None
+
+        return self._over_files(trace_id, read)
+
+    def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
+        """See `Store.artefacts`."""
+        self._row(trace_id)
+        return [info for info, _ in self._artefacts(trace_id)]
+
+    def _artefacts(self, trace_id: str) -> list[tuple[ArtefactInfo, files.StoredFile]]:
+        return self._catalogue.read(lambda connection: queries.artefact_rows(connection, trace_id))
+
+    # Care
+
+    def verify(self, reference: str | None = None) -> list[Problem]:
+        """See `Store.verify`. Without a reference, SQLite checks its own file too."""
+        if reference is not None:
+            return self._verify_trace(self._resolve(reference).trace_id)
+        problems: list[Problem] = []
+        try:
+            check = self._catalogue.read(lambda connection: connection.execute("PRAGMA integrity_check").fetchall())
+        except CorruptStore as error:
+            return [Problem("", NAME, error.message)]
+        problems += [Problem("", NAME, str(row[0])) for row in check if row[0] != "ok"]
+        for row in self._catalogue.read(lambda connection: connection.execute("SELECT id FROM traces").fetchall()):
+            problems += self._verify_trace(row[0])
+        return problems
+
+    def _verify_trace(self, trace_id: str) -> list[Problem]:
+        """Faults of one trace's files that two looks agree on: it may be replaced or removed during the first."""
+        before: list[Problem] | None = None
+        while True:
+            row = self._catalogue.read(lambda connection: queries.trace_row(connection, trace_id))
+            if row is None:
+                return []
+            stored = [(f"{row.folder}/{file.name}", file) for file in row.files]
+            stored += [(file.name, file) for _, file in self._artefacts(trace_id)]
+            faults = [(name, files.fault_of(self.folder / name, file)) for name, file in stored]
+            problems = [Problem(trace_id, name, fault) for name, fault in faults if fault is not None]
+            if not problems or problems == before:
+                return problems
+            before = problems
+
+    def sweep(self) -> list[str]:
+        """See `Store.sweep`. Also looks for folders that no row names, as a restored copy of a store may hold."""
+        if not self._catalogue.path.exists():
+            return []
+        self._swept = True
+        with self._catalogue.write():
+            pass
+        swept = self._sweep_stale()
+        with explained(self.folder):
+            swept += staging.sweep_unreferenced(self.folder, self._referenced)
+        return swept
+
+    def health(self) -> list[Check]:
+        """See `Store.health`."""
+        if not self._catalogue.path.exists():
+            return [Check("store", True, f"{self.folder}: nothing published yet")]
+        count, size = self._catalogue.read(
+            lambda connection: connection.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM traces").fetchone()
+        )
+        journal = self._catalogue.journal_mode()
+        stale = len(list((self.folder / staging.STAGING).glob("*.lock")))
+        free = shutil.disk_usage(self.folder).free
+        writable = self._catalogue.writable
+        return [
+            Check("store", True, f"{self.folder}: {count} traces, {size} bytes"),
+            Check("writable", writable, "yes" if writable else "no: traces can be read, but not published"),
+            Check("catalogue", True, f"format {self._catalogue.format}, journal mode {journal}"),
+            Check(
+                "file system", not self._network,
+                self._network_words() if self._network else str(self._mount or "unknown"),
+            ),
+            Check("free space", free > 0, f"{free} bytes"),
+            Check("publishers", True, f"{stale} at work or left behind"),
+        ]  # fmt: skip
+
+    # Within
+
+    def _network_words(self) -> str:
+        return (
+            f"store {self.folder} lies on a network file system ({self._mount}): it works with a rollback journal and "
+            "without mapped files, slower, and as safe as that file system's locks; a local disk is better"
+        )
+
+    def _row(self, trace_id: str) -> queries.TraceRow:
+        row = self._catalogue.read(lambda connection: queries.trace_row(connection, trace_id))
+        if row is None:
+            raise NotFound(f"no trace has the id {trace_id}")
+        return row
+
+    def _resolve(self, reference: str) -> Match:
+        return self._catalogue.read(lambda connection: resolve(reference, queries.SqlLookup(connection)))
+
+    def _referenced(self, path: str) -> bool:
+        return self._catalogue.read(lambda connection: queries.is_referenced(connection, path))
+
+    @contextmanager
+    def _stage(self, needed: int) -> Iterator[staging.Stage]:
+        """A place to write about so many bytes; what an error leaves of it goes."""
+        try:
+            with explained(self.folder, needed=needed), staging.Stage(self.folder) as stage:
+                yield stage
+        except EtgraphError:
+            self._sweep_quietly()
+            raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction; before the first one, what crashed publishers left goes."""
+        if not self._swept and self._catalogue.path.exists() and self._catalogue.writable:
+            self._swept = True
+            self._sweep_quietly()
+        with self._catalogue.write() as connection:
+            yield connection
+
+    @contextmanager
+    def _changing(self, reference: str) -> Iterator[tuple[sqlite3.Connection, Match]]:
+        """A transaction on what a reference means; a reference to nothing does not make a store."""
+        self._resolve(reference)
+        with self._writing() as connection:
+            yield connection, resolve(reference, queries.SqlLookup(connection))
+
+    def _sweep_stale(self) -> list[str]:
+        with explained(self.folder):
+            return staging.sweep_stale(self.folder, self._referenced) + self._collect_garbage()
+
+    def _sweep_quietly(self) -> None:
+        """Sweep where it succeeds: what is left is harmless, and another's to report."""
+        try:
+            self._sweep_stale()
+        except EtgraphError:
+            pass
+
+    def _collect_garbage(self) -> list[str]:
+        """Delete what no row names any more; whoever comes next goes on where a process died."""
+        listed = self._catalogue.read(lambda connection: connection.execute("SELECT path FROM garbage").fetchall())
+        for (path,) in listed:
+            staging.delete(self.folder, path)
+        gone = [row for row in listed if not (self.folder / row[0]).exists()]
+        if gone:
+            with self._catalogue.write() as connection:
+                connection.executemany("DELETE FROM garbage WHERE path = ?", gone)
+        return [row[0] for row in gone]

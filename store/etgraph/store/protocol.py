@@ -1,0 +1,212 @@
+"""What a store does, whatever keeps the traces: the `Store` protocol and what its methods return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+
+from etgraph.model import Report, Source, Trace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class IterationInfo:
+    """One iteration over all ranks: from the earliest start to the latest end, None where no rank has the time."""
+
+    index: int
+    name: str
+    start_ns: int | None
+    end_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceInfo:
+    """What is known of a trace without opening its columns.
+
+    `created` is the moment (ISO 8601, UTC) at which the trace came under this workload, and `bytes` the size of its
+    files; both are None for a trace that is not stored. `sources` come without the documents' own fields.
+    """
+
+    id: str
+    revision: int
+    created: str | None = None
+    workload: str | None = None
+    team: str | None = None
+    commit: str | None = None
+    branch: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    ranks: tuple[int, ...] = ()
+    operators: int = 0
+    dependencies: dict[str, int] = field(default_factory=dict)
+    collectives: int = 0
+    world_size: int | None = None
+    device_model: str | None = None
+    start_time: str | None = None
+    span_ns: int = 0
+    iterations: tuple[IterationInfo, ...] = ()
+    report: Report = field(default_factory=Report)
+    sources: tuple[Source, ...] = ()
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadInfo:
+    """A workload: how many traces it has, the moment of the newest, the teams that published, and its tags."""
+
+    name: str
+    traces: int
+    newest: str
+    teams: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactInfo:
+    """Something computed from a trace and kept beside it."""
+
+    kind: str
+    key: str
+    created: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A fault that `Store.verify` found. `trace_id` is empty where it concerns the store itself."""
+
+    trace_id: str
+    file: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Keeps traces under their ids, and a catalogue of workloads, labels and tags that name them.
+
+    A *reference* is a trace id or a prefix of at least six characters, `workload` (its newest trace), or `workload@x`
+    with x a tag, a prefix of a commit (at least four characters) or `label=value`. Where none or several traces
+    answer to a reference, a method raises NotFound or UsageError that lists the nearest candidates. Every method may
+    raise StoreError when the store cannot be reached or read. One store may be used by several threads.
+    """
+
+    @property
+    def url(self) -> str:
+        """What `connect` takes to open this store."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections. Traces that were loaded stay usable."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def publish(
+        self,
+        trace: Trace,
+        *,
+        workload: str | None = None,
+        team: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        commit: str | None = None,
+        branch: str | None = None,
+    ) -> str:
+        """Keep a trace; returns its id. When this returns, the trace survives a crash; before, no reader sees it.
+
+        A trace that is there in this revision or a newer one is not written again; a newer revision replaces an older
+        one at once, and what was computed from the older one goes. Either way the trace is entered under the
+        workload. Several workloads may name one trace; a trace without any is found by its id only, and takes on the
+        first workload that it is published under. Publishing without a workload adds what is given to every entry
+        that the trace has. Labels are merged; team, commit and branch change only where given.
+
+        Raises UsageError for a trace without id or for a name that no reference could spell, StoreFull, ReadOnlyStore.
+        """
+        ...
+
+    def load(self, reference: str) -> Trace:
+        """The trace. It stays usable when it is removed or replaced in the store.
+
+        Raises NotFound, and CorruptStore naming the file when one is missing, cut short or unreadable.
+        """
+        ...
+
+    def find(self, reference: str) -> TraceInfo:
+        """What the catalogue knows of a trace: its entry under the reference's workload, or else its newest entry."""
+        ...
+
+    def traces(
+        self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> list[TraceInfo]:
+        """Entries of the catalogue that satisfy all conditions, newest first. Unknown names give an empty list."""
+        ...
+
+    def workloads(self, team: str | None = None) -> list[WorkloadInfo]:
+        """Workloads that have traces, by name; with `team`, those under which the team published."""
+        ...
+
+    def remove(self, reference: str) -> None:
+        """Delete a trace with all its entries, tags and artefacts."""
+        ...
+
+    def tag(self, reference: str, name: str) -> None:
+        """Let `workload@name` mean this trace; a tag that the workload already has moves here.
+
+        Raises UsageError for a malformed name, or when the reference is an id and the trace has no workload or several.
+        """
+        ...
+
+    def untag(self, workload: str, name: str) -> None:
+        """Take a tag away; the trace stays. Raises NotFound where the workload has no such tag."""
+        ...
+
+    def label(self, reference: str, key: str, value: str) -> None:
+        """Set a label on the reference's entry; where the reference is an id, on all entries of the trace."""
+        ...
+
+    def put_artefact(self, trace_id: str, kind: str, key: str, table: pa.Table, *, revision: int | None = None) -> None:
+        """Keep a table computed from a trace, in place of one of the same kind and key.
+
+        It goes with the trace, and when a newer revision replaces the trace. With `revision`, raises StoreError when
+        the trace is no longer the one that the table was computed from. Raises NotFound for an unknown trace.
+        """
+        ...
+
+    def get_artefact(self, trace_id: str, kind: str, key: str) -> pa.Table | None:
+        """The table kept under that kind and key, None where there is none. Raises NotFound for an unknown trace."""
+        ...
+
+    def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
+        """What is kept beside a trace, by kind and key. Raises NotFound for an unknown trace."""
+        ...
+
+    def verify(self, reference: str | None = None) -> list[Problem]:
+        """Read everything of one trace, or of the whole store, and compare it with its checksums."""
+        ...
+
+    def sweep(self) -> list[str]:
+        """Delete what crashed publishers left, and nothing of a publisher at work; returns the names of what went."""
+        ...
+
+    def health(self) -> list[Check]:
+        """What `doctor` says of the store, without reading traces."""
+        ...
