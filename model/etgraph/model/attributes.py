@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,7 +26,7 @@ BATCH = 4096
 class Attributes:
     """Rows of JSON text in one or more files, in order."""
 
-    __slots__ = ("__weakref__", "_ends", "_keep", "_readers", "paths")
+    __slots__ = ("_ends", "_keep", "_last", "_readers", "paths")
 
     def __init__(
         self, paths: Sequence[Path], rows: Sequence[int], keep: object = None, readers: Mapping[int, Any] | None = None
@@ -39,6 +39,7 @@ class Attributes:
         self._ends = np.cumsum(np.asarray(rows, dtype=np.int64)) if len(rows) else np.zeros(0, dtype=np.int64)
         self._keep = keep
         self._readers: dict[int, Any] = dict(readers or {})
+        self._last: tuple[tuple[int, int], Any] | None = None
 
     @classmethod
     def none(cls) -> Attributes:
@@ -57,13 +58,13 @@ class Attributes:
         return tuple(int(n) for n in np.diff(self._ends, prepend=0))
 
     def text(self, row: int) -> bytes:
-        """The JSON text of one row. Raises IndexError outside 0 … len - 1."""
+        """The JSON text of one row. Raises IndexError outside 0 … len - 1, CorruptStore for a damaged file."""
         if not 0 <= row < len(self):
             raise IndexError(f"attribute row {row} of {len(self)}")
         file = int(np.searchsorted(self._ends, row, side="right"))
         local = row - (int(self._ends[file - 1]) if file else 0)
-        batch = self._reader(file).get_batch(local // BATCH)
-        return bytes(batch.column(0)[local % BATCH].as_py())
+        text: bytes = self._texts(file, local // BATCH)[local % BATCH].as_py()
+        return text
 
     def get(self, row: int) -> dict[str, Any]:
         """The attributes of one row, decoded; empty for a null row (below 0)."""
@@ -78,9 +79,8 @@ class Attributes:
         """All rows in order, as (first row, Arrow binary array), one batch in memory at a time."""
         start = 0
         for file in range(len(self.paths)):
-            reader = self._reader(file)
-            for number in range(reader.num_record_batches):
-                texts = reader.get_batch(number).column(0)
+            for number in range(self._reader(file).num_record_batches):
+                texts = self._texts(file, number)
                 yield start, texts
                 start += len(texts)
 
@@ -104,6 +104,20 @@ class Attributes:
             readers={first + file: reader for first, part in firsts for file, reader in part._readers.items()},
         )
 
+    def _texts(self, file: int, number: int) -> Any:
+        """One batch of a file. The last one is kept, so that reading row after row decompresses each batch once."""
+        import pyarrow as pa
+
+        last = self._last
+        if last is not None and last[0] == (file, number):
+            return last[1]
+        try:
+            texts = self._reader(file).get_batch(number).column(0)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise CorruptStore(f"{self.paths[file]}: batch {number}: found {error}, expected attributes") from error
+        self._last = ((file, number), texts)
+        return texts
+
     def _reader(self, file: int) -> Any:
         import pyarrow as pa
 
@@ -111,7 +125,7 @@ class Attributes:
             path = self.paths[file]
             try:
                 self._readers[file] = pa.ipc.open_file(pa.memory_map(str(path)))
-            except (pa.ArrowInvalid, OSError) as error:
+            except (pa.ArrowException, OSError) as error:
                 raise CorruptStore(f"{path}: found {error}, expected an Arrow file of attributes") from error
         return self._readers[file]
 
@@ -119,15 +133,17 @@ class Attributes:
 class AttributeWriter:
     """Writes attribute rows to a file as they come, a batch at a time.
 
-    Used as a context manager. Without a path the file is temporary and goes when the last `Attributes` over it goes.
+    Used as a context manager. Without a path the file is temporary: it goes with the writer and the last `Attributes`
+    over it, or at once when writing fails.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._temporary = path is None
+        self._remove: Callable[[], object] = lambda: None
         if path is None:
             handle, name = tempfile.mkstemp(prefix="etgraph-", suffix=".attrs")
             os.close(handle)
             path = Path(name)
+            self._remove = weakref.finalize(self, _remove, name)
         self.path = path
         self._rows = 0
         self._waiting: list[bytes] = []
@@ -137,9 +153,9 @@ class AttributeWriter:
     def __enter__(self) -> AttributeWriter:
         import pyarrow as pa
 
-        schema = pa.schema([pa.field("json", pa.binary(), nullable=False)])
+        self._schema = pa.schema([pa.field("json", pa.binary(), nullable=False)])
         options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=1), use_threads=False)
-        self._writer = pa.ipc.new_file(str(self.path), schema, options=options)
+        self._writer = pa.ipc.new_file(str(self.path), self._schema, options=options)
         return self
 
     def append(self, text: bytes) -> int:
@@ -162,31 +178,30 @@ class AttributeWriter:
     def _write(self, count: int) -> None:
         import pyarrow as pa
 
-        batch = pa.record_batch([pa.array(self._waiting[:count], type=pa.binary())], names=["json"])
-        self._writer.write_batch(batch.cast(pa.schema([pa.field("json", pa.binary(), nullable=False)])))
+        texts = pa.array(self._waiting[:count], type=pa.binary())
+        self._writer.write_batch(pa.record_batch([texts], schema=self._schema))
         del self._waiting[:count]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None and self._waiting:
-                self._write(len(self._waiting))
+            try:
+                if kind is None and self._waiting:
+                    self._write(len(self._waiting))
+            finally:
+                self._writer.close()
+            self._done = kind is None
         finally:
-            self._writer.close()
-            if kind is not None and self._temporary:
-                self.path.unlink(missing_ok=True)
-        self._done = True
+            if not self._done:
+                self._remove()
 
     @property
     def attributes(self) -> Attributes:
-        """What was written, once the writer is closed."""
+        """What was written, once the writer is closed; RuntimeError before, and after a failure."""
         if not self._done:
-            raise RuntimeError("the attribute file is still being written")
-        result = Attributes([self.path], [self._rows])
-        if self._temporary:
-            weakref.finalize(result, _remove, str(self.path))
-        return result
+            raise RuntimeError("the attribute file is not complete")
+        return Attributes([self.path], [self._rows], keep=self)
 
 
 def _remove(path: str) -> None:

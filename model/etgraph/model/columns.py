@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_ROWS_SHOWN = 20
+"""Rows of a table that a notebook shows."""
+
 
 class Columns:
     """The columns of one table of a trace, immutable.
@@ -37,20 +40,27 @@ class Columns:
     ) -> None:
         """`data` maps column names to arrays, `dictionaries` text columns to their strings, `masks` to validity.
 
-        Raises ValueError for a column that is unknown, missing though required, or of another length.
+        A mask is true where there is a value; only types without a reserved value take one. Raises KeyError for a
+        column that the table does not have, ValueError for one that is missing though required or of another length,
+        OverflowError for a number that the column's type cannot hold.
         """
         self.table = table
         self._data: dict[str, Array] = {}
         for name, values in data.items():
             column = table.column(name)
-            array = np.ascontiguousarray(np.asarray(values, dtype=column.dtype)).view()
+            array = np.ascontiguousarray(_of_type(values, column)).view()
             array.flags.writeable = False
             self._data[name] = array
         lengths = {len(a) for a in self._data.values()} | ({length} if length is not None else set())
         if len(lengths) > 1:
             raise ValueError(f"columns of table {table.name} differ in length: {sorted(lengths)}")
         self._length = lengths.pop() if lengths else 0
-        self._masks = {name: np.asarray(mask, dtype=bool) for name, mask in (masks or {}).items() if not np.all(mask)}
+        self._masks: dict[str, Array] = {}
+        for name, mask in (masks or {}).items():
+            if name not in self._data or table.column(name).null is not None or len(mask) != self._length:
+                raise ValueError(f"table {table.name}: column {name} cannot take a mask of {len(mask)} rows")
+            if not np.all(mask):
+                self._masks[name] = np.asarray(mask, dtype=bool)
         self._dictionaries: dict[str, pa.StringArray] = {}
         self._blank: dict[str, Array] = {}
         for column in table.columns:
@@ -71,19 +81,19 @@ class Columns:
         return f"<{self.table.name}: {self._length} rows, columns {', '.join(self.filled)}>"
 
     def _repr_html_(self) -> str:
-        html: str = self.to_pandas()._repr_html_()  # type: ignore[operator]
-        return html
+        head: str = self.take(np.arange(min(self._length, _ROWS_SHOWN))).to_pandas().to_html()
+        return f"{head}<p>{self.table.name}: {self._length} rows</p>"
 
     @property
     def filled(self) -> tuple[str, ...]:
-        """Names of the columns that hold at least one value."""
+        """Names of the columns that were given values (which may all be null)."""
         return tuple(c.name for c in self.table.columns if c.name in self._data)
 
     @property
     def nbytes(self) -> int:
         """Bytes that the columns and their dictionaries take in memory (or map from a file)."""
-        arrays = sum(a.nbytes for a in (*self._data.values(), *self._masks.values()))
-        return arrays + sum(d.nbytes for d in self._dictionaries.values())
+        held = (*self._data.values(), *self._masks.values(), *self._dictionaries.values())
+        return sum(int(array.nbytes) for array in held)
 
     def __getitem__(self, name: str) -> Array:
         array = self._data.get(name)
@@ -123,7 +133,7 @@ class Columns:
             mask = self._masks.get(name)
             if mask is not None and not mask[row]:
                 return None
-        elif (raw != raw) if column.dtype.kind == "f" else raw == column.null:  # noqa: PLR0124
+        elif (raw != raw) if column.dtype.kind == "f" else raw == column.null:
             return None
         if column.type == "text":
             return self._dictionaries[name][int(raw)].as_py()
@@ -167,15 +177,18 @@ class Columns:
         )
 
     def take(self, rows: Array) -> Columns:
-        """The rows of that boolean mask, slice-like index array; dictionaries are shared."""
+        """The rows of a boolean mask or an array of row numbers, in its order; dictionaries are shared."""
+        if rows.dtype == bool:
+            if len(rows) != self._length:
+                raise ValueError(f"a mask of {len(rows)} rows for table {self.table.name} of {self._length}")
+            rows = np.flatnonzero(rows)
         data = {name: array[rows] for name, array in self._data.items()}
         masks = {name: mask[rows] for name, mask in self._masks.items()}
-        count = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
-        return Columns(self.table, data, self._dictionaries, masks, length=count)
+        return Columns(self.table, data, self._dictionaries, masks, length=len(rows))
 
     @staticmethod
     def concat(parts: Sequence[Columns]) -> Columns:
-        """The rows of all parts in order; dictionaries are merged."""
+        """The rows of all parts (at least one) in order; dictionaries are merged."""
         table = parts[0].table
         if len(parts) == 1:
             return parts[0]
@@ -198,7 +211,7 @@ class Columns:
     def to_arrow(self) -> pa.Table:
         """An Arrow table over the same memory: nulls are nulls, texts are dictionaries, enums are their numbers.
 
-        Columns without any value are left out. Each field's metadata carries unit and meaning.
+        Columns that were never filled are left out. Each field's metadata carries unit and meaning.
         """
         import pyarrow as pa
 
@@ -218,7 +231,7 @@ class Columns:
 
         values = self._data[column.name]
         if column.dtype == np.bool_:
-            return pa.array(values)
+            return pa.array(values, mask=self.is_null(column.name))
         null = self.is_null(column.name) if column.nullable else None
         nulls = 0 if null is None else int(np.count_nonzero(null))
         valid = None
@@ -255,7 +268,7 @@ class Columns:
         return cls(table, data, dictionaries, masks, length=arrow.num_rows if data else _declared_rows(arrow))
 
     def to_pandas(self) -> pd.DataFrame:
-        """A data frame: texts as categories, enums by name, nulls as pandas' own."""
+        """A data frame: texts and enums (by name) as strings, nulls as pandas' own, row numbers as numbers."""
         import pandas as pd
 
         series: dict[str, Any] = {}
@@ -265,21 +278,24 @@ class Columns:
             null = self.is_null(column.name)
             values = self._data[column.name]
             if column.type == "text":
-                strings = self._dictionaries[column.name].to_pylist()
-                series[column.name] = pd.Series([None if c < 0 else strings[c] for c in values.tolist()], dtype="str")
+                strings = np.array([*self._dictionaries[column.name].to_pylist(), None], dtype=object)
+                series[column.name] = pd.Series(strings[values], dtype="str")  # the code of null, -1, takes the last
             elif column.values is not None:
                 names = {int(member): member.name for member in column.values}
-                labels = [None if n else names.get(v, str(v)) for v, n in zip(values.tolist(), null.tolist())]
+                numbers, position = np.unique(np.where(null, 0, values), return_inverse=True)
+                labels = np.array([names.get(n, str(n)) for n in numbers.tolist()], dtype=object)[position]
+                labels[null] = None
                 series[column.name] = pd.Series(labels, dtype="str")
-            elif null.any() and column.dtype.kind in "iu":
-                series[column.name] = pd.Series(pd.arrays.IntegerArray(values.copy(), null))  # type: ignore[arg-type]
+            elif null.any() and column.dtype.kind in "biu":
+                masked = pd.arrays.BooleanArray if column.dtype.kind == "b" else pd.arrays.IntegerArray
+                series[column.name] = pd.Series(masked(values.copy(), null))
             else:
                 series[column.name] = pd.Series(values)
         return pd.DataFrame(series)
 
     def equals(self, other: Columns) -> bool:
         """Whether both hold the same values, whatever their dictionaries' order."""
-        return len(self) == len(other) and self.table is other.table and not self.differences(other)
+        return len(self) == len(other) and self.table.name == other.table.name and not self.differences(other)
 
     def differences(self, other: Columns) -> list[str]:
         """Names of the columns whose values differ; tables of different length differ in all."""
@@ -299,6 +315,15 @@ class Columns:
             (codes, _) = _merge_texts([(a, self.texts(name)), (b, other.texts(name))])
             a, b = codes[: len(a)], codes[len(a) :]
         return bool(np.array_equal(a[~mine], b[~theirs]))
+
+
+def _of_type(values: Any, column: Column) -> Array:
+    """The values as an array of the column's type. NumPy itself checks lists, but lets wider arrays wrap around."""
+    if isinstance(values, np.ndarray) and len(values) and values.dtype.kind + column.dtype.kind in ("ii", "iu", "ui"):
+        limits = np.iinfo(column.dtype)
+        if not np.can_cast(values.dtype, column.dtype) and not limits.min <= values.min() <= values.max() <= limits.max:
+            raise OverflowError(f"column {column.name}: a number outside {limits.min} to {limits.max}")
+    return np.asarray(values, dtype=column.dtype)
 
 
 def _strings(values: Any) -> pa.StringArray:
@@ -340,22 +365,34 @@ def _as_dictionary(array: Any, column: Column) -> Any:
 def _numpy_values(array: Any, column: Column, trusted: bool) -> tuple[Array, Array | None]:
     import pyarrow as pa
 
-    if column.dtype == np.bool_:
-        return array.to_numpy(zero_copy_only=False).astype(bool), None
     if array.type != pa.from_numpy_dtype(column.dtype):
         raise EtgraphError(f"column {column.name}: found {array.type}, expected {column.dtype}")
+    if column.dtype == np.bool_:
+        valid = _bits(array, 0) if array.null_count else None
+        values: Array = _bits(array, 1)
+        return (values if valid is None else values & valid), valid
     data = array.buffers()[1]
-    values: Array = (
+    values = (
         np.frombuffer(data, dtype=column.dtype, count=len(array), offset=array.offset * column.dtype.itemsize)
         if len(array)
         else np.empty(0, dtype=column.dtype)
     )
     if not array.null_count:
         return values, None
-    valid = array.is_valid().to_numpy(zero_copy_only=False) if column.null is None or not trusted else None
+    valid = _bits(array, 0) if column.null is None or not trusted else None
     if column.null is None:
         return values, valid
     return (values if valid is None else np.where(valid, values, column.null).astype(column.dtype)), None
+
+
+def _bits(array: Any, buffer: int) -> Array:
+    """A bit buffer of an Arrow array as booleans; Arrow's own conversion would import pandas."""
+    if not len(array):
+        return np.empty(0, dtype=bool)
+    packed = np.frombuffer(array.buffers()[buffer], dtype=np.uint8)
+    first = array.offset // 8
+    bits = np.unpackbits(packed[first:], count=array.offset % 8 + len(array), bitorder="little")
+    return bits[array.offset % 8 :].view(bool)
 
 
 def _declared_rows(arrow: pa.Table) -> int:

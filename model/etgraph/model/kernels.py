@@ -7,13 +7,15 @@ Both ways run the same source, and the tests compare them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator, Sized
+from contextlib import ExitStack, contextmanager
 from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-COMPILE_FROM = 20_000
+COMPILE_FROM = 50_000
 """Length of the longest argument from which a kernel is compiled."""
 
 
@@ -29,7 +31,7 @@ class Kernel(Generic[P, R]):
         self._signatures: set[Any] = set()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        longest = max((len(a) for a in args if hasattr(a, "__len__")), default=0)
+        longest = max((len(a) for a in (*args, *kwargs.values()) if isinstance(a, Sized)), default=0)
         if longest < COMPILE_FROM:
             return self.python(*args, **kwargs)
         return self.compiled(*args, **kwargs)
@@ -38,14 +40,16 @@ class Kernel(Generic[P, R]):
         """Run the machine code, compiling it first where neither this process nor numba's cache has it."""
         import numba
 
+        if kwargs:
+            args = inspect.signature(self.python).bind(*args, **kwargs).args  # type: ignore[assignment]
         if self._dispatcher is None:
-            self._dispatcher = numba.njit(cache=True, nogil=True)(self.python)
+            self._dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(self.python)
         signature = tuple(numba.typeof(a) for a in args)
         if signature not in self._signatures:
             with _compile_lock():
                 self._dispatcher.compile(signature)
             self._signatures.add(signature)
-        result: R = self._dispatcher(*args, **kwargs)
+        result: R = self._dispatcher(*args)
         return result
 
 
@@ -54,18 +58,22 @@ def kernel(function: Callable[P, R]) -> Kernel[P, R]:
     return Kernel(function)
 
 
-def _compile_lock() -> Any:
-    """A lock between processes: numba's cache can be damaged when two of them compile into it at once."""
+@contextmanager
+def _compile_lock() -> Iterator[None]:
+    """A lock between processes: numba's cache can be damaged when two of them compile into it at once.
+
+    Where the user's cache folder cannot be written, compiling goes on without it.
+    """
     from pathlib import Path
 
     from filelock import FileLock
     from platformdirs import user_cache_dir
 
     folder = Path(user_cache_dir("etgraph"))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / "compile.lock")
-    except OSError:
-        from contextlib import nullcontext
-
-        return nullcontext()
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(folder / "compile.lock"))
+        except OSError:
+            pass
+        yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -42,7 +43,7 @@ def to_json(value: Any) -> Any:
     """Plain JSON values of a result: field names in camelCase, enums by name, NaN and infinity as null.
 
     Takes dataclasses, mappings, sequences, Arrow tables (a list of objects), NumPy arrays and scalars, nested. Keys of
-    mappings are kept as they are.
+    mappings stay as they are, enums again by name. Raises TypeError for anything else.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {camel_case(f.name): to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -52,8 +53,8 @@ def to_json(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, Mapping):
+        return {k.name if isinstance(k, enum.Enum) else str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [to_json(v) for v in value]
     if hasattr(value, "to_pylist") and hasattr(value, "column_names"):

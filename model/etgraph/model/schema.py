@@ -81,7 +81,7 @@ class Span(enum.IntEnum):
 
 
 class DependencyKind(enum.IntEnum):
-    """Why one operator waits for another; `DEPENDENCY_ENDS` says which of their ends an edge joins."""
+    """Why one operator waits for another; `DEPENDENCIES` says which of their ends an edge joins."""
 
     CTRL = 0
     DATA = 1
@@ -185,6 +185,9 @@ TYPES: Final = MappingProxyType(
 )
 
 
+EnumType = type[enum.IntEnum]
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column. `row` columns hold row numbers of table `refers`; `text` columns hold codes of a dictionary."""
@@ -195,7 +198,7 @@ class Column:
     unit: str = ""
     nullable: bool = False
     refers: str = ""
-    values: type[enum.IntEnum] | None = None
+    values: EnumType | None = None
     neo4j: str = field(default="")
 
     def __post_init__(self) -> None:
@@ -239,7 +242,7 @@ def _column(
     unit: str = "",
     nullable: bool = False,
     refers: str = "",
-    values: type[enum.IntEnum] | None = None,
+    values: EnumType | None = None,
     neo4j: str = "",
 ) -> Column:
     return Column(name, type, meaning, unit, nullable, refers, values, neo4j)
@@ -256,7 +259,7 @@ OPERATORS: Final = Table(
     "Operator",
     (
         _RANK,
-        _column("index", "int32", "dense number within the rank, in canonical order"),
+        _column("index", "int32", "number within the rank, in canonical order; dense, but parts of a trace keep it"),
         _column("node_id", "uint64", "the source's own id", nullable=True),
         _column("name", "text", "name of the operator, kernel or call"),
         _column("kind", "enum", "Chakra's node type; an unknown value keeps its number", values=NodeType),

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """Operators, dependencies and everything around them. Rows of `operators` are sorted by (rank, index).
 
     References between tables (`parent`, `lane`, `src`, …) are row numbers. Times are integer nanoseconds from the
     trace's zero. Nothing is ever changed in place: what looks like an edit returns another trace that shares the rest.
+    Two traces are equal when they are the same object; `Columns.equals` compares values.
     """
 
     operators: Columns
@@ -146,7 +147,7 @@ class Trace:
         return f"rank {o['rank'][row]} operator {o['index'][row]} ({o.value('name', row)}{on})"
 
     def lane_label(self, lane: int) -> str:
-        """A lane in words: `thread 1234`, `stream 7`, with the device where there are several."""
+        """A lane in words: `thread 1234`, `stream 7`."""
         kind = self.lanes.value("kind", lane)
         return f"{getattr(kind, 'name', str(kind)).lower()} {self.lanes.value('id', lane)}"
 
@@ -156,8 +157,9 @@ class Trace:
         """The same structure on another timeline, such as a simulated one.
 
         `start_ns` and `duration_ns` hold one int64 an operator. An iteration's window moves with its operators: its
-        distance to the first start and the last end of its operators stays. Annotations, instants, memory events and
-        counters keep their measured times. Raises ValueError for arrays of another length.
+        distance to the first start and the last end of its operators stays (one without such operators stays where it
+        is). Annotations, instants, memory events and counters keep their measured times. Raises ValueError for arrays
+        of another length.
         """
         if len(start_ns) != len(self) or len(duration_ns) != len(self):
             raise ValueError(f"expected {len(self)} starts and durations, found {len(start_ns)}, {len(duration_ns)}")
@@ -165,17 +167,20 @@ class Trace:
         moved = replace(self, operators=operators, metadata=replace(self.metadata, timeline=timeline))
         if not len(self.iterations):
             return moved
-        old_start, old_end = _iteration_extents(self)
-        new_start, new_end = _iteration_extents(moved)
-        has = old_start >= 0
-        start = np.where(has, self.iterations["start_ns"] + new_start - old_start, self.iterations["start_ns"])
-        end = np.where(has, self.iterations["end_ns"] + new_end - old_end, self.iterations["end_ns"])
-        return replace(moved, iterations=self.iterations.replace({"start_ns": start, "end_ns": end}))
+        (has, old_start, old_end), (still_has, new_start, new_end) = map(_iteration_extents, (self, moved))
+        windows = {}
+        for name, shift in (("start_ns", new_start - old_start), ("end_ns", new_end - old_end)):
+            known = has & still_has & ~self.iterations.is_null(name)
+            windows[name] = self.iterations[name] + np.where(known, shift, 0)
+        return replace(moved, iterations=self.iterations.replace(windows))
 
     # Parts
 
     def select_ranks(self, ranks: Iterable[int]) -> Trace:
-        """Only those ranks. Raises MissingData for a rank that the trace does not hold."""
+        """Only those ranks and their sources. Raises MissingData for a rank that the trace does not hold.
+
+        As with every part, operators keep their index, process groups stay whole, and the report is that of the whole.
+        """
         wanted = sorted(set(ranks))
         missing = [r for r in wanted if r not in self.ranks]
         if missing:
@@ -183,7 +188,10 @@ class Trace:
         return _part(self, np.isin(self.operators["rank"], wanted), ranks=wanted)
 
     def select_iterations(self, indices: Iterable[int]) -> Trace:
-        """Only the operators of those iterations. Raises MissingData for one that the trace does not hold."""
+        """Only the operators of those iterations, which keep their index within the rank.
+
+        Raises MissingData for an iteration that the trace does not hold.
+        """
         wanted = sorted(set(indices))
         missing = [i for i in wanted if i not in self.iteration_indices]
         if missing:
@@ -192,14 +200,16 @@ class Trace:
         return _part(self, np.isin(self.operators["iteration"], rows), iterations=wanted)
 
     def select_lanes(self, lanes: Iterable[int]) -> Trace:
-        """Only the operators on those lanes (rows of `lanes`)."""
+        """Only the operators on those lanes (rows of `lanes`), which keep their index within the rank."""
         return _part(self, np.isin(self.operators["lane"], list(lanes)))
 
     @staticmethod
     def concat(parts: Sequence[Trace]) -> Trace:
         """One trace of several ranks. Each part must hold ranks that the others do not.
 
-        Times are kept: the caller brings them to one zero first. Raises EtgraphError for a rank that occurs twice.
+        Times are kept: the caller brings them to one zero first. Process groups that are equal become one;
+        collectives do not, since nothing in their rows says that two are the same. Raises EtgraphError for a rank that
+        occurs twice or more rows than can be numbered, ValueError where there is no part.
         """
         return _concat(sorted(parts, key=lambda p: p.ranks))
 
@@ -227,7 +237,7 @@ class Trace:
         for row in range(len(self.dependencies)):
             values = self.dependencies.row(row)
             source, target = keys[values.pop("src")], keys[values.pop("dst")]
-            graph.add_edge(source, target, **{**values, "kind": values["kind"].name})
+            graph.add_edge(source, target, **{**values, "kind": DependencyKind(values["kind"]).name})
         return graph
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -235,21 +245,26 @@ class Trace:
         return (self.operators.row(row) for row in range(len(self)))
 
 
+_MOST_ROWS = 2**31 - 1
+"""Rows of a table that a `row` column can number."""
+
+
 def _some(numbers: Sequence[int], most: int = 12) -> str:
     shown = ", ".join(map(str, numbers[:most]))
     return shown + (f", … ({len(numbers)} in all)" if len(numbers) > most else "") or "none"
 
 
-def _iteration_extents(trace: Trace) -> tuple[Array, Array]:
-    """First start and last end of the operators of each iteration row, -1 where it has none with times."""
+def _iteration_extents(trace: Trace) -> tuple[Array, Array, Array]:
+    """Whether each iteration row has operators with times, the first start and the last end of these (else 0)."""
     count = len(trace.iterations)
     rows = trace.operators["iteration"]
     timed = (rows >= 0) & ~trace.operators.is_null("start_ns") & ~trace.operators.is_null("duration_ns")
-    first = np.full(count, np.iinfo(np.int64).max)
-    last = np.full(count, -1, dtype=np.int64)
+    limits = np.iinfo(np.int64)
+    first, last = np.full(count, limits.max), np.full(count, limits.min)
     np.minimum.at(first, rows[timed], trace.operators["start_ns"][timed])
     np.maximum.at(last, rows[timed], trace.end_ns[timed])
-    return np.where(last < 0, -1, first), last
+    has = np.bincount(rows[timed], minlength=count) > 0
+    return has, np.where(has, first, 0), np.where(has, last, 0)
 
 
 def _renumber(length: int, kept: Array) -> Array:
@@ -272,26 +287,38 @@ def _part(
     trace: Trace, mask: Array, *, ranks: Sequence[int] | None = None, iterations: Sequence[int] | None = None
 ) -> Trace:
     """The operators of a mask, with what belongs to them; dependencies with an end outside go."""
-    rows = np.flatnonzero(mask)
+    rows, metadata = np.flatnonzero(mask), trace.metadata
     kept: dict[str, Array] = {"operators": rows}
     kept["dependencies"] = np.flatnonzero(mask[trace.dependencies["src"]] & mask[trace.dependencies["dst"]])
     if ranks is not None:
         for name, columns in trace.tables.items():
             if name not in kept and name != "group_members" and any(c.name == "rank" for c in columns.table.columns):
                 kept[name] = np.flatnonzero(np.isin(columns["rank"], list(ranks)))
+        metadata = replace(
+            metadata,
+            sources=tuple(s for s in metadata.sources if s.rank in ranks),
+            clock_offsets_ns={r: offset for r, offset in metadata.clock_offsets_ns.items() if r in ranks},
+        )
     if iterations is not None:
         kept["iterations"] = np.flatnonzero(np.isin(trace.iterations["index"], list(iterations)))
     used = np.unique(trace.operators["collective"][rows])
     kept["collectives"] = used[used >= 0]
-    moved = {name: _renumber(len(trace.tables[name]), which) for name, which in kept.items()}
-    parts = {
+    return replace(_taken(trace, kept), metadata=metadata)
+
+
+def _taken(trace: Trace, kept: Mapping[str, Array]) -> Trace:
+    """The kept rows of each table (of one that is not named: all), and references that follow them."""
+    moved = {name: _renumber(len(trace.tables[name]), rows) for name, rows in kept.items()}
+    tables: dict[str, Any] = {
         name: _follow(columns.take(kept[name]) if name in kept else columns, moved)
         for name, columns in trace.tables.items()
     }
-    return replace(trace, **parts)
+    return replace(trace, **tables)
 
 
 def _concat(parts: Sequence[Trace]) -> Trace:
+    if not parts:
+        raise ValueError("no traces to join")
     if len(parts) == 1:
         return parts[0]
     seen: set[int] = set()
@@ -301,9 +328,12 @@ def _concat(parts: Sequence[Trace]) -> Trace:
             raise EtgraphError(f"rank {min(twice)} occurs in two of the traces to join")
         seen |= set(part.ranks)
     groups, to_group = _union_of_groups(parts)
-    tables: dict[str, Columns] = {"process_groups": groups[0], "group_members": groups[1]}
+    tables: dict[str, Any] = {"process_groups": groups[0], "group_members": groups[1]}
     lengths = {name: np.cumsum([0] + [len(p.tables[name]) for p in parts]) for name in TABLES}
     lengths["attributes"] = np.cumsum([0] + [len(p.attributes) for p in parts])
+    for name, ends in lengths.items():
+        if ends[-1] > _MOST_ROWS:
+            raise EtgraphError(f"the traces to join have {ends[-1]} rows of {name}, the most is {_MOST_ROWS}")
     for name in TABLES:
         if name in tables:
             continue
@@ -318,14 +348,18 @@ def _concat(parts: Sequence[Trace]) -> Trace:
                 if column.refers == "process_groups":
                     changed[column.name] = np.where(rows < 0, -1, to_group[number][rows])
                 else:
-                    changed[column.name] = np.where(rows < 0, -1, rows + lengths[column.refers][number])
+                    changed[column.name] = np.where(rows < 0, -1, rows + np.int32(lengths[column.refers][number]))
             pieces.append(columns.replace(changed))
         tables[name] = Columns.concat(pieces)
-    return Trace(
+    joined = Trace(
         **tables,
         attributes=Attributes.concat([p.attributes for p in parts]),
         metadata=_joint_metadata([p.metadata for p in parts]),
     )
+    rank = joined.operators["rank"]
+    if np.all(rank[1:] >= rank[:-1]):
+        return joined
+    return _taken(joined, {"operators": np.argsort(rank, kind="stable")})
 
 
 def _union_of_groups(parts: Sequence[Trace]) -> tuple[tuple[Columns, Columns], list[Array]]:
@@ -333,31 +367,35 @@ def _union_of_groups(parts: Sequence[Trace]) -> tuple[tuple[Columns, Columns], l
     known: dict[tuple[Any, ...], int] = {}
     to_new: list[Array] = []
     for part in parts:
-        members: list[list[int]] = [[] for _ in range(len(part.process_groups))]
-        for group, rank in zip(part.group_members["group"].tolist(), part.group_members["rank"].tolist(), strict=True):
-            members[group].append(rank)
-        rows = [part.process_groups.row(i) for i in range(len(part.process_groups))]
-        keys = [(*row.values(), tuple(m)) for row, m in zip(rows, members, strict=True)]
+        count = len(part.process_groups)
+        group = part.group_members["group"]
+        order = np.argsort(group, kind="stable")
+        members = np.split(part.group_members["rank"][order], np.searchsorted(group[order], np.arange(1, count)))
+        keys = [(*part.process_groups.row(i).values(), members[i].tobytes()) for i in range(count)]
         to_new.append(np.array([known.setdefault(key, len(known)) for key in keys] or [-1], dtype=np.int32))
-    return process_group_tables([(*key[:4], key[4]) for key in known]), to_new
+    return process_group_tables([(*key[:4], np.frombuffer(key[4], dtype=np.int32).tolist()) for key in known]), to_new
 
 
 def process_group_tables(
     groups: Sequence[tuple[str, str | None, str | None, int | None, Sequence[int]]],
 ) -> tuple[Columns, Columns]:
     """Tables of process groups and their members from (name, description, backend, size, ranks)."""
-    table, null = TABLES["process_groups"], TABLES["process_groups"].column("size").null
+    table = TABLES["process_groups"]
     if not groups:
         return Columns.empty(table), Columns.empty(TABLES["group_members"])
-    data: dict[str, Any] = {"size": [null if g[3] is None else g[3] for g in groups]}
+    names, descriptions, backends, sizes, members = zip(*groups)
+    data: dict[str, Any] = {"size": [table.column("size").null if size is None else size for size in sizes]}
     dictionaries = {}
-    for position, name in enumerate(("name", "description", "backend")):
-        texts = list(dict.fromkeys(g[position] for g in groups if g[position] is not None))
-        dictionaries[name] = texts
-        data[name] = [-1 if g[position] is None else texts.index(g[position]) for g in groups]  # type: ignore[arg-type]
-    members = [(number, rank) for number, g in enumerate(groups) for rank in g[4]]
+    for name, values in (("name", names), ("description", descriptions), ("backend", backends)):
+        codes = {text: code for code, text in enumerate(dict.fromkeys(v for v in values if v is not None))}
+        dictionaries[name] = list(codes)
+        data[name] = [-1 if value is None else codes[value] for value in values]
     return Columns(table, data, dictionaries), Columns(
-        TABLES["group_members"], {"group": [m[0] for m in members], "rank": [m[1] for m in members]}
+        TABLES["group_members"],
+        {
+            "group": np.repeat(np.arange(len(members)), [len(ranks) for ranks in members]),
+            "rank": [rank for ranks in members for rank in ranks],
+        },
     )
 
 

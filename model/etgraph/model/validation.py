@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from etgraph.model.columns import Columns
+from etgraph.model.columns import Array, Columns
 from etgraph.model.errors import CycleError, EtgraphError
 from etgraph.model.graph import topological_order
+from etgraph.model.schema import DependencyKind
 from etgraph.model.trace import Trace
 
 MEMBERS_SHOWN = 12
+"""Events of a cycle that the message of its error lists; `CycleError.members` has all."""
 
 
 def validate(trace: Trace) -> None:
-    """Check columns, references, order of rows, durations and acyclicity.
+    """Check required values, references, codes, kinds of dependencies, durations, order of rows and acyclicity.
 
     Raises EtgraphError with the table, row and column of the first fault, CycleError with a cycle's members.
     """
     for columns in trace.tables.values():
         _check_columns(trace, columns)
     _check_keys(trace)
-    duration = trace.operators["duration_ns"]
-    negative = np.flatnonzero((duration < 0) & ~trace.operators.is_null("duration_ns"))
-    if len(negative):
-        row = int(negative[0])
-        raise EtgraphError(f"{trace.describe(row)}: found duration {duration[row]} ns, expected 0 or more")
     check_acyclic(trace)
 
 
@@ -46,38 +43,37 @@ def check_acyclic(trace: Trace) -> None:
 
 
 def _check_columns(trace: Trace, columns: Columns) -> None:
-    table = columns.table
-    for column in table.columns:
+    for column in columns.table.columns:
         if column.name not in columns.filled:
             continue
         values = columns[column.name]
         null = columns.is_null(column.name)
-        bad = None
-        if not column.nullable and null.any():
-            bad, expected = np.flatnonzero(null)[0], "a value"
-        elif column.type == "row":
+        if not column.nullable:
+            _refuse(columns, column.name, null, "a value in every row")
+        if column.type == "row":
             size = len(trace.attributes) if column.refers == "attributes" else len(trace.tables[column.refers])
-            outside = ~null & ((values < 0) | (values >= size))
-            if outside.any():
-                bad, expected = np.flatnonzero(outside)[0], f"a row of {column.refers} (0 to {size - 1})"
+            outside = (values < 0) | (values >= size)
+            _refuse(columns, column.name, ~null & outside, f"one of the {size} rows of {column.refers}")
         elif column.type == "text":
-            outside = ~null & ((values < 0) | (values >= len(columns.texts(column.name))))
-            if outside.any():
-                bad, expected = np.flatnonzero(outside)[0], "a code of its dictionary"
-        if bad is not None:
-            raise EtgraphError(f"{table.name} row {bad}, column {column.name}: found {values[bad]}, expected {expected}")
+            outside = (values < 0) | (values >= len(columns.texts(column.name)))
+            _refuse(columns, column.name, ~null & outside, "a code of its dictionary")
+        elif column.name == "duration_ns":
+            _refuse(columns, column.name, ~null & (values < 0), "0 or more")
+        elif column.values is DependencyKind:
+            _refuse(columns, column.name, ~np.isin(values, list(DependencyKind)), "a kind of dependency")
+
+
+def _refuse(columns: Columns, column: str, bad: Array, expected: str) -> None:
+    """Raise for the first row where `bad` is true."""
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        found = "null" if columns.is_null(column)[rows[0]] else columns[column][rows[0]]
+        raise EtgraphError(f"{columns.table.name} row {rows[0]}, column {column}: found {found}, expected {expected}")
 
 
 def _check_keys(trace: Trace) -> None:
+    """Keys ascend. They may have gaps: a part of a trace keeps the numbers that the whole gave its operators."""
     rank, index = trace.operators["rank"], trace.operators["index"]
-    if not len(rank):
-        return
-    first = np.flatnonzero(np.diff(rank, prepend=rank[0] - 1))
-    dense = np.arange(len(rank)) - np.repeat(first, np.diff(first, append=len(rank)))
-    wrong = np.flatnonzero((index != dense) | (np.diff(rank, prepend=rank[0]) < 0))
-    if len(wrong):
-        row = int(wrong[0])
-        raise EtgraphError(
-            f"operators row {row}: found key (rank {rank[row]}, index {index[row]}), "
-            f"expected rows sorted by rank and index {dense[row]}"
-        )
+    wrong = index < 0
+    wrong[1:] |= (rank[1:] < rank[:-1]) | ((rank[1:] == rank[:-1]) & (index[1:] <= index[:-1]))
+    _refuse(trace.operators, "index", wrong, "keys (rank, index) that ascend from row to row")
