@@ -22,11 +22,13 @@ _KERNEL = re.compile(r"^(?:void )?(?:r?ccl|nccl|msccl)\w*?(?:Dev)?Kernel", re.IG
 _ANNOTATION = re.compile(r"^(?:gloo|mpi):")
 
 DTYPE_BYTES = {
-    "bool": 1, "byte": 1, "char": 1, "uint8": 1, "int8": 1, "float8_e4m3fn": 1, "float8_e5m2": 1,
+    "bool": 1, "byte": 1, "char": 1, "uint8": 1, "int8": 1, "unsigned char": 1, "signed char": 1,
+    "float8_e4m3fn": 1, "float8_e4m3fnuz": 1, "float8_e5m2": 1, "float8_e5m2fnuz": 1,
     "short": 2, "half": 2, "bfloat16": 2, "c10::half": 2, "c10::bfloat16": 2, "float16": 2, "short int": 2,
-    "int": 4, "float": 4, "float32": 4, "int32": 4,
-    "long": 8, "double": 8, "long int": 8, "float64": 8, "int64": 8, "c10::complex<float>": 8,
-    "c10::complex<double>": 16,
+    "int16": 2, "uint16": 2,
+    "int": 4, "float": 4, "float32": 4, "int32": 4, "uint32": 4, "complexhalf": 4,
+    "long": 8, "double": 8, "long int": 8, "float64": 8, "int64": 8, "uint64": 8, "c10::complex<float>": 8,
+    "complexfloat": 8, "c10::complex<double>": 16, "complexdouble": 16,
 }  # fmt: skip
 """Bytes an element by dtype names of PyTorch and its profiler, in lower case."""
 
@@ -62,8 +64,12 @@ def node_type(name: str) -> NodeType:
 
 def message_bytes(kind: CommType | None, elements_in: int, elements_out: int, dtype: str) -> int | None:
     """Size of the whole message as nccl-tests defines it: gathered for all-gather, full input otherwise."""
-    width = DTYPE_BYTES.get(dtype.lower())
-    if kind is None or width is None or kind is CommType.BARRIER:
+    if kind is None or kind is CommType.BARRIER:
         return None
-    elements = elements_out if kind in (CommType.ALL_GATHER, CommType.GATHER) else elements_in
-    return elements * width if elements >= 0 else None
+    return elements_bytes(elements_out if kind in (CommType.ALL_GATHER, CommType.GATHER) else elements_in, dtype)
+
+
+def elements_bytes(elements: int, dtype: str) -> int | None:
+    """Size of that many elements, None where their number (below 0) or their dtype is not known."""
+    width = DTYPE_BYTES.get(dtype.lower())
+    return None if width is None or elements < 0 else elements * width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from etgraph.model.columns import Array
 
 INT64 = np.iinfo(np.int64)
 _WIDTH = 24
-_MAX_DIGITS = 15
+_MAX_DIGITS = 16
+_MAX_ADJUSTED = 17
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, rounding=ROUND_HALF_EVEN)
 
 
 def nanoseconds(texts: Sequence[bytes]) -> Array:
@@ -41,7 +43,9 @@ def nanoseconds(texts: Sequence[bytes]) -> Array:
         dot = digit == 254
         plain &= is_digit | (dot & ~dotted) | (digit == 208)
         dotted |= dot
-    plain &= (whole > 0) & (whole <= _MAX_DIGITS) & (fraction <= 3) & (digits[:, _WIDTH - 1] == 208)
+    # Unix time in microseconds has 16 digits: as nanoseconds it fits int64 unless it begins with a 9.
+    plain &= (whole > 0) & (whole + (digits[:, 0] == 9) <= _MAX_DIGITS) & (fraction <= 3)
+    plain &= digits[:, _WIDTH - 1] == 208
     scale = np.array([1000, 100, 10, 1], dtype=np.int64)[np.clip(fraction, 0, 3)]
     result = np.where(plain, value, 0) * scale
     for row in np.flatnonzero(~plain).tolist():
@@ -51,10 +55,16 @@ def nanoseconds(texts: Sequence[bytes]) -> Array:
 
 def _one(text: bytes, row: int) -> int:
     try:
-        exact = Decimal(text.decode()) * 1000
-        number = int(exact.to_integral_value())
-    except (InvalidOperation, UnicodeDecodeError, ValueError, OverflowError):
-        raise ValueError(row, f"{text[:40]!r}", "a number of microseconds") from None
-    if not INT64.min < number <= INT64.max:
+        exact = Decimal(text.decode())
+    except (InvalidOperation, UnicodeDecodeError):
+        exact = Decimal("nan")
+    if not exact.is_finite():
+        raise ValueError(row, f"{text[:40]!r}", "a number of microseconds")
+    # An exponent may stand for more digits than fit into memory: look at the size before making an integer.
+    if exact.is_zero():
+        return 0
+    fits = exact.adjusted() < _MAX_ADJUSTED
+    number = int(exact.scaleb(3, _EXACT).to_integral_value(context=_EXACT)) if fits else 0
+    if not fits or not INT64.min < number <= INT64.max:
         raise ValueError(row, text[:40].decode(), "a time within 292 years of the trace's origin")
     return number

@@ -24,7 +24,8 @@ _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _SCALAR_END = re.compile(rb"[,}\]\s]")
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_NEXT = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*\{")
+_NEXT = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*\{[ \t\r\n]*")
+_FIRST_KEY = re.compile(rb'\{[ \t\r\n]*("[^"\\]*")')
 _NOT_JSON = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|-?\b(?:nan|NaN|inf|Infinity)\b', re.DOTALL)
 
 
@@ -112,20 +113,17 @@ def _members(
 ) -> Iterator[Block[T]]:
     text.drop(1)
     while text.peek() != b"}":
-        key = msgspec.json.decode(_take_value(text, "a key in quotes", only_string=True))
+        key = _value(text, "a key in quotes", top, only_string=True)
         if text.peek() != b":":
             raise text.fail("':'")
         text.drop(1)
         if text.peek() == b"[" and key in arrays:
+            if top.array is not None:
+                raise text.source.error(f"the arrays {top.array!r} and {key!r}", "one of them", f"byte {text.start:,}")
             top.array = key
             yield from _elements(text, decoder(key), top)
         else:
-            at = text.start
-            raw = _take_value(text, "a value")
-            try:
-                top.rest[key] = msgspec.json.decode(_plain_numbers(raw, top))
-            except msgspec.DecodeError as error:
-                raise source_error(text.source, error, f"key {key!r} at byte {at:,}") from error
+            top.rest[key] = _value(text, "a value", top)
         if text.peek() == b",":
             text.drop(1)
             if text.peek() == b"}":
@@ -135,9 +133,29 @@ def _members(
     text.drop(1)
 
 
-def source_error(source: SourceFile, error: msgspec.DecodeError, place: str) -> InputError:
+def _value(text: _Text, expected: str, top: Document, *, only_string: bool = False) -> Any:
+    """Consume one JSON value and decode it."""
+    text.peek()
+    at = text.start
+    raw = _take_value(text, expected, only_string=only_string)
+    try:
+        return msgspec.json.decode(_plain_numbers(raw, top))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise source_error(text.source, error, f"{expected} at byte {at:,}") from error
+
+
+def source_error(
+    source: SourceFile, error: msgspec.DecodeError | UnicodeDecodeError | RecursionError, place: str
+) -> InputError:
     """A decoder's complaint in our words: what was found where."""
     message = str(error)
+    if isinstance(error, RecursionError):
+        return source.error("values nested too deeply", "at most some hundred levels", place)
+    if isinstance(error, UnicodeDecodeError):
+        return source.error(f"the byte 0x{error.object[error.start]:02x}", "text in UTF-8", place)
+    if isinstance(error, msgspec.ValidationError) and ", got " not in message:
+        wrong, _, where = message.partition(" - at ")
+        return source.error(wrong[:1].lower() + wrong[1:], "what the format asks for", place)
     if isinstance(error, msgspec.ValidationError):
         wrong, _, where = message.partition(" - at ")
         expected, _, found = wrong.removeprefix("Expected ").partition(", got ")
@@ -182,7 +200,7 @@ def _value_end(data: bytes) -> int:
         return string.end() if string else 0
     if data[:1] not in (b"{", b"["):
         scalar = _SCALAR_END.search(data)
-        return scalar.start() if scalar else 0
+        return max(scalar.start(), 1) if scalar else 0
     depth = 0
     for token in _TOKEN.finditer(data):
         mark = token[0]
@@ -224,43 +242,70 @@ def _elements(text: _Text, decode: Callable[[bytes], list[T]], top: Document) ->
     text.drop(1)
 
 
-def _next_block(
-    text: _Text, decode: Callable[[bytes], list[T]], top: Document, count: int
-) -> tuple[int, list[T]]:
+def _next_block(text: _Text, decode: Callable[[bytes], list[T]], top: Document, count: int) -> tuple[int, list[T]]:
     """Length and elements of the block at the start of the text; (0, []) when it holds no whole element."""
     data = text.data
     guess = _likely_boundary(data)
     if guess:
         try:
-            return guess, decode(b"[" + data[:guess] + b"]")
-        except msgspec.DecodeError:
+            return guess, _decoded(decode, b"[" + data[:guess] + b"]")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
     ends = _element_ends(data)
     if not ends:
         return 0, []
     block = b"[" + data[: ends[-1]] + b"]"
     try:
-        return ends[-1], decode(block)
+        try:
+            return ends[-1], _decoded(decode, block)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            plain = _plain_numbers(block, top)
+            if plain == block:
+                raise
+            return ends[-1], _decoded(decode, plain)
     except msgspec.ValidationError as error:
         number = int(re.search(r"\$\[(\d+)\]", str(error))[1]) if "$[" in str(error) else 0  # type: ignore[index]
         at = text.start + (ends[number - 1] if number else 0)
         raise source_error(text.source, error, f"element {count + number} at byte {at:,}") from error
-    except msgspec.DecodeError as error:
-        plain = _plain_numbers(block, top)
-        if plain != block:
-            return ends[-1], decode(plain)
+    except UnicodeDecodeError as error:
+        raise source_error(text.source, error, f"byte {text.start + _text_end(block) - 1:,}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
         at = text.start + int((re.search(r"byte (\d+)", str(error)) or [0, 1])[1]) - 1
         raise source_error(text.source, error, f"byte {at:,}") from error
 
 
+def _decoded(decode: Callable[[bytes], list[T]], block: bytes) -> list[T]:
+    """The elements of a block that is text throughout: the decoder does not look into what it skips."""
+    elements = decode(block)
+    if not block.isascii():
+        block.decode()
+    return elements
+
+
+def _text_end(block: bytes) -> int:
+    """Where the text stops to be UTF-8: the decoder only says where in one string."""
+    try:
+        return len(block.decode())
+    except UnicodeDecodeError as error:
+        return error.start
+
+
 def _likely_boundary(data: bytes) -> int:
-    """End of the last object that another object seems to follow, within a block; 0 when none does."""
+    """End of the last object that another element seems to follow, within a block; 0 when none does.
+
+    Elements mostly begin with the same key, and with another one than the objects inside them.
+    """
+    first = _FIRST_KEY.match(data)
+    key = first[1] if first else b""
     end = min(len(data), BLOCK)
-    for _ in range(64):
+    for _ in range(256):
         end = data.rfind(b"}", 0, end)
         if end <= 0:
             return 0
-        if _NEXT.match(data, end + 1):
+        following = _NEXT.match(data, end + 1)
+        if following and data.startswith(key, following.end()):
             return end + 1
     return 0
 

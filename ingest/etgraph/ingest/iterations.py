@@ -15,6 +15,7 @@ from etgraph.model.columns import Array
 
 STEP = "ProfilerStep#*"
 """Name of the annotation that the PyTorch profiler puts around a step."""
+_NUMBER = re.compile(r"(\d+)\s*$")
 
 
 def mark_iterations(draft: Draft, annotation: str = STEP) -> Draft:
@@ -45,8 +46,8 @@ def mark_iterations(draft: Draft, annotation: str = STEP) -> Draft:
     o = trace.operators
     belongs = np.full(len(o), -1, dtype=np.int32)
     thread = trace.lanes["kind"][o["lane"]] == int(LaneKind.THREAD)
-    for row_rank, rows in trace.rank_rows.items():
-        own = np.flatnonzero(rank == row_rank)
+    for row_rank in trace.ranks:
+        rows, own = trace.rank_rows[row_rank], np.flatnonzero(rank == row_rank)
         if len(own):
             at = np.searchsorted(start[own], o["start_ns"][rows], side="right") - 1
             inside = (at >= 0) & (o["start_ns"][rows] < end[own][at]) & thread[rows]
@@ -76,8 +77,10 @@ def _steps(trace: Trace, annotation: str) -> Array:
 
 def step_indices(names: Sequence[str], rank: Array) -> Array:
     """Indices from 0 of steps sorted by rank: by the number in their names, so that ranks agree; else by order."""
-    numbers = [int(n[1]) if (n := re.search(r"(\d+)\s*$", name)) else None for name in names]
-    if None not in numbers and len(set(zip(rank.tolist(), numbers, strict=True))) == len(names):
-        return np.unique(numbers, return_inverse=True)[1].astype(np.int32)
+    numbers = [int(found[1]) for name in names if (found := _NUMBER.search(name))]
+    if len(set(zip(rank.tolist(), numbers))) == len(names):
+        distinct = {number: index for index, number in enumerate(sorted(set(numbers)))}
+        return np.array([distinct[number] for number in numbers], dtype=np.int32)
     first = np.flatnonzero(np.diff(rank, prepend=-1))
-    return (np.arange(len(rank)) - np.repeat(first, np.diff(first, append=len(rank)))).astype(np.int32)
+    index: Array = np.arange(len(rank)) - np.repeat(first, np.diff(first, append=len(rank)))
+    return index.astype(np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,13 +40,18 @@ def launchers(draft: Draft) -> Launches:
     calls, devices = np.flatnonzero(known & is_call), np.flatnonzero(known & is_device)
     if not len(calls) or not len(devices):
         return Launches(launcher, 0)
-    calls = calls[np.lexsort((correlation[calls], o["rank"][calls]))]
-    keys = np.rec.fromarrays([o["rank"][calls].astype(np.int64), correlation[calls]])
-    wanted = np.rec.fromarrays([o["rank"][devices].astype(np.int64), correlation[devices]])
-    first, last = np.searchsorted(keys, wanted, side="left"), np.searchsorted(keys, wanted, side="right")
-    unique = last - first == 1
-    launcher[devices[unique]] = calls[first[unique]]
-    return Launches(launcher, int((last - first > 1).sum()))
+    both = np.concatenate([calls, devices])
+    order = np.lexsort((correlation[both], o["rank"][both]))
+    new = np.diff(correlation[both][order], prepend=NULL) != 0
+    new |= np.diff(o["rank"][both][order], prepend=-1) != 0
+    key = np.empty(len(both), dtype=np.int64)
+    key[order] = np.cumsum(new) - 1
+    call_key, device_key = key[: len(calls)], key[len(calls) :]
+    number = np.bincount(call_key, minlength=len(both))
+    caller = np.full(len(both), -1, dtype=np.int64)
+    caller[call_key] = calls
+    launcher[devices] = np.where(number[device_key] == 1, caller[device_key], -1)
+    return Launches(launcher, int((number[device_key] > 1).sum()))
 
 
 def launch(draft: Draft) -> Draft:
@@ -61,7 +67,7 @@ def launch(draft: Draft) -> Draft:
     late = o["start_ns"][launched] < o["start_ns"][found.launcher[launched]]
     launched = launched[~late]
     call = found.launcher[launched]
-    first = np.unique(np.rec.fromarrays([call, o["lane"][launched].astype(np.int64)]), return_index=True)[1]
+    first = np.sort(np.unique(call * max(len(trace.lanes), 1) + o["lane"][launched], return_index=True)[1])
     streams = trace.lanes["kind"] == int(LaneKind.STREAM)
     lane = o["lane"]
     device = np.flatnonzero((lane >= 0) & streams[lane]) if len(streams) else np.zeros(0, dtype=np.int64)
@@ -71,7 +77,7 @@ def launch(draft: Draft) -> Draft:
     report = Report(launched_device_operators=len(launched))
     report = report.with_count("launchesAgainstTime", int(late.sum()))
     report = report.with_count("ambiguousCorrelations", found.ambiguous)
-    inherited = {}
+    inherited: dict[str, Any] = {}
     for name in ("scope", "source", "iteration"):
         if name in o.filled:
             column = o[name].copy()
@@ -92,16 +98,18 @@ def _previous_on_stream(lane: Array, start: Array, end: Array) -> Array:
     """For operators sorted by lane and start: the one that ended last before each started, near it; -1 for none."""
     count = len(lane)
     previous = np.full(count, -1, dtype=np.int64)
-    for i in range(1, count):
+    latest = np.empty(count, dtype=np.int64)
+    for i in range(count):
+        latest[i] = end[i]
+        if i == 0 or lane[i - 1] != lane[i]:
+            continue
+        latest[i] = max(end[i], latest[i - 1])
         best = -1
         for back in range(1, min(i, LOOK_BACK) + 1):
             j = i - back
-            if lane[j] != lane[i]:
+            if lane[j] != lane[i] or (best >= 0 and latest[j] <= end[best]):
                 break
-            if end[j] <= start[i]:
-                if best < 0 or end[j] > end[best]:
-                    best = j
-                if back == 1:
-                    break
+            if end[j] <= start[i] and (best < 0 or end[j] > end[best]):
+                best = j
         previous[i] = best
     return previous

@@ -14,8 +14,8 @@ def nest(draft: Draft) -> Draft:
     """Add `parent`, CALL and THREAD dependencies of the operators on threads, from their times.
 
     An operator that outlives the one that encloses its start is asynchronous: its parent starts it but does not wait
-    for it, so the dependency is SPAWN and not CALL. THREAD joins siblings of which the first ended before the next
-    started. Both exceptions are counted.
+    for it, so the dependency is SPAWN and not CALL, and it is counted. THREAD joins siblings: whatever starts while an
+    operator is open is its child, so the first of two siblings has ended when the next starts.
     """
     o = draft.trace.operators
     lane = o["lane"]
@@ -28,13 +28,10 @@ def nest(draft: Draft) -> Draft:
     has_parent = np.flatnonzero(parent >= 0)
     outlives = end[has_parent] > end[parent[has_parent]]
     has_previous = np.flatnonzero(previous >= 0)
-    overlaps = end[previous[has_previous]] > start[has_previous]
-    has_previous = has_previous[~overlaps]
     calls, spawned = has_parent[~outlives], has_parent[outlives]
     parents = np.full(len(o), -1, dtype=np.int32)
     parents[host[has_parent]] = host[parent[has_parent]]
     report = Report().with_count("operatorsOutlivingParent", len(spawned))
-    report = report.with_count("overlappingSiblings", int(overlaps.sum()))
     return (
         draft.with_operators({"parent": parents})
         .with_dependencies(
@@ -84,7 +81,8 @@ def _nest(lane: Array, start: Array, end: Array) -> tuple[Array, Array]:
 def innermost(lane: Array, start: Array, end: Array, at_lane: Array, at_time: Array) -> Array:
     """For each point (lane, time) the innermost interval that covers it, as a position in the intervals; -1 for none.
 
-    An interval covers its start and not its end, except that one without duration covers its start.
+    An interval covers its start and not its end, except that one without duration covers its start. Innermost is the
+    one that starts last; of those that start together, the last in the order given.
     """
     count, points = len(lane), len(at_lane)
     lanes = np.concatenate([lane, at_lane])
@@ -104,8 +102,10 @@ def _innermost(order: Array, lane: Array, start: Array, end: Array, is_point: Ar
         i = order[k]
         if k == 0 or lane[i] != lane[order[k - 1]]:
             depth = 0
-        while depth > 0 and end[stack[depth - 1]] <= start[i] and not (
-            is_point[i] and end[stack[depth - 1]] == start[i] and start[stack[depth - 1]] == start[i]
+        while (
+            depth > 0
+            and end[stack[depth - 1]] <= start[i]
+            and not (is_point[i] and end[stack[depth - 1]] == start[i] and start[stack[depth - 1]] == start[i])
         ):
             depth -= 1
         if depth > 0:

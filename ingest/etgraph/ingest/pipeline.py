@@ -22,9 +22,9 @@ from etgraph.ingest.pytorch_et import PyTorchReader, mark_steps, relate
 from etgraph.ingest.scopes import add_scopes
 from etgraph.ingest.source import Limits, SourceFile
 from etgraph.model import AttributeWriter, Columns, Metadata, Report, Trace
-from etgraph.model.errors import InputError
+from etgraph.model.errors import EtgraphError, InputError
 
-SUFFIXES = (".json", ".json.gz", ".json.zst", ".gz", ".zst", ".et")
+SUFFIXES = tuple(name + packed for name in (".json", ".et") for packed in ("", ".gz", ".zst"))
 """Endings of the files that a folder is searched for."""
 _CHAKRA = "workload_graph"
 
@@ -73,13 +73,13 @@ def read(path: str | Path, *, iteration: str = STEP, limits: Limits | None = Non
 
 def read_each(
     path: str | Path, *, iteration: str = STEP, limits: Limits | None = None
-) -> Iterator[tuple[Path, Trace | InputError]]:
+) -> Iterator[tuple[Path, Trace | EtgraphError]]:
     """A trace for each file of a folder (or for one file), lazily; a file that cannot be read gives its error."""
     path, options = Path(path), Options(iteration)
     for file in trace_files(path) if path.is_dir() else [path]:
         try:
             yield file, _identified([_read_file(file, options, limits)], options)
-        except InputError as error:
+        except EtgraphError as error:
             yield file, error
 
 
@@ -130,7 +130,7 @@ def _identified(traces: Sequence[Trace], options: Options) -> Trace:
     trace = join(traces)
     digest = hashlib.sha256(repr(sorted(asdict(options).items())).encode())
     for source in sorted(trace.metadata.sources, key=lambda s: (s.rank, s.format, s.sha256)):
-        digest.update(bytes.fromhex(source.sha256))
+        digest.update(f"{source.rank} {source.sha256}\n".encode())
     metadata = replace(trace.metadata, options=asdict(options))
     return replace(trace, trace_id=digest.hexdigest(), metadata=metadata)
 

@@ -8,12 +8,14 @@ import sys
 import numpy as np
 
 from etgraph.ingest.draft import Draft, Texts
-from etgraph.ingest.nesting import innermost
+from etgraph.ingest.nesting import _nest, innermost
 from etgraph.model import LaneKind, Span
 from etgraph.model.columns import Array
 
 _FRAME = re.compile(r"^(?P<file>.+?\.py)\((?P<line>\d+)\): ")
 _LIBRARY = re.compile(r"site-packages/|dist-packages/|lib/python3|(?:^|/)(?:torch|functorch|torchvision)/|^<")
+_PYTHON = frozenset(sys.stdlib_module_names) - {"code", "profile", "test", "trace"}
+"""Modules of Python itself, without those whose names users give to their own files and folders."""
 _STEP = re.compile(r"^ProfilerStep#")
 MODULE = "nn.Module: "
 """How the profiler's Python tracer names the call of a module."""
@@ -25,7 +27,7 @@ def source_of_frame(frame: str) -> str:
     if match is None or _LIBRARY.search(match["file"]):
         return ""
     top = match["file"].split("/")[0].removesuffix(".py")
-    return "" if top in sys.stdlib_module_names else f"{match['file']}:{match['line']}"
+    return "" if top in _PYTHON else f"{match['file']}:{match['line']}"
 
 
 def source_of_stack(stack: str) -> str:
@@ -53,11 +55,11 @@ def add_scopes(draft: Draft) -> Draft:
     thread = trace.lanes["kind"][o["lane"]] == int(LaneKind.THREAD)
     rows = np.flatnonzero(thread & (o["lane"] >= 0))
     columns, dictionaries = {}, {}
-    scopes = np.flatnonzero((user & ~is_step[code]) | (python & is_module[code]))
+    scopes = _outer_first(draft, (user & ~is_step[code]) | (python & is_module[code]))
     if len(scopes):
         paths, texts = _paths(draft, scopes, names)
         columns["scope"], dictionaries["scope"] = _fill(draft, "scope", rows, scopes, paths, texts)
-    frames = np.flatnonzero(python & is_source[code])
+    frames = _outer_first(draft, python & is_source[code])
     if len(frames):
         known = Texts()
         codes = np.array([known[sources[c]] for c in code[frames].tolist()], dtype=np.int32)
@@ -65,8 +67,15 @@ def add_scopes(draft: Draft) -> Draft:
     return draft.with_operators(columns, dictionaries) if columns else draft
 
 
+def _outer_first(draft: Draft, chosen: Array) -> Array:
+    """Rows of the chosen annotations by start; of those that start together the longest comes first."""
+    a = draft.trace.annotations
+    rows = np.flatnonzero(chosen)
+    return rows[np.lexsort((-a["duration_ns"][rows], a["start_ns"][rows]))]
+
+
 def _paths(draft: Draft, spans: Array, names: list[str]) -> tuple[Array, Texts]:
-    """The path of each span: its enclosing span's path and its own name."""
+    """The path of each span, outer ones first: its enclosing span's path and its own name."""
     a = draft.trace.annotations
     start, lane = a["start_ns"][spans], a["lane"][spans]
     end = start + a["duration_ns"][spans]
@@ -74,7 +83,7 @@ def _paths(draft: Draft, spans: Array, names: list[str]) -> tuple[Array, Texts]:
     known = Texts()
     codes = np.empty(len(spans), dtype=np.int32)
     texts: list[str] = []
-    for i in np.lexsort((np.arange(len(spans)), start)).tolist():
+    for i in range(len(spans)):
         own = names[int(a["name"][spans[i]])].removeprefix(MODULE)
         path = own if outer[i] < 0 else f"{texts[codes[outer[i]]]}/{own}"
         codes[i] = known[path]
@@ -84,10 +93,8 @@ def _paths(draft: Draft, spans: Array, names: list[str]) -> tuple[Array, Texts]:
 
 
 def _enclosing(lane: Array, start: Array, end: Array) -> Array:
-    """The innermost other span around each span, -1 for none; of equal ones the first is around the next."""
-    from etgraph.ingest.nesting import _nest
-
-    order = np.lexsort((np.arange(len(lane)), -end, start, lane))
+    """The innermost other span around each span, -1 for none. Outer spans come first, equal ones as they stand."""
+    order = np.argsort(lane, kind="stable")
     parent, _ = _nest(lane[order], start[order], end[order])
     outer = np.full(len(lane), -1, dtype=np.int64)
     has = parent >= 0
@@ -95,9 +102,7 @@ def _enclosing(lane: Array, start: Array, end: Array) -> Array:
     return outer
 
 
-def _fill(
-    draft: Draft, column: str, rows: Array, spans: Array, codes: Array, texts: Texts
-) -> tuple[Array, list[str]]:
+def _fill(draft: Draft, column: str, rows: Array, spans: Array, codes: Array, texts: Texts) -> tuple[Array, list[str]]:
     """The column with the code of the innermost span around each row's start, where it had no value."""
     a, o = draft.trace.annotations, draft.trace.operators
     start = a["start_ns"][spans]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -19,6 +20,7 @@ def shapes_text(dims: bytes, types: bytes) -> str:
     return msgspec.json.encode(value).decode()
 
 
+@lru_cache(maxsize=1 << 12)
 def plain_types(types: bytes) -> bytes:
     """Types as PyTorch's execution trace writes them in Kineto's words: `Tensor(float)` is `float` there."""
     return _TENSOR.sub(rb'"\1"', types)

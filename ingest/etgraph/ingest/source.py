@@ -13,6 +13,8 @@ from typing import Any
 from etgraph.model.errors import InputError, NotFound
 
 READ = 1 << 20
+_ZSTD_READ = 1 << 10
+"""Bytes given to the decompressor at once: it hands out all that they expand to, up to 32 768 times as much."""
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -129,21 +131,27 @@ class SourceFile:
 
         frame = zstandard.ZstdDecompressor().decompressobj()
         waiting = b""
+        parts: list[bytes] = []
+        size = 0
         while True:
-            waiting = waiting or file.read(READ >> 4)
+            waiting = waiting or file.read(_ZSTD_READ)
             if not waiting:
                 break
             if frame.eof:
                 frame = zstandard.ZstdDecompressor().decompressobj()
             try:
-                chunk = frame.decompress(waiting)
+                parts.append(frame.decompress(waiting))
             except zstandard.ZstdError as error:
                 raise self.error(
                     f"damaged zstd data ({error})", "a whole zstd file", f"byte {file.tell()} of the compressed file"
                 ) from error
             waiting = frame.unused_data if frame.eof else b""
-            if chunk:
-                yield chunk
+            size += len(parts[-1])
+            if size >= READ:
+                yield b"".join(parts)
+                parts, size = [], 0
+        if size:
+            yield b"".join(parts)
         if not frame.eof:
             raise self.error(
                 "a zstd file that is cut short", "a whole zstd file", f"after {self.bytes:,} decompressed bytes"

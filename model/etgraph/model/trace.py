@@ -82,7 +82,7 @@ class Trace:
         """The rows of each rank's operators."""
         values = self.operators["rank"]
         starts = np.searchsorted(values, self.ranks, side="left").tolist()
-        ends = [*starts[1:], len(values)]
+        ends = np.searchsorted(values, self.ranks, side="right").tolist()
         return {rank: slice(a, b) for rank, a, b in zip(self.ranks, starts, ends, strict=True)}
 
     @cached_property

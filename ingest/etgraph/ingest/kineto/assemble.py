@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +13,14 @@ from etgraph.ingest.communication import (
     collective_type,
     communication_annotation,
     communication_kernel,
+    elements_bytes,
     message_bytes,
     node_type,
 )
 from etgraph.ingest.document import Document
-from etgraph.ingest.draft import NULL, Draft, Texts, dependencies
+from etgraph.ingest.draft import NULL, Draft, Texts, dependencies, int64s
 from etgraph.ingest.kineto.events import ANNOTATION_2021, DEVICE, meaning
-from etgraph.ingest.kineto.reader import Recording
+from etgraph.ingest.kineto.reader import Message, Recording
 from etgraph.ingest.nesting import innermost
 from etgraph.ingest.ranks import rank_of
 from etgraph.ingest.scopes import source_of_stack
@@ -65,6 +67,8 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     operators = _operators(recording, sort, rows, rank, lane_rows, group_rows)
     base = _integer(top.rest.get("baseTimeNanoseconds"))
     unix_zero = zero + base
+    if abs(unix_zero) >= 2**63:
+        raise source.error(f"{base}", "Unix time in ns", "key 'baseTimeNanoseconds'")
     metadata = Metadata(
         sources=(_source(recording, source, top, rank, rank_from),),
         world_size=_world_size(top.rest),
@@ -164,7 +168,7 @@ def _operators(
     name, category, message = raw["name"][rows], sort[rows], raw["message"][rows]
     kind, comm_type = _kinds(recording, name, category, message)
     shapes = [shapes_text(*pair) for pair in recording.shapes]
-    known_bytes = [NULL if (b := _message_bytes(m)) is None else b for m in recording.messages]
+    known_bytes = int64s([NULL if (b := _message_bytes(m)) is None else b for m in recording.messages] or [NULL])
     data = {
         "rank": np.full(len(rows), rank),
         "index": np.arange(len(rows)),
@@ -176,7 +180,7 @@ def _operators(
         "duration_ns": raw["duration"][rows],
         "shapes": raw["shapes"][rows],
         "comm_type": comm_type,
-        "comm_bytes": np.where(message >= 0, np.array(known_bytes or [NULL])[message], NULL),
+        "comm_bytes": np.where(message >= 0, known_bytes[message], NULL),
         "group": np.where(message >= 0, group_rows[message], -1),
         "attrs": raw["attrs"][rows],
         "scope": raw["modules"][rows],
@@ -211,8 +215,11 @@ def _kinds(recording: Recording, name: Array, category: Array, message: Array) -
     kind = np.where(copy, copies[name], kind)
     comm = np.isin(category, (int(Category.KERNEL), int(Category.ANNOTATION))) & communicates[name]
     kind = np.where(comm, by_name[name], kind)
-    recorded = [collective_type(m.collective) for m in recording.messages]
-    type_recorded = np.array([_NULL32 if t is None else int(t) for t in recorded] or [_NULL32])
+    recorded = [m.collective for m in recording.messages]
+    kind_recorded = np.array([int(node_type(text)) if text else _NULL32 for text in recorded] or [_NULL32])
+    kind_of_message = np.where(message >= 0, kind_recorded[message], _NULL32)
+    kind = np.where(comm & (kind_of_message != _NULL32), kind_of_message, kind)
+    type_recorded = np.array([_NULL32 if (t := collective_type(text)) is None else int(t) for text in recorded] or [0])
     from_message = np.where(message >= 0, type_recorded[message], _NULL32)
     comm_type = np.where(from_message != _NULL32, from_message, type_by_name[name])
     return kind, np.where(comm & (kind == int(NodeType.COMM_COLL)), comm_type, _NULL32)
@@ -223,10 +230,12 @@ def _copy_type(name: str) -> NodeType:
     return NodeType.MEM_LOAD if "HtoD" in name or "HostToDevice" in name else NodeType.MEM_STORE
 
 
-def _message_bytes(message: Any) -> int | None:
-    return message_bytes(
-        collective_type(message.collective), message.elements_in, message.elements_out, message.dtype
-    )
+def _message_bytes(message: Message) -> int | None:
+    kind = node_type(message.collective)
+    if kind is NodeType.COMM_COLL:
+        type = collective_type(message.collective)
+        return message_bytes(type, message.elements_in, message.elements_out, message.dtype)
+    return elements_bytes(message.elements_in if kind is NodeType.COMM_SEND else message.elements_out, message.dtype)
 
 
 def _annotations(recording: Recording, sort: Array, spans: Array, rank: int, lane_rows: Array) -> Columns:
@@ -289,19 +298,19 @@ def _groups(recording: Recording, top: Document) -> tuple[Columns, Columns, Arra
     """Process groups that the file declares or names, and for each message the row of its group."""
     groups: dict[str, tuple[str, str | None, str | None, int | None, list[int]]] = {}
     distributed = top.rest.get("distributedInfo")
-    config = distributed.get("pg_config") if isinstance(distributed, dict) else None
+    config = _literal(distributed.get("pg_config")) if isinstance(distributed, dict) else None
     for entry in config if isinstance(config, list) else ():
         if isinstance(entry, dict) and "pg_name" in entry:
-            ranks = [r for r in entry.get("ranks") or () if isinstance(r, int)]
-            name = str(entry["pg_name"])
-            groups[name] = (
-                name, entry.get("pg_desc"), entry.get("backend_config"), _integer(entry.get("pg_size")) or None, ranks
-            )  # fmt: skip
+            listed = _literal(entry.get("ranks"))
+            ranks = [r for r in listed if _count(r) is not None] if isinstance(listed, (list, dict)) else []
+            name, size = str(entry["pg_name"]), _count(entry.get("pg_size")) or None
+            groups[name] = name, _text(entry.get("pg_desc")), _text(entry.get("backend_config")), size, ranks
     for message in recording.messages:
         if message.group and message.group not in groups:
-            ranks = [int(r) for r in re.findall(rb"\d+", message.ranks)] if b"..." not in message.ranks else []
+            numbers = [int(digits) for digits in re.findall(rb"\d{1,10}", message.ranks)]
+            ranks = [r for r in numbers if _count(r) is not None] if b"..." not in message.ranks else []
             groups[message.group] = (
-                message.group, message.description or None, None, message.size if message.size > 0 else None, ranks
+                message.group, message.description or None, None, _count(message.size) or None, ranks
             )  # fmt: skip
     order = {name: row for row, name in enumerate(groups)}
     rows = np.array([order.get(m.group, -1) for m in recording.messages] or [-1], dtype=np.int32)
@@ -314,11 +323,12 @@ def _with_flows(draft: Draft, recording: Recording, lane_rows: Array, zero: int)
     if not len(flows["id"]):
         return draft
     operators = draft.trace.operators
-    ends = [_operators_at(draft.trace, lane_rows[flows["lane"]], flows["time"] - zero)]
+    ends = _operators_at(draft.trace, lane_rows[flows["lane"]], flows["time"] - zero).tolist()
     by_id: dict[int, list[int]] = {}
-    for number, (is_start, flow) in enumerate(zip(flows["start"].tolist(), flows["id"].tolist(), strict=True)):
+    for is_start, flow, end in zip(flows["start"].tolist(), flows["id"].tolist(), ends, strict=True):
         pair = by_id.setdefault(flow, [-1, -1])
-        pair[0 if is_start else 1] = int(ends[0][number])
+        if end >= 0:
+            pair[0 if is_start else 1] = end
     pairs = np.array(sorted({(a, b) for a, b in by_id.values() if a >= 0 and b >= 0 and a != b}), dtype=np.int64)
     pairs = pairs.reshape(-1, 2)
     in_order = draft.trace.end_ns[pairs[:, 0]] <= operators["start_ns"][pairs[:, 1]]
@@ -347,11 +357,9 @@ def _source(recording: Recording, source: SourceFile, top: Document, rank: int, 
 
 def _report(recording: Recording, sort: Array, top: Document) -> Report:
     on_device = np.isin(sort, [int(c) for c in DEVICE])
-    report = Report(
-        host_operators=int(((sort < _SPAN_BASE) & ~on_device).sum()), device_operators=int(on_device.sum())
-    )
-    other = np.bincount(recording.intervals["category"][sort == _SPAN_BASE + Span.OTHER]) if len(sort) else []
-    for code, count in enumerate(np.asarray(other).tolist()):
+    report = Report(host_operators=int(((sort < _SPAN_BASE) & ~on_device).sum()), device_operators=int(on_device.sum()))
+    other = recording.intervals["category"][sort == _SPAN_BASE + Span.OTHER]
+    for code, count in enumerate(np.bincount(other).tolist()):
         if count:
             text = recording.categories[code]
             report = report.with_count(
@@ -378,6 +386,24 @@ def _device_model(rest: dict[str, Any]) -> str | None:
     return ", ".join(names) or None
 
 
+def _literal(value: Any) -> Any:
+    """The value itself, or the one that a text holds in Python's notation, as some versions write it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and 0 <= value < 2**31 else None
+
+
 def _integer(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
@@ -385,5 +411,3 @@ def _integer(value: Any) -> int:
 def _iso(unix_ns: int) -> str:
     moment = datetime.fromtimestamp(unix_ns // 10**9, tz=UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{unix_ns % 10**9:09d}Z"
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 import msgspec
 
@@ -51,15 +52,19 @@ class Arguments(msgspec.Struct, gc=False):
     group_size: int = msgspec.field(default=-1, name="Group size")
 
 
+_Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class MemoryArguments(msgspec.Struct, gc=False):
     """The arguments of a `[memory]` event."""
 
-    bytes: int = msgspec.field(name="Bytes")
+    bytes: _Int64 = msgspec.field(name="Bytes")
     address: int | None = msgspec.field(default=None, name="Addr")
     allocated: int = msgspec.field(default=NULL, name="Total Allocated")
     reserved: int = msgspec.field(default=NULL, name="Total Reserved")
-    device_type: int = msgspec.field(default=-(2**31), name="Device Type")
-    device: int = msgspec.field(default=-(2**31), name="Device Id")
+    device_type: _Int32 = msgspec.field(default=-(2**31), name="Device Type")
+    device: _Int32 = msgspec.field(default=-(2**31), name="Device Id")
 
 
 _OPERATORS = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from etgraph.ingest.source import SourceFile
 from etgraph.model import AttributeWriter, Category
 from etgraph.model.columns import Array
 
+T = TypeVar("T")
 ARRAY = "traceEvents"
 LONGEST_NS = 366 * 86_400 * 10**9
 """No operator takes longer than this; a longer duration is a damaged file."""
@@ -97,13 +99,10 @@ class KinetoReader:
         """Take one block of events. Raises InputError for a field of a wrong type or an absurd value."""
         self._block = block
         events = block.elements
-        intervals = [e for e in events if e.ph == "X"]
-        if intervals:
-            position = np.fromiter(
-                (i for i, e in enumerate(events) if e.ph == "X"), dtype=np.int64, count=len(intervals)
-            )
-            self._add_intervals(intervals, position)
-        if len(intervals) < len(events):
+        positions = [i for i, e in enumerate(events) if e.ph == "X"]
+        if positions:
+            self._add_intervals([events[i] for i in positions], np.array(positions))
+        if len(positions) < len(events):
             self._add_others([(i, e) for i, e in enumerate(events) if e.ph != "X"])
 
     def finish(self, top: Document) -> Draft:
@@ -119,10 +118,13 @@ class KinetoReader:
 
     def _fail(self, number: int, found: str, expected: str, what: str) -> Exception:
         """An error about one event of the current block."""
+        return self._source.error(found, expected, f"{self._place(number)}, {what}")
+
+    def _place(self, number: int) -> str:
+        """Where an event of the current block stands."""
         assert self._block is not None
         event = self._block.elements[number]
-        place = f"event {self._block.first + number} ({event.name[:60]!r}, after byte {self._block.offset:,}), {what}"
-        return self._source.error(found, expected, place)
+        return f"event {self._block.first + number} ({event.name[:60]!r}, after byte {self._block.offset:,})"
 
     def _times(self, texts: Sequence[bytes], numbers: Sequence[int] | Array, what: str) -> Array:
         try:
@@ -139,12 +141,12 @@ class KinetoReader:
         if len(absurd):
             row = int(absurd[0])
             raise self._fail(int(numbers[row]), f"{duration[row] / 1e9:,.9g} s", "0 s to 366 days", "dur")
-        category = self._categories.codes((e.cat for e in events), count)
+        category = self._categories.codes([e.cat for e in events], count)
         for text in list(self._categories)[len(self._typed) :]:
             self._typed.append(isinstance(meaning(text), Category) or text == "user_annotation")
         typed = np.array(self._typed)[category].tolist()
         arguments = [
-            self._arguments(e, i) if wanted and e.args else _PLAIN
+            self._decoded(self._decode_arguments, e, numbers[i]) if wanted and e.args else _PLAIN
             for i, (e, wanted) in enumerate(zip(events, typed, strict=True))
         ]
         position = numbers + (self._block.first if self._block else 0)
@@ -153,14 +155,14 @@ class KinetoReader:
         order = np.where(order != NULL, order, np.where(external != NULL, external, position))
         lanes, shapes, messages = self._lanes, self._shapes, self._messages
         self._intervals.add(
-            name=self._names.codes((e.name for e in events), count),
+            name=self._names.codes([e.name for e in events], count),
             category=category,
-            lane=np.fromiter((lanes[e.pid, e.tid] for e in events), dtype=np.int32, count=count),
+            lane=np.array([lanes[e.pid, e.tid] for e in events]),
             start=start,
             duration=duration,
             order=order,
             position=position,
-            attrs=self._write([e.args for e in events]),
+            attrs=self._write([bytes(e.args) for e in events]),
             correlation=int64s([a.correlation for a in arguments]),
             external=external,
             record_function=int64s([a.record_function for a in arguments]),
@@ -168,24 +170,26 @@ class KinetoReader:
             shapes=np.array([shapes[bytes(a.dims), bytes(a.types)] if a.dims else -1 for a in arguments]),
             stack=np.array([self._stacks[a.call_stack] if a.call_stack else -1 for a in arguments]),
             modules=np.array([self._modules[a.modules] if a.modules else -1 for a in arguments]),
-            device=np.array([a.device if isinstance(a.device, int) else -1 for a in arguments]),
+            device=np.array([d if isinstance(d := a.device, int) and 0 <= d < 2**31 else -1 for a in arguments]),
             message=np.array([messages[_message(a)] if a.collective or a.group else -1 for a in arguments]),
         )
 
-    def _arguments(self, event: Event, number: int) -> Arguments:
+    def _decoded(self, decode: Callable[[msgspec.Raw], T], event: Event, number: int) -> T:
+        """The arguments of an event of the current block. One that is null says nothing, like one that is absent."""
         try:
-            return self._decode_arguments(event.args)
-        except msgspec.DecodeError as error:
-            assert self._block is not None
-            place = f"event {self._block.first + number} ({event.name[:60]!r}, after byte {self._block.offset:,}), args"
+            try:
+                return decode(event.args)
+            except msgspec.ValidationError:
+                return decode(msgspec.Raw(_without_nulls(event.args)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            name = str(error).partition(" - at `$.")[2].strip("`")
+            place = f"{self._place(number)}, args" + (f", {name!r}" if name else "")
             raise source_error(self._source, error, place) from error
 
-    def _write(self, arguments: Sequence[msgspec.Raw]) -> Array:
+    def _write(self, arguments: Sequence[bytes]) -> Array:
         """Put arguments into the attribute file; their rows, -1 for events without any."""
-        has = np.fromiter((len(bytes(a)) > 2 for a in arguments), dtype=bool, count=len(arguments))
-        if not has.any():
-            return np.full(len(arguments), -1, dtype=np.int32)
-        first = self._attributes.extend([bytes(a) for a in arguments if len(bytes(a)) > 2])
+        has = np.array([len(text) > 2 for text in arguments])
+        first = self._attributes.extend([text for text in arguments if len(text) > 2])
         return np.where(has, first + np.cumsum(has) - 1, -1)
 
     def _add_others(self, numbered: list[tuple[int, Event]]) -> None:
@@ -224,10 +228,10 @@ class KinetoReader:
                 name=np.array([self._names[e.name] for _, e in others]),
                 lane=np.array([self._lanes[e.pid, e.tid] for _, e in others]),
                 time=self._times([bytes(e.ts) for _, e in others], [n for n, _ in others], "ts"),
-                attrs=self._write([e.args for _, e in others]),
+                attrs=self._write([bytes(e.args) for _, e in others]),
             )
         if memory:
-            decoded = [self._memory_arguments(n, e) for n, e in memory]
+            decoded = [self._decoded(self._decode_memory, e, n) for n, e in memory]
             self._memory.add(
                 lane=np.array([self._lanes[e.pid, e.tid] for _, e in memory]),
                 time=self._times([bytes(e.ts) for _, e in memory], [n for n, _ in memory], "ts"),
@@ -238,22 +242,15 @@ class KinetoReader:
                 reserved=int64s([a.reserved for a in decoded]),
                 device_type=np.array([a.device_type for a in decoded]),
                 device=np.array([a.device for a in decoded]),
-                attrs=self._write([e.args for _, e in memory]),
+                attrs=self._write([bytes(e.args) for _, e in memory]),
             )
-
-    def _memory_arguments(self, number: int, event: Event) -> MemoryArguments:
-        try:
-            return self._decode_memory(event.args)
-        except msgspec.DecodeError as error:
-            raise self._fail(number, str(error), "the arguments of a memory event", "args") from error
 
     def _add_counters(self, found: list[tuple[int, Event]]) -> None:
         names, times, values = [], [], []
         moments = self._times([bytes(e.ts) for _, e in found], [n for n, _ in found], "ts").tolist()
-        for (_, event), time in zip(found, moments, strict=True):
-            series = msgspec.json.decode(event.args) if event.args else {}
-            for key, value in series.items():
-                if isinstance(value, (int, float)):
+        for (number, event), time in zip(found, moments, strict=True):
+            for key, value in self._members(event, number).items():
+                if isinstance(value, (int, float)) and abs(value) <= sys.float_info.max:
                     names.append(self._names[f"{event.name}/{key}"])
                     times.append(time)
                     values.append(float(value))
@@ -262,13 +259,25 @@ class KinetoReader:
         if names:
             self._counters.add(name=np.array(names), time=np.array(times), value=np.array(values))
 
+    def _members(self, event: Event, number: int) -> dict[str, Any]:
+        """All arguments; empty where they are missing or no object."""
+        found = self._decoded(msgspec.json.decode, event, number) if event.args else None
+        return found if isinstance(found, dict) else {}
+
     def _add_labels(self, found: list[tuple[int, Event]]) -> None:
-        for _, event in found:
-            labels = msgspec.json.decode(event.args) if event.args else {}
+        for number, event in found:
+            labels = self._members(event, number)
             if event.name == "thread_name":
                 self._thread_names[event.pid, event.tid] = str(labels.get("name", ""))
             elif event.name.startswith("process_"):
                 self._processes.setdefault(str(event.pid), {}).update(labels)
+
+
+def _without_nulls(arguments: msgspec.Raw) -> bytes:
+    members = msgspec.json.decode(arguments)
+    if isinstance(members, dict):
+        members = {key: value for key, value in members.items() if value is not None}
+    return msgspec.json.encode(members)
 
 
 def _message(arguments: Arguments) -> Message:

@@ -55,7 +55,7 @@ def read_message(node: Node, attributes: Mapping[str, Any]) -> Message | None:
     name = _text(attributes.get("pg_name")) or name or node.pg_name
     description = _text(attributes.get("pg_desc")) or description
     ranks = _count(attributes.get("pg_size")) or _count(values[-1] if len(values) > at + 3 else None)
-    elements = _count(attributes.get("in_msg_nelems")), _count(attributes.get("out_msg_nelems"))
+    elements = _count(attributes.get("in_msg_nelems"), 2**62), _count(attributes.get("out_msg_nelems"), 2**62)
     size = None
     if type is not None and None not in elements:
         size = message_bytes(type, elements[0] or 0, elements[1] or 0, _text(attributes.get("dtype")))
@@ -134,8 +134,8 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None
+def _count(value: Any, below: int = 2**31) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < below else None
 
 
 def _small(value: Any) -> int | None:
