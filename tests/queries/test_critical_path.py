@@ -118,6 +118,18 @@ def test_a_blocking_call_whose_cause_is_not_stored_is_synchronisation_with_a_war
     assert "not resolved" in " ".join(critical_path(trace).trust.warnings)
 
 
+def test_an_asynchronous_copy_to_pageable_memory_blocks_its_call() -> None:
+    text = """
+        rank 0 | thread 1 | cudaMemcpyAsync  0..100   -> copy
+        rank 0 | stream 7 | copy: {name}     20..90
+    """
+    name = "Memcpy_DtoH_(Device->Pageable)"
+    assert path(build(text.format(name=name))) == [("cudaMemcpyAsync", "synchronisation", 100, None)]
+    assert path(build(text.format(name="Memcpy_DtoH_(Device->Pinned)"))) == [
+        ("cudaMemcpyAsync", "runtime-call", 100, None)
+    ]
+
+
 def test_a_blocking_call_released_at_the_moment_its_last_child_ends_waited_for_the_device() -> None:
     trace = build("""
         rank 0 | thread 1 | cudaLaunchKernel       0..10   -> a

@@ -33,9 +33,11 @@ SHORT_GAP_NS = 50_000
 """A shorter pause on a thread is the host's own work between operators, whatever other threads do meanwhile."""
 BLOCKING = re.compile(
     r"^(?:cuda|hip|cu)(?:Device|Stream|Event|Ctx)Synchronize$|^(?:cuda|hip)Memcpy(?:2D|3D|Peer)?$|"
-    r"^cuMemcpy(?:HtoD|DtoH)_v2$|^hipMemcpyWithStream$|^(?:stream|device|event)_?[sS]ynchronize$"
+    r"^cuMemcpy(?:HtoD|DtoH)_v2$|^hipMemcpyWithStream$|^synchronize(?:Stream|Device|Event)$"
 )
 """Host calls that return only when device work is done."""
+BLOCKING_COPY = re.compile(r"DtoH.*Pageable")
+"""Device operators whose launching call returns only when they are done: copies to memory that is not pinned."""
 _DISPATCH = re.compile(r"^(?:autograd::|c10d::|torch::|DistributedDataParallel|Optimizer\.|enumerate\(|\[|## )")
 """Host operators that call others and compute nothing themselves."""
 
@@ -166,7 +168,7 @@ def operator_details(trace: Trace, rows: Array) -> Array:
         [
             communicates & _alone(trace, rows),
             communicates,
-            runtime & blocks[name],
+            runtime & (blocks[name] | _launches_blocking_copy(trace)[rows]),
             runtime,
             category == int(Category.MEMCPY),
             category == int(Category.MEMSET),
@@ -177,6 +179,15 @@ def operator_details(trace: Trace, rows: Array) -> Array:
                             "cpu-kernel")],
         _CODE["operator"],
     )  # fmt: skip
+
+
+def _launches_blocking_copy(trace: Trace) -> Array:
+    """For every operator whether it launched a copy that blocks its caller, whatever the call's name says."""
+    o, d = trace.operators, trace.dependencies
+    blocking = (o["category"] == int(Category.MEMCPY)) & o.codes_where("name", BLOCKING_COPY.search)[o["name"]]
+    found = np.zeros(len(o), dtype=bool)
+    found[d["src"][(d["kind"] == int(DependencyKind.LAUNCH)) & blocking[d["dst"]]]] = True
+    return found
 
 
 def _alone(trace: Trace, rows: Array) -> Array:
