@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those that are named: `python -m benchmarks [reading path store startup crash traces]`."""
+"""Run all benchmarks, or those that are named: `python -m benchmarks [reading path slack store startup crash …]`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib import import_module
 ALL = {
     "reading": "Kineto files into columns, beside json + pandas; memory",
     "path": "the path kernel, beside rustworkx and networkx",
+    "slack": "the model's critical path and every slack, beside rustworkx and networkx",
     "store": "publishing and loading, beside Parquet and SQLite",
     "startup": "etgraph --help, and the kernels' first compilation",
     "crash": "a publisher killed at random moments",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 
+from benchmarks.clock import seconds
 from etgraph.ingest.draft import Draft, dependencies
 from etgraph.ingest.launches import launch
 from etgraph.ingest.nesting import nest
@@ -60,16 +60,6 @@ def synthetic(operators: int) -> Trace:
     return draft.trace
 
 
-def timed(run: Any, repeats: int = 3) -> float:
-    """Seconds of the fastest of several runs."""
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - start)
-    return best
-
-
 def main() -> None:
     """Print the table: seconds, and how many times as long the peers take on the same graph."""
     trace = synthetic(OPERATORS)
@@ -86,21 +76,21 @@ def main() -> None:
     print(
         f"{len(trace):,} operators, {len(trace.dependencies):,} dependencies; path of {len(steps.operator):,} segments"
     )
-    building = timed(lambda: survey(trace))
-    ours = timed(lambda: walk(trace, window, terrain))
-    sorting = timed(lambda: topological_order(events.nodes, events.sources, events.targets))
-    longest = timed(lambda: longest_path(order, events.sources, events.targets, weights, events.nodes))
+    building = seconds(lambda: survey(trace))
+    ours = seconds(lambda: walk(trace, window, terrain))
+    sorting = seconds(lambda: topological_order(events.nodes, events.sources, events.targets))
+    longest = seconds(lambda: longest_path(order, events.sources, events.targets, weights, events.nodes))
     print(f"measured path                            {ours:8.3f} s (after trees of calls, {building:.3f} s)")
     print(
         f"longest path of the event graph          {sorting + longest:8.3f} s (order {sorting:.3f}, pass {longest:.3f})"
     )
     print("\nbuild, topological order and longest path of the same event graph:")
-    build = timed(lambda: longest_path(*_ours(trace)), 1)
+    build = seconds(lambda: longest_path(*_ours(trace)), 1)
     print(f"etgraph      {build:8.2f} s")
-    print(f"rustworkx    {(r := timed(lambda: _rustworkx(trace), 1)):8.2f} s   {r / build:6.1f}x")
+    print(f"rustworkx    {(r := seconds(lambda: _rustworkx(trace), 1)):8.2f} s   {r / build:6.1f}x")
     small = synthetic(NETWORKX_OPERATORS)
-    base = timed(lambda: longest_path(*_ours(small)), 1)
-    n = timed(lambda: _networkx(small), 1)
+    base = seconds(lambda: longest_path(*_ours(small)), 1)
+    n = seconds(lambda: _networkx(small), 1)
     print(f"networkx     {n:8.2f} s   {n / base:6.1f}x   (on {NETWORKX_OPERATORS:,} operators; etgraph {base:.3f} s)")
     exact = int(longest_path(*_ours(small)).max())
     assert exact == _networkx(small) == _rustworkx(small), "the peers disagree"

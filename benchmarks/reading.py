@@ -7,11 +7,10 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clock import seconds
 from benchmarks.collection import events_of, large_kineto_files, repeated
 from etgraph.ingest import read, samples
 
@@ -43,16 +42,6 @@ def json_and_pandas(file: Path) -> Any:
     frame = pd.DataFrame([e for e in events if e.get("ph") == "X"])
     arguments = pd.json_normalize([a if isinstance(a, dict) else {} for a in frame.pop("args")], max_level=0)
     return pd.concat([frame, arguments], axis=1)
-
-
-def seconds(run: Callable[[], Any], repeats: int = 3) -> float:
-    """The fastest of several runs."""
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def main() -> None:

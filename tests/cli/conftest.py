@@ -17,6 +17,7 @@ from etgraph.cli.settings import Settings
 from etgraph.model import Report, Source, Trust
 from etgraph.model.errors import InputError
 from etgraph.queries.critical_path import CategoryShare, CriticalPath, OperatorShare, RankShare
+from etgraph.queries.slack import Slack, SlackBand
 from etgraph.store import Check, IterationInfo, TraceInfo
 
 STORED = TraceInfo(
@@ -76,12 +77,50 @@ PATH = CriticalPath(
 )
 
 
+SLACK = Slack(
+    length_ns=8_000,
+    measured_ns=10_000,
+    critical_count=2,
+    by_slack=(SlackBand(0, 1, 2), SlackBand(1_000, 10_000, 5), SlackBand(10**9, None, 1)),
+    by_category=(CategoryShare("computation", "kernel", 8_000, 1.0),),
+    by_rank=(RankShare(0, 3_000), RankShare(1, 5_000)),
+    by_operator=(OperatorShare("[gemm]", "COMP", 2, 8_000, 1.0),),
+    segments=pa.table(
+        {
+            "rank": [0, 1],
+            "lane": ["stream 7", None],
+            "index": [4, 6],
+            "name": ["[gemm]\x1b[31m", "[gemm]\x1b[31m"],
+            "kind": ["COMP", "COMP"],
+            "start_ns": [0, 3_000],
+            "end_ns": [3_000, 8_000],
+            "via": [None, "DATA"],
+        }
+    ),
+    operators=pa.table(
+        {
+            "rank": [0],
+            "index": [4],
+            "node_id": ["18446744073709551615"],
+            "name": ["[gemm]"],
+            "earliest_start_ns": [0],
+            "earliest_end_ns": [3_000],
+            "latest_start_ns": [0],
+            "latest_end_ns": [3_000],
+            "slack_ns": [0],
+        }
+    ),
+    trust=Trust(warnings=("4 of 8 ranks are recorded",)),
+)
+
+
 @dataclass
 class FakeSession:
     """Remembers what it was asked, answers with one stored trace, or raises `error`."""
 
     entry: TraceInfo = STORED
     path: CriticalPath = PATH
+    model: Slack = SLACK
     error: BaseException | None = None
     diagnosis: Diagnosis = field(default_factory=lambda: Diagnosis((Check("store", True, "in order"),)))
     ingested: Ingested | None = None
@@ -133,6 +172,10 @@ class FakeSession:
     def critical_path(self, reference: str, **options: Any) -> CriticalPath:
         self._ask("critical_path", reference, options)
         return self.path
+
+    def slack(self, reference: str, **options: Any) -> Slack:
+        self._ask("slack", reference, options)
+        return self.model
 
     def doctor(self, verify: bool = False) -> Diagnosis:
         self._ask("doctor", verify)

@@ -143,13 +143,14 @@ def test_an_interruption_is_quiet(run: Run, session: Any) -> None:
         (["ls", "--label", "=x"], "expected KEY=VALUE"),
         (["critical-path", "gpt", "--window", "w"], "annotation"),
         (["critical-path", "gpt", "--rank", "-1"], "--rank"),
+        (["critical-path", "gpt", "--model", "--window", "device"], "the model has no window"),
     ],
 )
 def test_a_wrong_call_is_explained(run: Run, args: list[str], words: str) -> None:
     result = run(*args)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
-    assert "hint: 'etgraph" in result.stderr or "untag" in args
+    assert "hint: 'etgraph" in result.stderr or "untag" in args or "--model" in args
 
 
 def test_a_wrong_call_is_explained_to_programs(run: Run) -> None:
@@ -167,9 +168,11 @@ def test_without_arguments_there_is_help() -> None:
 def test_what_was_asked_reaches_the_session(run: Run, session: Any) -> None:
     run("critical-path", "gpt#3-7", "--rank", "2", "--iteration", "4", "--window", "device")
     assert session.asked[0] == ("critical_path", "gpt#3-7", {"rank": 2, "iteration": 4, "window": "device"})
+    run("critical-path", "gpt#3-7", "--model", "--rank", "2", "--iteration", "4", "--window", "annotation")
+    assert session.asked[2] == ("slack", "gpt#3-7", {"rank": 2, "iteration": 4})
     run("ingest", "a", "b", "--workload", "w", "--team", "t", "--label", "k=v=w", "--label", "l=m", "--commit", "c",
         "--branch", "b", "--each")  # fmt: skip
-    assert session.asked[2] == (
+    assert session.asked[4] == (
         "ingest",
         ["a", "b"],
         {

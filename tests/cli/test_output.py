@@ -27,6 +27,7 @@ REPORT = {
     "collectivesUnmatched", "danglingDependencies", "warnings",
 }  # fmt: skip
 PATH = {"startNs", "endNs", "windowNs", "lengthNs", "byCategory", "byRank", "byOperator", "trust"}
+MODEL = {"lengthNs", "measuredNs", "criticalCount", "bySlack", "byCategory", "byRank", "byOperator", "trust"}
 TRUST = {"explainedShare", "unmatchedCollectives", "weakLinks", "warnings"}
 
 
@@ -72,6 +73,22 @@ def test_segments_are_in_the_document_only_when_asked_for(run: Run) -> None:
         "rank": 0, "lane": None, "index": None, "name": None, "category": "idle", "detail": "unexplained",
         "startNs": 8_500, "endNs": 11_000, "via": None, "source": None,
     }  # fmt: skip
+
+
+def test_the_model_has_the_promised_names_and_tables_only_when_asked_for(run: Run) -> None:
+    answer = document(run("critical-path", "gpt", "--model", "--json"))
+    assert set(answer) == MODEL
+    assert answer["bySlack"][-1] == {"fromNs": 10**9, "toNs": None, "count": 1}
+    assert set(answer["byOperator"][0]) == {"name", "kind", "count", "ns", "share"}
+    answer = document(run("critical-path", "gpt", "--model", "--json", "--segments"))
+    assert set(answer) == MODEL | {"segments", "operators"}
+    assert set(answer["segments"][0]) == {"rank", "lane", "index", "name", "kind", "startNs", "endNs", "via"}
+    assert answer["operators"] == [
+        {
+            "rank": 0, "index": 4, "nodeId": "18446744073709551615", "name": "[gemm]", "earliestStartNs": 0,
+            "earliestEndNs": 3_000, "latestStartNs": 0, "latestEndNs": 3_000, "slackNs": 0,
+        }
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -145,6 +162,30 @@ def test_segments_are_lines_and_names_are_harmless(run: Run) -> None:
     assert "train.py:12" in shown
     assert "\x1b" not in shown
     assert shown.splitlines()[-1].startswith("trust: ")
+
+
+def test_the_model_tells_its_length_and_its_slack(run: Run) -> None:
+    lines = run("critical-path", "gpt", "--model", "--iteration", "1").stdout.splitlines()
+    assert lines[0] == "Model critical path of gpt, iteration 1"
+    assert lines[1] == "length 8.00 µs, 80.0% of the 10.0 µs measured"
+    assert lines[2] == "2 of 8 operators have no slack (25.0%)"
+    bands = [line.strip().split("  ")[0] for line in lines[6:9]]
+    assert bands == ["none", "under 10.0 µs", "1.00 s or more"]
+    assert "█ computation 100.0%" in lines
+    assert any(line.split() == ["1", "5.00", "µs", "62.5%"] for line in lines)
+    assert any(line.startswith("[gemm]") for line in lines)
+    assert lines[-1] == "trust: 4 of 8 ranks are recorded"
+
+
+def test_the_models_chain_is_lines(run: Run, session: Any) -> None:
+    shown = run("critical-path", "gpt", "--model", "--segments").stdout
+    assert "+3.00 µs  5.00 µs     1            COMP  DATA  [gemm]?[31m" in shown
+    assert "\x1b" not in shown
+    empty = session.model.segments.slice(0, 0)
+    session.model = replace(session.model, length_ns=0, measured_ns=None, segments=empty, by_slack=(), by_category=())
+    shown = run("critical-path", "gpt", "--model", "--segments").stdout
+    assert "length 0 ns\n" in shown
+    assert "the path has no length, and so no segments" in shown
 
 
 def test_the_trust_is_one_line_however_long(run: Run, session: Any) -> None:

@@ -72,6 +72,21 @@ def test_a_path_and_a_name_give_the_same_answer(etgraph: Run, filled: Path, samp
     }  # fmt: skip
 
 
+def test_the_model_of_a_path_and_of_a_name(etgraph: Run, filled: Path, sample: Path) -> None:
+    options = ("--store", filled, "--model", "--json", "--segments", "--rank", "1", "--iteration", "2")
+    named = answer(etgraph("critical-path", "gpt", *options))
+    assert answer(etgraph("critical-path", sample, *options)) == named
+    assert 0 < named["lengthNs"] <= named["measuredNs"]
+    assert sum(s["endNs"] - s["startNs"] for s in named["segments"]) == named["lengthNs"]
+    assert sum(band["count"] for band in named["bySlack"]) == len(named["operators"])
+    assert {o["rank"] for o in named["operators"]} == {1}
+    shown = etgraph("critical-path", "gpt", "--store", filled, "--model").stdout
+    assert "have no slack" in shown
+    assert shown.splitlines()[-1].startswith("trust: ")
+    missing = etgraph("critical-path", "gpt", "--store", filled, "--model", "--iteration", "9")
+    assert (missing.exit_code, missing.stdout) == (3, "")
+
+
 @pytest.mark.parametrize("reference", ["gpt", "gpt@9fceb", "gpt@gpus=0"])
 def test_references_of_the_store(etgraph: Run, filled: Path, reference: str) -> None:
     assert answer(etgraph("show", reference, "--store", filled, "--json"))["trace"]["workload"] == "gpt"

@@ -10,7 +10,7 @@ from etgraph.model.results import camel_case, to_json
 if TYPE_CHECKING:
     from etgraph.cli.session import Diagnosis, Failure
     from etgraph.model import Report, Source
-    from etgraph.queries import CriticalPath
+    from etgraph.queries import CriticalPath, Slack
     from etgraph.store import TraceInfo
 
 
@@ -72,9 +72,9 @@ def failure_document(failure: Failure) -> dict[str, Any]:
     return {"path": failure.path, "code": error.code, "message": error.message, "hint": error.hint}
 
 
-def path_document(path: CriticalPath, *, segments: bool) -> dict[str, Any]:
-    """A critical path; its segments, of which there may be many thousand, only where they were asked for."""
-    names = [field.name for field in fields(path) if segments or field.name != "segments"]
+def path_document(path: CriticalPath | Slack, *, segments: bool) -> dict[str, Any]:
+    """A critical path; its tables, which may have many thousand rows, only where they were asked for."""
+    names = [field.name for field in fields(path) if segments or field.name not in ("segments", "operators")]
     return {camel_case(name): to_json(getattr(path, name)) for name in names}
 
 

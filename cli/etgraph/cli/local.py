@@ -16,7 +16,7 @@ from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
 from etgraph.store import Store, TraceInfo, connect, describe, split_iterations
 
 if TYPE_CHECKING:
-    from etgraph.queries import CriticalPath
+    from etgraph.queries import CriticalPath, Slack
     from etgraph.queries.windows import Window
 
 
@@ -154,6 +154,12 @@ class LocalSession:
         from etgraph.queries import critical_path
 
         return critical_path(self._open(reference), rank=rank, iteration=iteration, window=window)
+
+    def slack(self, reference: str, *, rank: int | None = None, iteration: int | None = None) -> Slack:
+        """See `Session.slack`."""
+        from etgraph.queries import slack
+
+        return slack(self._open(reference), rank=rank, iteration=iteration)
 
     def _open(self, reference: str) -> Trace:
         """The trace that a reference means, from its path or from the store, cut to its iterations."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -12,7 +12,8 @@ from etgraph.cli.tables import grid
 from etgraph.cli.units import count, counted, duration, percent, printable, shortened
 
 if TYPE_CHECKING:
-    from etgraph.queries import CriticalPath
+    from etgraph.queries import CriticalPath, Slack
+    from etgraph.queries.critical_path import CategoryShare, OperatorShare, RankShare
 
 TOP_OPERATORS = 10
 STRIP = 72
@@ -37,16 +38,16 @@ def path_view(path: CriticalPath, title: str, width: int) -> RenderableType:
     """Window, split by category, ranks where the path changes between them, top operators, trust."""
     parts: list[RenderableType] = [Text(printable(title), style="bold"), _window(path), Text()]
     if path.window_ns > 0:
-        parts += [strip(_by_category(path)), Text()]
-    parts += [_categories(path), Text()]
+        parts += [strip(by_category(path.by_category)), Text()]
+    parts += [categories(path.by_category), Text()]
     if len(path.by_rank) > 1:
-        parts += [_ranks(path), Text()]
+        parts += [ranks(path.by_rank, path.window_ns), Text()]
     if path.by_operator:
-        parts += [_operators(path, min(NAME, width - BESIDE_NAME)), Text()]
+        parts += [operators(path.by_operator, width), Text()]
     return Group(*parts)
 
 
-def trust_line(path: CriticalPath) -> Text:
+def trust_line(path: CriticalPath | Slack) -> Text:
     """How far the answer can be trusted, in words."""
     return Text.assemble(("trust: ", "bold"), printable(str(path.trust)))
 
@@ -61,9 +62,10 @@ def _window(path: CriticalPath) -> Text:
     return Text(window)
 
 
-def _by_category(path: CriticalPath) -> dict[str, int]:
+def by_category(rows: Sequence[CategoryShare]) -> dict[str, int]:
+    """Time by category, whatever the detail; for `strip`."""
     sums: dict[str, int] = {}
-    for row in path.by_category:
+    for row in rows:
         sums[row.category] = sums.get(row.category, 0) + row.ns
     return sums
 
@@ -95,28 +97,31 @@ def strip(parts: Mapping[str, int], width: int = STRIP) -> Text:
     return text
 
 
-def _categories(path: CriticalPath) -> RenderableType:
+def categories(rows: Sequence[CategoryShare]) -> RenderableType:
+    """One row a category and detail, each with a bar."""
     table = grid("category", "detail", "time", "share", "", right=("time", "share"))
-    for row in path.by_category:
+    for row in rows:
         fill, colour = LOOKS.get(row.category, UNKNOWN_LOOK)
         bar = Text(fill * (max(1, round(BAR * row.share)) if row.ns else 0), style=colour)
         table.add_row(row.category, row.detail, duration(row.ns), percent(row.share), bar)
     return table
 
 
-def _ranks(path: CriticalPath) -> RenderableType:
+def ranks(rows: Sequence[RankShare], whole: int) -> RenderableType:
+    """Time on the path by rank, and its share of the whole."""
     table = grid("rank", "time on the path", "share", right=("rank", "time on the path", "share"))
-    for row in path.by_rank:
-        table.add_row(str(row.rank), duration(row.ns), percent(row.ns / path.window_ns if path.window_ns else None))
+    for row in rows:
+        table.add_row(str(row.rank), duration(row.ns), percent(row.ns / whole if whole else None))
     return table
 
 
-def _operators(path: CriticalPath, width: int) -> RenderableType:
+def operators(rows: Sequence[OperatorShare], width: int) -> RenderableType:
+    """The operators with most time on the path, for a terminal of that width, and the sum of the others."""
     table = grid("operator", "kind", "times", "on the path", "share", right=("times", "on the path", "share"))
-    for row in path.by_operator[:TOP_OPERATORS]:
-        name = Text(shortened(row.name, width), no_wrap=True)
+    for row in rows[:TOP_OPERATORS]:
+        name = Text(shortened(row.name, min(NAME, width - BESIDE_NAME)), no_wrap=True)
         table.add_row(name, str(row.kind), count(row.count), duration(row.ns), percent(row.share))
-    rest = path.by_operator[TOP_OPERATORS:]
+    rest = rows[TOP_OPERATORS:]
     if rest:
         ns, share = sum(row.ns for row in rest), sum(row.share or 0.0 for row in rest)
         more = Text(f"… and {counted(len(rest), 'more operator')}", style="dim")
@@ -127,7 +132,11 @@ def _operators(path: CriticalPath, width: int) -> RenderableType:
 def segment_lines(path: CriticalPath, width: int) -> Iterator[str]:
     """All segments in order, one a line; there may be too many for a table that is laid out as a whole."""
     rows = [_cells(row, path.start_ns) for row in path.segments.to_pylist()]
-    headers = ("start", "time", "rank", "lane", "category", "via", "operator", "source")
+    return lines(("start", "time", "rank", "lane", "category", "via", "operator", "source"), rows, width)
+
+
+def lines(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
+    """Rows of segments under their headers; a rank or source that is the same in all is left out."""
     widths = [max([len(header), *(len(row[i]) for row in rows)]) for i, header in enumerate(headers)]
     shown = [i for i, header in enumerate(headers) if header not in ("rank", "source") or len({r[i] for r in rows}) > 1]
     operator, numbers = headers.index("operator"), range(3)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from etgraph.model.errors import EtgraphError
-    from etgraph.queries import CriticalPath
+    from etgraph.queries import CriticalPath, Slack
     from etgraph.queries.windows import Window
     from etgraph.store import Check, TraceInfo
 
@@ -120,6 +120,10 @@ class Session(Protocol):
         self, reference: str, *, rank: int | None = None, iteration: int | None = None, window: Window = "annotation"
     ) -> CriticalPath:
         """The measured critical path; see `etgraph.queries.critical_path`."""
+        ...
+
+    def slack(self, reference: str, *, rank: int | None = None, iteration: int | None = None) -> Slack:
+        """The model's critical path and every operator's slack; see `etgraph.queries.slack`."""
         ...
 
     def doctor(self, verify: bool = False) -> Diagnosis:

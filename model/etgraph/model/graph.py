@@ -107,12 +107,13 @@ def event_graph(operators: Columns, dependencies: Columns, collectives: Columns)
     )
 
 
-def topological_order(nodes: int, sources: Array, targets: Array) -> tuple[Array, Array]:
+def topological_order(nodes: int, sources: Array, targets: Array, out: Adjacency | None = None) -> tuple[Array, Array]:
     """Nodes in an order in which every edge points forward, and the members of one cycle (empty: there is none).
 
     With a cycle the order holds only the nodes that do not depend on one. Kahn's algorithm, first come first served.
+    `out` are the outgoing edges, where the caller has them.
     """
-    out = adjacency(nodes, sources, targets)
+    out = out or adjacency(nodes, sources, targets)
     order, waiting = _kahn(out.offsets, out.neighbours)
     if len(order) == nodes:
         return order, np.zeros(0, dtype=np.int64)
@@ -170,7 +171,11 @@ def longest_path(order: Array, sources: Array, targets: Array, weights: Array, n
 
     `order` is topological; times start at 0. O(nodes + edges).
     """
-    out = adjacency(nodes, sources, targets)
+    return earliest_times(order, adjacency(nodes, sources, targets), weights)
+
+
+def earliest_times(order: Array, out: Adjacency, weights: Array) -> Array:
+    """`longest_path` where the outgoing edges are at hand."""
     return _relax(order, out.offsets, out.neighbours, weights[out.edges])
 
 
@@ -184,3 +189,60 @@ def _relax(order: Array, offsets: Array, neighbours: Array, weights: Array) -> A
             if t > earliest[neighbours[e]]:
                 earliest[neighbours[e]] = t
     return earliest
+
+
+def latest_times(order: Array, out: Adjacency, weights: Array, length: int) -> Array:
+    """Latest time of every node that still lets all end by `length`: the backward pass of the critical path method.
+
+    `order` is topological, `out` holds the outgoing edges. A node that nothing follows may be as late as `length`.
+    O(nodes + edges).
+    """
+    return _relax_back(order, out.offsets, out.neighbours, weights[out.edges], length)
+
+
+@kernel
+def _relax_back(order: Array, offsets: Array, neighbours: Array, weights: Array, length: int) -> Array:
+    latest = np.full(len(offsets) - 1, length, dtype=np.int64)
+    for i in range(len(order) - 1, -1, -1):
+        v = order[i]
+        for e in range(offsets[v], offsets[v + 1]):
+            t = latest[neighbours[e]] - weights[e]
+            if t < latest[v]:
+                latest[v] = t
+    return latest
+
+
+def tight_path(
+    last: int, sources: Array, targets: Array, weights: Array, earliest: Array, starts: int
+) -> tuple[Array, Array]:
+    """A longest path to node `last`: its nodes in order, and for each the edge that leads to it (-1 for the first).
+
+    It goes back along edges without float, of several along the one that comes first in the list, to a node at time 0
+    that is one of the first `starts` nodes and even: the start of an operator. O(nodes + edges).
+    """
+    nodes, edges = _back(last, sources, targets, weights, earliest, starts)
+    return nodes[::-1].copy(), edges[::-1].copy()
+
+
+@kernel
+def _back(
+    last: int, sources: Array, targets: Array, weights: Array, earliest: Array, starts: int
+) -> tuple[Array, Array]:
+    by = np.full(len(earliest), -1, dtype=np.int64)
+    for e in range(len(sources) - 1, -1, -1):
+        if earliest[sources[e]] + weights[e] == earliest[targets[e]]:
+            by[targets[e]] = e
+    nodes = np.empty(len(earliest), dtype=np.int64)
+    used = np.empty(len(earliest), dtype=np.int64)
+    count = 0
+    v = last
+    while True:
+        begins = by[v] < 0 or (earliest[v] == 0 and v < starts and v % 2 == 0)
+        nodes[count] = v
+        used[count] = by[v]
+        if begins:
+            used[count] = -1
+        count += 1
+        if begins:
+            return nodes[:count], used[:count]
+        v = sources[by[v]]
