@@ -132,7 +132,7 @@ def operators(rows: Sequence[OperatorShare], width: int) -> RenderableType:
 def segment_lines(path: CriticalPath, width: int) -> Iterator[str]:
     """All segments in order, one a line; there may be too many for a table that is laid out as a whole."""
     rows = [_cells(row, path.start_ns) for row in path.segments.to_pylist()]
-    return lines(("start", "time", "rank", "lane", "category", "via", "operator", "source"), rows, width)
+    yield from lines(("start", "time", "rank", "lane", "category", "via", "operator", "source"), rows, width)
 
 
 def lines(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:

@@ -65,8 +65,9 @@ def chain_lines(slack: Slack, width: int) -> Iterator[str]:
     """The operators of the path in order, one a line; times are the model's. Nothing where there is no path."""
     rows = [_cells(row) for row in slack.segments.to_pylist()]
     if not rows:
-        return iter(("the path has no length, and so no segments",))
-    return lines(("start", "time", "rank", "lane", "kind", "via", "operator"), rows, width)
+        yield "the path has no length, and so no segments"
+        return
+    yield from lines(("start", "time", "rank", "lane", "kind", "via", "operator"), rows, width)
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
