@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those that are named: `python -m benchmarks [reading path slack store startup crash …]`."""
+"""Run all benchmarks, or those that are named: `python -m benchmarks [reading path slack export store startup …]`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ ALL = {
     "reading": "Kineto files into columns, beside json + pandas; memory",
     "path": "the path kernel, beside rustworkx and networkx",
     "slack": "the model's critical path and every slack, beside rustworkx and networkx",
+    "export": "exports of a whole trace, beside networkx' own writers",
     "store": "publishing and loading, beside Parquet and SQLite",
     "startup": "etgraph --help, and the kernels' first compilation",
     "crash": "a publisher killed at random moments",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from etgraph.cli.paths import as_path
 from etgraph.cli.session import Diagnosis, Failure, Ingested, Progress
@@ -16,6 +16,7 @@ from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
 from etgraph.store import Store, TraceInfo, connect, describe, split_iterations
 
 if TYPE_CHECKING:
+    from etgraph.ingest.writers import Written
     from etgraph.queries import CriticalPath, Slack
     from etgraph.queries.windows import Window
 
@@ -150,10 +151,13 @@ class LocalSession:
     def critical_path(
         self, reference: str, *, rank: int | None = None, iteration: int | None = None, window: Window = "annotation"
     ) -> CriticalPath:
-        """See `Session.critical_path`."""
+        """See `Session.critical_path`. The steps of a reference choose the window; the walk sees the whole trace."""
         from etgraph.queries import critical_path
 
-        return critical_path(self._open(reference), rank=rank, iteration=iteration, window=window)
+        trace, chosen = self._whole(reference)
+        if chosen is not None and iteration is not None and iteration not in chosen:
+            raise UsageError(f"{reference!r} does not hold iteration {iteration}", hint="leave --iteration or # out")
+        return critical_path(trace, rank=rank, iteration=chosen if iteration is None else iteration, window=window)
 
     def slack(self, reference: str, *, rank: int | None = None, iteration: int | None = None) -> Slack:
         """See `Session.slack`."""
@@ -161,13 +165,26 @@ class LocalSession:
 
         return slack(self._open(reference), rank=rank, iteration=iteration)
 
+    def export(
+        self, reference: str, target: Path | BinaryIO, format: str, *, progress: Progress | None = None
+    ) -> Written:
+        """See `Session.export`. The target is looked at before the trace, which may take long to read."""
+        from etgraph.ingest.writers import check, write
+
+        progress = progress or _silent
+        check(target, format)
+        progress(f"reading {reference}")
+        return write(self._open(reference), target, format, progress)
+
     def _open(self, reference: str) -> Trace:
-        """The trace that a reference means, from its path or from the store, cut to its iterations."""
+        """The trace that a reference means, cut to its iterations."""
+        return _selected(*self._whole(reference))
+
+    def _whole(self, reference: str) -> tuple[Trace, tuple[int, ...] | None]:
+        """The trace that a reference means, from its path or from the store, and the iterations that it names."""
         name, iterations = _split(reference)
         path = as_path(name)
-        if path is not None:
-            return _selected(_read(path), iterations)
-        return _selected(self._store.load(self._find(name).id), iterations)
+        return (self._store.load(self._find(name).id) if path is None else _read(path)), iterations
 
     def doctor(self, verify: bool = False) -> Diagnosis:
         """See `Session.doctor`."""

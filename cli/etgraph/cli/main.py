@@ -14,6 +14,7 @@ COMMANDS = (
     Entry("ingest", f"{_HERE}.ingest:ingest", "Read trace files and keep them in the store.", "Traces"),
     Entry("ls", f"{_HERE}.ls:ls", "List the traces of the store.", "Traces"),
     Entry("show", f"{_HERE}.show:show", "What is known of one trace.", "Traces"),
+    Entry("export", f"{_HERE}.export:export", "Write a trace as a file that other tools read.", "Traces"),
     Entry("rm", f"{_HERE}.rm:rm", "Remove traces from the store.", "Traces"),
     Entry("tag", f"{_HERE}.tag:tag", "Give a trace a name within its workload.", "Traces"),
     Entry("untag", f"{_HERE}.tag:untag", "Take such a name away.", "Traces"),

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 if TYPE_CHECKING:
+    from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
     from etgraph.queries import CriticalPath, Slack
     from etgraph.queries.windows import Window
@@ -124,6 +125,12 @@ class Session(Protocol):
 
     def slack(self, reference: str, *, rank: int | None = None, iteration: int | None = None) -> Slack:
         """The model's critical path and every operator's slack; see `etgraph.queries.slack`."""
+        ...
+
+    def export(
+        self, reference: str, target: Path | BinaryIO, format: str, *, progress: Progress | None = None
+    ) -> Written:
+        """Write a trace to a path on this machine or to an open stream; see `etgraph.ingest.writers`."""
         ...
 
     def doctor(self, verify: bool = False) -> Diagnosis:

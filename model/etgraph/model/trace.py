@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -147,9 +149,20 @@ class Trace:
         return f"rank {o['rank'][row]} operator {o['index'][row]} ({o.value('name', row)}{on})"
 
     def lane_label(self, lane: int) -> str:
-        """A lane in words: `thread 1234`, `stream 7`."""
-        kind = self.lanes.value("kind", lane)
-        return f"{getattr(kind, 'name', str(kind)).lower()} {self.lanes.value('id', lane)}"
+        """A lane in words: `thread 1234`, `stream 7`; with device or process where the rank has several of the name."""
+        kind, device = self.lanes.value("kind", lane), self.lanes.value("device", lane)
+        label = f"{getattr(kind, 'name', str(kind)).lower()} {self.lanes.value('id', lane)}"
+        if lane not in self._homonyms:
+            return label
+        process = self.lanes.value("process", lane)
+        return f"{label} of process {process}" if device is None else f"{label} of device {device}"
+
+    @cached_property
+    def _homonyms(self) -> frozenset[int]:
+        """Lanes that share rank, kind and id with another lane."""
+        names = list(zip(*(self.lanes[c].tolist() for c in ("rank", "kind", "id")), strict=True))
+        count = Counter(names)
+        return frozenset(lane for lane, name in enumerate(names) if count[name] > 1)
 
     # Times
 
@@ -159,12 +172,15 @@ class Trace:
         `start_ns` and `duration_ns` hold one int64 an operator. An iteration's window moves with its operators: its
         distance to the first start and the last end of its operators stays (one without such operators stays where it
         is). Annotations, instants, memory events and counters keep their measured times. Raises ValueError for arrays
-        of another length.
+        of another length. The new timeline has an id of its own.
         """
         if len(start_ns) != len(self) or len(duration_ns) != len(self):
             raise ValueError(f"expected {len(self)} starts and durations, found {len(start_ns)}, {len(duration_ns)}")
         operators = self.operators.replace({"start_ns": start_ns, "duration_ns": duration_ns})
-        moved = replace(self, operators=operators, metadata=replace(self.metadata, timeline=timeline))
+        times = (operators[name].tobytes() for name in ("start_ns", "duration_ns"))
+        trace_id = _derived_id(self, timeline.encode(), *times)
+        metadata = replace(self.metadata, timeline=timeline)
+        moved = replace(self, operators=operators, metadata=metadata, trace_id=trace_id)
         if not len(self.iterations):
             return moved
         (has, old_start, old_end), (still_has, new_start, new_end) = map(_iteration_extents, (self, moved))
@@ -303,7 +319,20 @@ def _part(
         kept["iterations"] = np.flatnonzero(np.isin(trace.iterations["index"], list(iterations)))
     used = np.unique(trace.operators["collective"][rows])
     kept["collectives"] = used[used >= 0]
-    return replace(_taken(trace, kept), metadata=metadata)
+    if all(len(which) == len(trace.tables[name]) for name, which in kept.items()):
+        return trace
+    trace_id = _derived_id(trace, rows.astype(np.int64).tobytes(), repr((ranks, iterations)).encode())
+    return replace(_taken(trace, kept), metadata=metadata, trace_id=trace_id)
+
+
+def _derived_id(trace: Trace, *parts: bytes) -> str:
+    """The id of what was made from a trace: another one, and the same whenever the same is made again."""
+    if not trace.trace_id:
+        return ""
+    digest = hashlib.sha256(trace.trace_id.encode())
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
 
 
 def _taken(trace: Trace, kept: Mapping[str, Array]) -> Trace:

@@ -12,7 +12,7 @@ from etgraph.model import Category, DependencyKind, NodeType, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.queries import walk as walking
 from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
-from etgraph.queries.windows import Interval, Window, window_of
+from etgraph.queries.windows import Interval, Iterations, Window, window_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +107,7 @@ class CriticalPath:
 
 
 def critical_path(
-    trace: Trace, *, rank: int | None = None, iteration: int | None = None, window: Window = "annotation"
+    trace: Trace, *, rank: int | None = None, iteration: Iterations = None, window: Window = "annotation"
 ) -> CriticalPath:
     """The measured critical path of one rank: walk back from the window's end along what released each operator.
 
@@ -115,7 +115,8 @@ def critical_path(
     operator goes back to the later of its launch and what its stream or another dependency held it for. A pause is
     explained up to the usual latency of its cause; the rest, and every pause without a cause, is `unexplained`.
 
-    Raises MissingData where the trace has no such rank or iteration, or no measured times.
+    Raises MissingData where the trace has no such rank or iteration, or no measured times; UsageError for iterations
+    that do not follow each other.
     """
     chosen = (trace.ranks[0] if trace.ranks else 0) if rank is None else rank
     interval = window_of(trace, chosen, iteration, window)

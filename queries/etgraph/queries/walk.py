@@ -248,7 +248,7 @@ def _walk(
             on = node - n
             if node < n:
                 on = lane[node]
-            cause, ready, base, kind, has_before = -1, first, first, -1, child >= 0
+            cause, ready, base, kind = -1, first, first, -1
             if waits >= 0:
                 for e in range(into_offsets[waits], into_offsets[waits + 1]):
                     s, k = into[e], into_kind[e]
@@ -261,8 +261,6 @@ def _walk(
                             continue
                     elif left > start[waits]:
                         continue
-                    else:
-                        has_before = True
                     at_last = left
                     if k == LAUNCH:
                         at_last = min(left + latency[waits], start[waits])
@@ -283,8 +281,6 @@ def _walk(
                     explained += latency[waits]
                 if explained < t:
                     begin, what = explained, UNEXPLAINED
-                    if kind == LAUNCH and not has_before:
-                        what = BEFORE_RECORDING
                     next_t, next_cursor, next_waits = begin, cursor, waits
                 else:
                     begin, what = base, DEPENDENCY_LATENCY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -25,15 +26,21 @@ class Interval:
     operator: int = -1
 
 
-def window_of(trace: Trace, rank: int, iteration: int | None, window: Window) -> Interval:
-    """The window of a rank: one iteration, or all of them (None); the rank's operators where it has no iterations.
+Iterations = int | Sequence[int] | None
+"""Which steps a question is about: one by its index, several that follow each other, or all (None)."""
+
+
+def window_of(trace: Trace, rank: int, iteration: Iterations, window: Window) -> Interval:
+    """The window of a rank: some iterations, or all of them (None); the rank's operators where it has no iterations.
 
     `annotation` is the annotation's interval, `device` goes from the first to the last device operator that was
     launched in it, `launch` holds both. Raises MissingData for a rank, iteration or device operators that are not
-    there, UsageError for another name of a window.
+    there, UsageError for another name of a window, and for iterations with others between them.
     """
     if window not in get_args(Window):
         raise UsageError(f"no window {window!r}: choose annotation, device or launch")
+    if not len(trace):
+        raise MissingData("the trace holds no operators")
     if rank not in trace.rank_rows:
         raise MissingData(f"no rank {rank}: the trace holds ranks {', '.join(map(str, trace.ranks)) or 'none'}")
     steps = _steps(trace, rank, iteration)
@@ -54,7 +61,7 @@ def window_of(trace: Trace, rank: int, iteration: int | None, window: Window) ->
     )  # fmt: skip
 
 
-def _steps(trace: Trace, rank: int, iteration: int | None) -> Array:
+def _steps(trace: Trace, rank: int, iteration: Iterations) -> Array:
     """Rows of the rank's iterations that are meant, those with times."""
     i = trace.iterations
     if not len(i):
@@ -64,11 +71,17 @@ def _steps(trace: Trace, rank: int, iteration: int | None) -> Array:
     own = (i["rank"] == rank) & ~i.is_null("start_ns") & ~i.is_null("end_ns")
     if iteration is None:
         return np.flatnonzero(own)
-    rows = np.flatnonzero(own & (i["index"] == iteration))
-    if not len(rows):
-        held = i["index"][own].tolist()
-        raise MissingData(f"no iteration {iteration} with times on rank {rank}: it has {held or 'none'}")
-    return rows
+    held = i["index"][own].tolist()
+    wanted = [iteration] if isinstance(iteration, int) else sorted(set(iteration))
+    for index in wanted:
+        if index not in held:
+            raise MissingData(f"no iteration {index} with times on rank {rank}: it has {held or 'none'}")
+    if between := [index for index in held if wanted[0] < index < wanted[-1] and index not in wanted]:
+        raise UsageError(
+            f"iterations {', '.join(map(str, wanted))} have {between[0]} between them, which is not part of the window",
+            hint="ask for one iteration, or for some that follow each other",
+        )
+    return np.flatnonzero(own & np.isin(i["index"], wanted))
 
 
 def _annotation(trace: Trace, rank: int, steps: Array, timed: Array) -> Interval:
