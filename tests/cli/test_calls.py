@@ -183,7 +183,7 @@ def test_what_was_asked_reaches_the_session(run: Run, session: Any) -> None:
 
 def test_the_same_trace_twice_is_removed_once(run: Run, session: Any) -> None:
     assert run("rm", "gpt", "gpt@baseline").exit_code == 0
-    assert [question[0] for question in session.asked] == ["find", "find", "remove", "close"]
+    assert [question[0] for question in session.asked] == ["find", "find", "traces", "remove", "close"]
 
 
 def test_on_a_terminal_rm_asks_first(run: Run, session: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ DEEP = b"[" * 100_000
         (b"", "found the end of the file, expected a JSON document"),
         (b" \n ", "byte 3: found the end of the file, expected a JSON document"),
         (b"7", "byte 0: found b'7', expected a JSON document"),
-        (b"\xef\xbb\xbf{}", "byte 0: found b'\\xef\\xbb\\xbf{}', expected a JSON document"),
+        (b"\xef\xbb\xbf{}", "byte 0: found a byte order mark, which JSON has none of, expected a JSON document"),
         (b"{} {}", "byte 3: found b'{}', expected the end of the file"),
         (b'{"nodes": [{}]}]', "byte 15: found b']', expected the end of the file"),
         (b'{"nodes": [{},]}', "byte 14: found b']}', expected another element"),

@@ -193,9 +193,10 @@ def test_ranks_in_names(name: str, rank: int | None) -> None:
 
 def test_the_recorded_rank_comes_first() -> None:
     assert rank_of({"distributedInfo": {"rank": 5}}, Path("rank3.json")) == (5, "metadata")
+    assert rank_of({"distributedInfo": {"rank": "5"}}, Path("rank3.json")) == (5, "metadata")
 
 
-@pytest.mark.parametrize("info", [None, {}, [], "x", {"rank": None}, {"rank": -1}, {"rank": "5"}])
+@pytest.mark.parametrize("info", [None, {}, [], "x", {"rank": None}, {"rank": -1}, {"rank": True}])
 def test_without_a_recorded_rank_the_name_says(info: Any) -> None:
     assert rank_of({"distributedInfo": info}, Path("/data/worker9/rank3.json")) == (3, "name")
 

@@ -85,6 +85,27 @@ def test_a_correlation_of_several_calls_says_nothing(tmp_path: Path) -> None:
     assert trace.metadata.report.counts["ambiguousCorrelations"] == 1
 
 
+def test_of_calls_within_each_other_the_innermost_launches(tmp_path: Path) -> None:
+    trace = trace_of(tmp_path, call(0, 10, 1, "outer"), call(2, 8, 1, "inner"), gpu("k", 12, 20, 1))
+    assert edges(trace, LAUNCH) == {("inner", "k")}
+
+
+def test_a_correlation_of_zero_is_none(tmp_path: Path) -> None:
+    assert not edges(trace_of(tmp_path, call(0, 1, 0), gpu("k", 5, 6, 0)), LAUNCH)
+
+
+def test_a_thread_and_a_stream_of_the_same_numbers_are_two_lanes(tmp_path: Path) -> None:
+    trace = trace_of(
+        tmp_path,
+        interval("cpu_op", "aten::mm", 0, 9, 7, 7), interval("cuda_runtime", "launch", 2, 5, 7, 7, correlation=1),
+        interval("kernel", "k", 6, 8, 7, 7, correlation=1),
+    )  # fmt: skip
+    assert sorted(trace.lanes["kind"].tolist()) == [LaneKind.THREAD, LaneKind.STREAM]
+    assert edges(trace, DependencyKind.CALL) == {("aten::mm", "launch")}
+    assert edges(trace, LAUNCH) == {("launch", "k")}
+    assert not edges(trace, STREAM)
+
+
 def test_a_kernel_cannot_start_before_its_call(tmp_path: Path) -> None:
     trace = trace_of(
         tmp_path, call(10, 12, 1, "late"), gpu("k", 9, 20, 1), call(20, 22, 2, "same moment"), gpu("l", 20, 25, 2)

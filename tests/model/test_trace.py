@@ -308,7 +308,20 @@ def test_another_timeline_shares_the_structure(trace: Trace) -> None:
     assert moved.attributes is trace.attributes
     assert np.shares_memory(moved.operators["lane"], trace.operators["lane"])
     assert (moved.metadata.timeline, trace.metadata.timeline) == ("simulated", "measured")
-    assert (moved.trace_id, moved.ranks) == (trace.trace_id, trace.ranks)
+    assert moved.ranks == trace.ranks
+
+
+def test_what_is_made_from_a_trace_has_an_id_of_its_own(trace: Trace) -> None:
+    later = trace.operators["start_ns"] + 5
+    made = [
+        trace.select_ranks([0]),
+        trace.select_ranks([1]),
+        trace.with_times(later, trace.operators["duration_ns"], "a"),
+        trace.with_times(later, trace.operators["duration_ns"], "b"),
+    ]
+    assert len({trace.trace_id, *(t.trace_id for t in made)}) == 5
+    assert trace.select_ranks([0]).trace_id == made[0].trace_id
+    assert trace.select_ranks(trace.ranks).trace_id == trace.trace_id
 
 
 def test_the_windows_of_iterations_move_with_their_operators(trace: Trace) -> None:

@@ -336,3 +336,16 @@ def check_edges(trace: Trace, steps: walk.Steps) -> None:
         assert kind >= 0, (trace.describe(a), trace.describe(b))
         there, returning = (kind * n + a) * n + b in stored, (kind * n + b) * n + a in stored
         assert there or (returning and kind in back), (trace.describe(a), trace.describe(b), kind)
+
+
+def test_several_iterations_are_one_window_only_where_they_follow_each_other() -> None:
+    trace = build("""
+        rank 0 | thread 1 | iteration ProfilerStep#3    0..100
+        rank 0 | thread 1 | aten::a                    10..20
+        rank 0 | thread 1 | iteration ProfilerStep#4  100..200
+        rank 0 | thread 1 | iteration ProfilerStep#5  200..300
+    """)
+    two = critical_path(trace, iteration=(1, 2))
+    assert (two.start_ns, two.end_ns) == (100, 300)
+    with pytest.raises(UsageError, match="iterations 0, 2 have 1 between them"):
+        critical_path(trace, iteration=(0, 2))

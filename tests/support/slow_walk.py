@@ -161,10 +161,7 @@ def slow_walk(trace: Trace, window: Interval) -> list[tuple[int, int, int, int, 
             _, left, kind, cause = best
             explained = left + TOLERANCE_NS + (latency.get(asleep.row, 0) if kind is K.LAUNCH else 0)  # type: ignore[union-attr]
             if explained < t:
-                alone = kind is K.LAUNCH and sibling is None
-                alone = alone and all(r[2] in (K.LAUNCH, K.SPAWN) for r in reasons)
-                boundary = BEFORE_RECORDING if launches else UNEXPLAINED
-                add(None, lane, explained, t, boundary if alone else UNEXPLAINED)
+                add(None, lane, explained, t, UNEXPLAINED)
                 t = explained
                 if t <= first:
                     last_step_of_an_operator()

@@ -30,6 +30,9 @@ class ClosedPipe(Exception):
 
 def run(function: Callable[..., Any], settings: Settings, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NoReturn:
     """Call click's `main` and exit with the code that fits what happened."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -103,9 +103,20 @@ def read_document(
     elif opening == b"{":
         yield from _members(text, arrays, decoder, top)
     else:
-        raise text.fail("a JSON document")
+        raise text.fail("a JSON document", _what_it_is(text.data))
     if text.peek():
         raise text.fail("the end of the file")
+
+
+def _what_it_is(data: bytes) -> str | None:
+    """The format of a file that is no JSON, in words, where its first bytes tell."""
+    if data.startswith(b"PK\x03\x04") or data[257:262] == b"ustar":
+        return "an archive (unpack it first)"
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "a byte order mark, which JSON has none of"
+    if b"\x00" in data[:512] or not data[:512].isascii():
+        return "binary data (Chakra's protobuf files are not read yet)"
+    return None
 
 
 def _members(

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from etgraph.ingest.draft import Draft
-from etgraph.model import TABLES, Columns, LaneKind, Span, Trace
+from etgraph.model import TABLES, Columns, LaneKind, Report, Span, Trace
 from etgraph.model.columns import Array
 
 STEP = "ProfilerStep#*"
@@ -27,7 +27,8 @@ def mark_iterations(draft: Draft, annotation: str = STEP) -> Draft:
     trace = draft.trace
     steps = _steps(trace, annotation)
     if not len(steps):
-        return draft
+        missing = f"no annotation matches {annotation!r}: no iterations are marked"
+        return draft if annotation == STEP else draft.with_report(Report(warnings=(missing,)))
     a, texts = trace.annotations, trace.annotations.texts("name")
     rank, start = a["rank"][steps], a["start_ns"][steps]
     end = start + a["duration_ns"][steps]

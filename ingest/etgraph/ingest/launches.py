@@ -28,16 +28,19 @@ class Launches:
 def launchers(draft: Draft) -> Launches:
     """Match device operators with host calls by correlation within a rank.
 
-    A correlation that several calls share says nothing and is counted as ambiguous; one that several device operators
-    share is a graph launch.
+    Of calls within each other the innermost launches. A correlation that several other calls share says nothing and
+    is counted as ambiguous; one that several device operators share is a graph launch; 0 is none.
     """
     o = draft.trace.operators
     correlation = draft.id("correlation")
     launcher = np.full(len(o), -1, dtype=np.int64)
-    known = correlation != NULL
+    known = correlation > 0
     is_device = np.isin(o["category"], _DEVICE)
     is_call = np.isin(o["category"], (int(Category.RUNTIME), int(Category.DRIVER)))
     calls, devices = np.flatnonzero(known & is_call), np.flatnonzero(known & is_device)
+    around = o["parent"][calls]
+    inner = (around >= 0) & is_call[around] & (correlation[around] == correlation[calls])
+    calls = np.setdiff1d(calls, around[inner])
     if not len(calls) or not len(devices):
         return Launches(launcher, 0)
     both = np.concatenate([calls, devices])
@@ -76,7 +79,11 @@ def launch(draft: Draft) -> Draft:
     follows = np.flatnonzero(previous >= 0)
     report = Report(launched_device_operators=len(launched))
     report = report.with_count("launchesAgainstTime", int(late.sum()))
-    report = report.with_count("ambiguousCorrelations", found.ambiguous)
+    report = report.with_count(
+        "ambiguousCorrelations",
+        found.ambiguous,
+        f"{found.ambiguous} device operators share their correlation with several calls: their launch is not known",
+    )
     inherited: dict[str, Any] = {}
     for name in ("scope", "source", "iteration"):
         if name in o.filled:

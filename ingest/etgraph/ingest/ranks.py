@@ -20,7 +20,9 @@ def rank_of(document: dict[str, Any], path: Path) -> tuple[int, str]:
     """The rank of a file and where it was found: `metadata`, `name`, or `default`."""
     distributed = document.get("distributedInfo")
     recorded = distributed.get("rank") if isinstance(distributed, dict) else None
-    if isinstance(recorded, int) and 0 <= recorded < 2**31:
+    if isinstance(recorded, str) and recorded.isdecimal():
+        recorded = int(recorded)
+    if isinstance(recorded, int) and not isinstance(recorded, bool) and 0 <= recorded < 2**31:
         return recorded, "metadata"
     for pattern in _NAMES:
         if match := pattern.search(path.name):

@@ -176,11 +176,17 @@ def check_name(what: str, name: str, forbidden: str) -> None:
         raise UsageError(f"{what} {name!r}: expected 1 to {LONGEST_NAME} characters without spaces around them")
 
 
+_FILE = re.compile(r"\.(json|et|gz|zst|zip|tar|tgz|tbz2|txz)$", re.IGNORECASE)
+"""Endings by which a reference is taken for a file."""
+
+
 def check_workload(name: str) -> None:
     """Refuse a workload that could be taken for something else in a reference."""
     check_name("workload", name, "@#")
     if ID.fullmatch(name):
         raise UsageError(f"workload {name!r} looks like a trace id")
+    if name.startswith((".", "~", "/")) or name.endswith("/") or _FILE.search(name):
+        raise UsageError(f"workload {name!r} looks like a path, and references could not tell it from one")
 
 
 def check_tag(name: str) -> None:

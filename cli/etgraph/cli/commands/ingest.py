@@ -60,9 +60,9 @@ def ingest(
     if ingested.failures:
         from etgraph.cli.failures import report
 
+        total = len(ingested.traces) + len(ingested.failures)
+        output.say(f"{len(ingested.traces)} of {total} stored; of the rest:")
         for failure in ingested.failures:
             report(settings, failure.error.code, failure.error.message, failure.error.hint)
-        total = len(ingested.traces) + len(ingested.failures)
-        output.say(f"{len(ingested.traces)} of {total} stored; the rest has an error above")
         return ingested.failures[0].error.exit_code
     return 0

@@ -24,10 +24,18 @@ def rm(settings: Settings, traces: tuple[str, ...], yes: bool) -> int:
     On a terminal this asks first. Nothing is removed unless every TRACE names one.
     """
     from etgraph.cli.tables import SHORT_ID, name_of
+    from etgraph.model.errors import UsageError
 
     with settings.session() as session:
         found = {info.id: info for info in map(session.find, traces)}
-        if not yes and _asks() and not click.confirm(_question(list(found.values())), err=True):
+        known = session.traces(workload=None, team=None, labels=None)
+        others = [i for i in known if i.id in found and i.workload != found[i.id].workload]
+        if others and not yes and not _asks():
+            raise UsageError(
+                f"also known as {', '.join(map(name_of, others))}, which would go too",
+                hint="--yes removes a trace under every workload that names it",
+            )
+        if not yes and _asks() and not click.confirm(_question([*found.values(), *others]), err=True):
             click.echo("nothing was removed", err=True)
             return 0
         for trace_id in found:
@@ -35,7 +43,7 @@ def rm(settings: Settings, traces: tuple[str, ...], yes: bool) -> int:
     output = settings.output()
     if settings.json:
         output.document({"removed": [{"id": info.id, "workload": info.workload} for info in found.values()]})
-    for info in found.values():
+    for info in [*found.values(), *others]:
         output.say(f"removed {info.id[:SHORT_ID]} ({name_of(info)})")
     return 0
 

@@ -115,17 +115,29 @@ def _zero(start: Array, sort: Array) -> int:
     return int(chosen.min()) if len(chosen) else 0
 
 
+def _split_lanes(recording: Recording, on_device: Array) -> Array:
+    """Which of the recorded lanes are a device's. Thread 7 of process 7 and stream 7 of device 7 become two lanes."""
+    lane, count = recording.intervals["lane"], len(recording.lanes)
+    device_lane = np.zeros(max(count, 1), dtype=bool)
+    device_lane[lane[on_device]] = True
+    for mixed in np.intersect1d(lane[on_device], lane[~on_device]).tolist():
+        recording.intervals["lane"] = lane = np.where(on_device & (lane == mixed), len(recording.lanes), lane)
+        recording.lanes.append(recording.lanes[mixed])
+        device_lane[mixed] = False
+        device_lane = np.append(device_lane, True)
+    return device_lane
+
+
 def _lanes(recording: Recording, sort: Array, rank: int) -> tuple[Columns, Array]:
     """The lanes, and for each recorded (pid, tid) its row. `25738` and `"25738"` are one lane, `stream 7` is 7."""
     raw = recording.intervals
-    known: dict[tuple[str, str], int] = {}
-    to_row = np.array(
-        [known.setdefault((str(pid), _lane_id(tid)), len(known)) for pid, tid in recording.lanes] or [0], dtype=np.int32
-    )
+    device_spans = (_SPAN_BASE + Span.DEVICE_USER, _SPAN_BASE + Span.SYNCHRONIZATION)
+    is_device = _split_lanes(recording, np.isin(sort, [*map(int, DEVICE), *device_spans]))
+    known: dict[tuple[str, str, bool], int] = {}
+    keys = [(str(p), _lane_id(t), bool(d)) for (p, t), d in zip(recording.lanes, is_device, strict=False)]
+    to_row = np.array([known.setdefault(key, len(known)) for key in keys] or [0], dtype=np.int32)
     lane = to_row[raw["lane"]]
-    on_device = np.zeros(len(known), dtype=bool)
-    on_device[lane[np.isin(sort, [int(c) for c in DEVICE])]] = True
-    on_device[lane[np.isin(sort, (_SPAN_BASE + Span.DEVICE_USER, _SPAN_BASE + Span.SYNCHRONIZATION))]] = True
+    on_device = np.array([d for _, _, d in known], dtype=bool)
     device = np.full(len(known), _NULL32, dtype=np.int64)
     device[lane[raw["device"] >= 0]] = raw["device"][raw["device"] >= 0]
     for key, row in known.items():
@@ -139,7 +151,7 @@ def _lanes(recording: Recording, sort: Array, rank: int) -> tuple[Columns, Array
         "process": [process[k[0]] for k in known],
         "id": [ids[k[1]] for k in known],
         "device": np.where(on_device, device, _NULL32),
-        "name": [names[labels[k].strip()] if k in labels else -1 for k in known],
+        "name": [names[labels[k[:2]].strip()] if k[:2] in labels else -1 for k in known],
     }
     lanes = Columns(TABLES["lanes"], data, {"process": process, "id": ids, "name": names})
     return lanes, _adopt_python(recording, sort, lane, to_row)
@@ -405,7 +417,12 @@ def _count(value: Any) -> int | None:
 
 
 def _integer(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+    """A recorded whole number, however it is spelled; 0 for anything else."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _iso(unix_ns: int) -> str:

@@ -89,10 +89,8 @@ def meaning(category: str) -> Category | Span:
         return _OPERATORS[category]
     if category in _SPANS:
         return _SPANS[category]
-    if category.endswith("_runtime"):
+    if category.endswith("_runtime") or category == "hpu_op":
         return Category.RUNTIME
     if category.endswith("_driver"):
         return Category.DRIVER
-    if category.endswith("_events") or category.startswith(("mtia", "xpu", "hpu", "mps")):
-        return Category.DEVICE
-    return Span.OTHER
+    return Category.DEVICE if category.endswith("_ccp_events") else Span.OTHER

@@ -30,6 +30,7 @@ _INTERVALS = {
     "shapes": "i4", "stack": "i4", "modules": "i4", "device": "i4", "message": "i4",
 }  # fmt: skip
 _PLAIN = Arguments()
+_NO_ARGUMENTS = frozenset({b"", b"{}", b"null"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,9 @@ class KinetoReader:
     def _add_intervals(self, events: list[Event], numbers: Array) -> None:
         count = len(events)
         start = self._times([bytes(e.ts) for e in events], numbers, "ts")
-        duration = self._times([bytes(e.dur) or b"0" for e in events], numbers, "dur")
+        durations = [b"" if (digits := bytes(e.dur)) == b"null" else digits for e in events]
+        self._unread["durations that are missing (taken as 0)"] += durations.count(b"")
+        duration = self._times([digits or b"0" for digits in durations], numbers, "dur")
         absurd = np.flatnonzero((duration < 0) | (duration > LONGEST_NS))
         if len(absurd):
             row = int(absurd[0])
@@ -145,8 +148,9 @@ class KinetoReader:
         for text in list(self._categories)[len(self._typed) :]:
             self._typed.append(isinstance(meaning(text), Category) or text == "user_annotation")
         typed = np.array(self._typed)[category].tolist()
+        given = [bytes(e.args) for e in events]
         arguments = [
-            self._decoded(self._decode_arguments, e, numbers[i]) if wanted and e.args else _PLAIN
+            self._decoded(self._decode_arguments, e, numbers[i]) if wanted and given[i] not in _NO_ARGUMENTS else _PLAIN
             for i, (e, wanted) in enumerate(zip(events, typed, strict=True))
         ]
         position = numbers + (self._block.first if self._block else 0)
@@ -162,7 +166,7 @@ class KinetoReader:
             duration=duration,
             order=order,
             position=position,
-            attrs=self._write([bytes(e.args) for e in events]),
+            attrs=self._write(given),
             correlation=int64s([a.correlation for a in arguments]),
             external=external,
             record_function=int64s([a.record_function for a in arguments]),
@@ -188,8 +192,8 @@ class KinetoReader:
 
     def _write(self, arguments: Sequence[bytes]) -> Array:
         """Put arguments into the attribute file; their rows, -1 for events without any."""
-        has = np.array([len(text) > 2 for text in arguments])
-        first = self._attributes.extend([text for text in arguments if len(text) > 2])
+        has = np.array([text not in _NO_ARGUMENTS for text in arguments])
+        first = self._attributes.extend([text for text, kept in zip(arguments, has, strict=True) if kept])
         return np.where(has, first + np.cumsum(has) - 1, -1)
 
     def _add_others(self, numbered: list[tuple[int, Event]]) -> None:

@@ -200,8 +200,11 @@ def read_trace(folder: Path, sizes: Mapping[str, int], *, copied: bool = False) 
         arrow = read_table(path, sizes.get(path.name, 0), copied=copied)
         try:
             columns = Columns.from_arrow(TABLES[name], arrow, trusted=True)
+            for column in TABLES[name].columns:
+                if column.type == "text" and column.name in columns.filled:
+                    columns.texts(column.name).validate(full=True)
         except (EtgraphError, ValueError, TypeError) as error:
-            raise CorruptStore(f"{path}: {error}") from error
+            raise CorruptStore(f"{path}: {error}", hint="'etgraph doctor --verify' names every damaged file") from error
         if len(columns) != rows:
             raise CorruptStore(f"{path}: found {len(columns)} rows, expected {rows}")
         tables[name] = columns
