@@ -246,8 +246,11 @@ def _iterations(found: Oracle) -> None:
 def _launches(found: Oracle) -> None:
     calls: dict[int, list[Operator]] = defaultdict(list)
     for o in found.operators:
-        if o.category in ("RUNTIME", "DRIVER") and o.args.get("correlation") is not None:
+        if o.category in ("RUNTIME", "DRIVER") and o.args.get("correlation"):
             calls[o.args["correlation"]].append(o)
+    for same in calls.values():
+        around = [call.parent for call in same]
+        same[:] = [call for call in same if not any(call is outer for outer in around)]
     seen: set[tuple[int, Lane]] = set()
     for o in found.operators:
         candidates = calls.get(o.args.get("correlation", "none"), []) if not o.host else []
