@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
-_ENDING = re.compile(r"\.(json|et|gz|zst|zip|tar|tgz|tbz2|txz)$", re.IGNORECASE)
+from etgraph.store.references import FILE_ENDING
 
 
 def looks_like_a_path(reference: str) -> bool:
@@ -22,7 +21,7 @@ def looks_like_a_path(reference: str) -> bool:
         reference in (".", "..")
         or reference.startswith(("~", *(start + s for start in ("", ".", "..") for s in separators)))
         or reference.endswith(separators)
-        or _ENDING.search(reference) is not None
+        or FILE_ENDING.search(reference) is not None
     )
 
 

@@ -231,11 +231,10 @@ def _by_operator(trace: Trace, steps: Steps, length: Array, total: int) -> tuple
     rows = steps.operator[own]
     names, inverse = np.unique(o["name"][rows], return_inverse=True)
     ns = np.bincount(inverse, weights=length[own], minlength=len(names)).astype(np.int64)
-    unique, position = np.unique(rows, return_index=True)
+    position = np.unique(rows, return_index=True)[1]
     count = np.bincount(inverse[position], minlength=len(names))
     example = np.zeros(len(names), dtype=np.int64)
     example[inverse] = rows
-    del unique
     order = np.lexsort((names, -ns))
     return tuple(
         OperatorShare(

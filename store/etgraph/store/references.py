@@ -176,7 +176,7 @@ def check_name(what: str, name: str, forbidden: str) -> None:
         raise UsageError(f"{what} {name!r}: expected 1 to {LONGEST_NAME} characters without spaces around them")
 
 
-_FILE = re.compile(r"\.(json|et|gz|zst|zip|tar|tgz|tbz2|txz)$", re.IGNORECASE)
+FILE_ENDING = re.compile(r"\.(json|et|gz|zst|zip|tar|tgz|tbz2|txz)$", re.IGNORECASE)
 """Endings by which a reference is taken for a file."""
 
 
@@ -185,7 +185,7 @@ def check_workload(name: str) -> None:
     check_name("workload", name, "@#")
     if ID.fullmatch(name):
         raise UsageError(f"workload {name!r} looks like a trace id")
-    if name.startswith((".", "~", "/")) or name.endswith("/") or _FILE.search(name):
+    if name.startswith((".", "~", "/")) or name.endswith("/") or FILE_ENDING.search(name):
         raise UsageError(f"workload {name!r} looks like a path, and references could not tell it from one")
 
 
