@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from etgraph.ingest import read
 from etgraph.ingest.iterations import STEP
-from etgraph.model import Category, CommType, LaneKind, NodeType, Trace
+from etgraph.model import Category, CommType, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.errors import CycleError, InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -476,3 +478,131 @@ def test_ranks_of_a_folder_are_one_trace(tmp_path: Path) -> None:
     trace = read(tmp_path)
     assert (trace.ranks, trace.iteration_indices, len(trace.iterations)) == ((0, 1), (0,), 2)
     trace.validate()
+
+
+# What a linked trace (ET+) says of waiting
+
+
+def waits(trace: Trace) -> set[tuple[str, str, str, str]]:
+    """Kind, method, source and target of what ET+ recorded."""
+    d, name = trace.dependencies, names(trace)
+    rows = [d.row(i) for i in range(len(d))]
+    return {
+        (r["kind"].name, r["method"], name[r["src"]], name[r["dst"]])
+        for r in rows
+        if r["method"] in ("inter_thread_dep", "sync_dep")
+    }
+
+
+def linked(id: int, name: str, start: float | None, duration: float = 1, parent: int = 2, **more: Any) -> JSON:
+    """A node as the linker writes it; one on a stream has no attributes."""
+    times = {} if start is None else {"ts": start, "inclusive_dur": duration, "exclusive_dur": duration, "ph": "X"}
+    if "stream" in more:
+        return {"id": id, "name": name, "ctrl_deps": parent, "cat": "kernel"} | times | more
+    return node(id, name, parent, tid=more.pop("tid", 1)) | times | more
+
+
+def test_waits_of_a_linked_trace(tmp_path: Path) -> None:
+    trace = make(
+        tmp_path,
+        linked(3, "launch", 0), linked(4, "prepare", 0, tid=2), linked(5, "use", 5, inter_thread_dep=4),
+        linked(6, "synchronize", 6, 4, sync_dep=[20, 21]), linked(7, "read", 12, sync_dep=21),
+        linked(8, "copy", 13, tid=2, sync_dep=[7]),
+        linked(20, "gemm", 2, 3, parent=3, stream=7, inter_thread_dep=None, sync_dep=[]),
+        linked(21, "add", 6, 3, parent=3, stream=8, sync_dep=[20]),
+    )  # fmt: skip
+    assert waits(trace) == {
+        ("JOIN", "inter_thread_dep", "prepare", "use"),
+        ("SYNC", "sync_dep", "gemm", "synchronize"),
+        ("SYNC", "sync_dep", "add", "synchronize"),
+        ("SYNC", "sync_dep", "add", "read"),
+        ("JOIN", "sync_dep", "read", "copy"),
+        ("EVENT", "sync_dep", "gemm", "add"),
+    }
+    assert not trace.metadata.report.counts
+    assert trace.operator_attributes(only(trace, "use")["index"])["exclusive_dur"] == 1
+    assert not trace.dependencies["inferred"][trace.dependencies["kind"] == int(DependencyKind.SYNC)].any()
+
+
+def test_a_wait_that_is_named_twice_is_one(tmp_path: Path) -> None:
+    trace = make(tmp_path, linked(3, "a", 0, tid=2), linked(4, "b", 5, sync_dep=[3, 3], inter_thread_dep=3))
+    assert trace.dependency_counts["JOIN"] == 2  # one a method
+    assert {w[1] for w in waits(trace)} == {"inter_thread_dep", "sync_dep"}
+
+
+def test_waits_for_nodes_that_are_not_there_are_counted_and_kept_in_the_attributes(tmp_path: Path) -> None:
+    trace = make(
+        tmp_path, linked(3, "a", 0, inter_thread_dep=99), linked(4, "b", 1, 1, 88, sync_dep=[3, 98, 2**64 - 1])
+    )
+    assert trace.metadata.report.dangling_dependencies == 4  # with the parent 88
+    assert waits(trace) == {("JOIN", "sync_dep", "a", "b")}
+    assert trace.operator_attributes(only(trace, "a")["index"])["inter_thread_dep"] == 99
+
+
+def test_waits_against_the_recorded_times_are_left_out(tmp_path: Path) -> None:
+    trace = make(
+        tmp_path,
+        linked(3, "a", 0, 5, tid=2), linked(4, "too early", 4.999, inter_thread_dep=3, sync_dep=4),
+        linked(5, "in time", 5, inter_thread_dep=3), linked(6, "returns too early", 10, 1.999, sync_dep=20),
+        linked(7, "returns in time", 10, 2, tid=2, sync_dep=20), linked(20, "gemm", 8, 4, parent=5, stream=7),
+        linked(21, "overlaps", 11, parent=5, stream=8, sync_dep=20),
+    )  # fmt: skip
+    assert waits(trace) == {
+        ("JOIN", "inter_thread_dep", "a", "in time"),
+        ("SYNC", "sync_dep", "gemm", "returns in time"),
+    }
+    assert trace.metadata.report.counts == {"recordedDependenciesAgainstTime": 4}
+
+
+def test_waits_that_close_a_cycle_are_left_out_where_there_are_no_times(tmp_path: Path) -> None:
+    trace = make(
+        tmp_path,
+        linked(3, "outer", None, inter_thread_dep=4), linked(4, "inner", None, parent=3, sync_dep=[3, 4]),
+        linked(5, "x", None, inter_thread_dep=6), linked(6, "y", None, tid=2, inter_thread_dep=5),
+        linked(7, "late", None, tid=2), linked(8, "z", None, inter_thread_dep=7),
+    )  # fmt: skip
+    found = waits(trace)
+    assert ("JOIN", "inter_thread_dep", "late", "z") in found
+    assert len({("JOIN", "inter_thread_dep", *pair) for pair in (("x", "y"), ("y", "x"))} & found) == 1
+    assert len(found) == 2
+    assert trace.metadata.report.counts == {"recordedDependenciesAgainstTime": 4}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_recorded_of_waiting_leaves_a_valid_trace(data: st.DataObject, tmp_path: Path) -> None:
+    ids = range(3, 3 + data.draw(st.integers(1, 12)))
+    other = st.sampled_from([*ids, 99])
+    nodes = []
+    for id in ids:
+        start = data.draw(st.none() | st.integers(0, 9))
+        place = data.draw(st.sampled_from([{"tid": 1}, {"tid": 2}, {"stream": 7}, {"stream": 8}]))
+        said = {"inter_thread_dep": data.draw(st.none() | other), "sync_dep": data.draw(st.lists(other, max_size=3))}
+        parent = data.draw(st.integers(2, id - 1))
+        nodes.append(linked(id, f"op {id}", start, data.draw(st.integers(0, 4)), parent, **place, **said))
+    trace = make(tmp_path, *nodes)
+    named = {(1, n["inter_thread_dep"], n["id"]) for n in nodes if n["inter_thread_dep"] is not None}
+    named |= {(2, id, n["id"]) for n in nodes for id in n["sync_dep"]}
+    left_out = trace.metadata.report.counts.get("recordedDependenciesAgainstTime", 0)
+    assert len(waits(trace)) + left_out == len([1 for _, source, _ in named if source != 99])
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"inter_thread_dep": "4"}, "field inter_thread_dep: found `str`"),
+        ({"inter_thread_dep": [4]}, "field inter_thread_dep: found `array`"),
+        ({"inter_thread_dep": -1}, "inter_thread_dep: found -1"),
+        ({"sync_dep": [3, 2**64]}, f"sync_dep: found {2**64}"),
+        ({"sync_dep": [None]}, "found `null`"),
+        ({"sync_dep": True}, "field sync_dep: found `bool`"),
+    ],
+)
+def test_a_wait_that_is_no_id_names_node_and_key(said: JSON, found: str, tmp_path: Path) -> None:
+    path = write(tmp_path, [linked(3, "a", 0), linked(4, "b", 1, **said), *roots()])
+    with pytest.raises(InputError) as error:
+        read(path)
+    message = str(error.value)
+    assert message.startswith(f"{path}: ")
+    assert "node 1 " in message or "element 1 " in message
+    assert found in message

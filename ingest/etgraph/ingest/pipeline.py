@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from etgraph.ingest.chakra import FEEDER, FeederReader, is_chakra, normalise, read_chakra
+from etgraph.ingest.chakra import relate as relate_chakra
 from etgraph.ingest.document import Block, Document, read_document
 from etgraph.ingest.draft import Draft, Pass
 from etgraph.ingest.iterations import STEP, mark_iterations, step_indices
@@ -26,7 +28,7 @@ from etgraph.model.errors import EtgraphError, InputError
 
 SUFFIXES = tuple(name + packed for name in (".json", ".et") for packed in ("", ".gz", ".zst"))
 """Endings of the files that a folder is searched for."""
-_CHAKRA = "workload_graph"
+_CHAKRA: tuple[Pass, ...] = (relate_chakra,)
 
 
 class Reader(Protocol):
@@ -52,6 +54,8 @@ class Options:
 
 def passes(reader: Reader, options: Options) -> tuple[Pass, ...]:
     """What finishes a draft of one file, in order."""
+    if isinstance(reader, FeederReader):
+        return _CHAKRA
     if isinstance(reader, KinetoReader):
         return nest, lambda draft: mark_iterations(draft, options.iteration), add_scopes, launch
     return relate, lambda draft: mark_steps(draft, options.iteration)
@@ -96,38 +100,45 @@ def trace_files(folder: Path) -> list[Path]:
 
 
 def _read_file(path: Path, options: Options, limits: Limits | None) -> Trace:
-    source, top = SourceFile(path, limits), Document()
-    readers: dict[str, Reader] = {}
+    source = SourceFile(path, limits)
     with AttributeWriter() as attributes:
-
-        def decoder(array: str) -> Callable[[bytes], list[Any]]:
-            if array == _CHAKRA:
-                raise source.error("a Chakra JSON graph", "a Kineto or PyTorch execution trace")
-            if not readers:
-                readers[array] = (
-                    PyTorchReader(source, attributes) if array == PYTORCH_ET else KinetoReader(source, attributes)
-                )
-            return readers[array].decode
-
-        for block in read_document(source, (KINETO, PYTORCH_ET, _CHAKRA), decoder, top):
-            readers[top.array or ""].add(block)
-        if not readers:
-            raise source.error(
-                f"a JSON object with the keys {', '.join(map(repr, list(top.rest)[:8])) or 'none'}",
-                f"{KINETO!r} (Kineto) or {PYTORCH_ET!r} (PyTorch execution trace)",
-            )
-        (reader,) = readers.values()
-        draft = reader.finish(top)
+        if is_chakra(source.head()):
+            draft, steps = read_chakra(source, attributes), _CHAKRA
+        else:
+            draft, steps = _read_json(source, attributes, options)
     draft = replace(draft, trace=replace(draft.trace, attributes=attributes.attributes))
     if not len(draft.trace):
         draft = draft.with_report(Report(warnings=(f"{path.name} holds no operators",)))
-    for step in passes(reader, options):
+    for step in steps:
         draft = step(draft)
     return draft.trace
 
 
+def _read_json(source: SourceFile, attributes: AttributeWriter, options: Options) -> tuple[Draft, tuple[Pass, ...]]:
+    """The draft of a JSON document, and the passes that finish it."""
+    top = Document()
+    readers: dict[str, Reader] = {}
+
+    def decoder(array: str) -> Callable[[bytes], list[Any]]:
+        if not readers:
+            kinds: dict[str, Callable[[SourceFile, AttributeWriter], Reader]]
+            kinds = {PYTORCH_ET: PyTorchReader, FEEDER: FeederReader}
+            readers[array] = kinds.get(array, KinetoReader)(source, attributes)
+        return readers[array].decode
+
+    for block in read_document(source, (KINETO, PYTORCH_ET, FEEDER), decoder, top):
+        readers[top.array or ""].add(block)
+    if not readers:
+        raise source.error(
+            f"a JSON object with the keys {', '.join(map(repr, list(top.rest)[:8])) or 'none'}",
+            f"{KINETO!r} (Kineto), {PYTORCH_ET!r} (PyTorch execution trace) or {FEEDER!r} (Chakra)",
+        )
+    (reader,) = readers.values()
+    return reader.finish(top), passes(reader, options)
+
+
 def _identified(traces: Sequence[Trace], options: Options) -> Trace:
-    trace = join(traces)
+    trace = normalise(join(traces))
     digest = hashlib.sha256(repr(sorted(asdict(options).items())).encode())
     for source in sorted(trace.metadata.sources, key=lambda s: (s.rank, s.format, s.sha256)):
         digest.update(f"{source.rank} {source.sha256}\n".encode())

@@ -50,6 +50,14 @@ class SourceFile:
         """An error about this file."""
         return InputError(str(self.path), found=found, expected=expected, place=place, hint=hint)
 
+    def head(self) -> bytes:
+        """The first decompressed bytes, up to about a megabyte; none of a file that `chunks` will refuse."""
+        try:
+            with self.path.open("rb") as file:
+                return next(self._decompressed(file), b"")
+        except (OSError, InputError):
+            return b""
+
     def chunks(self) -> Iterator[bytes]:
         """Decompressed bytes in order, about a megabyte at a time, one chunk read ahead in another thread.
 

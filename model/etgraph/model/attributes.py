@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -93,6 +94,22 @@ class Attributes:
                     writer.extend(texts.take(rows[low:high] - first).to_pylist())
         return writer.attributes
 
+    def edited(self, changes: Mapping[int, bytes], more: Sequence[bytes] = ()) -> Attributes:
+        """A new file with other texts in some rows, and more rows at the end. O(rows): all are written again."""
+        rows = sorted(changes)
+        with AttributeWriter() as writer:
+            for first, texts in self.batches():
+                low, high = bisect_left(rows, first), bisect_left(rows, first + len(texts))
+                if low < high:
+                    listed = texts.to_pylist()
+                    for row in rows[low:high]:
+                        listed[row - first] = changes[row]
+                    writer.extend(listed)
+                else:
+                    writer.extend_array(texts)
+            writer.extend(more)
+        return writer.attributes
+
     @staticmethod
     def concat(parts: Sequence[Attributes]) -> Attributes:
         """The rows of all parts in order; the files stay where they are."""
@@ -147,6 +164,7 @@ class AttributeWriter:
         self.path = path
         self._rows = 0
         self._waiting: list[bytes] = []
+        self._arrays: list[Any] = []
         self._writer: Any = None
         self._done = False
 
@@ -160,35 +178,58 @@ class AttributeWriter:
 
     def append(self, text: bytes) -> int:
         """Add one row of JSON text; returns its number."""
-        self._waiting.append(text)
-        if len(self._waiting) == BATCH:
-            self._write(BATCH)
-        self._rows += 1
-        return self._rows - 1
+        return self.extend((text,))
 
     def extend(self, texts: Sequence[bytes]) -> int:
         """Add rows of JSON text; returns the number of the first."""
         first = self._rows
         self._rows += len(texts)
         self._waiting += texts
-        while len(self._waiting) >= BATCH:
-            self._write(BATCH)
+        if self._held >= BATCH:
+            self._write(whole_only=True)
         return first
 
-    def _write(self, count: int) -> None:
+    def extend_array(self, texts: Any) -> int:
+        """Add rows of JSON text from an Arrow binary array, without a Python object for each; the first's number."""
+        first = self._rows
+        self._rows += len(texts)
+        self._take_waiting()
+        self._arrays.append(texts)
+        if self._held >= BATCH:
+            self._write(whole_only=True)
+        return first
+
+    @property
+    def _held(self) -> int:
+        """Rows that are not written yet."""
+        return len(self._waiting) + sum(map(len, self._arrays))
+
+    def _take_waiting(self) -> None:
         import pyarrow as pa
 
-        texts = pa.array(self._waiting[:count], type=pa.binary())
-        self._writer.write_batch(pa.record_batch([texts], schema=self._schema))
-        del self._waiting[:count]
+        if self._waiting:
+            self._arrays.append(pa.array(self._waiting, type=pa.binary()))
+            self._waiting = []
+
+    def _write(self, *, whole_only: bool) -> None:
+        """Write the rows that are there as batches; a last one that is not full only at the end."""
+        import pyarrow as pa
+
+        self._take_waiting()
+        texts = pa.concat_arrays(self._arrays)
+        written = len(texts) // BATCH * BATCH if whole_only else len(texts)
+        for first in range(0, written, BATCH):
+            self._writer.write_batch(pa.record_batch([texts[first : min(first + BATCH, written)]], schema=self._schema))
+        rest = texts[written:]
+        self._arrays = [rest] if len(rest) else []
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             try:
-                if kind is None and self._waiting:
-                    self._write(len(self._waiting))
+                if kind is None and self._held:
+                    self._write(whole_only=False)
             finally:
                 self._writer.close()
             self._done = kind is None

@@ -107,6 +107,62 @@ def event_graph(operators: Columns, dependencies: Columns, collectives: Columns)
     )
 
 
+def strong_components(out: Adjacency) -> Array:
+    """For each node the number of its strongly connected component; nodes on a common cycle share one.
+
+    R. Tarjan, "Depth-first search and linear graph algorithms" (1972), without recursion. O(nodes + edges).
+    """
+    return _strong_components(out.offsets, out.neighbours)
+
+
+@kernel
+def _strong_components(offsets: Array, neighbours: Array) -> Array:
+    nodes = len(offsets) - 1
+    found = np.zeros(nodes, dtype=np.int64)
+    low = np.zeros(nodes, dtype=np.int64)
+    component = np.full(nodes, -1, dtype=np.int64)
+    following = offsets[:-1].copy()
+    path = np.empty(nodes, dtype=np.int64)
+    waiting = np.empty(nodes, dtype=np.int64)
+    clock = 0
+    count = 0
+    held = 0
+    for root in range(nodes):
+        if found[root] != 0:
+            continue
+        depth = 1
+        path[0] = root
+        while depth > 0:
+            v = path[depth - 1]
+            if found[v] == 0:
+                clock += 1
+                found[v] = clock
+                low[v] = clock
+                waiting[held] = v
+                held += 1
+            if following[v] < offsets[v + 1]:
+                w = neighbours[following[v]]
+                following[v] += 1
+                if found[w] == 0:
+                    path[depth] = w
+                    depth += 1
+                elif component[w] < 0 and found[w] < low[v]:
+                    low[v] = found[w]
+                continue
+            depth -= 1
+            if low[v] == found[v]:
+                while True:
+                    held -= 1
+                    w = waiting[held]
+                    component[w] = count
+                    if w == v:
+                        break
+                count += 1
+            if depth > 0 and low[v] < low[path[depth - 1]]:
+                low[path[depth - 1]] = low[v]
+    return component
+
+
 def topological_order(nodes: int, sources: Array, targets: Array, out: Adjacency | None = None) -> tuple[Array, Array]:
     """Nodes in an order in which every edge points forward, and the members of one cycle (empty: there is none).
 

@@ -10,10 +10,17 @@ import numpy as np
 
 from etgraph.ingest.communication import communication_kernel, node_type
 from etgraph.ingest.document import Document
-from etgraph.ingest.draft import NULL, Draft, Texts, int64s
+from etgraph.ingest.draft import NULL, Draft, Texts, dependencies, int64s
 from etgraph.ingest.kineto.events import meaning
 from etgraph.ingest.pytorch_et.messages import Group, default_size, global_rank, read_groups
-from etgraph.ingest.pytorch_et.nodes import COMMUNICATION, KNOWN, category, is_process, kind_without_communication
+from etgraph.ingest.pytorch_et.nodes import (
+    COMMUNICATION,
+    KNOWN,
+    WAITS,
+    category,
+    is_process,
+    kind_without_communication,
+)
 from etgraph.ingest.pytorch_et.reader import Recording
 from etgraph.ingest.pytorch_et.tree import cycle, nearest, visits
 from etgraph.ingest.ranks import rank_of
@@ -24,6 +31,7 @@ from etgraph.model import (
     Category,
     Columns,
     CommType,
+    DependencyKind,
     LaneKind,
     Metadata,
     NodeType,
@@ -41,7 +49,7 @@ _STEP = re.compile(r"^ProfilerStep#")
 
 
 def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
-    """The draft of one file.
+    """The draft of one file; its dependencies are what ET+ says that nodes wait for, taken at its word.
 
     Raises InputError for an id that occurs twice, CycleError for nodes that enclose each other.
     """
@@ -51,8 +59,9 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
         raise _cycle_error(recording, source, circle)
     raw = recording.nodes
     rank, rank_from = rank_of(top.rest, source.path)
-    report = _report(recording, top, dangling)
     groups, addresses, world_size, unread = _groups(recording)
+    waits, unknown = _waits(recording)
+    report = _report(recording, top, dangling + unknown)
     report = report.with_count("unreadProcessGroups", unread, f"{unread} lists of process groups were not read")
     lanes, lane = _lanes(recording, top, rank)
     timed = raw["start"] != NULL
@@ -72,7 +81,7 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
         report=report,
     )
     operators = Columns(TABLES["operators"], _without_empty(data), dictionaries)
-    trace = Trace(operators, lanes=lanes, process_groups=tables[0], group_members=tables[1], metadata=metadata)
+    trace = Trace(operators, waits, lanes=lanes, process_groups=tables[0], group_members=tables[1], metadata=metadata)
     return Draft(trace, {name: raw[name] for name in ("sequence", "record_function", "forward")})
 
 
@@ -141,6 +150,32 @@ def _lanes(recording: Recording, top: Document, rank: int) -> tuple[Columns, Arr
     }
     lanes = Columns(TABLES["lanes"], data, {"process": [str(top.rest.get("pid", ""))], "id": list(ids)})
     return lanes, np.where(none, -1, np.array([*rows, -1], dtype=np.int32)[raw["lane"]])
+
+
+def _waits(recording: Recording) -> tuple[Columns, int]:
+    """What ET+ says that nodes wait for as dependencies, each once, and how many of them name no node.
+
+    A host operator waits for device work until its own end, everything else before its start.
+    """
+    raw, waits = recording.nodes, recording.waits
+    row_at = np.empty(len(raw["id"]), dtype=np.int64)
+    row_at[raw["position"]] = np.arange(len(row_at))
+    dst = row_at[waits["position"]]
+    src = rows_of(waits["id"], raw["id"], np.argsort(raw["id"], kind="stable"))
+    known = src >= 0
+    which, src, dst = np.unique(np.stack([waits["which"], src, dst])[:, known], axis=1)
+    streams = np.array([stream for stream, _ in recording.lanes] or [False])[raw["lane"]]
+    sync = which == WAITS.index("sync_dep")
+    kinds = np.full(len(src), int(DependencyKind.JOIN))
+    kinds[sync & streams[src] & streams[dst]] = int(DependencyKind.EVENT)
+    kinds[sync & streams[src] & ~streams[dst]] = int(DependencyKind.SYNC)
+    parts = [
+        dependencies(DependencyKind(kind), src[chosen], dst[chosen], name)
+        for number, name in enumerate(WAITS)
+        for kind in np.unique(kinds).tolist()
+        if (chosen := (which == number) & (kinds == kind)).any()
+    ]
+    return Columns.concat(parts or [Columns.empty(TABLES["dependencies"])]), int((~known).sum())
 
 
 def _columns(recording: Recording, parent: Array) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ USER_SCOPE = 7
 """PyTorch's RecordScope::USER_SCOPE: an annotation, by the user or by a library."""
 COMMUNICATION = "record_param_comms"
 GROUPS = "## process_group:init ##"
+WAITS = ("inter_thread_dep", "sync_dep")
+"""What ET+ says that a node waits for: the last operator of another thread, and what it synchronises with."""
 _PROFILER = "[pytorch|profiler|"
 _PROCESS = re.compile(r"^\[pytorch\|profiler\|execution_(?:trace|graph)\|process\]$")
 _MESSAGE = re.compile(r"^c10d::(?:send|recv)")
@@ -60,6 +63,8 @@ class Node(msgspec.Struct, gc=False):
     ts: msgspec.Raw = _NOTHING
     dur: msgspec.Raw = _NOTHING
     inclusive_dur: msgspec.Raw = _NOTHING
+    inter_thread_dep: int | None = None
+    sync_dep: list[int] | int | None = None
 
     def values(self, side: str) -> list[Any]:
         """Decoded `inputs` or `outputs`; empty where they are no list."""
@@ -68,6 +73,11 @@ class Node(msgspec.Struct, gc=False):
             decoded = msgspec.json.decode(found.values) if found.values else []
             return decoded if isinstance(decoded, list) else []
         return [msgspec.json.decode(value) for value in found or ()]
+
+    def waits(self, name: str) -> Sequence[int]:
+        """Ids of the nodes that it waits for, as one of `WAITS` says."""
+        found: list[int] | int | None = getattr(self, name)
+        return () if found is None else found if isinstance(found, list) else (found,)
 
     def shapes(self) -> tuple[bytes, bytes]:
         """Shapes and types of the inputs as JSON text, both empty where there are none."""

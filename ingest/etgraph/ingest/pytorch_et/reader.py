@@ -13,7 +13,7 @@ from etgraph.ingest.digits import nanoseconds
 from etgraph.ingest.document import Block, Document, source_error
 from etgraph.ingest.draft import NULL, Draft, Growing, Texts, int64s
 from etgraph.ingest.pytorch_et.messages import Message, gathered_bytes, read_message, read_peer
-from etgraph.ingest.pytorch_et.nodes import GROUPS, Node, may_communicate, passes_message
+from etgraph.ingest.pytorch_et.nodes import GROUPS, WAITS, Node, may_communicate, passes_message
 from etgraph.ingest.shapes import plain_types
 from etgraph.ingest.source import SourceFile
 from etgraph.model import AttributeWriter
@@ -28,6 +28,7 @@ _NODES = {
     "sequence": "i8", "forward": "i8", "shapes": "i4", "attrs": "i4", "message": "i4", "start": "i8", "duration": "i8",
     "position": "i4",
 }  # fmt: skip
+_WAITS = {"position": "i4", "which": "i1", "id": "u8"}
 _INTEGERS = ("rf_id", "fw_parent", "seq_id", "scope")
 _U64 = 2**64
 
@@ -36,9 +37,13 @@ Element = tuple[msgspec.Raw, Node]
 
 @dataclass(slots=True)
 class Recording:
-    """All that was read, in file order: raw columns and the texts that their codes stand for."""
+    """All that was read, in file order: raw columns and the texts that their codes stand for.
+
+    `waits` are the pairs of a node, by its position, and the id of one that it waits for; `which` counts in `WAITS`.
+    """
 
     nodes: dict[str, Array]
+    waits: dict[str, Array]
     names: list[str]
     sorts: list[tuple[str, int, str]]
     lanes: list[tuple[bool, Any]]
@@ -61,6 +66,7 @@ class PyTorchReader:
         self._shapes: Any = Texts()
         self._messages: Any = Texts()
         self._nodes = Growing(_NODES)
+        self._waits = Growing(_WAITS)
         self._peers: dict[int, tuple[int | None, int | None]] = {}
         self._gathered: dict[int, int] = {}
         self._groups: list[str] = []
@@ -112,14 +118,15 @@ class PyTorchReader:
             duration=self._durations(nodes),
             position=block.first + np.arange(count),
         )  # fmt: skip
+        self._add_waits(nodes)
 
     def finish(self, top: Document) -> Draft:
         """The draft of everything that was added. Raises InputError for an id that two nodes have."""
         from etgraph.ingest.pytorch_et.assemble import assemble
 
         recording = Recording(
-            self._nodes.join(), list(self._names), list(self._sorts), list(self._lanes), list(self._shapes),
-            list(self._messages), self._peers, self._gathered, self._groups,
+            self._nodes.join(), self._waits.join(), list(self._names), list(self._sorts), list(self._lanes),
+            list(self._shapes), list(self._messages), self._peers, self._gathered, self._groups,
         )  # fmt: skip
         return assemble(recording, self._source, top)
 
@@ -144,13 +151,24 @@ class PyTorchReader:
                 values[at] = NULL
         return int64s(values)
 
-    def _identifiers(self, values: Sequence[int], what: str) -> Array:
+    def _add_waits(self, nodes: Sequence[Node]) -> None:
+        first = self._block.first if self._block else 0
+        for which, name in enumerate(WAITS):
+            pairs = [(at, id) for at, node in enumerate(nodes) for id in node.waits(name)]
+            if pairs:
+                at, ids = zip(*pairs, strict=True)
+                known = self._identifiers(ids, name, at)
+                self._waits.add(position=first + np.array(at), which=np.full(len(at), which), id=known)
+
+    def _identifiers(self, values: Sequence[int], what: str, nodes: Sequence[int] | None = None) -> Array:
+        """Ids as uint64; `nodes` are the numbers in the block of those that hold them, when not each in turn."""
         try:
             return np.array(values, dtype=np.uint64)
         except OverflowError:
-            at = next(i for i, v in enumerate(values) if not 0 <= v < _U64)
-            bits = values[at].bit_length()
-            found = str(values[at]) if bits < 80 else f"a number of {bits} bits"
+            row = next(i for i, v in enumerate(values) if not 0 <= v < _U64)
+            bits = values[row].bit_length()
+            found = str(values[row]) if bits < 80 else f"a number of {bits} bits"
+            at = row if nodes is None else nodes[row]
             raise self._fail(at, found, "a number from 0 to 2⁶⁴ - 1", what) from None
 
     def _shape_codes(self, nodes: Sequence[Node]) -> Array:

@@ -14,6 +14,7 @@ from etgraph.ingest.pytorch_et.assemble import rows_of
 from etgraph.ingest.pytorch_et.tree import nearest, visits
 from etgraph.model import TABLES, Category, Columns, DependencyKind, LaneKind, Report
 from etgraph.model.columns import Array
+from etgraph.model.graph import event_graph, topological_order
 
 
 def relate(draft: Draft) -> Draft:
@@ -22,7 +23,8 @@ def relate(draft: Draft) -> Draft:
     `ctrl_deps` names the parent. CALL joins a parent with a child on its own thread, and the process, which has no
     thread, with its threads: that is book-keeping. SPAWN joins it with a child on another thread, LAUNCH with one on
     a stream. THREAD joins siblings on one thread, in order. `fw_parent` names what was open on the forward thread when
-    a backward operator started, in practice the call of `backward`: on another thread it is what spawned it.
+    a backward operator started, in practice the call of `backward`: on another thread it is what spawned it. Of what
+    ET+ says that operators wait for, the draft's dependencies so far, that is kept which can be.
     """
     o = draft.trace.operators
     parent = o["parent"]
@@ -47,7 +49,49 @@ def relate(draft: Draft) -> Draft:
     callers, backward, against = _backward(draft)
     spawned = dependencies(DependencyKind.SPAWN, callers, backward, "fw_parent")
     report = Report(launched_device_operators=int(launched.sum())).with_count("forwardParentsAgainstOrder", against)
-    return draft.with_dependencies(*recorded, siblings, spawned).with_report(report)
+    waits = draft.trace.dependencies
+    bare = replace(draft, trace=replace(draft.trace, dependencies=Columns.empty(TABLES["dependencies"])))
+    related = bare.with_dependencies(*recorded, siblings, spawned).with_report(report)
+    return _with_possible(related, waits) if len(waits) else related
+
+
+def _with_possible(draft: Draft, waits: Columns) -> Draft:
+    """Add the recorded waits, but for those that the times or the order of everything else contradict; count these."""
+    o = draft.trace.operators
+    src, dst = waits["src"], waits["dst"]
+    start, duration = o["start_ns"], o["duration_ns"]
+    end = np.where((start == NULL) | (duration == NULL), NULL, start + np.maximum(duration, 0))
+    until = np.where(waits["kind"] == int(DependencyKind.SYNC), end[dst], start[dst])
+    possible = (src != dst) & ((end[src] == NULL) | (until == NULL) | (end[src] <= until))
+    kept = waits.take(np.flatnonzero(possible))
+    kept = kept.take(np.flatnonzero(~_lead_back(draft, kept)))
+    against = Report().with_count("recordedDependenciesAgainstTime", len(waits) - len(kept))
+    return draft.with_dependencies(kept).with_report(against)
+
+
+def _lead_back(draft: Draft, waits: Columns) -> Array:
+    """Which of the waits to leave out for the graph to have no cycle.
+
+    Only those among events that lie on cycles, or between two of them; of these the ones that lead back in an order
+    which all other dependencies allow. What is left leads forward in it, so no cycle remains.
+    """
+    trace = draft.trace
+    back = np.zeros(len(waits), dtype=bool)
+    events = event_graph(trace.operators, draft.with_dependencies(waits).trace.dependencies, trace.collectives)
+    order, circle = topological_order(events.nodes, events.sources, events.targets)
+    if not len(circle):
+        return back
+    reverse, _ = topological_order(events.nodes, events.targets, events.sources)
+    concerned = np.ones(events.nodes, dtype=bool)
+    concerned[order] = concerned[reverse] = False
+    others = event_graph(trace.operators, trace.dependencies, trace.collectives)
+    place = np.empty(events.nodes, dtype=np.int64)
+    place[topological_order(others.nodes, others.sources, others.targets)[0]] = np.arange(events.nodes)
+    wait = events.dependency - len(trace.dependencies)
+    chosen = (wait >= 0) & concerned[events.sources] & concerned[events.targets]
+    chosen &= place[events.sources] > place[events.targets]
+    back[wait[chosen]] = True
+    return back
 
 
 def _flat(draft: Draft) -> bool:

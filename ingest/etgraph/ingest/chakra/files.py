@@ -1,0 +1,79 @@
+"""The kinds of files that hold Chakra traces: protobuf, and the JSON of Chakra's Jsonizer and of its feeder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from etgraph.ingest.chakra import feeder, jsonizer
+from etgraph.ingest.chakra.feeder import ARRAY as FEEDER
+from etgraph.ingest.chakra.reader import ChakraReader, is_protobuf, read_protobuf
+from etgraph.ingest.document import Block, Document
+from etgraph.ingest.draft import Draft
+from etgraph.ingest.source import SourceFile
+from etgraph.model import AttributeWriter
+
+__all__ = ["FEEDER", "FeederReader", "is_chakra", "read_chakra"]
+
+
+def is_chakra(head: bytes) -> bool:
+    """Whether the first bytes of a file begin a Chakra trace that is not one JSON document."""
+    return is_protobuf(head) or jsonizer.is_jsonizer(head)
+
+
+def read_chakra(source: SourceFile, attributes: AttributeWriter) -> Draft:
+    """The draft of a file for which `is_chakra` holds. Raises InputError naming the message and its place."""
+    if is_protobuf(source.head()):
+        reader = ChakraReader(source, attributes)
+        read_protobuf(source, reader)
+        return reader.finish("chakra")
+    reader = ChakraReader(source, attributes, places=False)
+    first = True
+    for messages in jsonizer.messages(source):
+        if first:
+            reader.read_metadata(messages.pop(0))
+            first = False
+        reader.add_messages(messages)
+    return reader.finish("chakra-jsonizer")
+
+
+class FeederReader:
+    """Collects blocks of the feeder's elements; `finish` makes the draft of them."""
+
+    def __init__(self, source: SourceFile, attributes: AttributeWriter) -> None:
+        self._source = source
+        self._reader = ChakraReader(source, attributes, places=False)
+        self._decode = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+    @property
+    def decode(self) -> Callable[[bytes], list[Any]]:
+        """Decodes a JSON list of elements, keeping numbers as they are written."""
+        return self._elements
+
+    def _elements(self, text: bytes) -> list[Any]:
+        self._decode(text)
+        elements: list[Any] = json.loads(text)
+        return elements
+
+    def add(self, block: Block[Any]) -> None:
+        """Take one block. Raises InputError for an element that is no node."""
+        self._reader.add_messages(list(self._messages(block)))
+
+    def _messages(self, block: Block[Any]) -> Iterator[bytes]:
+        for number, element in enumerate(block.elements, block.first):
+
+            def fail(found: str, expected: str, key: str, number: int = number) -> Exception:
+                place = f"node {number} (after byte {block.offset:,}), {key}"
+                return self._source.error(found, expected, place)
+
+            if not isinstance(element, dict):
+                raise fail("no object", "an object", "the element")
+            yield feeder.node(element, fail)
+
+    def finish(self, top: Document) -> Draft:
+        """Make the draft."""
+        self._reader.read_metadata(feeder.metadata(top.rest))
+        return self._reader.finish("chakra-feeder")
