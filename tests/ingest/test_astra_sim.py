@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etgraph.ingest import read, samples
-from etgraph.ingest.writers.astra_order import _scheduled
-from etgraph.ingest.writers.astra_program import BYPASSED, _walk, _walk_removed
 from etgraph.ingest.writers.astra_sim import Workload, lower, violations
+from etgraph.ingest.writers.astra_sim.order import _scheduled
+from etgraph.ingest.writers.astra_sim.program import BYPASSED, _walk, _walk_removed
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import (
     TABLES,

@@ -166,15 +166,21 @@ class LocalSession:
         return slack(self._open(reference), rank=rank, iteration=iteration)
 
     def export(
-        self, reference: str, target: Path | BinaryIO, format: str, *, progress: Progress | None = None
+        self,
+        reference: str,
+        target: Path | BinaryIO,
+        format: str,
+        *,
+        workload_for: str | None = None,
+        progress: Progress | None = None,
     ) -> Written:
         """See `Session.export`. The target is looked at before the trace, which may take long to read."""
         from etgraph.ingest.writers import check, write
 
         progress = progress or _silent
-        check(target, format)
+        check(target, format, workload_for)
         progress(f"reading {reference}")
-        return write(self._open(reference), target, format, progress)
+        return write(self._open(reference), target, format, progress, workload_for=workload_for)
 
     def _open(self, reference: str) -> Trace:
         """The trace that a reference means, cut to its iterations."""

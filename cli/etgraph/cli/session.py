@@ -128,7 +128,13 @@ class Session(Protocol):
         ...
 
     def export(
-        self, reference: str, target: Path | BinaryIO, format: str, *, progress: Progress | None = None
+        self,
+        reference: str,
+        target: Path | BinaryIO,
+        format: str,
+        *,
+        workload_for: str | None = None,
+        progress: Progress | None = None,
     ) -> Written:
         """Write a trace to a path on this machine or to an open stream; see `etgraph.ingest.writers`."""
         ...

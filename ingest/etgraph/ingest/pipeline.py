@@ -12,6 +12,7 @@ import numpy as np
 
 from etgraph.ingest.chakra import FEEDER, FeederReader, is_chakra, normalise, read_chakra
 from etgraph.ingest.chakra import relate as relate_chakra
+from etgraph.ingest.chakra.groups import COMM_GROUPS, Groups, read_groups, with_members
 from etgraph.ingest.document import Block, Document, read_document
 from etgraph.ingest.draft import Draft, Pass
 from etgraph.ingest.iterations import STEP, mark_iterations, step_indices
@@ -28,6 +29,8 @@ from etgraph.model.errors import EtgraphError, InputError
 
 SUFFIXES = tuple(name + packed for name in (".json", ".et") for packed in ("", ".gz", ".zst"))
 """Endings of the files that a folder is searched for."""
+NO_TRACES = frozenset({"etgraph.json", COMM_GROUPS})
+"""Files beside traces that are none: what marks a folder as an export, and the members of process groups."""
 _CHAKRA: tuple[Pass, ...] = (relate_chakra,)
 
 
@@ -72,7 +75,7 @@ def read(path: str | Path, *, iteration: str = STEP, limits: Limits | None = Non
         return _identified([_read_file(path, options, limits)], options)
     traces = [_read_file(file, options, limits) for file in trace_files(path)]
     _check_one_run(path, traces)
-    return _identified(traces, options)
+    return _identified(traces, options, read_groups(path))
 
 
 def read_each(
@@ -89,7 +92,9 @@ def read_each(
 
 def trace_files(folder: Path) -> list[Path]:
     """Files below a folder that may be traces, by name. Raises InputError where there is none."""
-    found = sorted(p for p in folder.rglob("*") if p.name.endswith(SUFFIXES) and p.is_file())
+    found = sorted(
+        p for p in folder.rglob("*") if p.name.endswith(SUFFIXES) and p.name not in NO_TRACES and p.is_file()
+    )
     if not found:
         raise InputError(
             str(folder),
@@ -137,9 +142,10 @@ def _read_json(source: SourceFile, attributes: AttributeWriter, options: Options
     return reader.finish(top), passes(reader, options)
 
 
-def _identified(traces: Sequence[Trace], options: Options) -> Trace:
-    trace = normalise(join(traces))
+def _identified(traces: Sequence[Trace], options: Options, groups: Groups | None = None) -> Trace:
+    trace = normalise(with_members(join(traces), groups or {}))
     digest = hashlib.sha256(repr(sorted(asdict(options).items())).encode())
+    digest.update(repr(sorted((groups or {}).items())).encode() if groups else b"")
     for source in sorted(trace.metadata.sources, key=lambda s: (s.rank, s.format, s.sha256)):
         digest.update(f"{source.rank} {source.sha256}\n".encode())
     metadata = replace(trace.metadata, options=asdict(options))

@@ -76,6 +76,27 @@ class Attributes:
         decoded: dict[str, Any] = msgspec.json.decode(self.text(row))
         return decoded
 
+    def texts(self, rows: Array) -> list[bytes | None]:
+        """The JSON texts of some rows, a batch at a time; None for a null row (below 0)."""
+        found: list[bytes | None] = [None] * len(rows)
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        at = int(np.searchsorted(ordered, 0))
+        while at < len(rows):
+            row = int(ordered[at])
+            if row >= len(self):
+                raise IndexError(f"attribute row {row} of {len(self)}")
+            file = int(np.searchsorted(self._ends, row, side="right"))
+            start = int(self._ends[file - 1]) if file else 0
+            number = (row - start) // BATCH
+            first = start + number * BATCH
+            last = int(np.searchsorted(ordered, min(first + BATCH, int(self._ends[file]))))
+            texts = self._texts(file, number).take(ordered[at:last] - first).to_pylist()
+            for position, text in zip(order[at:last].tolist(), texts):
+                found[position] = text
+            at = last
+        return found
+
     def batches(self) -> Iterator[tuple[int, Any]]:
         """All rows in order, as (first row, Arrow binary array), one batch in memory at a time."""
         start = 0

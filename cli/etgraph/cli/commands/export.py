@@ -16,9 +16,16 @@ from etgraph.cli.settings import Settings
 @click.argument("trace")
 @click.option(
     "--format",
-    type=click.Choice(["networkx", "graphml", "dot", "parquet"]),
+    type=click.Choice(["chakra", "chakra-json", "networkx", "graphml", "dot", "parquet"]),
     required=True,
-    help="Node-link JSON for networkx, GraphML, DOT for Graphviz, or a folder of Parquet files.",
+    help="Chakra files in a folder, protobuf or JSON, one for each rank; node-link JSON for networkx; GraphML; DOT for "
+    "Graphviz; or a folder of Parquet files.",
+)
+@click.option(
+    "--for",
+    "workload_for",
+    type=click.Choice(["astra-sim"]),
+    help="Write Chakra files that this simulator can execute, instead of all that is known.",
 )
 @click.option(
     "-o",
@@ -30,7 +37,7 @@ from etgraph.cli.settings import Settings
     help="Where to write; - is stdout, for the formats that are one file.",
 )
 @pass_settings
-def export(settings: Settings, trace: str, format: str, target: Path) -> None:
+def export(settings: Settings, trace: str, format: str, workload_for: str | None, target: Path) -> None:
     """Write all of TRACE as a file that other tools read.
 
     What is at PATH is replaced when the export is whole, and stays as it is when anything fails. TRACE may be a path,
@@ -46,7 +53,7 @@ def export(settings: Settings, trace: str, format: str, target: Path) -> None:
             raise UsageError("stdout cannot take both the export and --json", hint="write the export to a file")
         place = sys.stdout.buffer
     with settings.session() as session, watched(settings) as progress:
-        written = session.export(trace, place, format, progress=progress)
+        written = session.export(trace, place, format, workload_for=workload_for, progress=progress)
     output = settings.output()
     if settings.json:
         output.document(
@@ -58,6 +65,7 @@ def export(settings: Settings, trace: str, format: str, target: Path) -> None:
                     "dependencies": written.dependencies,
                     "bytes": written.bytes,
                     "replacedCharacters": written.replaced,
+                    "notes": list(written.notes),
                 }
             }
         )
@@ -67,5 +75,7 @@ def export(settings: Settings, trace: str, format: str, target: Path) -> None:
         f"{counted(written.dependencies, 'dependency', 'dependencies')} to {printable(str(target))} "
         f"({size(written.bytes)})"
     )
+    for note in written.notes:
+        output.say(f"! {printable(note)}")
     if written.replaced:
         output.say(f"replaced {counted(written.replaced, 'character')} that {format} cannot hold by U+FFFD")

@@ -17,7 +17,7 @@ from etgraph.ingest.chakra.columns import attribute_values, dictionary, list_val
 from etgraph.ingest.chakra.fields import METADATA, NODE, NUMBERS, code_of
 from etgraph.ingest.chakra.layout import Layout, canonical, layout
 from etgraph.ingest.chakra.wire import Tokens, WireError
-from etgraph.ingest.draft import Draft, Texts
+from etgraph.ingest.draft import NULL, Draft, Texts
 from etgraph.ingest.source import SourceFile
 from etgraph.model import AttributeWriter
 from etgraph.model.columns import Array
@@ -168,10 +168,10 @@ class ChakraReader:
         self._columns.add(name=self._names(tokens, owner, count, places), offset=places)
         self._read_shapes(tokens, owner, count)
         values = self._read_attributes(tokens, owner, count)
-        more = {at: {LAYOUT: order} for at, order in layouts.items()}
-        for name, field in _TIMES.items():
+        more: dict[int, dict[str, Any]] = {at: {LAYOUT: order} for at, order in layouts.items()}
+        for name, recorded in _TIMES.items():
             for at in _contradicted(columns[name], values.get(f"exact_{name}")):
-                more.setdefault(at, {})[field] = int(columns[name][at]) // 1000
+                more.setdefault(at, {})[recorded] = int(columns[name][at]) // 1000
         self._columns.add(attrs=self._kept(tokens, more, places))
         self._count += count
 

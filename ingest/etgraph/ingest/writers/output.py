@@ -37,7 +37,10 @@ class ExportError(EtgraphError):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What an export holds. `replaced` counts characters that the format cannot hold and U+FFFD stands for."""
+    """What an export holds.
+
+    `replaced` counts characters that the format cannot hold and U+FFFD stands for; `notes` tell what had to be changed.
+    """
 
     format: str
     path: str | None
@@ -45,6 +48,7 @@ class Written:
     dependencies: int
     bytes: int
     replaced: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def silent(step: str, done: int = 0, total: int | None = None) -> None:
@@ -62,7 +66,10 @@ class Sink:
 
     def write(self, text: str) -> None:
         """Write some text."""
-        data = text.encode()
+        self.write_bytes(text.encode())
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write some bytes as they are."""
         self._write(data)
         self.bytes += len(data)
 
@@ -92,7 +99,7 @@ def check_folder(target: Target) -> None:
     _check_parent(path)
     if path.is_dir():
         names = {entry.name for entry in path.iterdir()}
-        if names and not (MARK in names and all(n == MARK or n.endswith(".parquet") for n in names)):
+        if names and not names <= _marked(path):
             raise ExportError(
                 f"{path} holds files that are no export, and is left as it is", hint="name a folder that does not exist"
             )
@@ -161,8 +168,18 @@ def folder_output(target: Target) -> Iterator[Path]:
 
 
 def mark_folder(folder: Path, document: dict[str, object]) -> None:
-    """Write the file that says what a folder holds."""
-    (folder / MARK).write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    """Write the file that says what a folder holds, and lists the files that the next export may replace."""
+    files = sorted(entry.name for entry in folder.iterdir())
+    (folder / MARK).write_text(json.dumps(document | {"files": files}, indent=2) + "\n", "utf-8")
+
+
+def _marked(folder: Path) -> set[str]:
+    """Names of the files in a folder that an export wrote; none where it is no export."""
+    try:
+        document = json.loads((folder / MARK).read_text("utf-8"))
+        return {MARK, *document["files"]}
+    except (OSError, ValueError, TypeError, KeyError):
+        return set()
 
 
 def _beside(path: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.ingest.writers.astra_order import counted, scheduled
+from etgraph.ingest.writers.astra_sim.order import counted, scheduled
 from etgraph.model import Category, Columns, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel

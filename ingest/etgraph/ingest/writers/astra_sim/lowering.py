@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from etgraph.ingest.writers.astra_groups import Communicators, communicators
-from etgraph.ingest.writers.astra_order import (
+from etgraph.ingest.writers.astra_sim.groups import Communicators, communicators
+from etgraph.ingest.writers.astra_sim.order import (
     COLLECTIVE,
     RECEIVE,
     SEND,
@@ -30,8 +30,8 @@ from etgraph.ingest.writers.astra_order import (
     some_ranks,
     uneven,
 )
-from etgraph.ingest.writers.astra_program import Program, program, recorded
-from etgraph.ingest.writers.astra_rules import COLLECTIVES, MICROSECOND, violations
+from etgraph.ingest.writers.astra_sim.program import Program, program, recorded
+from etgraph.ingest.writers.astra_sim.rules import COLLECTIVES, MICROSECOND, violations
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import TABLES, Category, Columns, CommType, DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array

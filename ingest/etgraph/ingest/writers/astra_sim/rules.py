@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.ingest.writers.astra_order import (
+from etgraph.ingest.writers.astra_sim.order import (
     COLLECTIVE,
     RECEIVE,
     SEND,

@@ -1,0 +1,262 @@
+"""Traces that came from Chakra, as the messages that they came from: columns, and what was kept beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from etgraph.ingest.chakra import wire
+from etgraph.ingest.chakra.attributes import BY_NAME
+from etgraph.ingest.chakra.columns import attribute_values, numbers, owners, spread
+from etgraph.ingest.chakra.fields import METADATA, NODE
+from etgraph.ingest.chakra.layout import arranged, varint
+from etgraph.ingest.chakra.messages import AttributeProto, GlobalMetadata, IOInfo, Node
+from etgraph.ingest.chakra.reader import LAYOUT
+from etgraph.ingest.chakra.values import UNKNOWN, WrongValue, fill
+from etgraph.ingest.draft import NULL
+from etgraph.ingest.writers.chakra.dependencies import Lists
+from etgraph.ingest.writers.chakra.pieces import as_attribute, attribute
+from etgraph.ingest.writers.chakra.sizes import recorded_bytes
+from etgraph.ingest.writers.output import ExportError
+from etgraph.model import NodeType, Trace
+
+BLOCK: Final = 4096
+"""Nodes that are written at one time."""
+_RAW: Final = msgspec.Raw(b"")
+_MEMO: Final = 1 << 16
+_SCALARS: Final = frozenset(
+    f"{kind}_val" for kind in ("int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64",
+                               "sfixed32", "sfixed64")
+)  # fmt: skip
+_NULL32: Final = -(2**31)
+
+Aside = dict[str, list[tuple[int, int]]]
+
+
+class Kept(msgspec.Struct, gc=False):
+    """What is kept of a node beside its columns; see `etgraph.ingest.chakra.text.kept`."""
+
+    inputs: msgspec.Raw = _RAW
+    outputs: msgspec.Raw = _RAW
+    attr: list[msgspec.Raw] = []
+    unknown: msgspec.Raw = _RAW
+    layout: list[Any] | None = None
+    dangling: Aside | None = None
+    cyclic: Aside | None = None
+    type: int | None = None
+    start_time_micros: int | None = None
+    duration_micros: int | None = None
+
+
+def metadata_message(document: dict[str, Any]) -> bytes:
+    """The GlobalMetadata that a source's document was read from."""
+    message = GlobalMetadata()
+    layout = document.get(LAYOUT)
+    try:
+        fill(message, {k: v for k, v in document.items() if k != LAYOUT}, kept=True)
+    except WrongValue as error:
+        raise ExportError(f"the metadata: found {error.found}, expected {error.expected} at {error.path}") from None
+    written: bytes = message.SerializeToString(deterministic=True)
+    return arranged(written, METADATA, layout) if isinstance(layout, list) else written
+
+
+class Rebuilder:
+    """Writes the nodes of a trace from its columns and from what is kept of them.
+
+    Where a column says something else than the attributes that are kept, such as after an edit, the column counts.
+    """
+
+    def __init__(self, trace: Trace, lists: Lists) -> None:
+        self._trace = trace
+        self._lists = lists
+        self._decode = msgspec.json.Decoder(Kept).decode
+        self._pieces: dict[bytes, bytes] = {}
+        self._integers: dict[bytes, tuple[str, str]] = {}
+        self._recorded = recorded_bytes(trace)
+        self._zero = trace.metadata.zero_ns or 0
+
+    def nodes(self, rows: slice) -> Iterator[list[bytes]]:
+        """The messages of the operators of some rows, a block at a time. Raises ExportError naming a node."""
+        for first in range(rows.start, rows.stop, BLOCK):
+            yield self._block(first, min(first + BLOCK, rows.stop))
+
+    def _block(self, first: int, last: int) -> list[bytes]:
+        o = self._trace.operators
+        kept_texts = self._trace.attributes.texts(o["attrs"][first:last])
+        names = o.texts("name").take(o["name"][first:last]).to_pylist()
+        ctrl, data = (self._lists.ids(name, first, last, o["node_id"]) for name in ("ctrl", "data"))
+        start = self._micros("start_ns", first, last, self._zero)
+        duration = self._micros("duration_ns", first, last, 0)
+        messages: list[bytes] = []
+        layouts: dict[int, list[Any]] = {}
+        rows = zip(kept_texts, o["node_id"][first:last].tolist(), names, o["kind"][first:last].tolist(), ctrl, data,
+                   start, duration)  # fmt: skip
+        for at, (text, id, name, kind, ctrl_deps, data_deps, begins, lasts) in enumerate(rows):
+            rest = b""
+            if text is not None:
+                try:
+                    kept = self._decode(text)
+                    rest = self._rest(kept)
+                except (msgspec.DecodeError, WrongValue, ValueError, TypeError) as error:
+                    raise ExportError(f"attributes of {self._trace.describe(first + at)}: {_words(error)}") from None
+                if kept.layout is not None:
+                    layouts[at] = kept.layout
+                if kept.dangling is not None or kept.cyclic is not None:
+                    ctrl_deps = _with_aside(ctrl_deps, "ctrl_deps", kept)
+                    data_deps = _with_aside(data_deps, "data_deps", kept)
+                kind = kind if kept.type is None or kind != 0 else kept.type
+                begins = begins if kept.start_time_micros is None else kept.start_time_micros
+                lasts = lasts if kept.duration_micros is None else kept.duration_micros
+            head = Node(
+                id=id, name=name, type=kind, ctrl_deps=ctrl_deps, data_deps=data_deps, start_time_micros=begins,
+                duration_micros=lasts,
+            )  # fmt: skip
+            messages.append(head.SerializeToString() + rest)
+        for at, changes in self._changes(messages, first).items():
+            messages[at] = _changed(messages[at], changes)
+        for at, layout in layouts.items():
+            messages[at] = arranged(messages[at], NODE, layout)
+        return messages
+
+    def _micros(self, column: str, first: int, last: int, zero: int) -> list[int]:
+        """Whole microseconds from zero on; 0, which is left out in the file, where there is no time."""
+        times = self._trace.operators[column][first:last]
+        known = ~self._trace.operators.is_null(column)[first:last] if column in self._trace.operators.filled else None
+        if known is None:
+            return [0] * (last - first)
+        whole: list[int] = np.where(known, np.maximum((times + zero) // 1000, 0), 0).tolist()
+        return whole
+
+    def _rest(self, kept: Kept) -> bytes:
+        """The fields from `inputs` on."""
+        parts = [self._piece(b"\x42", kept.inputs, IOInfo), self._piece(b"\x4a", kept.outputs, IOInfo)]
+        parts += [self._attribute(bytes(raw)) for raw in kept.attr]
+        if kept.unknown:
+            holder = IOInfo()
+            fill(holder, {UNKNOWN: msgspec.json.decode(kept.unknown)}, kept=True)
+            parts.append(holder.SerializeToString())
+        return b"".join(parts)
+
+    def _piece(self, tag: bytes, raw: msgspec.Raw, kind: Any) -> bytes:
+        if not raw:
+            return b""
+        key = tag + bytes(raw)
+        if (known := self._pieces.get(key)) is None:
+            message = kind()
+            fill(message, msgspec.json.decode(raw), kept=True)
+            written = message.SerializeToString()
+            known = tag + varint(len(written)) + written
+            self._remember(key, known)
+        return known
+
+    def _attribute(self, raw: bytes) -> bytes:
+        if (known := self._pieces.get(raw)) is not None:
+            return known
+        # Most that is new differs from what is known in its number only.
+        before, _, number = raw.rpartition(b":")
+        if (integer := self._integers.get(before)) is not None:
+            return attribute(*integer, int(number[:-1]))
+        value = msgspec.json.decode(raw)
+        message = AttributeProto()
+        fill(message, value, kept=True)
+        names = list(value)
+        if len(names) == 2 and names[0] == "name" and names[1] in _SCALARS:
+            self._integers[before] = (value["name"], names[1])
+        known = as_attribute(message.SerializeToString())
+        self._remember(raw, known)
+        return known
+
+    def _remember(self, key: bytes, piece: bytes) -> None:
+        if len(self._pieces) >= _MEMO:
+            self._pieces.clear()
+        self._pieces[key] = piece
+
+    def _changes(self, messages: list[bytes], first: int) -> dict[int, dict[str, Any]]:
+        """What the columns say otherwise than the messages, by position of the message and name."""
+        o, count = self._trace.operators, len(messages)
+        rows = slice(first, first + count)
+        ends = np.cumsum([len(m) for m in messages], dtype=np.int64)
+        found = wire.tokens(
+            np.frombuffer(b"".join(messages), dtype=np.uint8), np.concatenate([[0], ends[:-1]]), ends, NODE
+        )
+        owner = owners(found)
+        written, _ = numbers(found, owner, count)
+        places = attribute_values(found)
+        held = {
+            name: spread(found.value[at], owner[at], count, NULL)
+            for name, at in places.items() if name in BY_NAME and not BY_NAME[name].text
+        }  # fmt: skip
+        nothing = np.full(count, NULL)
+        changes: dict[int, dict[str, Any]] = {}
+        kind = o["kind"][rows]
+        sends, receives = kind == int(NodeType.COMM_SEND), kind == int(NodeType.COMM_RECV)
+        communicates = sends | receives | (kind == int(NodeType.COMM_COLL))
+        wanted = {
+            "start": (o["start_ns"][rows] + self._zero, ~o.is_null("start_ns")[rows]),
+            "duration": (o["duration_ns"][rows], ~o.is_null("duration_ns")[rows]),
+            "comm_type": (o["comm_type"][rows], ~o.is_null("comm_type")[rows]),
+            "comm_bytes": (self._recorded[rows], communicates & (self._recorded[rows] != NULL)),
+            "receiver": (o["peer"][rows], sends & ~o.is_null("peer")[rows]),
+            "sender": (o["peer"][rows], receives & ~o.is_null("peer")[rows]),
+            "tag": (o["tag"][rows], ~o.is_null("tag")[rows]),
+            "flops": (o["flops"][rows], ~o.is_null("flops")[rows]),
+            "bytes": (o["bytes"][rows], ~o.is_null("bytes")[rows]),
+        }
+        for name, (values, said) in wanted.items():
+            if name in ("start", "duration"):
+                exact = held.get(f"exact_{name}", nothing)
+                has = np.where(exact != NULL, exact, written[name])
+            else:
+                has = held.get(name, nothing)
+            for at in np.flatnonzero(said & (values != has)).tolist():
+                changes.setdefault(at, {})[name] = int(values[at])
+        return changes
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, WrongValue):
+        return f"found {error.found}, expected {error.expected}" + (f" at {error.path}" if error.path else "")
+    return str(error)
+
+
+def _with_aside(ids: list[int], field: str, kept: Kept) -> list[int]:
+    """A list of dependencies with the ids that are none, at their positions."""
+    aside = [*(kept.dangling or {}).get(field, ()), *(kept.cyclic or {}).get(field, ())]
+    if not aside:
+        return ids
+    whole = list(ids)
+    for position, id in sorted(aside):
+        whole.insert(position, id)
+    return whole
+
+
+def _changed(message: bytes, changes: dict[str, Any]) -> bytes:
+    """The message with other times and attributes."""
+    node = Node.FromString(message)
+    for name, value in changes.items():
+        if name in ("start", "duration"):
+            whole = max(value, 0) // 1000
+            setattr(node, "start_time_micros" if name == "start" else "duration_micros", whole)
+            exact = BY_NAME[f"exact_{name}"]
+            if whole * 1000 == value and not any(a.name == exact.attribute for a in node.attr):
+                continue
+            name = exact.name
+        _set(node, name, value)
+    changed: bytes = node.SerializeToString(deterministic=True)
+    return changed
+
+
+def _set(node: Any, name: str, value: int) -> None:
+    """Give the last attribute of that name another value, in the type that it has, or add one."""
+    declared = BY_NAME[name]
+    for attr in reversed(node.attr):
+        if attr.name == declared.attribute:
+            try:
+                setattr(attr, attr.WhichOneof("value") or declared.field, value)
+            except (ValueError, TypeError):
+                setattr(attr, declared.field, value)
+            return
+    setattr(node.attr.add(name=declared.attribute), declared.field, value)
