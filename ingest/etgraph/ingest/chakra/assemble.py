@@ -123,19 +123,19 @@ def _times(recording: Recording, own: Document | None) -> tuple[dict[str, Array]
     """Starts from the trace's zero and durations, and that zero.
 
     What the file leaves out is zero in it. A start of zero is one where some node starts later; a duration of zero was
-    measured where there are starts. Exact nanoseconds, which our own files have, go before whole microseconds.
+    measured where there are starts. Exact nanoseconds go before whole microseconds, and in files of ours stand alone.
     """
     nodes = recording.nodes
-    start, duration = nodes["start"], nodes["duration"]
-    exact = "exact_start" in nodes
-    if exact:
-        start = nodes["exact_start"]
-    if exact or "exact_duration" in nodes:
-        given = nodes.get("exact_duration", np.full(recording.count, NULL))
-        duration = np.where(given != NULL, given, np.where(duration == 0, NULL, duration))
+    nothing = np.full(recording.count, NULL)
+    exact_start, exact = nodes.get("exact_start", nothing), nodes.get("exact_duration", nothing)
+    start = exact_start if own else np.where(exact_start != NULL, exact_start, nodes["start"])
     timed = start != NULL
-    if not exact and not (start[timed] > 0).any():
-        return {"duration_ns": np.where(duration == 0, NULL, duration)}, own.zero_ns if own else None
+    if not own and "exact_start" not in nodes and not (start > 0).any():
+        timed = np.zeros(recording.count, dtype=bool)
+    duration = np.where(exact != NULL, exact, NULL if own else nodes["duration"])
+    if not timed.any():
+        unsaid = (duration == 0) & (exact == NULL)
+        return {"duration_ns": np.where(unsaid, NULL, duration)}, own.zero_ns if own else None
     zero = own.zero_ns if own and own.zero_ns is not None else int(start[timed].min())
     return {"start_ns": np.where(timed, start - zero, NULL), "duration_ns": duration}, zero
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from etgraph.ingest.chakra import wire
+from etgraph.ingest.chakra.document import document_of
 from etgraph.ingest.chakra.fields import METADATA, NODE
 from etgraph.ingest.chakra.groups import COMM_GROUPS
 from etgraph.ingest.chakra.layout import canonical
@@ -81,17 +82,17 @@ def _write(
         notes += (f"{files.lists.between_ranks} dependencies between ranks have no place in the file of one rank",)
     size = 0
     if is_file(target, ending):
-        if len(trace.ranks) != 1:
+        if len(files.ranks) != 1:
             raise ExportError(
-                f"one file for {len(trace.ranks)} ranks", hint="name a folder: each rank gets a file in it"
+                f"one file for {len(files.ranks)} ranks", hint="name a folder: each rank gets a file in it"
             )
         with file_output(target) as out:
-            for piece in files.messages(trace.ranks[0], progress):
+            for piece in files.messages(files.ranks[0], progress):
                 out.write_bytes(encode(*piece))
             size = out.bytes
     else:
         with folder_output(target) as folder:
-            for rank in trace.ranks:
+            for rank in files.ranks:
                 with (folder / f"{STEM}.{rank}{ending}").open("wb") as file:
                     for piece in files.messages(rank, progress):
                         size += file.write(encode(*piece))
@@ -113,21 +114,23 @@ class _Files:
         self._documents = {
             s.rank: s.document for s in trace.metadata.sources if s.format.startswith(FORMAT) and not plain
         }
+        self.ranks = sorted({*trace.ranks, *self._documents})
         self._rebuilder = Rebuilder(trace, self.lists) if self._documents else None
         self._converter = Converter(trace, self.lists, plain=plain) if set(trace.ranks) - set(self._documents) else None
 
     def messages(self, rank: int, progress: Progress) -> Iterator[tuple[int, list[bytes]]]:
         """The number of the message type in the schema and some messages; the metadata first."""
-        writer: Any
-        if rank in self._documents:
-            writer, head = self._rebuilder, metadata_message(self._documents[rank])
-        else:
-            writer = self._converter
-            head = writer.metadata(rank)
-        yield METADATA, [head]
-        rows = self._trace.rank_rows[rank]
+        rows = self._trace.rank_rows.get(rank, slice(0, 0))
         done = rows.start
-        for messages in writer.nodes(rows):
+        if self._rebuilder is not None and rank in self._documents:
+            document = self._documents[rank]
+            yield METADATA, [metadata_message(document)]
+            blocks = self._rebuilder.nodes(rows, exact=document_of(document) is not None)
+        else:
+            assert self._converter is not None
+            yield METADATA, [self._converter.metadata(rank)]
+            blocks = self._converter.nodes(rows)
+        for messages in blocks:
             progress(f"writing rank {rank}", done, len(self._trace))
             done += len(messages)
             yield NODE, messages

@@ -78,12 +78,15 @@ class Rebuilder:
         self._recorded = recorded_bytes(trace)
         self._zero = trace.metadata.zero_ns or 0
 
-    def nodes(self, rows: slice) -> Iterator[list[bytes]]:
-        """The messages of the operators of some rows, a block at a time. Raises ExportError naming a node."""
-        for first in range(rows.start, rows.stop, BLOCK):
-            yield self._block(first, min(first + BLOCK, rows.stop))
+    def nodes(self, rows: slice, *, exact: bool = False) -> Iterator[list[bytes]]:
+        """The messages of the operators of some rows, a block at a time. Raises ExportError naming a node.
 
-    def _block(self, first: int, last: int) -> list[bytes]:
+        `exact` says that a time is one only where it is in exact nanoseconds, as in files with a document of ours.
+        """
+        for first in range(rows.start, rows.stop, BLOCK):
+            yield self._block(first, min(first + BLOCK, rows.stop), exact)
+
+    def _block(self, first: int, last: int, exact: bool) -> list[bytes]:
         o = self._trace.operators
         kept_texts = self._trace.attributes.texts(o["attrs"][first:last])
         names = o.texts("name").take(o["name"][first:last]).to_pylist()
@@ -115,10 +118,13 @@ class Rebuilder:
                 duration_micros=lasts,
             )  # fmt: skip
             messages.append(head.SerializeToString() + rest)
-        for at, changes in self._changes(messages, first).items():
-            messages[at] = _changed(messages[at], changes)
+        for at, changes in self._changes(messages, first, exact).items():
+            messages[at] = _changed(messages[at], changes, exact)
         for at, layout in layouts.items():
-            messages[at] = arranged(messages[at], NODE, layout)
+            try:
+                messages[at] = arranged(messages[at], NODE, layout)
+            except (TypeError, ValueError, IndexError):
+                raise ExportError(f"attributes of {self._trace.describe(first + at)}: no layout: {layout}") from None
         return messages
 
     def _micros(self, column: str, first: int, last: int, zero: int) -> list[int]:
@@ -174,7 +180,7 @@ class Rebuilder:
             self._pieces.clear()
         self._pieces[key] = piece
 
-    def _changes(self, messages: list[bytes], first: int) -> dict[int, dict[str, Any]]:
+    def _changes(self, messages: list[bytes], first: int, exact_only: bool) -> dict[int, dict[str, Any]]:
         """What the columns say otherwise than the messages, by position of the message and name."""
         o, count = self._trace.operators, len(messages)
         rows = slice(first, first + count)
@@ -208,7 +214,7 @@ class Rebuilder:
         for name, (values, said) in wanted.items():
             if name in ("start", "duration"):
                 exact = held.get(f"exact_{name}", nothing)
-                has = np.where(exact != NULL, exact, written[name])
+                has = exact if exact_only else np.where(exact != NULL, exact, written[name])
             else:
                 has = held.get(name, nothing)
             for at in np.flatnonzero(said & (values != has)).tolist():
@@ -233,7 +239,7 @@ def _with_aside(ids: list[int], field: str, kept: Kept) -> list[int]:
     return whole
 
 
-def _changed(message: bytes, changes: dict[str, Any]) -> bytes:
+def _changed(message: bytes, changes: dict[str, Any], exact_only: bool) -> bytes:
     """The message with other times and attributes."""
     node = Node.FromString(message)
     for name, value in changes.items():
@@ -241,7 +247,8 @@ def _changed(message: bytes, changes: dict[str, Any]) -> bytes:
             whole = max(value, 0) // 1000
             setattr(node, "start_time_micros" if name == "start" else "duration_micros", whole)
             exact = BY_NAME[f"exact_{name}"]
-            if whole * 1000 == value and not any(a.name == exact.attribute for a in node.attr):
+            has_exact = exact_only or any(a.name == exact.attribute for a in node.attr)
+            if whole * 1000 == value and not has_exact:
                 continue
             name = exact.name
         _set(node, name, value)
