@@ -19,8 +19,8 @@ from etgraph.model import CommType, NodeType
 RECORDED = "chakra/chakra.0.et"
 """The collection's recorded file: 3 664 nodes with 50 dependencies each on average."""
 _NAMES = 300
-_DISTINCT = 997
-"""Distinct combinations of everything but id and dependencies, prime so that names and attributes mix."""
+_DISTINCT = 99_991
+"""Distinct combinations of everything but id and dependencies: more than any table of known texts holds."""
 
 
 def recorded() -> Path | None:
@@ -89,12 +89,12 @@ def _rests() -> Iterator[tuple[bytes, bytes]]:
         tail.attr.add(name="is_cpu_op", bool_val=number % 10 == 0)
         if number % 4:
             node.type = int(NodeType.COMP)
-            tail.attr.add(name="num_ops", int64_val=(number % 97) * 10**9 + 1)
-            tail.attr.add(name="tensor_size", uint64_val=(number % 89) << 20 | 1)
+            tail.attr.add(name="num_ops", int64_val=number * 10**7 + 1)
+            tail.attr.add(name="tensor_size", uint64_val=number << 14 | 1)
         else:
             node.type = int(NodeType.COMM_COLL)
             tail.attr.add(name="comm_type", int64_val=int(CommType.ALL_REDUCE))
-            tail.attr.add(name="comm_size", int64_val=(number % 61) << 16 | 1)
+            tail.attr.add(name="comm_size", int64_val=number << 10 | 1)
         yield node.SerializeToString(), tail.SerializeToString()
 
 

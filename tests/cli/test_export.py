@@ -56,6 +56,7 @@ def test_a_stored_trace_and_a_part_of_it(etgraph: Run, tmp_path: Path) -> None:
             "dependencies": graph.number_of_edges(),
             "bytes": (tmp_path / "x").stat().st_size,
             "replacedCharacters": 0,
+            "notes": [],
         }
         sizes.append(len(graph))
     assert sizes[0] > sizes[1] > 0

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from etgraph.model import Attributes, AttributeWriter
@@ -184,3 +185,51 @@ def test_a_file_with_too_few_batches_is_corrupt(tmp_path: Path) -> None:
     written(texts(0, 5), path)
     with pytest.raises(CorruptStore, match="batch 1"):
         Attributes([path], [COUNT]).text(BATCH)
+
+
+def test_arrays_and_lists_of_rows_may_be_mixed() -> None:
+    rows = [b'{"n":%d}' % n for n in range(3 * BATCH + 5)]
+    with AttributeWriter() as writer:
+        assert writer.extend(rows[:10]) == 0
+        assert writer.extend_array(pa.array(rows[10 : BATCH + 50], type=pa.binary())) == 10
+        assert writer.append(rows[BATCH + 50]) == BATCH + 50
+        array = pa.array(rows[: 3 * BATCH + 2], type=pa.binary())
+        assert writer.extend_array(array[BATCH + 51 :]) == BATCH + 51
+        writer.extend(rows[3 * BATCH + 2 :])
+    found = writer.attributes
+    assert [found.text(row) for row in (0, 9, 10, BATCH, BATCH + 50, 2 * BATCH, len(rows) - 1)] == [
+        rows[row] for row in (0, 9, 10, BATCH, BATCH + 50, 2 * BATCH, len(rows) - 1)
+    ]
+    assert [t for _, batch in found.batches() for t in batch.to_pylist()] == rows
+
+
+def test_many_rows_are_taken_at_once_in_any_order() -> None:
+    rows = [b'{"n":%d}' % n for n in range(2 * BATCH + 7)]
+    parts = []
+    for _ in range(2):
+        with AttributeWriter() as writer:
+            writer.extend(rows)
+        parts.append(writer.attributes)
+    whole = Attributes.concat(parts)
+    wanted = np.array([2 * len(rows) - 1, -1, 0, BATCH, len(rows), len(rows) - 1, 0, -1], dtype=np.int32)
+    assert whole.texts(wanted) == [None if row < 0 else rows[row % len(rows)] for row in wanted.tolist()]
+    assert whole.texts(wanted[:0]) == []
+    with pytest.raises(IndexError, match=f"attribute row {2 * len(rows)} of"):
+        whole.texts(np.array([2 * len(rows)]))
+
+
+def test_an_edit_is_a_new_file() -> None:
+    rows = [b'{"n":%d}' % n for n in range(BATCH + 3)]
+    with AttributeWriter() as writer:
+        writer.extend(rows)
+    before = writer.attributes
+    after = before.edited({0: b"{}", BATCH: b"[]"}, [b"more"])
+    assert [after.text(row) for row in (0, 1, BATCH, BATCH + 2, BATCH + 3)] == [
+        b"{}",
+        rows[1],
+        b"[]",
+        rows[-1],
+        b"more",
+    ]
+    assert before.text(0) == rows[0]
+    assert len(after) == len(before) + 1

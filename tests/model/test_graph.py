@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from etgraph.model import DEPENDENCIES, TABLES, Columns, CommType, DependencyKind, Trace
 from etgraph.model import graph as graphs
 from etgraph.model.columns import Array
-from etgraph.model.graph import adjacency, longest_path, topological_order
+from etgraph.model.graph import _strong_components, adjacency, longest_path, strong_components, topological_order
 from etgraph.model.kernels import Kernel
 from etgraph.model.schema import Ends
 from model.tables import edges, graph, operators
@@ -208,3 +208,24 @@ def test_the_event_graph_follows_from_the_declaration(data: st.DataObject) -> No
     assert event_edges(trace) == expected
     successors, predecessors = trace.events.successors, trace.events.predecessors
     assert len(successors.edges) == len(predecessors.edges) == len(trace.events.sources)
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=40))
+def test_strong_components_are_those_of_networkx(edges: list[tuple[int, int]]) -> None:
+    graph = nx.DiGraph(edges)
+    graph.add_nodes_from(range(12))
+    ends = np.array(edges, dtype=np.int64).reshape(-1, 2)
+    out = adjacency(12, ends[:, 0], ends[:, 1])
+    expected = {frozenset(c) for c in nx.strongly_connected_components(graph)}
+    for kernel in (_strong_components.python, _strong_components.compiled):
+        label = kernel(out.offsets, out.neighbours)
+        assert {frozenset(np.flatnonzero(label == c).tolist()) for c in np.unique(label)} == expected
+    assert strong_components(out).tolist() == label.tolist()
+
+
+def test_a_long_chain_of_components_needs_no_recursion() -> None:
+    count = 100_000
+    rows = np.arange(count - 1)
+    label = strong_components(adjacency(count, np.append(rows, count - 1), np.append(rows + 1, count - 2)))
+    assert label[-1] == label[-2]
+    assert len(np.unique(label)) == count - 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from etgraph.cli.session import Diagnosis
 from etgraph.cli.units import counted
 from etgraph.model.errors import CorruptStore, EtgraphError
-from etgraph.store import Check, Store
+from etgraph.store import Check, Store, TraceInfo
 
 DAMAGED = 3
 UNUSABLE = 4
@@ -21,11 +21,11 @@ UNUSABLE = 4
 
 def diagnose(url: str, store: Callable[[], Store], verify: bool) -> Diagnosis:
     """All checks. A store that does not open is a failed check, not an error."""
-    checks = [_python(), _packages(), *_extras(), _kernel_cache()]
+    checks = [_python(), _packages(), *_extras(), _chakra(), _kernel_cache()]
     try:
         opened = store()
         health = list(opened.health())
-        checks += health
+        checks += [*health, _contents(opened)]
         exit_code = 0 if all(check.ok for check in health) else UNUSABLE
         if verify:
             integrity = list(_integrity(opened))
@@ -83,6 +83,36 @@ def _extras() -> Iterator[Check]:
         missing = [name for name in names if _version(name) is None]
         detail = f"not installed: {', '.join(missing)}" if missing else "installed"
         yield Check(f"extra {extra}", True, detail)
+
+
+def _chakra() -> Check:
+    """Whether Chakra's messages can be made, and by which of protobuf's implementations: the plain one is slow."""
+    from google.protobuf.internal import api_implementation
+
+    from etgraph.ingest.chakra.messages import MESSAGES, PACKAGE
+
+    kind = api_implementation.Type()
+    return Check("chakra", True, f"{PACKAGE}, {len(MESSAGES)} messages, protobuf's implementation is {kind}")
+
+
+def _contents(store: Store) -> Check:
+    """How many traces there are, and which of them are not whole."""
+    traces = list({entry.id: entry for entry in store.traces()}.values())
+    faults = {
+        "with dependencies that lead nowhere": [t for t in traces if t.report.dangling_dependencies],
+        "with dependencies on cycles left out": [t for t in traces if t.report.counts.get("cyclicDependencies")],
+        "with ranks missing": [t for t in traces if _lacks_ranks(t)],
+    }
+    told = [f"{len(which)} {what} ({', '.join(t.id[:12] for t in which[:3])}{', …' if len(which) > 3 else ''})"
+            for what, which in faults.items() if which]  # fmt: skip
+    return Check("traces", True, "; ".join([counted(len(traces), "trace"), *told]))
+
+
+def _lacks_ranks(trace: TraceInfo) -> bool:
+    """Whether the world is larger than what was recorded, or the ranks have gaps."""
+    held = {source.rank for source in trace.sources}
+    size = trace.world_size if trace.world_size is not None else max(held, default=-1) + 1
+    return (len(held) < size and len(trace.sources) > 1) or len(held) < (trace.world_size or 0)
 
 
 def _kernel_cache() -> Check:

@@ -52,6 +52,7 @@ def report_document(report: Report, sources: tuple[Source, ...]) -> dict[str, An
                 "bytes": source.bytes,
                 "sha256": source.sha256,
             }
+            | ({"metadata": source.document} if source.format.startswith("chakra") else {})
             for source in sources
         ],
         "hostOperators": report.host_operators,

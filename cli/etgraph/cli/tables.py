@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SHORT_ID = 12
 SHORT_COMMIT = 8
 ROOMY = 100
+METADATA_SHOWN = 40
+"""Characters that are shown of a value of a file's global metadata."""
 
 KIND_MEANINGS = {
     "CTRL": "order that the source recorded",
@@ -130,12 +132,24 @@ def _facts(info: TraceInfo) -> list[tuple[str, str | Text]]:
         ),
         ("recorded", "" if info.start_time is None else moment(info.start_time)),
         ("files", f"{files}; {size(read)}" if files else ""),
+        ("metadata", _global_metadata(info)),
         ("ranks", ranks),
         ("device", printable(info.device_model or "")),
-        ("span", duration(info.span_ns)),
+        ("span", duration(info.span_ns) if info.span_ns else ""),
         ("operators", count(info.operators)),
         ("collectives", count(info.collectives) if info.collectives else "none matched over the ranks"),
     ]
+
+
+def _global_metadata(info: TraceInfo) -> str:
+    """The global metadata of the first Chakra file in a few words."""
+    document = next((s.document for s in info.sources if s.format.startswith("chakra")), {})
+    words = [f"version {document['version']}"] if document.get("version") else []
+    for attribute in document.get("attr", ()):
+        value = next((v for k, v in attribute.items() if k.endswith(("_val", "_list"))), "")
+        text = str(value.get("values", [])) if isinstance(value, dict) else str(value)
+        words.append(f"{attribute.get('name', '')} {text[:METADATA_SHOWN]}{'…' if len(text) > METADATA_SHOWN else ''}")
+    return printable(", ".join(words))
 
 
 def _dependencies(kinds: dict[str, int]) -> Table:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-REVISION: Final = 1
+REVISION: Final = 2
 """Version of the pipeline that makes graphs; a stored trace of an older revision is replaced by a newer one."""
 
 

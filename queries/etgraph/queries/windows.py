@@ -48,7 +48,10 @@ def window_of(trace: Trace, rank: int, iteration: Iterations, window: Window) ->
     timed = np.flatnonzero(~trace.operators.is_null("start_ns")[rows] & ~trace.operators.is_null("duration_ns")[rows])
     timed += rows.start
     if not len(timed):
-        raise MissingData(f"rank {rank} has no operators with measured times")
+        raise MissingData(
+            f"rank {rank} has no operators with measured times",
+            hint="the model's critical path needs durations only: slack(trace), critical-path --model",
+        )
     host = _annotation(trace, rank, steps, timed)
     if window == "annotation":
         return host

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 
 from etgraph.model import Trace
 from etgraph.store.protocol import IterationInfo, TraceInfo
+
+SHORT: Final = 200
+"""Characters of an attribute of a file's global metadata up to which a catalogue keeps it."""
 
 
 def describe(trace: Trace) -> TraceInfo:
@@ -26,8 +30,17 @@ def describe(trace: Trace) -> TraceInfo:
         span_ns=trace.span_ns,
         iterations=iteration_infos(trace),
         report=metadata.report,
-        sources=tuple(replace(source, document={}) for source in metadata.sources),
+        sources=tuple(replace(source, document=_brief(source.document)) for source in metadata.sources),
     )
+
+
+def _brief(document: dict[str, Any]) -> dict[str, Any]:
+    """Of the metadata of a Chakra file what is short; nothing of other documents, which have no such list."""
+    attributes = document.get("attr")
+    if not isinstance(attributes, list):
+        return {"version": document["version"]} if document.keys() == {"version"} else {}
+    short = [a for a in attributes if len(str(a)) <= SHORT]
+    return {name: document[name] for name in ("version",) if name in document} | {"attr": short}
 
 
 def iteration_infos(trace: Trace) -> tuple[IterationInfo, ...]:

@@ -217,9 +217,9 @@ def _write(
                 if last_at[depth] >= 0:
                     out[n] = 44
                     n += 1
-                key = keys[key_ends[code] : key_ends[code + 1]]
-                out[n : n + len(key)] = key
-                n += len(key)
+                for i in range(key_ends[code], key_ends[code + 1]):
+                    out[n] = keys[i]
+                    n += 1
                 list_at[depth] = repeated[code] == 1
                 if repeated[code] == 1:
                     out[n] = 91

@@ -191,7 +191,10 @@ def _tokens(
                 continue
             v = 0
             begin = pos
-            if state <= 2:
+            if state <= 2 and pos < limit and data[pos] < 128:
+                v = int(data[pos])
+                pos += 1
+            elif state <= 2:
                 shift = 0
                 while True:
                     if pos >= limit:

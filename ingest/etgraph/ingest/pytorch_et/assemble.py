@@ -11,6 +11,7 @@ import numpy as np
 from etgraph.ingest.communication import communication_kernel, node_type
 from etgraph.ingest.document import Document
 from etgraph.ingest.draft import NULL, Draft, Texts, dependencies, int64s
+from etgraph.ingest.identifiers import rows_of, sorting, twice
 from etgraph.ingest.kineto.events import meaning
 from etgraph.ingest.pytorch_et.messages import Group, default_size, global_rank, read_groups
 from etgraph.ingest.pytorch_et.nodes import (
@@ -93,11 +94,10 @@ def _in_canonical_order(recording: Recording, source: SourceFile) -> tuple[Array
     """
     raw = recording.nodes
     count = len(raw["id"])
-    by_id = np.argsort(raw["id"], kind="stable")
-    twice = np.flatnonzero(np.diff(raw["id"][by_id]) == 0)
-    if len(twice):
-        first, second = raw["position"][by_id[twice[0] : twice[0] + 2]].tolist()
-        raise source.error(f"id {raw['id'][first]} in node {first} and in node {second}", "one node for each id")
+    by_id = sorting(raw["id"])
+    if (pair := twice(raw["id"], by_id)) is not None:
+        first, second = raw["position"][list(pair)].tolist()
+        raise source.error(f"id {raw['id'][pair[0]]} in node {first} and in node {second}", "one node for each id")
     parent = rows_of(raw["parent"], raw["id"], by_id)
     dangling = int((raw["has_parent"] & (parent < 0)).sum())
     parent[~raw["has_parent"] | (parent == np.arange(count))] = -1
@@ -112,14 +112,6 @@ def _in_canonical_order(recording: Recording, source: SourceFile) -> tuple[Array
     for name in raw:
         raw[name] = raw[name][order]
     return parent, dangling
-
-
-def rows_of(wanted: Array, ids: Array, by_id: Array) -> Array:
-    """The row of each wanted id, -1 where no node has it; `by_id` sorts the ids."""
-    if not len(ids):
-        return np.full(len(wanted), -1, dtype=np.int64)
-    found = by_id[np.minimum(np.searchsorted(ids, wanted, sorter=by_id), len(ids) - 1)]
-    return np.where(ids[found] == wanted, found, -1)
 
 
 def _cycle_error(recording: Recording, source: SourceFile, circle: Array) -> CycleError:
@@ -161,7 +153,7 @@ def _waits(recording: Recording) -> tuple[Columns, int]:
     row_at = np.empty(len(raw["id"]), dtype=np.int64)
     row_at[raw["position"]] = np.arange(len(row_at))
     dst = row_at[waits["position"]]
-    src = rows_of(waits["id"], raw["id"], np.argsort(raw["id"], kind="stable"))
+    src = rows_of(waits["id"], raw["id"], sorting(raw["id"]))
     known = src >= 0
     which, src, dst = np.unique(np.stack([waits["which"], src, dst])[:, known], axis=1)
     streams = np.array([stream for stream, _ in recording.lanes] or [False])[raw["lane"]]

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from etgraph.ingest.draft import NULL, Draft, dependencies
+from etgraph.ingest.identifiers import rows_of, sorting
 from etgraph.ingest.iterations import STEP, step_indices
-from etgraph.ingest.pytorch_et.assemble import rows_of
 from etgraph.ingest.pytorch_et.tree import nearest, visits
 from etgraph.model import TABLES, Category, Columns, DependencyKind, LaneKind, Report
 from etgraph.model.columns import Array
@@ -111,7 +111,7 @@ def _backward(draft: Draft) -> tuple[Array, Array, int]:
     if not len(backward):
         return backward, backward, 0
     ids = o["node_id"]
-    caller = rows_of(draft.id("forward")[backward].astype(np.uint64), ids, np.argsort(ids, kind="stable"))
+    caller = rows_of(draft.id("forward")[backward].astype(np.uint64), ids, sorting(ids))
     elsewhere = (caller < 0) | (lane[caller] != lane[backward])
     caller, backward = caller[elsewhere], backward[elsewhere]
     enter, _ = visits(o["parent"])

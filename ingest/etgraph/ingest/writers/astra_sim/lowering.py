@@ -289,9 +289,11 @@ def _operators(nodes: Program, traffic: _Traffic, *, keep_memory: bool) -> tuple
         flops[roofless] = TABLES["operators"].column("flops").null
         many = counted(int(roofless.sum()), "node")
         notes.append(f"without their flops, because a roofline of unknown bytes has no duration: {many}")
-    untimed = int(o.is_null("duration_ns").sum())
+    computes = kind == _COMP
+    untimed = int((computes & o.is_null("duration_ns")).sum())
     if untimed:
-        notes.append(f"without a recorded duration, counted as 0: {untimed:,} of {counted(len(o), 'operator')}")
+        many = counted(int(computes.sum()), "operator")
+        notes.append(f"without a recorded duration, counted as 0: {untimed:,} of {many} that compute")
     data = {"kind": kind, "category": category, "flops": flops, "tag": traffic.tag,
             "comm_type": traffic.comm_type, "comm_bytes": traffic.comm_bytes}  # fmt: skip
     return o.replace(data), notes

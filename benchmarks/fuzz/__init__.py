@@ -1,0 +1,5 @@
+"""Damaged Chakra files by the million: each gives an error of ours or a valid trace, and says what protobuf says.
+
+Run with `python -m benchmarks.fuzz [--inputs N] [--seed S] [--seconds T]`. Most inputs are messages in memory, judged
+beside the protobuf library; a share is written to files and read as a user would.
+"""
