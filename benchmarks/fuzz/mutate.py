@@ -202,14 +202,15 @@ def stream(messages: list[bytes], rng: random.Random) -> bytes:
         padding = rng.randrange(1, 5) if rng.randrange(10) == 0 else 0
         size = len(part)
         if rng.randrange(20) == 0:
-            size = rng.choice((0, size + 1, max(size - 1, 0), 2**30, 2**30 + 1, 2**31, 2**40, 2**63, 2**64 - 1))
+            size = rng.choice((0, size + 1, max(size - 1, 0), 2**28, 2**28 + 1, 2**30, 2**31, 2**40, 2**63, 2**64 - 1))
         out += varint(size, padding)
         out += part
     return damaged(bytes(out), rng) if rng.randrange(3) == 0 else bytes(out)
 
 
 ODD_VALUES: tuple[Any, ...] = (
-    None, True, 0, -1, 1.5, 1e400, 2**63, 2**64, "", "x", "5", "NaN", "\ud800", "é", "////", [], [1], [[]], {}, {"a": 1},
+    None, True, 0, -1, 1.5, 1e400, 2**63, 2**64, "", "x", "5", "NaN", "\ud800", "é", "////", [], [1], [[]], {},
+    {"a": 1},
 )  # fmt: skip
 
 
@@ -222,7 +223,9 @@ def json_value(value: Any, rng: random.Random) -> Any:
         if which == 0:
             del changed[key]
         elif which == 1:
-            changed[rng.choice(("id", "Id", "attr", "ctrlDeps", "ctrl_deps", "x", "int32Val", key.upper()))] = value[key]
+            changed[rng.choice(("id", "Id", "attr", "ctrlDeps", "ctrl_deps", "x", "int32Val", key.upper()))] = value[
+                key
+            ]
         return changed
     if isinstance(value, list) and value and rng.randrange(8):
         at = rng.randrange(len(value))

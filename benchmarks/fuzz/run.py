@@ -33,8 +33,8 @@ STREAMS, HEADS = 60, 40
 LONGEST_SECONDS = 20.0
 """A batch takes a fraction of a second; what takes longer hangs. The first one compiles the kernels."""
 FIRST_SECONDS = 300.0
-MOST_MIB = 1500
-"""What the process may need at its peak."""
+MOST_MIB = 1000
+"""How much the process may grow to its peak."""
 LIMITS = Limits(max_bytes=64 << 20)
 SAVED = 20
 
@@ -82,7 +82,7 @@ class Fuzzer:
 
     def run(self, inputs: int, seconds: float = float("inf")) -> Summary:
         """Go through that many inputs, or as many as the time allows."""
-        begin = time.perf_counter()
+        begin, before = time.perf_counter(), _peak_mib()
         for kind in ("nodes", "metadata", "streams", "files", "JSON"):
             self.summary.outcomes[kind] = Counter()
         shared = Path("/dev/shm")
@@ -93,9 +93,9 @@ class Fuzzer:
                 self._batch(number, min(BATCH, inputs - self.summary.inputs), Path(folder))
                 number += 1
         self.summary.seconds = time.perf_counter() - begin
-        self.summary.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        if self.summary.peak_mib > MOST_MIB:
-            self.summary.failures[f"more than {MOST_MIB} MiB of memory"] += 1
+        self.summary.peak_mib = _peak_mib()
+        if self.summary.peak_mib > before + MOST_MIB:
+            self.summary.failures[f"{MOST_MIB} MiB of memory and more"] += 1
         return self.summary
 
     def failed(self, words: str, data: bytes) -> None:
@@ -131,12 +131,12 @@ class Fuzzer:
         self._now, self._began = [*nodes, *metadata, *wholes], time.perf_counter()
         self._allowed = LONGEST_SECONDS if number else FIRST_SECONDS
         with _compiled(True):
-            self._guarded(nodes, NODE, "nodes")
-            self._guarded(metadata, METADATA, "metadata")
+            self._guarded(nodes, NODE, outcomes["nodes"])
+            self._guarded(metadata, METADATA, outcomes["metadata"])
             within = [judge_frames(whole, outcomes["streams"], self.failed) for whole in wholes]
             beside: Counter[str] = Counter()  # a stream is one input, however many messages it holds
-            judge([parts[0] for parts in within if parts], METADATA, beside, self.failed)
-            judge([part for parts in within for part in parts[1:]], NODE, beside, self.failed)
+            self._guarded([parts[0] for parts in within if parts], METADATA, beside)
+            self._guarded([part for parts in within for part in parts[1:]], NODE, beside)
         for at in range(files + texts):
             if at < files:
                 data, name, kind = stream(), "trace.et", "files"
@@ -150,21 +150,20 @@ class Fuzzer:
         self.summary.inputs += size
         self._began = 0.0
 
-    def _guarded(self, messages: list[bytes], root: int, kind: str) -> None:
+    def _guarded(self, messages: list[bytes], root: int, outcomes: Counter[str]) -> None:
         """Judge messages; where that fails as a whole, one by one."""
-        outcomes: Counter[str] = Counter()
-        before = self.summary.failures.copy()
+        counted, before = outcomes.copy(), self.summary.failures.copy()
         try:
             judge(messages, root, outcomes, self.failed)
         except Exception:
             self.summary.failures = before
             outcomes.clear()
+            outcomes.update(counted)
             for message in messages:
                 try:
                     judge([message], root, outcomes, self.failed)
                 except Exception as error:
                     self.failed(_escaped(error), message)
-        self.summary.outcomes[kind].update(outcomes)
 
     def _read(self, data: bytes, path: Path, outcomes: Counter[str]) -> None:
         """Read a file as a user does: an error of ours that names the file, or a valid trace."""
@@ -198,6 +197,11 @@ class Fuzzer:
                 self.failed("takes too long", b"".join(mutate.varint(len(m)) + m for m in self._now))
                 print(self.summary.table(), flush=True)
                 os._exit(1)
+
+
+def _peak_mib() -> float:
+    # The unit is a kibibyte, and a byte on macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def _escaped(error: Exception) -> str:

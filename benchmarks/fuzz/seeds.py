@@ -20,7 +20,8 @@ KINDS = ("double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sin
          "sfixed64", "bool", "string", "bytes")  # fmt: skip
 NAMES = ("is_cpu_op", "tid", "stream", "comm_type", "comm_size", "pg_name", "comm_src", "comm_dst", "comm_tag",
          "num_ops", "tensor_size", "start_ns", "duration_ns", "etgraph", "etgraph.lane", "etgraph.parent",
-         "etgraph.other_deps", "etgraph.dependencies", "dangling", "pid", "rf_id", "", "é", "\U0001f600\x00\"\\")  # fmt: skip
+         "etgraph.other_deps", "etgraph.dependencies", "dangling", "pid", "rf_id", "", "é",
+         "\U0001f600\x00\"\\")  # fmt: skip
 TEXTS = ("", "a", "aten::mm", "ncclKernel_AllReduce", "[[2, 3], []]", "['Tensor(float)']", "ü\n\t\"\\", "\U0001f600",
          "x" * 130, "0", "[1,", '{"rank":0}')  # fmt: skip
 REAL_NODES = 300
@@ -94,7 +95,9 @@ def node(rng: random.Random, id: int | None = None) -> Any:
 
 def metadata(rng: random.Random) -> Any:
     """A file's metadata."""
-    return GlobalMetadata(version=rng.choice(("", "0.0.4", "ü")), attr=[attribute(rng) for _ in range(rng.randrange(3))])
+    return GlobalMetadata(
+        version=rng.choice(("", "0.0.4", "ü")), attr=[attribute(rng) for _ in range(rng.randrange(3))]
+    )
 
 
 def real_messages(path: Path) -> tuple[bytes, list[bytes]]:

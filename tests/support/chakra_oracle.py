@@ -125,7 +125,7 @@ def _operator(node: Any, start: int | None, zero: int | None) -> Operator:
         tag,
         (_text(node, "pg_name") or None) if communicates else None,
         _shapes(node),
-        _kept(node),
+        kept_of(node),
     )
 
 
@@ -211,7 +211,7 @@ def _plain_type(name: str) -> str:
     return inside if name == f"Tensor({inside})" and "(" not in inside else name
 
 
-def _kept(node: Any) -> dict[str, Any]:
+def kept_of(node: Any) -> dict[str, Any]:
     """Everything of a node that its columns do not hold, as plain values."""
     kept = plain(node)
     for name in ("id", "name", "ctrl_deps", "data_deps"):

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from etgraph.ingest.chakra import FEEDER, FeederReader, is_chakra, normalise, read_chakra
-from etgraph.ingest.chakra import relate as relate_chakra
+from etgraph.ingest.chakra.feeder import ARRAY as FEEDER
 from etgraph.ingest.chakra.groups import COMM_GROUPS, Groups, read_groups, with_members
+from etgraph.ingest.chakra.normalise import FORMAT as CHAKRA
+from etgraph.ingest.chakra.normalise import normalise
+from etgraph.ingest.chakra.sniff import is_chakra
 from etgraph.ingest.document import Block, Document, read_document
 from etgraph.ingest.draft import Draft, Pass
 from etgraph.ingest.iterations import STEP, mark_iterations, step_indices
@@ -31,7 +33,6 @@ SUFFIXES = tuple(name + packed for name in (".json", ".et") for packed in ("", "
 """Endings of the files that a folder is searched for."""
 NO_TRACES = frozenset({"etgraph.json", COMM_GROUPS})
 """Files beside traces that are none: what marks a folder as an export, and the members of process groups."""
-_CHAKRA: tuple[Pass, ...] = (relate_chakra,)
 
 
 class Reader(Protocol):
@@ -55,11 +56,13 @@ class Options:
     iteration: str = STEP
 
 
-def passes(reader: Reader, options: Options) -> tuple[Pass, ...]:
+def passes(format: str, options: Options) -> tuple[Pass, ...]:
     """What finishes a draft of one file, in order."""
-    if isinstance(reader, FeederReader):
-        return _CHAKRA
-    if isinstance(reader, KinetoReader):
+    if format.startswith(CHAKRA):
+        from etgraph.ingest.chakra.relate import relate as relate_chakra
+
+        return (relate_chakra,)
+    if format == "kineto":
         return nest, lambda draft: mark_iterations(draft, options.iteration), add_scopes, launch
     return relate, lambda draft: mark_steps(draft, options.iteration)
 
@@ -107,28 +110,39 @@ def trace_files(folder: Path) -> list[Path]:
 def _read_file(path: Path, options: Options, limits: Limits | None) -> Trace:
     source = SourceFile(path, limits)
     with AttributeWriter() as attributes:
-        if is_chakra(source.head()):
-            draft, steps = read_chakra(source, attributes), _CHAKRA
-        else:
-            draft, steps = _read_json(source, attributes, options)
+        draft = _read_chakra(source, attributes) if is_chakra(source.head()) else _read_json(source, attributes)
     draft = replace(draft, trace=replace(draft.trace, attributes=attributes.attributes))
     if not len(draft.trace):
         draft = draft.with_report(Report(warnings=(f"{path.name} holds no operators",)))
-    for step in steps:
+    for step in passes(draft.trace.metadata.sources[0].format, options):
         draft = step(draft)
     return draft.trace
 
 
-def _read_json(source: SourceFile, attributes: AttributeWriter, options: Options) -> tuple[Draft, tuple[Pass, ...]]:
-    """The draft of a JSON document, and the passes that finish it."""
+def _read_chakra(source: SourceFile, attributes: AttributeWriter) -> Draft:
+    # What decodes Chakra takes a tenth of a second to load, which readers of other formats need not wait for.
+    from etgraph.ingest.chakra.files import read_chakra
+
+    return read_chakra(source, attributes)
+
+
+def _reader(array: str, source: SourceFile, attributes: AttributeWriter) -> Reader:
+    """The reader of a JSON document by the name of its array."""
+    if array == FEEDER:
+        from etgraph.ingest.chakra.files import FeederReader
+
+        return FeederReader(source, attributes)
+    return PyTorchReader(source, attributes) if array == PYTORCH_ET else KinetoReader(source, attributes)
+
+
+def _read_json(source: SourceFile, attributes: AttributeWriter) -> Draft:
+    """The draft of a JSON document."""
     top = Document()
     readers: dict[str, Reader] = {}
 
     def decoder(array: str) -> Callable[[bytes], list[Any]]:
         if not readers:
-            kinds: dict[str, Callable[[SourceFile, AttributeWriter], Reader]]
-            kinds = {PYTORCH_ET: PyTorchReader, FEEDER: FeederReader}
-            readers[array] = kinds.get(array, KinetoReader)(source, attributes)
+            readers[array] = _reader(array, source, attributes)
         return readers[array].decode
 
     for block in read_document(source, (KINETO, PYTORCH_ET, FEEDER), decoder, top):
@@ -139,7 +153,7 @@ def _read_json(source: SourceFile, attributes: AttributeWriter, options: Options
             f"{KINETO!r} (Kineto), {PYTORCH_ET!r} (PyTorch execution trace) or {FEEDER!r} (Chakra)",
         )
     (reader,) = readers.values()
-    return reader.finish(top), passes(reader, options)
+    return reader.finish(top)
 
 
 def _identified(traces: Sequence[Trace], options: Options, groups: Groups | None = None) -> Trace:

@@ -1,7 +1,5 @@
-"""Chakra execution traces, protobuf and JSON, into drafts."""
+"""Chakra execution traces, protobuf and JSON, into drafts.
 
-from etgraph.ingest.chakra.files import FEEDER, FeederReader, is_chakra, read_chakra
-from etgraph.ingest.chakra.normalise import normalise
-from etgraph.ingest.chakra.relate import relate
-
-__all__ = ["FEEDER", "FeederReader", "is_chakra", "normalise", "read_chakra", "relate"]
+`sniff` tells the files from others, `files` reads them; `wire`, `text` and `columns` decode messages, `assemble` and
+`relate` make the draft, and `normalise` what only all ranks together can tell.
+"""

@@ -68,29 +68,30 @@ def attribute_values(tokens: Tokens) -> dict[str, Array]:
 
     An attribute is a name, perhaps a description, and then a value.
     """
-    names = np.flatnonzero(tokens.code == _NAME)
+    code = tokens.code
+    names = np.flatnonzero(code == _NAME)
+    if not len(names):
+        return {}
     codes, strings = dictionary(tokens, names)
     known = {text: number for number, text in enumerate(strings)}
-    code, value = np.append(tokens.code, 0), np.append(tokens.value, 0)
+    # Behind the last token, where an attribute has no value, the last one stands in: it is no value either.
+    last = len(code) - 1
+    at = np.minimum(names + 1, last)
+    at = np.minimum(at + (code[at] == _DOC), last)
+    valued = np.flatnonzero((code[at] // NUMBERS == _ATTRIBUTE) & (code[at] >= _FIRST_VALUE))
+    at, codes = at[valued], codes[valued]
+    field, value = code[at], tokens.value[at]
+    kind = KIND[field]
     found = {}
-
-    def valued(attribute: str) -> Array:
-        rows = names[codes == known[attribute.encode()]]
-        at = rows + 1 + (code[rows + 1] == _DOC)
-        found_at: Array = at[(code[at] // NUMBERS == _ATTRIBUTE) & (code[at] >= _FIRST_VALUE)]
-        return found_at
-
     for attribute in ATTRIBUTES:
-        if attribute.attribute.encode() in known:
-            at = valued(attribute.attribute)
-            kind = KIND[code[at]]
-            at = at[kind == int(Kind.STRING) if attribute.text else attribute.fits(kind, value[at])]
-            if len(at):
-                found[attribute.name] = at
-    for name, (wanted, field) in _LISTS.items():
-        if wanted.encode() in known:
-            at = valued(wanted)
-            found[name] = at[code[at] == field]
+        if (number := known.get(attribute.attribute.encode())) is not None:
+            rows = np.flatnonzero(codes == number)
+            fits = kind[rows] == int(Kind.STRING) if attribute.text else attribute.fits(kind[rows], value[rows])
+            if fits.any():
+                found[attribute.name] = at[rows[fits]]
+    for name, (wanted, listed) in _LISTS.items():
+        if (number := known.get(wanted.encode())) is not None:
+            found[name] = at[(codes == number) & (field == listed)]
     return found
 
 

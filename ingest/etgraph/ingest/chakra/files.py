@@ -9,19 +9,12 @@ from typing import Any
 import msgspec
 
 from etgraph.ingest.chakra import feeder, jsonizer
-from etgraph.ingest.chakra.feeder import ARRAY as FEEDER
-from etgraph.ingest.chakra.reader import ChakraReader, is_protobuf, read_protobuf
+from etgraph.ingest.chakra.reader import ChakraReader, read_protobuf
+from etgraph.ingest.chakra.sniff import is_protobuf
 from etgraph.ingest.document import Block, Document
 from etgraph.ingest.draft import Draft
 from etgraph.ingest.source import SourceFile
 from etgraph.model import AttributeWriter
-
-__all__ = ["FEEDER", "FeederReader", "is_chakra", "read_chakra"]
-
-
-def is_chakra(head: bytes) -> bool:
-    """Whether the first bytes of a file begin a Chakra trace that is not one JSON document."""
-    return is_protobuf(head) or jsonizer.is_jsonizer(head)
 
 
 def read_chakra(source: SourceFile, attributes: AttributeWriter) -> Draft:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,7 +13,7 @@ import numpy as np
 from etgraph.ingest.chakra import text, wire
 from etgraph.ingest.chakra.attributes import ATTRIBUTES, LISTS
 from etgraph.ingest.chakra.columns import attribute_values, dictionary, list_values, numbers, owners, spread
-from etgraph.ingest.chakra.fields import METADATA, NODE, NUMBERS, code_of
+from etgraph.ingest.chakra.fields import METADATA, NODE, code_of
 from etgraph.ingest.chakra.layout import Layout, canonical, layout
 from etgraph.ingest.chakra.wire import Tokens, WireError
 from etgraph.ingest.draft import NULL, Draft, Texts
@@ -27,7 +26,6 @@ BLOCK: Final = 2 << 20
 """Bytes of messages that are decoded at once."""
 LAYOUT: Final = "layout"
 """Name under which the order of fields stands among what is kept of a message, where it is not the usual one."""
-_HEAD: Final = re.compile(rb"[ \t\r\n]*[{\[][ \t\r\n]*[\"{\[}\]]")
 _NAME: Final = code_of("Node", "name")
 _TIMES: Final = {"start": "start_time_micros", "duration": "duration_micros"}
 _INPUTS, _SHAPES, _TYPES = code_of("Node", "inputs"), code_of("IOInfo", "shapes"), code_of("IOInfo", "types")
@@ -55,24 +53,6 @@ class Recording:
     places: bool = True
     unrepresentable: int = 0
     count: int = 0
-
-
-def is_protobuf(head: bytes) -> bool:
-    """Whether the first bytes of a file begin a Chakra trace in protobuf, rather than JSON or another text.
-
-    The length of the first message may be the code of a brace; then it must be metadata without anything odd.
-    """
-    if head.startswith((b"PK\x03\x04", b"\xef\xbb\xbf")) or head[257:262] == b"ustar" or not head:
-        return False
-    if not _HEAD.match(head):
-        return not head[:512].isascii() or any(byte < 32 and byte not in b"\t\n\r" for byte in head[:512])
-    try:
-        data = np.frombuffer(head, dtype=np.uint8)
-        begins, ends, _ = wire.frames(data)
-        found = wire.tokens(data, begins[:1], ends[:1], METADATA)
-    except WireError:
-        return False
-    return len(begins) > 0 and not found.odd.any() and bool((found.code % NUMBERS != 0).all())
 
 
 class _Sparse:

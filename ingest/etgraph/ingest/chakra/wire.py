@@ -18,8 +18,8 @@ from etgraph.ingest.chakra.fields import CHILD, KIND, ONEOF, PRESENCE, REPEATED,
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
 
-LARGEST: Final = 2**30
-"""Bytes of the largest message: places within a block are 32-bit numbers."""
+LARGEST: Final = 2**28
+"""Bytes of the largest message: places within a block, and within its JSON text, are 32-bit numbers."""
 
 _FAULTS: Final = {
     1: ("a field that ends after its message", "fields within the message"),

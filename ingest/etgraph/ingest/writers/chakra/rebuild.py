@@ -18,19 +18,20 @@ from etgraph.ingest.chakra.reader import LAYOUT
 from etgraph.ingest.chakra.values import UNKNOWN, WrongValue, fill
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.writers.chakra.dependencies import Lists
-from etgraph.ingest.writers.chakra.pieces import as_attribute, attribute
+from etgraph.ingest.writers.chakra.pieces import as_attribute, heads
 from etgraph.ingest.writers.chakra.sizes import recorded_bytes
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import NodeType, Trace
+from etgraph.model.columns import Array
 
 BLOCK: Final = 4096
 """Nodes that are written at one time."""
 _RAW: Final = msgspec.Raw(b"")
 _MEMO: Final = 1 << 16
-_SCALARS: Final = frozenset(
-    f"{kind}_val" for kind in ("int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64",
-                               "sfixed32", "sfixed64")
-)  # fmt: skip
+_DIGITS: Final = {"int32_val": 9, "uint32_val": 9, "int64_val": 18, "uint64_val": 18}
+"""Fields that hold numbers as varints, and how many digits every such number may have."""
+_ATTR: Final = (b'{"attr":[{', b"}]}")
+"""How what is kept of most nodes begins and ends: nothing but attributes."""
 _NULL32: Final = -(2**31)
 
 Aside = dict[str, list[tuple[int, int]]]
@@ -41,7 +42,7 @@ class Kept(msgspec.Struct, gc=False):
 
     inputs: msgspec.Raw = _RAW
     outputs: msgspec.Raw = _RAW
-    attr: list[msgspec.Raw] = []
+    attr: msgspec.Raw = _RAW
     unknown: msgspec.Raw = _RAW
     layout: list[Any] | None = None
     dangling: Aside | None = None
@@ -73,8 +74,9 @@ class Rebuilder:
         self._trace = trace
         self._lists = lists
         self._decode = msgspec.json.Decoder(Kept).decode
+        self._decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._pieces: dict[bytes, bytes] = {}
-        self._integers: dict[bytes, tuple[str, str]] = {}
+        self._integers: dict[bytes, tuple[bytes, int]] = {}
         self._recorded = recorded_bytes(trace)
         self._zero = trace.metadata.zero_ns or 0
 
@@ -87,37 +89,25 @@ class Rebuilder:
             yield self._block(first, min(first + BLOCK, rows.stop), exact)
 
     def _block(self, first: int, last: int, exact: bool) -> list[bytes]:
-        o = self._trace.operators
-        kept_texts = self._trace.attributes.texts(o["attrs"][first:last])
-        names = o.texts("name").take(o["name"][first:last]).to_pylist()
-        ctrl, data = (self._lists.ids(name, first, last, o["node_id"]) for name in ("ctrl", "data"))
-        start = self._micros("start_ns", first, last, self._zero)
-        duration = self._micros("duration_ns", first, last, 0)
+        kept_texts = self._trace.attributes.texts(self._trace.operators["attrs"][first:last])
         messages: list[bytes] = []
         layouts: dict[int, list[Any]] = {}
-        rows = zip(kept_texts, o["node_id"][first:last].tolist(), names, o["kind"][first:last].tolist(), ctrl, data,
-                   start, duration)  # fmt: skip
-        for at, (text, id, name, kind, ctrl_deps, data_deps, begins, lasts) in enumerate(rows):
-            rest = b""
-            if text is not None:
-                try:
-                    kept = self._decode(text)
-                    rest = self._rest(kept)
-                except (msgspec.DecodeError, WrongValue, ValueError, TypeError) as error:
-                    raise ExportError(f"attributes of {self._trace.describe(first + at)}: {_words(error)}") from None
-                if kept.layout is not None:
-                    layouts[at] = kept.layout
-                if kept.dangling is not None or kept.cyclic is not None:
-                    ctrl_deps = _with_aside(ctrl_deps, "ctrl_deps", kept)
-                    data_deps = _with_aside(data_deps, "data_deps", kept)
-                kind = kind if kept.type is None or kind != 0 else kept.type
-                begins = begins if kept.start_time_micros is None else kept.start_time_micros
-                lasts = lasts if kept.duration_micros is None else kept.duration_micros
-            head = Node(
-                id=id, name=name, type=kind, ctrl_deps=ctrl_deps, data_deps=data_deps, start_time_micros=begins,
-                duration_micros=lasts,
-            )  # fmt: skip
-            messages.append(head.SerializeToString() + rest)
+        for at, (text, head) in enumerate(zip(kept_texts, self._heads(first, last))):
+            if text is None:
+                messages.append(head)
+                continue
+            try:
+                if text.startswith(_ATTR[0]) and text.endswith(_ATTR[1]):
+                    rest = self._split(text[len(_ATTR[0]) : -len(_ATTR[1])])
+                    if rest is not None:
+                        messages.append(head + rest)
+                        continue
+                kept = self._decode(text)
+                messages.append(_with_kept(head, kept) + self._rest(kept))
+            except (msgspec.DecodeError, WrongValue, ValueError, TypeError) as error:
+                raise ExportError(f"attributes of {self._trace.describe(first + at)}: {_words(error)}") from None
+            if kept.layout is not None:
+                layouts[at] = kept.layout
         for at, changes in self._changes(messages, first, exact).items():
             messages[at] = _changed(messages[at], changes, exact)
         for at, layout in layouts.items():
@@ -127,24 +117,57 @@ class Rebuilder:
                 raise ExportError(f"attributes of {self._trace.describe(first + at)}: no layout: {layout}") from None
         return messages
 
-    def _micros(self, column: str, first: int, last: int, zero: int) -> list[int]:
+    def _heads(self, first: int, last: int) -> list[bytes]:
+        """What the columns hold of the nodes."""
+        o = self._trace.operators
+        return heads(
+            o["node_id"][first:last], o.texts("name").take(o["name"][first:last]), o["kind"][first:last],
+            self._ids("ctrl", first, last), self._ids("data", first, last),
+            self._micros("start_ns", first, last, self._zero), self._micros("duration_ns", first, last, 0),
+        )  # fmt: skip
+
+    def _ids(self, name: str, first: int, last: int) -> tuple[Array, Array]:
+        """The ids that the nodes name in a list, and where those of each begin."""
+        adjacent = self._lists.of[name]
+        ends = adjacent.offsets[first : last + 1]
+        return self._trace.operators["node_id"][adjacent.neighbours[ends[0] : ends[-1]]], ends - ends[0]
+
+    def _micros(self, column: str, first: int, last: int, zero: int) -> Array:
         """Whole microseconds from zero on; 0, which is left out in the file, where there is no time."""
         times = self._trace.operators[column][first:last]
         known = ~self._trace.operators.is_null(column)[first:last] if column in self._trace.operators.filled else None
         if known is None:
-            return [0] * (last - first)
-        whole: list[int] = np.where(known, np.maximum((times + zero) // 1000, 0), 0).tolist()
-        return whole
+            return np.zeros(last - first, dtype=np.int64)
+        return np.where(known, np.maximum((times + zero) // 1000, 0), 0)
 
     def _rest(self, kept: Kept) -> bytes:
         """The fields from `inputs` on."""
         parts = [self._piece(b"\x42", kept.inputs, IOInfo), self._piece(b"\x4a", kept.outputs, IOInfo)]
-        parts += [self._attribute(bytes(raw)) for raw in kept.attr]
+        if kept.attr:
+            parts.append(self._attributes(bytes(kept.attr)))
         if kept.unknown:
             holder = IOInfo()
             fill(holder, {UNKNOWN: msgspec.json.decode(kept.unknown)}, kept=True)
             parts.append(holder.SerializeToString())
         return b"".join(parts)
+
+    def _attributes(self, listed: bytes) -> bytes:
+        """A JSON list of attributes as fields of a node."""
+        rest = self._split(listed[2:-2]) if listed.startswith(b"[{") and listed.endswith(b"}]") else None
+        if rest is None:
+            rest = b"".join([as_attribute(_message(raw)[0]) for raw in self._decode_list(listed)])
+        return rest
+
+    def _split(self, objects: bytes) -> bytes | None:
+        """The same of a list without what begins and ends it, None where it cannot be split at what looks like commas.
+
+        Where one of these is inside a text, the text is left open and the part is no JSON.
+        """
+        known = self._pieces.get
+        try:
+            return b"".join([known(members) or self._attribute(members) for members in objects.split(b"},{")])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
 
     def _piece(self, tag: bytes, raw: msgspec.Raw, kind: Any) -> bytes:
         if not raw:
@@ -158,21 +181,20 @@ class Rebuilder:
             self._remember(key, known)
         return known
 
-    def _attribute(self, raw: bytes) -> bytes:
-        if (known := self._pieces.get(raw)) is not None:
-            return known
+    def _attribute(self, members: bytes) -> bytes:
+        """A new attribute, from the inside of its JSON object."""
         # Most that is new differs from what is known in its number only.
-        before, _, number = raw.rpartition(b":")
-        if (integer := self._integers.get(before)) is not None:
-            return attribute(*integer, int(number[:-1]))
-        value = msgspec.json.decode(raw)
-        message = AttributeProto()
-        fill(message, value, kept=True)
+        before, _, number = members.rpartition(b":")
+        begin, digits = self._integers.get(before, (b"", 0))
+        if len(number) <= digits and number.isdigit():
+            return as_attribute(begin + varint(int(number)))
+        message, value = _message(b"{%b}" % members)
         names = list(value)
-        if len(names) == 2 and names[0] == "name" and names[1] in _SCALARS:
-            self._integers[before] = (value["name"], names[1])
-        known = as_attribute(message.SerializeToString())
-        self._remember(raw, known)
+        if len(names) == 2 and names[0] == "name" and names[1] in _DIGITS:
+            one = AttributeProto(name=value["name"], **{names[1]: 1}).SerializeToString()
+            self._integers[before] = one[:-1], _DIGITS[names[1]]
+        known = as_attribute(message)
+        self._remember(members, known)
         return known
 
     def _remember(self, key: bytes, piece: bytes) -> None:
@@ -228,15 +250,33 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-def _with_aside(ids: list[int], field: str, kept: Kept) -> list[int]:
-    """A list of dependencies with the ids that are none, at their positions."""
-    aside = [*(kept.dangling or {}).get(field, ()), *(kept.cyclic or {}).get(field, ())]
-    if not aside:
-        return ids
-    whole = list(ids)
-    for position, id in sorted(aside):
-        whole.insert(position, id)
-    return whole
+def _message(raw: Any) -> tuple[bytes, dict[str, Any]]:
+    """A serialised AttributeProto from its JSON text, and what that says."""
+    value = msgspec.json.decode(raw)
+    message = AttributeProto()
+    fill(message, value, kept=True)
+    written: bytes = message.SerializeToString()
+    return written, value
+
+
+def _with_kept(head: bytes, kept: Kept) -> bytes:
+    """What columns hold of a node, with what is kept because they cannot hold it."""
+    aside, numbers = (kept.dangling, kept.cyclic), (kept.type, kept.start_time_micros, kept.duration_micros)
+    if aside == (None, None) and numbers == (None, None, None):
+        return head
+    node = Node.FromString(head)
+    for name, deps in (("ctrl_deps", node.ctrl_deps), ("data_deps", node.data_deps)):
+        # Ids that are no dependencies, at their positions.
+        for position, id in sorted(pair for ids in aside if ids for pair in ids.get(name, ())):
+            deps.insert(position, id)
+    if kept.type is not None and node.type == 0:
+        node.type = kept.type
+    if kept.start_time_micros is not None:
+        node.start_time_micros = kept.start_time_micros
+    if kept.duration_micros is not None:
+        node.duration_micros = kept.duration_micros
+    changed: bytes = node.SerializeToString()
+    return changed
 
 
 def _changed(message: bytes, changes: dict[str, Any], exact_only: bool) -> bytes:

@@ -1,0 +1,185 @@
+"""The fuzzer: a short run without a failure, and faults that are planted and found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from etgraph.ingest.chakra import columns, text, wire
+from etgraph.model import Trace
+from etgraph.model.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def fuzz(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The fuzzer's module; the benchmarks are no package of the product."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.fuzz import run
+
+    return run
+
+
+def short(fuzz: ModuleType, folder: Path, inputs: int = 1500, seed: int = 1) -> Any:
+    return fuzz.Fuzzer(seed, folder=folder, real=False, pool=120).run(inputs)
+
+
+def test_a_short_run_finds_nothing(fuzz: ModuleType, tmp_path: Path) -> None:
+    summary = short(fuzz, tmp_path, inputs=6000, seed=3)
+    assert not summary.failures, summary.table()
+    assert summary.inputs == 6000
+    for kind, counter in summary.outcomes.items():
+        assert counter["accepted"] > 0, kind
+        assert any(outcome.startswith("rejected") for outcome in counter), kind
+    for fault in ("a varint of more than 10 bytes", "groups nested more than 100 deep", "text that is not UTF-8"):
+        assert summary.outcomes["nodes"][f"rejected: {fault}"] > 0
+    assert list(tmp_path.iterdir()) == []
+    assert "6,000 inputs" in summary.table()
+    assert "0 failures" in summary.table()
+
+
+def test_one_seed_makes_the_same_inputs(fuzz: ModuleType, tmp_path: Path) -> None:
+    first, second = (short(fuzz, tmp_path, inputs=1000).outcomes for _ in range(2))
+    assert first == second
+
+
+# Planted faults
+
+
+def found(fuzz: ModuleType, folder: Path, words: str) -> bytes:
+    """The first input that shows the planted fault, from the file that was written."""
+    summary = short(fuzz, folder)
+    seen = next(w for w in summary.failures if words in w)
+    path = summary.saved[seen]
+    assert path.parent == folder
+    assert f"{seen}: {path}" in summary.table()
+    return bytes(path.read_bytes())
+
+
+def test_a_kernel_that_reads_another_number(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = wire.tokens
+
+    def wrong(*args: Any) -> Any:
+        result = tokens(*args)
+        return replace(result, value=result.value & 0x7FFF_FFFF)
+
+    monkeypatch.setattr(wire, "tokens", wrong)
+    assert found(fuzz, tmp_path, "the columns hold other values")
+
+
+def test_a_kernel_that_refuses_too_much(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = wire.tokens
+
+    def wrong(data: Any, begins: Any, ends: Any, root: int) -> Any:
+        long = [m for m, size in enumerate((ends - begins).tolist()) if size > 40]
+        if long:
+            raise wire.WireError(long[0], int(begins[long[0]]), "a long message", "a short one")
+        return tokens(data, begins, ends, root)
+
+    monkeypatch.setattr(wire, "tokens", wrong)
+    assert len(found(fuzz, tmp_path, "refused, accepted by protobuf: a long message")) > 40
+
+
+def test_a_kernel_that_accepts_too_much(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = wire.tokens
+
+    def wrong(data: Any, begins: Any, ends: Any, root: int) -> Any:
+        while True:
+            try:
+                return tokens(data, begins, ends, root)
+            except wire.WireError as error:
+                ends = ends.copy()
+                ends[error.message] = begins[error.message]
+
+    monkeypatch.setattr(wire, "tokens", wrong)
+    assert found(fuzz, tmp_path, "accepted, refused by protobuf")
+
+
+def test_json_that_lacks_a_value(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "kept", text.jsonizer)
+    assert found(fuzz, tmp_path, "what is kept is another message")
+
+
+def test_frames_that_are_cut_elsewhere(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = wire.frames
+
+    def wrong(data: Any) -> Any:
+        begins, ends, rest = frames(data)
+        return begins[:2], ends[:2], rest
+
+    monkeypatch.setattr(wire, "frames", wrong)
+    assert found(fuzz, tmp_path, "other messages in a stream")
+
+
+def test_another_error_than_ours(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: Any) -> Any:
+        raise KeyError("rank")
+
+    monkeypatch.setattr("etgraph.ingest.chakra.assemble.rank_of", wrong)
+    assert found(fuzz, tmp_path, "KeyError escapes from")
+
+
+def test_an_error_within_a_batch_is_one_input(
+    fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = columns.numbers
+
+    def wrong(tokens: Any, owner: Any, count: int) -> Any:
+        if (tokens.value == 2**31 - 1).any():
+            raise ZeroDivisionError
+        return numbers(tokens, owner, count)
+
+    monkeypatch.setattr(columns, "numbers", wrong)
+    assert found(fuzz, tmp_path, "ZeroDivisionError escapes from")
+
+
+def test_a_trace_that_is_not_valid(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(trace: Trace) -> None:
+        raise AssertionError("not valid")
+
+    monkeypatch.setattr(Trace, "validate", wrong)
+    assert found(fuzz, tmp_path, "AssertionError escapes from")
+
+
+def test_an_error_that_does_not_name_the_file(
+    fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*_: Any, **__: Any) -> Any:
+        raise InputError("somewhere", found="this", expected="that")
+
+    monkeypatch.setattr(fuzz, "read", wrong)
+    assert found(fuzz, tmp_path, "does not name the file: BAD_INPUT")
+
+
+HANG = """
+import sys, time
+from pathlib import Path
+from benchmarks.fuzz import run
+run.LONGEST_SECONDS = run.FIRST_SECONDS = 1.0
+run.read = lambda *_, **__: time.sleep(60)
+run.Fuzzer(1, folder=Path(sys.argv[1]), real=False, pool=40).run(100)
+"""
+
+
+def test_an_input_that_takes_too_long(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HANG, str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert f"takes too long: {tmp_path}" in ended.stdout
+    assert (tmp_path / "failure-1-0.bin").read_bytes()
+
+
+def test_the_command_says_where_a_failure_is(
+    fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(text, "kept", text.jsonizer)
+    arguments = ["--inputs", "600", "--seed", "5", "--seconds", "60", "--folder", str(tmp_path)]
+    assert fuzz.main(arguments) == 1
+    assert str(tmp_path / "failure-5-0.bin") in capsys.readouterr().out
