@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.chakra import print_growth
 
-NODES = (10**6, 3 * 10**6, 10**7)
+NODES = (10**6, 10**7)
 
 
 def main() -> None:

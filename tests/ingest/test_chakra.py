@@ -179,8 +179,11 @@ def small(kind: str) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def graphs(draw: st.DrawFn, *, backward: bool = False) -> bytes:
-    """A file whose ids differ; data dependencies lead back to what stands before, or to nothing."""
+def graphs(draw: st.DrawFn, *, backward: bool = False, circular: bool = False) -> bytes:
+    """A file whose ids differ; dependencies lead to what stands before, or to nothing.
+
+    `backward`: control dependencies lead anywhere; `circular`: those of data, too.
+    """
     nodes = draw(st.lists(NODES.flatmap(lambda n: named(type(n).FromString(n.SerializeToString()))), max_size=7))
     border = st.sampled_from([0, 1, 2, 2**63, 2**64 - 1])
     ids = draw(st.lists(border | st.integers(0, 2**64 - 1), min_size=len(nodes), max_size=len(nodes), unique=True))
@@ -188,7 +191,7 @@ def graphs(draw: st.DrawFn, *, backward: bool = False) -> bytes:
     for row, (one, id) in enumerate(zip(nodes, ids)):
         one.id = id
         anyone = ids if backward else ids[:row]
-        for field, others in (("ctrl_deps", anyone), ("data_deps", ids[:row])):
+        for field, others in (("ctrl_deps", anyone), ("data_deps", ids if circular else ids[:row])):
             named_ids = st.lists(st.sampled_from(others) | nothing if others else nothing, max_size=4)
             one.ClearField(field)
             getattr(one, field).extend(draw(named_ids))
@@ -210,6 +213,20 @@ def test_control_dependencies_on_cycles(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "trace.et"
     path.write_bytes(data)
     check(read(path), oracle(data))
+
+
+@settings(in_place, max_examples=60)
+@given(data=graphs(backward=True, circular=True))
+def test_data_dependencies_on_cycles(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "trace.et"
+    path.write_bytes(data)
+    expected = oracle(data)
+    if not expected.data_cycle:
+        check(read(path), expected)
+        return
+    with pytest.raises(CycleError, match=r"trace\.et: dependencies form a cycle") as error:
+        read(path)
+    assert len(error.value.members) >= 2
 
 
 @settings(in_place, max_examples=30)

@@ -27,21 +27,21 @@ def fuzz(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return run
 
 
-def short(fuzz: ModuleType, folder: Path, inputs: int = 1500, seed: int = 1) -> Any:
+def short(fuzz: ModuleType, folder: Path, inputs: int = 1000, seed: int = 1) -> Any:
     return fuzz.Fuzzer(seed, folder=folder, real=False, pool=120).run(inputs)
 
 
 def test_a_short_run_finds_nothing(fuzz: ModuleType, tmp_path: Path) -> None:
-    summary = short(fuzz, tmp_path, inputs=6000, seed=3)
+    summary = short(fuzz, tmp_path, inputs=4000, seed=3)
     assert not summary.failures, summary.table()
-    assert summary.inputs == 6000
+    assert summary.inputs == 4000
     for kind, counter in summary.outcomes.items():
         assert counter["accepted"] > 0, kind
         assert any(outcome.startswith("rejected") for outcome in counter), kind
     for fault in ("a varint of more than 10 bytes", "groups nested more than 100 deep", "text that is not UTF-8"):
         assert summary.outcomes["nodes"][f"rejected: {fault}"] > 0
     assert list(tmp_path.iterdir()) == []
-    assert "6,000 inputs" in summary.table()
+    assert "4,000 inputs" in summary.table()
     assert "0 failures" in summary.table()
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from etgraph.cli.output import Output
+    from etgraph.cli.session import Session
+    from etgraph.ingest.writers import Written
     from etgraph.queries import CriticalPath
     from etgraph.store import IterationInfo, TraceInfo
 
@@ -43,6 +45,7 @@ def demo(settings: Settings) -> None:
             (info,) = ingested.traces
             step = slowest(info.iterations)
             path = session.critical_path(info.id, rank=min(info.ranks), iteration=step)
+            exchange = None if settings.json else _exchanged(session, info, step)
         info = session.find(info.id)
         listed = session.traces(workload=WORKLOAD)
     output = settings.output()
@@ -51,7 +54,16 @@ def demo(settings: Settings) -> None:
 
         output.document({"trace": trace_document(info), "criticalPath": path_document(path, segments=False)})
     else:
-        _tour(output, source, listed, info, path, step, kept=bool(settings.store))
+        assert exchange is not None
+        _tour(output, source, listed, info, path, step, exchange, kept=bool(settings.store))
+
+
+def _exchanged(session: Session, info: TraceInfo, step: int | None) -> tuple[Written, CriticalPath]:
+    """What is written as Chakra files, and the critical path of these files."""
+    with tempfile.TemporaryDirectory(prefix="etgraph-demo-") as folder:
+        target = Path(folder) / "chakra"
+        written = session.export(info.id, target, "chakra")
+        return written, session.critical_path(str(target), rank=min(info.ranks), iteration=step)
 
 
 @contextmanager
@@ -77,6 +89,7 @@ def _tour(
     info: TraceInfo,
     path: CriticalPath,
     step: int | None,
+    exchange: tuple[Written, CriticalPath],
     *,
     kept: bool,
 ) -> None:
@@ -84,7 +97,7 @@ def _tour(
 
     from etgraph.cli.path_view import path_view, trust_line
     from etgraph.cli.tables import trace_view, traces_table
-    from etgraph.cli.units import count, counted, duration
+    from etgraph.cli.units import count, counted, duration, size
 
     def chapter(title: str, text: str, command: str, *answer: RenderableType) -> None:
         heading = Text(f"{title}\n", style="bold underline")
@@ -125,8 +138,20 @@ def _tour(
         path_view(path, f"Critical path of {WORKLOAD}, {part}", output.answer.width),
         trust_line(path),
     )
+    written, again = exchange
+    chapter(
+        "5  Out again, for other tools",
+        "MLCommons Chakra is the format in which traces are exchanged. One file for each rank keeps operators, times "
+        "and dependencies of all kinds; with --for astra-sim it is a workload that ASTRA-sim executes.",
+        f"etgraph export {WORKLOAD} --format chakra -o {WORKLOAD}-chakra/",
+        Text(
+            f"{counted(len(info.ranks), 'file')}, {size(written.bytes)}, with {count(written.operators)} operators and "
+            f"{count(written.dependencies)} dependencies.\nRead back, the critical path of {part} is "
+            f"{duration(again.length_ns)} long, before it was {duration(path.length_ns)}."
+        ),
+    )
     output.show(
-        Text("The last line says how far to trust the answer; every answer of etgraph ends with one.\n"),
+        Text("The last line of the path above says how far to trust it; every answer of etgraph ends with one.\n"),
         Text("Next", style="bold underline"),
         Text(
             "  etgraph critical-path PATH --json     the same of your own files, as JSON, without storing them\n"
