@@ -56,12 +56,12 @@ class Options:
     iteration: str = STEP
 
 
-def passes(format: str, options: Options) -> tuple[Pass, ...]:
+def passes(format: str, options: Options, path: Path) -> tuple[Pass, ...]:
     """What finishes a draft of one file, in order."""
     if format.startswith(CHAKRA):
         from etgraph.ingest.chakra.relate import relate as relate_chakra
 
-        return (relate_chakra,)
+        return (lambda draft: relate_chakra(draft, str(path)),)
     if format == "kineto":
         return nest, lambda draft: mark_iterations(draft, options.iteration), add_scopes, launch
     return relate, lambda draft: mark_steps(draft, options.iteration)
@@ -114,7 +114,7 @@ def _read_file(path: Path, options: Options, limits: Limits | None) -> Trace:
     draft = replace(draft, trace=replace(draft.trace, attributes=attributes.attributes))
     if not len(draft.trace):
         draft = draft.with_report(Report(warnings=(f"{path.name} holds no operators",)))
-    for step in passes(draft.trace.metadata.sources[0].format, options):
+    for step in passes(draft.trace.metadata.sources[0].format, options, path):
         draft = step(draft)
     return draft.trace
 

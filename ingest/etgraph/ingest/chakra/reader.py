@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from etgraph.ingest.chakra import text, wire
 from etgraph.ingest.chakra.attributes import ATTRIBUTES, LISTS
@@ -29,6 +30,7 @@ LAYOUT: Final = "layout"
 _NAME: Final = code_of("Node", "name")
 _TIMES: Final = {"start": "start_time_micros", "duration": "duration_micros"}
 _INPUTS, _SHAPES, _TYPES = code_of("Node", "inputs"), code_of("IOInfo", "shapes"), code_of("IOInfo", "types")
+_REFUSED: Final = ("a message that protobuf refuses, such as text that is not UTF-8", "a valid message")
 _EMPTY: Final = 2
 """Length of an object without members."""
 
@@ -118,8 +120,10 @@ class ChakraReader:
         except WireError as error:
             raise self._error(error, f"the metadata (byte {error.at:,} of the message)") from None
         if tokens.odd[0]:
-            usual = canonical(message, METADATA)
-            order = layout(message, METADATA)
+            try:
+                order, usual = layout(message, METADATA), canonical(message, METADATA)
+            except DecodeError:
+                raise self._error(WireError(0, 0, *_REFUSED), "the metadata") from None
             self.read_metadata(usual)
             self._metadata |= {LAYOUT: order} if order else {}
             return
@@ -304,7 +308,10 @@ def _usual(tokens: Tokens, begins: Array, ends: Array) -> tuple[Tokens, dict[int
     layouts: dict[int, Layout] = {}
     messages = [tokens.data[a:b].tobytes() for a, b in zip(begins.tolist(), ends.tolist())]
     for at in odd:
-        order = layout(messages[at], NODE)
+        try:
+            order = layout(messages[at], NODE)
+        except DecodeError:
+            raise WireError(at, int(begins[at]), *_REFUSED) from None
         if order is not None:
             layouts[at] = order
             messages[at] = canonical(messages[at], NODE)

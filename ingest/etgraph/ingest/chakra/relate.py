@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -43,17 +44,17 @@ class _List:
         return _List(self.field, self.src[mask], self.dst[mask], self.position[mask], self.id[mask])
 
 
-def relate(draft: Draft) -> Draft:
+def relate(draft: Draft, file: str) -> Draft:
     """Add the dependencies that the nodes record.
 
     `ctrl_deps` are CTRL and `data_deps` DATA, end to start, node by node in the order of the file; in one of ours they
     are of the kinds that it says. Kept among the node's attributes, and counted, is what cannot be a dependency: an id
     that no node has, and a control dependency on a cycle, as linkers write them between an operator and its own
-    kernels. Raises CycleError naming the members of a cycle of data dependencies.
+    kernels. Raises CycleError naming `file` and the members of a cycle of data dependencies.
     """
     (source,) = draft.trace.metadata.sources
     own = document_of(source.document)
-    codes = _codes(draft, own, source.name)
+    codes = _codes(draft, own, file)
     lists = {name: _resolved(draft, name) for name in LISTS if len(draft.ids[name])}
     known = {name: links.src >= 0 for name, links in lists.items()}
     aside = {DANGLING: [links.where(~known[name]) for name, links in lists.items()]}
@@ -71,7 +72,7 @@ def relate(draft: Draft) -> Draft:
         elif name in _KINDS:
             found.append(dependencies(_KINDS[name], kept.src, kept.dst, kept.field))
     related = replace(draft, ids={}).with_dependencies(*found).with_report(report)
-    _check_order(related.trace, source.name)
+    _check_order(related.trace, file)
     return replace(related, trace=_keep(related.trace, aside))
 
 
@@ -175,15 +176,18 @@ def _keep(trace: Trace, aside: dict[str, list[_List]]) -> Trace:
     of_node: dict[int, dict[str, dict[str, list[tuple[int, int]]]]] = {}
     for why, lists in aside.items():
         for links in lists:
-            for row, position, id in zip(links.dst.tolist(), links.position.tolist(), links.id.tolist()):
-                of_node.setdefault(row, {}).setdefault(why, {}).setdefault(links.field, []).append((position, id))
+            pairs = list(zip(links.position.tolist(), links.id.tolist()))
+            rows, first = np.unique(links.dst, return_index=True)
+            for row, (low, high) in zip(rows.tolist(), pairwise([*first.tolist(), len(pairs)])):
+                of_node.setdefault(row, {}).setdefault(why, {})[links.field] = pairs[low:high]
     if not of_node:
         return trace
     attrs = trace.operators["attrs"].copy()
     changes: dict[int, bytes] = {}
     more: list[bytes] = []
-    for row, members in of_node.items():
-        text = b"{}" if attrs[row] < 0 else trace.attributes.text(int(attrs[row]))
+    texts = trace.attributes.texts(attrs[list(of_node)])
+    for (row, members), found in zip(of_node.items(), texts):
+        text = found or b"{}"
         for why, ids in members.items():
             text = with_member(text, why, ids)
         if attrs[row] < 0:

@@ -29,6 +29,7 @@ _FAULTS: Final = {
     5: ("wire type 6 or 7", "0 to 5"),
     6: ("a group that does not end, or ends without having begun", "groups in pairs"),
     7: ("groups nested more than 100 deep", "at most 100"),
+    8: ("a tag or a length of more than 5 bytes", "at most 5 bytes"),
 }
 """Faults that `_tokens` reports: what was found and what was expected."""
 
@@ -162,6 +163,7 @@ def _tokens(
         first[m] = t
         pos = begins[m]
         depth = 0
+        code = root * 64
         type_at[0] = root
         stop_at[0] = ends[m]
         last_at[0] = 0
@@ -173,7 +175,7 @@ def _tokens(
         packed = False
         limit = stop_at[0]
         while True:
-            if packed and pos == limit:
+            if packed and state != 1 and pos == limit:
                 packed = False
                 limit = stop_at[depth]
                 state = 0
@@ -189,6 +191,8 @@ def _tokens(
                 depth -= 1
                 limit = stop_at[depth]
                 continue
+            if state == 0:
+                code = type_at[depth] * 64
             v = 0
             begin = pos
             if state <= 2 and pos < limit and data[pos] < 128:
@@ -211,6 +215,9 @@ def _tokens(
                     shift += 7
                     if shift > 63:
                         fault = 2
+                        break
+                    if shift > 28 and state < 2:
+                        fault = 8
                         break
                 if fault:
                     break
@@ -285,7 +292,7 @@ def _tokens(
                             skip_of[t] = t + 1
                             t += 1
                         if wire == 3:
-                            if groups == 100:
+                            if groups + depth >= 100:
                                 fault = 7
                                 break
                             groups += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,7 @@ from etgraph.ingest.chakra.document import Document, Group, Iteration, Lane
 from etgraph.ingest.chakra.messages import GlobalMetadata, IOInfo, Node
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.writers.chakra.dependencies import LISTS, Lists
-from etgraph.ingest.writers.chakra.pieces import attribute, attribute_list
+from etgraph.ingest.writers.chakra.pieces import attribute, attribute_list, heads
 from etgraph.ingest.writers.chakra.sizes import recorded_bytes
 from etgraph.model import Category, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.columns import Array
@@ -54,23 +55,21 @@ class Converter:
 
     def _block(self, rank_first: int, first: int, last: int) -> list[bytes]:
         o = self._trace.operators
-        names = o.texts("name").take(o["name"][first:last]).to_pylist()
-        ctrl, data = (self._lists.ids(name, first, last, self._ids) for name in ("ctrl", "data"))
         absolute = self._absolute(first, last)
-        start = np.where(absolute == NULL, 0, np.maximum(absolute // 1000, 0)).tolist()
-        duration = np.where(o.is_null("duration_ns")[first:last], 0, o["duration_ns"][first:last] // 1000).tolist()
-        attributes = self._attributes(first, last, absolute, rank_first)
-        lists = [b""] * (last - first) if self._plain else self._list_attributes(first, last)
-        shapes = self._inputs(first, last)
-        rows = zip(self._ids[first:last].tolist(), names, o["kind"][first:last].tolist(), ctrl, data, start, duration,
-                   shapes, attributes, lists)  # fmt: skip
-        return [
-            Node(
-                id=id, name=name, type=kind, ctrl_deps=before, data_deps=needs, start_time_micros=begins,
-                duration_micros=lasts,
-            ).SerializeToString() + inputs + attrs + listed
-            for id, name, kind, before, needs, begins, lasts, inputs, attrs, listed in rows
+        start = np.where(absolute == NULL, 0, np.maximum(absolute // 1000, 0))
+        duration = np.where(o.is_null("duration_ns")[first:last], 0, o["duration_ns"][first:last] // 1000)
+        ctrl, data = (self._lists.flat(name, first, last, self._ids) for name in ("ctrl", "data"))
+        parts = [
+            heads(
+                self._ids[first:last], o.texts("name").take(o["name"][first:last]), o["kind"][first:last], ctrl, data,
+                start, duration,
+            ),
+            self._inputs(first, last),
+            self._attributes(first, last, absolute, rank_first),
         ]  # fmt: skip
+        if not self._plain:
+            parts.append(self._list_attributes(first, last))
+        return list(map(b"".join, zip(*parts)))
 
     def _absolute(self, first: int, last: int) -> Array:
         """Starts in the recorded clock, `NULL` where there is none."""
@@ -162,14 +161,12 @@ class Converter:
     def _list_attributes(self, first: int, last: int) -> list[bytes]:
         """What kind each dependency is of, and those that stand in neither list."""
         others = self._lists.ids("others", first, last, self._ids)
-        written = []
-        for operator, ids in zip(range(first, last), others):
-            rows = np.concatenate([self._lists.dependencies(name, operator) for name in LISTS])
-            piece = attribute_list(OTHERS, "uint64_list", ids) if ids else b""
-            if len(rows):
-                piece += attribute_list(KINDS, "int32_list", self._kind_of[rows].tolist())
-            written.append(piece)
-        return written
+        kinds = [self._lists.of_each(name, first, last, self._kind_of) for name in LISTS]
+        return [
+            (attribute_list(OTHERS, "uint64_list", tuple(ids)) if ids else b"")
+            + (attribute_list(KINDS, "int32_list", tuple(chain.from_iterable(said))) if any(said) else b"")
+            for ids, said in zip(others, zip(*kinds))
+        ]
 
     def _inputs(self, first: int, last: int) -> list[bytes]:
         """Shapes and types of the inputs as a field of a node."""

@@ -42,15 +42,21 @@ class Lists:
             of[name] = adjacency(len(trace), d["dst"][rows[name]], d["src"][rows[name]])
         return cls(of, rows, int((~within).sum()))
 
+    def flat(self, name: str, first: int, last: int, node_id: Array) -> tuple[Array, Array]:
+        """The ids that the operators from `first` to `last` name in a list, and where those of each begin and end."""
+        ends = self.of[name].offsets[first : last + 1]
+        return node_id[self.of[name].neighbours[ends[0] : ends[-1]]], ends - ends[0]
+
     def ids(self, name: str, first: int, last: int, node_id: Array) -> list[list[int]]:
         """The ids that each of the operators from `first` to `last` names in a list."""
-        offsets, neighbours = self.of[name].offsets, self.of[name].neighbours
-        low, high = int(offsets[first]), int(offsets[last])
-        listed = node_id[neighbours[low:high]].tolist()
-        ends = (offsets[first : last + 1] - low).tolist()
-        return [listed[a:b] for a, b in pairwise(ends)]
+        return _cut(*self.flat(name, first, last, node_id))
 
-    def dependencies(self, name: str, operator: int) -> Array:
-        """Rows of `dependencies` that an operator has in a list."""
-        adjacent = self.of[name]
-        return self.rows[name][adjacent.edges[adjacent.offsets[operator] : adjacent.offsets[operator + 1]]]
+    def of_each(self, name: str, first: int, last: int, values: Array) -> list[list[int]]:
+        """What a value a dependency is for those that each of the operators from `first` to `last` has in a list."""
+        ends = self.of[name].offsets[first : last + 1]
+        return _cut(values[self.rows[name][self.of[name].edges[ends[0] : ends[-1]]]], ends - ends[0])
+
+
+def _cut(values: Array, ends: Array) -> list[list[int]]:
+    listed = values.tolist()
+    return [listed[a:b] for a, b in pairwise(ends.tolist())]

@@ -37,7 +37,8 @@ def attribute(name: str, field: str, value: Any) -> bytes:
     return as_attribute(AttributeProto(name=name, **{field: value}).SerializeToString())
 
 
-def attribute_list(name: str, field: str, values: list[int]) -> bytes:
+@lru_cache(1 << 12)
+def attribute_list(name: str, field: str, values: tuple[int, ...]) -> bytes:
     """An attribute with a list of values as a field of a node."""
     message = AttributeProto(name=name)
     getattr(message, field).values.extend(values)

@@ -120,17 +120,10 @@ class Rebuilder:
     def _heads(self, first: int, last: int) -> list[bytes]:
         """What the columns hold of the nodes."""
         o = self._trace.operators
-        return heads(
-            o["node_id"][first:last], o.texts("name").take(o["name"][first:last]), o["kind"][first:last],
-            self._ids("ctrl", first, last), self._ids("data", first, last),
-            self._micros("start_ns", first, last, self._zero), self._micros("duration_ns", first, last, 0),
-        )  # fmt: skip
-
-    def _ids(self, name: str, first: int, last: int) -> tuple[Array, Array]:
-        """The ids that the nodes name in a list, and where those of each begin."""
-        adjacent = self._lists.of[name]
-        ends = adjacent.offsets[first : last + 1]
-        return self._trace.operators["node_id"][adjacent.neighbours[ends[0] : ends[-1]]], ends - ends[0]
+        ctrl, data = (self._lists.flat(name, first, last, o["node_id"]) for name in ("ctrl", "data"))
+        start, duration = self._micros("start_ns", first, last, self._zero), self._micros("duration_ns", first, last, 0)
+        names = o.texts("name").take(o["name"][first:last])
+        return heads(o["node_id"][first:last], names, o["kind"][first:last], ctrl, data, start, duration)
 
     def _micros(self, column: str, first: int, last: int, zero: int) -> Array:
         """Whole microseconds from zero on; 0, which is left out in the file, where there is no time."""
