@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -22,6 +23,9 @@ from etgraph.ingest.source import SourceFile
 from etgraph.model import AttributeWriter
 from etgraph.model.columns import Array
 from etgraph.model.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BLOCK: Final = 2 << 20
 """Bytes of messages that are decoded at once."""
@@ -135,16 +139,18 @@ class ChakraReader:
 
     def add(self, data: Array, begins: Array, ends: Array, offset: int = 0) -> None:
         """Take nodes that lie in `data`, which stands at byte `offset` of the file. Raises InputError."""
-        if not len(begins):
-            return
-        places = begins + offset
+        if len(begins):
+            self.take(lambda: decode(data, begins, ends), begins + offset, offset)
+
+    def take(self, decoded: Callable[[], Decoded], places: Array, offset: int) -> None:
+        """Take nodes that are decoded, or will be, and begin at these bytes of the file. Raises InputError."""
         try:
-            tokens = wire.tokens(data, begins, ends, NODE)
-            tokens, layouts = _usual(tokens, begins, ends)
+            block = decoded()
         except WireError as error:
             place = self._place(self._count + error.message, places[error.message])
             raise self._error(error, f"{place}, byte {offset + error.at:,}" if self._places else place) from None
-        count = len(begins)
+        tokens, layouts = block.tokens, block.layouts
+        count = len(places)
         owner = owners(tokens)
         columns, beside = numbers(tokens, owner, count)
         self._unrepresentable += beside
@@ -156,7 +162,7 @@ class ChakraReader:
         for name, recorded in _TIMES.items():
             for at in _contradicted(columns[name], values.get(f"exact_{name}")):
                 more.setdefault(at, {})[recorded] = int(columns[name][at]) // 1000
-        self._columns.add(attrs=self._kept(tokens, more, places))
+        self._columns.add(attrs=self._kept(block.kept, more, places))
         self._count += count
 
     def add_messages(self, messages: Sequence[bytes]) -> None:
@@ -210,11 +216,10 @@ class ChakraReader:
             raise self._source.error(f"{strings[bad][:40]!r}", "text in UTF-8", f"{place}, {column}") from None
         return to_known[codes] if len(codes) else codes
 
-    def _kept(self, tokens: Tokens, more: dict[int, dict[str, Any]], places: Array) -> Array:
+    def _kept(self, texts: pa.BinaryArray, more: dict[int, dict[str, Any]], places: Array) -> Array:
         """Put aside what the columns do not hold; the row of each node among the attributes, -1 for none."""
         import pyarrow as pa
 
-        texts = text.kept(tokens)
         try:
             texts.cast(pa.string())
         except pa.ArrowInvalid:
@@ -274,30 +279,54 @@ class ChakraReader:
 
 
 def read_protobuf(source: SourceFile, reader: ChakraReader) -> None:
-    """Feed all messages of a protobuf file to a reader. Raises InputError naming the message and its place."""
+    """Feed all messages of a protobuf file to a reader. Raises InputError naming the message and its place.
+
+    While the columns of one block are made, the next one is decoded in another thread.
+    """
     waiting: list[bytes] = []
     size, needed, offset, first = 0, BLOCK, 0, True
-    for chunk in chain(source.chunks(), [b""]):
-        waiting.append(chunk)
-        size += len(chunk)
-        if chunk and size < needed:
-            continue
-        block = b"".join(waiting)
-        data = np.frombuffer(block, dtype=np.uint8)
-        try:
-            begins, ends, after = wire.frames(data)
-        except WireError as error:
-            raise source.error(error.found, error.expected, f"the length at byte {offset + error.at:,}") from None
-        if first and len(begins):
-            reader.read_metadata(block[begins[0] : ends[0]])
-            begins, ends, first = begins[1:], ends[1:], False
-        reader.add(data, begins, ends, offset)
-        rest, offset = block[after:], offset + after
-        # Of a large message as much again must be there before the next try, so that it is not joined over and over.
-        waiting, size, needed = [rest], len(rest), max(BLOCK, 2 * len(rest))
+    coming: tuple[Callable[[], Decoded], Array, int] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="etgraph-decode") as pool:
+        for chunk in chain(source.chunks(), [b""]):
+            waiting.append(chunk)
+            size += len(chunk)
+            if chunk and size < needed:
+                continue
+            block = b"".join(waiting)
+            data = np.frombuffer(block, dtype=np.uint8)
+            try:
+                begins, ends, after = wire.frames(data)
+            except WireError as error:
+                raise source.error(error.found, error.expected, f"the length at byte {offset + error.at:,}") from None
+            if first and len(begins):
+                reader.read_metadata(block[begins[0] : ends[0]])
+                begins, ends, first = begins[1:], ends[1:], False
+            if coming:
+                reader.take(*coming)
+            coming = (pool.submit(decode, data, begins, ends).result, begins + offset, offset) if len(begins) else None
+            rest, offset = block[after:], offset + after
+            # Of a large message as much again must be there before the next try: it is not joined over and over.
+            waiting, size, needed = [rest], len(rest), max(BLOCK, 2 * len(rest))
+        if coming:
+            reader.take(*coming)
     if size or first:
         found = f"the end of the file after {size:,} bytes of a message" if size else "an empty file"
         raise source.error(found, "a whole message" if size else "GlobalMetadata", f"byte {offset:,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Nodes of one block: their tokens, the layouts of those that have one, and what is kept beside the columns."""
+
+    tokens: Tokens
+    layouts: dict[int, Layout]
+    kept: pa.BinaryArray
+
+
+def decode(data: Array, begins: Array, ends: Array) -> Decoded:
+    """Decode the nodes that lie there. Raises WireError."""
+    tokens, layouts = _usual(wire.tokens(data, begins, ends, NODE), begins, ends)
+    return Decoded(tokens, layouts, text.kept(tokens))
 
 
 def _usual(tokens: Tokens, begins: Array, ends: Array) -> tuple[Tokens, dict[int, Layout]]:
