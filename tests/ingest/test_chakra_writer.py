@@ -249,8 +249,7 @@ def test_a_trace_of_another_format_comes_back_with_all_that_is_known(
     after = read(tmp_path / "out")
     after.validate()
     missing = differences(before, after)
-    lost = {"attrs", "node_id"} if kind == "kineto" else {"attrs"}
-    assert set(missing.pop("operators")) == lost
+    assert set(missing.pop("operators")) == {"attrs"}
     assert not missing.keys() - {"annotations", "instants"}, "what is no operator has no place in Chakra"
     assert after.metadata.zero_ns == before.metadata.zero_ns
     assert after.ranks == before.ranks
@@ -267,7 +266,7 @@ def test_single_gpu_traces_come_back_with_all_kinds_of_dependencies(collection_d
             write(before, tmp_path / "out.et", "chakra")
             after = read(tmp_path / "out.et")
             missing = differences(before, after)
-            assert set(missing.pop("operators", ())) <= {"attrs", "node_id"}, file
+            assert set(missing.pop("operators", ())) <= {"attrs"}, file
             assert not missing.keys() - {"annotations", "instants", "memory_events", "counters"}, file
             kinds |= before.dependency_counts.keys()
     assert {"CALL", "LAUNCH", "STREAM", "THREAD"} <= kinds
@@ -289,7 +288,7 @@ def test_every_kind_of_dependency_and_sub_microsecond_times_survive(tmp_path: Pa
     write(before, tmp_path / "out.et", "chakra")
     after = read(tmp_path / "out.et")
     assert differences(before, after).keys() == {"operators"}
-    assert differences(before, after)["operators"] == ["node_id", "attrs"]
+    assert differences(before, after)["operators"] == ["attrs"]
     assert {"SPAWN", "LAUNCH", "JOIN", "EVENT", "SYNC", "OCCUPANCY", "DATA"} <= after.dependency_counts.keys()
 
 

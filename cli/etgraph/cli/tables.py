@@ -75,7 +75,7 @@ def traces_table(traces: Sequence[TraceInfo], width: int) -> RenderableType:
         "ranks": lambda info: count(len(info.ranks)),
         "operators": lambda info: count(info.operators),
         "steps": lambda info: count(len(info.iterations)),
-        "span": lambda info: duration(info.span_ns),
+        "span": lambda info: duration(info.span_ns) if info.span_ns else "–",
     }
     if width < ROOMY:
         del numbers["span"]
@@ -107,7 +107,8 @@ def trace_view(info: TraceInfo) -> RenderableType:
         parts += [_dependencies(info.dependencies), Text()]
     if info.iterations:
         parts += [_iterations(info.iterations), Text()]
-    parts.append(_report(info.report))
+    chakra = all(source.format.startswith("chakra") for source in info.sources)
+    parts.append(_report(info.report, chakra=chakra))
     return Group(*parts)
 
 
@@ -146,6 +147,8 @@ def _global_metadata(info: TraceInfo) -> str:
     document = next((s.document for s in info.sources if s.format.startswith("chakra")), {})
     words = [f"version {document['version']}"] if document.get("version") else []
     for attribute in document.get("attr", ()):
+        if attribute.get("name", "") in ("", "etgraph"):
+            continue
         value = next((v for k, v in attribute.items() if k.endswith(("_val", "_list"))), "")
         text = str(value.get("values", [])) if isinstance(value, dict) else str(value)
         words.append(f"{attribute.get('name', '')} {text[:METADATA_SHOWN]}{'…' if len(text) > METADATA_SHOWN else ''}")
@@ -177,12 +180,14 @@ def _length(iteration: IterationInfo) -> int | None:
     return iteration.end_ns - iteration.start_ns
 
 
-def _report(report: Report) -> RenderableType:
-    """How reading went, in words; warnings last."""
+def _report(report: Report, *, chakra: bool = False) -> RenderableType:
+    """How reading went, in words; warnings last. Chakra files do not tell launches apart."""
     lines = [counted(report.host_operators, "operator") + " of the host"]
     if report.linked_operators:
         lines[0] += f", {_part(report.linked_operators, report.host_operators)} linked to an execution trace"
-    if report.device_operators:
+    if report.device_operators and not report.launched_device_operators and chakra:
+        lines.append(f"{counted(report.device_operators, 'operator')} of devices")
+    elif report.device_operators:
         launched = _part(report.launched_device_operators, report.device_operators)
         lines.append(f"{counted(report.device_operators, 'operator')} of devices, {launched} with their launch")
     if report.collectives_matched or report.collectives_unmatched:

@@ -115,7 +115,7 @@ def _what_it_is(data: bytes) -> str | None:
     if data.startswith(b"\xef\xbb\xbf"):
         return "a byte order mark, which JSON has none of"
     if b"\x00" in data[:512] or not data[:512].isascii():
-        return "binary data (Chakra's protobuf files are not read yet)"
+        return "binary data that is no Chakra message"
     return None
 
 

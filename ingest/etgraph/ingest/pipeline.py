@@ -96,7 +96,12 @@ def read_each(
 def trace_files(folder: Path) -> list[Path]:
     """Files below a folder that may be traces, by name. Raises InputError where there is none."""
     found = sorted(
-        p for p in folder.rglob("*") if p.name.endswith(SUFFIXES) and p.name not in NO_TRACES and p.is_file()
+        p
+        for p in folder.rglob("*")
+        if p.name.endswith(SUFFIXES)
+        and p.name not in NO_TRACES
+        and p.is_file()
+        and not any(part.startswith(".etgraph-") for part in p.relative_to(folder).parts)
     )
     if not found:
         raise InputError(

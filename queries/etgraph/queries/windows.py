@@ -45,11 +45,12 @@ def window_of(trace: Trace, rank: int, iteration: Iterations, window: Window) ->
         raise MissingData(f"no rank {rank}: the trace holds ranks {', '.join(map(str, trace.ranks)) or 'none'}")
     steps = _steps(trace, rank, iteration)
     rows = trace.rank_rows[rank]
-    timed = np.flatnonzero(~trace.operators.is_null("start_ns")[rows] & ~trace.operators.is_null("duration_ns")[rows])
+    o = trace.operators
+    timed = np.flatnonzero(~(o.is_null("start_ns") | o.is_null("duration_ns") | o.is_null("lane"))[rows])
     timed += rows.start
     if not len(timed):
         raise MissingData(
-            f"rank {rank} has no operators with measured times",
+            f"rank {rank} has no operators with measured times on a thread or stream",
             hint="the model's critical path needs durations only: slack(trace), critical-path --model",
         )
     host = _annotation(trace, rank, steps, timed)

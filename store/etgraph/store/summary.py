@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from etgraph.model import Trace
+from etgraph.model import Source, Trace
 from etgraph.store.protocol import IterationInfo, TraceInfo
 
 SHORT: Final = 200
@@ -30,17 +30,17 @@ def describe(trace: Trace) -> TraceInfo:
         span_ns=trace.span_ns,
         iterations=iteration_infos(trace),
         report=metadata.report,
-        sources=tuple(replace(source, document=_brief(source.document)) for source in metadata.sources),
+        sources=tuple(replace(source, document=_brief(source)) for source in metadata.sources),
     )
 
 
-def _brief(document: dict[str, Any]) -> dict[str, Any]:
-    """Of the metadata of a Chakra file what is short; nothing of other documents, which have no such list."""
-    attributes = document.get("attr")
-    if not isinstance(attributes, list):
-        return {"version": document["version"]} if document.keys() == {"version"} else {}
-    short = [a for a in attributes if len(str(a)) <= SHORT]
-    return {name: document[name] for name in ("version",) if name in document} | {"attr": short}
+def _brief(source: Source) -> dict[str, Any]:
+    """The version of a Chakra file, and those of its attributes that are short; nothing of other documents."""
+    if not source.format.startswith("chakra"):
+        return {}
+    short = [a for a in source.document.get("attr", ()) if len(str(a)) <= SHORT]
+    version = source.document.get("version")
+    return ({"version": version} if version else {}) | ({"attr": short} if short else {})
 
 
 def iteration_infos(trace: Trace) -> tuple[IterationInfo, ...]:

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from etgraph.ingest.chakra.attributes import BY_NAME
+from etgraph.ingest.chakra.attributes import DOCUMENT
 from etgraph.ingest.chakra.document import Document, document_of, iteration_table, lane_table
 from etgraph.ingest.chakra.reader import Recording
 from etgraph.ingest.draft import NULL, Draft
-from etgraph.ingest.identifiers import sorting, twice
+from etgraph.ingest.identifiers import rows_of, sorting, twice
 from etgraph.ingest.ranks import rank_of
 from etgraph.ingest.shapes import shapes_text_of_literals
 from etgraph.ingest.source import SourceFile
@@ -29,8 +29,6 @@ from etgraph.model import (
 from etgraph.model.columns import Array
 
 _NULL32: Final = -(2**31)
-_ROWS: Final = ("lane", "parent", "iteration")
-"""Columns that refer to rows of the file's own document."""
 
 
 def assemble(recording: Recording, source: SourceFile, format: str) -> Draft:
@@ -48,7 +46,6 @@ def assemble(recording: Recording, source: SourceFile, format: str) -> Draft:
     rank, rank_from = rank_of({"distributedInfo": {"rank": own.rank}} if own else {}, source.path)
     if own is not None:
         own.rank = rank
-        _check_rows(recording, own, source)
     data: dict[str, Array] = {
         "rank": np.full(recording.count, rank, dtype=np.int32),
         "index": np.arange(recording.count, dtype=np.int32),
@@ -65,7 +62,9 @@ def assemble(recording: Recording, source: SourceFile, format: str) -> Draft:
     data |= {name: nodes[name] for name in ("flops", "bytes") if name in nodes}
     dictionaries: dict[str, Any] = {"name": recording.texts["name"]}
     if own is not None:
-        data |= {name: np.maximum(nodes[name], -1) for name in ("parent", "iteration") if name in nodes}
+        data |= _references(recording, own, order)
+        if own.numbered:
+            del data["node_id"]
         for name in ("scope", "source"):
             if name in nodes:
                 data[name], dictionaries[name] = nodes[name], recording.texts[name]
@@ -78,7 +77,7 @@ def assemble(recording: Recording, source: SourceFile, format: str) -> Draft:
         start_time=own.start_time if own else None,
         zero_ns=zero,
         clock_offsets_ns={rank: 0},
-        report=_report(recording, data["category"]),
+        report=_report(recording, data["category"], own),
     )
     process_groups, members = process_group_tables(groups)
     trace = Trace(
@@ -91,17 +90,18 @@ def assemble(recording: Recording, source: SourceFile, format: str) -> Draft:
     )
     links = {"ctrl": recording.ctrl, "data": recording.data, "others": recording.others, "kinds": recording.kinds}
     counts = {f"{name}_count": nodes.get(f"{name}_count", np.zeros(0, dtype=np.int32)) for name in links}
-    return Draft(trace, {**links, **counts, "by_id": np.zeros(0) if order is None else order})
+    return Draft(trace, {**links, **counts, "id": nodes["id"], "by_id": np.zeros(0) if order is None else order})
 
 
-def _check_rows(recording: Recording, own: Document, source: SourceFile) -> None:
-    sizes = {"lane": len(own.lanes), "parent": recording.count, "iteration": len(own.iterations)}
-    for name in _ROWS:
-        if name in recording.nodes:
-            outside = np.flatnonzero(recording.nodes[name] >= sizes[name])
-            if len(outside):
-                found = f"{BY_NAME[name].attribute} {recording.nodes[name][outside[0]]}"
-                raise source.error(found, f"a number below {sizes[name]}", f"node {outside[0]}")
+def _references(recording: Recording, own: Document, order: Array | None) -> dict[str, Array]:
+    """The enclosing operator by its id, and the iteration by its row; null where there is no such."""
+    nodes, found = recording.nodes, {}
+    if "parent" in nodes:
+        parent = rows_of(np.maximum(nodes["parent"], 0).astype(np.uint64), nodes["id"], order)
+        found["parent"] = np.where(nodes["parent"] < 0, -1, parent).astype(np.int32)
+    if "iteration" in nodes:
+        found["iteration"] = np.where(nodes["iteration"] < len(own.iterations), np.maximum(nodes["iteration"], -1), -1)
+    return found
 
 
 def _categories(recording: Recording, own: Document | None) -> Array:
@@ -144,7 +144,8 @@ def _lanes(recording: Recording, own: Document | None, rank: int) -> tuple[Colum
     """The lanes, and the row of each node's: streams by `stream`, or by `tid` off the host; threads by `tid`."""
     nodes, count = recording.nodes, recording.count
     if own is not None:
-        return lane_table(own), np.maximum(nodes.get("lane", np.full(count, -1, dtype=np.int32)), -1)
+        lane = nodes.get("lane", np.full(count, -1, dtype=np.int32))
+        return lane_table(own), np.where(lane < len(own.lanes), np.maximum(lane, -1), -1)
     nothing = np.full(count, NULL)
     thread, stream = nodes.get("thread", nothing), nodes.get("stream", nothing)
     off_host = nodes["cpu"] == 0 if "cpu" in nodes else np.zeros(count, dtype=bool)
@@ -219,9 +220,12 @@ def _shapes(recording: Recording) -> tuple[Array, list[str]]:
     return np.array([*codes, -1], dtype=np.int32)[recording.nodes["shapes"]], list(known)
 
 
-def _report(recording: Recording, category: Array) -> Report:
+def _report(recording: Recording, category: Array, own: Document | None) -> Report:
     devices = int((category >= int(Category.KERNEL)).sum())
     report = Report(host_operators=recording.count - devices, device_operators=devices)
+    if own is None and any(a.get("name") == DOCUMENT for a in recording.metadata.get("attr", ())):
+        warning = f"the metadata's attribute {DOCUMENT!r} cannot be read, and neither lanes nor iterations from it"
+        report += Report(warnings=(warning,))
     count = recording.unrepresentable
     return report.with_count("valuesBesideColumns", count, f"{count} times or types that no column can hold")
 

@@ -74,7 +74,7 @@ ATTRIBUTES: Final = (
     Attribute("exact_duration", "duration_ns", low=0, high=LONGEST_MICROS * 1000),
     _small("category", "etgraph.category", low=0),
     _small("lane", "etgraph.lane", low=0),
-    _small("parent", "etgraph.parent", low=0),
+    Attribute("parent", "etgraph.parent", "uint64_val", low=0),
     _small("iteration", "etgraph.iteration", low=0),
     Attribute("scope", "etgraph.scope", "string_val"),
     Attribute("source", "etgraph.source", "string_val"),

@@ -7,13 +7,24 @@ knows two. Written by `etgraph export --format chakra`, and taken back when such
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from etgraph.ingest.chakra.attributes import DOCUMENT, EARLIEST_NS
 from etgraph.model import TABLES, Columns, DependencyKind
 from etgraph.model.schema import Table
+
+LISTS: Final = {
+    "ctrl": (
+        DependencyKind.CTRL, DependencyKind.CALL, DependencyKind.THREAD, DependencyKind.LAUNCH, DependencyKind.SPAWN,
+        DependencyKind.JOIN,
+    ),
+    "data": (DependencyKind.DATA, DependencyKind.STREAM, DependencyKind.EVENT),
+    "others": (DependencyKind.SYNC, DependencyKind.OCCUPANCY, DependencyKind.COMM),
+}  # fmt: skip
+"""Kinds by list of a node. Control and data dependencies order nodes by their starts; the others do not."""
+WRITTEN: Final = frozenset(kind.name for kinds in LISTS.values() for kind in kinds)
 
 
 class Lane(msgspec.Struct, omit_defaults=True):
@@ -47,9 +58,13 @@ class Group(msgspec.Struct, omit_defaults=True):
 
 
 class Document(msgspec.Struct, omit_defaults=True):
-    """All of it. `dependencies` lists kind, whether inferred, method, confidence."""
+    """All of it. `dependencies` lists kind, whether inferred, method, confidence.
+
+    `numbered` says that the ids of the nodes are their numbers, because the trace had none.
+    """
 
     rank: int
+    numbered: bool = False
     lanes: list[Lane] = []
     iterations: list[Iteration] = []
     process_groups: list[Group] = []
@@ -73,7 +88,8 @@ class Document(msgspec.Struct, omit_defaults=True):
             and all(lane.kind in (0, 1) and (lane.device is None or lane.device in int32) for lane in self.lanes)
             and all(i.index in int32 and (i.lane is None or 0 <= i.lane < len(self.lanes)) for i in self.iterations)
             and all(r in int32 for g in self.process_groups for r in (g.size or 0, *g.ranks))
-            and all(kind in DependencyKind.__members__ for kind, _, _, _ in self.dependencies)
+            and all(kind in WRITTEN and 0 <= confidence <= 1 for kind, _, _, confidence in self.dependencies)
+            and all((i.end_ns or 0) >= (i.start_ns or 0) for i in self.iterations if None not in (i.start_ns, i.end_ns))
             and (self.world_size is None or self.world_size in int32)
         )
 

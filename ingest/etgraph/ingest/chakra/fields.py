@@ -19,7 +19,7 @@ NUMBERS: Final = 64
 
 
 class Kind(enum.IntEnum):
-    """How a value lies on the wire: `VARINTS`, then 4 bytes, then 8 bytes, then a length and so many bytes."""
+    """How a value lies on the wire: varints up to ENUM, then 4 bytes, then 8 bytes, then a length and so many bytes."""
 
     UNKNOWN = 0
     BOOL = 1

@@ -48,7 +48,10 @@ class FeederReader:
 
     def _elements(self, text: bytes) -> list[Any]:
         self._decode(text)
-        elements: list[Any] = json.loads(text)
+        try:
+            elements: list[Any] = json.loads(text)
+        except ValueError as error:
+            raise self._source.error(str(error), "numbers of at most some thousand digits") from None
         return elements
 
     def add(self, block: Block[Any]) -> None:

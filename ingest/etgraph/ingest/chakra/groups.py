@@ -24,11 +24,12 @@ def read_groups(folder: Path) -> Groups:
         return {}
     try:
         groups = msgspec.json.decode(path.read_bytes(), type=dict[str, list[int]])
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(str(path), found=str(error), expected="an object of names with lists of ranks") from None
     for name, ranks in groups.items():
-        if len(set(ranks)) < len(ranks) or any(not 0 <= rank < 2**31 for rank in ranks):
-            raise InputError(str(path), found=f"ranks {ranks[:8]}", expected="each rank once", place=f"group {name!r}")
+        if not ranks or len(set(ranks)) < len(ranks) or any(not 0 <= rank < 2**31 for rank in ranks):
+            expected = "ranks from 0 to 2³¹ - 1, each once"
+            raise InputError(str(path), found=f"ranks {ranks[:8]}", expected=expected, place=f"group {name!r}")
     return groups
 
 

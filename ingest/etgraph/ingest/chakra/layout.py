@@ -136,9 +136,11 @@ def arranged(data: bytes, message: int, layout: Sequence[Any]) -> bytes:
         else:
             parts[number].append(value if KIND[code] == Kind.MESSAGE else whole)
     out = []
+    had = {number for number, values in parts.items() if values}
     for entry in layout:
         number, inner = entry if isinstance(entry, list) else (entry, None)
-        out.append(_written(message, number, inner, parts[number]))
+        if parts[number] or number not in had or isinstance(inner, int):
+            out.append(_written(message, number, inner, parts[number]))
     for number, rest in parts.items():
         code = _code(message, number)
         if rest and REPEATED[code] and KIND[code] < Kind.STRING:

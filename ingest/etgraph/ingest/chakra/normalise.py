@@ -14,13 +14,15 @@ FORMAT: Final = "chakra"
 """How the formats of Chakra's files begin."""
 WORLD: Final = ("", "0")
 """Names of the process group of all ranks."""
+GATHERED: Final = (int(CommType.ALL_GATHER), int(CommType.GATHER))
+"""Types whose recorded size is that of one rank."""
 _NULL: Final = -(2**63)
 
 
 def gathers(trace: Trace) -> Array:
     """Rows of the collectives whose recorded size is that of one rank."""
     o = trace.operators
-    gathered = np.isin(o["comm_type"], (int(CommType.ALL_GATHER), int(CommType.GATHER)))
+    gathered = np.isin(o["comm_type"], GATHERED)
     return np.flatnonzero(gathered & (o["kind"] == int(NodeType.COMM_COLL)) & ~o.is_null("comm_bytes"))
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from etgraph.ingest.chakra.attributes import KINDS
+from etgraph.ingest.chakra.document import LISTS as WRITTEN_LISTS
 from etgraph.ingest.chakra.document import Document, document_of
 from etgraph.ingest.chakra.text import with_member
 from etgraph.ingest.draft import Draft, dependencies
@@ -63,7 +64,7 @@ def relate(draft: Draft, file: str) -> Draft:
         cyclic = known["ctrl"] & _on_cycles(len(draft.trace), lists)
         aside[CYCLIC] = [lists["ctrl"].where(cyclic)]
         known["ctrl"] &= ~cyclic
-        report += _cycles_report(draft.trace, aside[CYCLIC][0])
+        report += _cycles_report(draft.ids["id"], aside[CYCLIC][0])
     found: list[Columns] = []
     for name, links in lists.items():
         kept = links.where(known[name])
@@ -77,7 +78,7 @@ def relate(draft: Draft, file: str) -> Draft:
 
 
 def _resolved(draft: Draft, name: str) -> _List:
-    ids, order, counts = draft.trace.operators["node_id"], draft.ids["by_id"], draft.ids[f"{name}_count"]
+    ids, order, counts = draft.ids["id"], draft.ids["by_id"], draft.ids[f"{name}_count"]
     wanted = draft.ids[name]
     dst = np.repeat(np.arange(len(draft.trace), dtype=np.int32), counts)
     src = rows_of(wanted, ids, order if len(order) else None).astype(np.int32)
@@ -97,11 +98,10 @@ def _on_cycles(nodes: int, lists: dict[str, _List]) -> Array:
     return cyclic
 
 
-def _cycles_report(trace: Trace, cyclic: _List) -> Report:
+def _cycles_report(ids: Array, cyclic: _List) -> Report:
     count = len(cyclic.id)
     if not count:
         return Report()
-    ids = trace.operators["node_id"]
     shown = ", ".join(f"{ids[a]} → {ids[b]}" for a, b in zip(cyclic.src[:3].tolist(), cyclic.dst[:3].tolist()))
     more = ", …" if count > 3 else ""
     warning = f"{count} control dependencies are on cycles and left out of the graph: node {shown}{more}"
@@ -123,6 +123,7 @@ def _codes(draft: Draft, own: Document | None, file: str) -> dict[str, Array]:
     first = np.cumsum(counts["kinds"]) - counts["kinds"]
     total = sum(counts[name] for name in LISTS)
     wrong = np.flatnonzero((counts["kinds"] != 0) & (counts["kinds"] != total))
+    kind_of = np.array([int(DependencyKind[kind]) for kind, *_ in own.dependencies] or [0])
     outside = np.flatnonzero((draft.ids["kinds"] < 0) | (draft.ids["kinds"] >= len(own.dependencies)))
     if len(wrong) or len(outside):
         node = int(wrong[0]) if len(wrong) else int(np.searchsorted(first, outside[0], side="right")) - 1
@@ -135,6 +136,11 @@ def _codes(draft: Draft, own: Document | None, file: str) -> dict[str, Array]:
         said = np.repeat(counts["kinds"] != 0, count)
         kinds = draft.ids["kinds"]
         codes[name] = np.where(said, kinds[np.minimum(at, len(kinds) - 1)], -1)
+        misplaced = said & ~np.isin(kind_of[codes[name]], WRITTEN_LISTS[name])
+        if misplaced.any():
+            node = int(np.repeat(np.arange(len(count)), count)[np.flatnonzero(misplaced)[0]])
+            found = DependencyKind(int(kind_of[codes[name]][misplaced][0])).name
+            raise InputError(file, found=f"{found} among {FIELDS[name]}", expected="another list", place=f"node {node}")
         first = first + count
     return codes
 

@@ -87,7 +87,7 @@ def with_member(text: bytes, name: str, value: Any) -> bytes:
 def _objects(tokens: Tokens, names: _Names, whole: bool) -> Any:
     import pyarrow as pa
 
-    reals, real_ends = _reals(tokens)
+    reals, real_ends = _reals(tokens, bits=not whole)
     text, ends = _write(
         tokens.data, tokens.first, tokens.code, tokens.value, tokens.start, tokens.end, tokens.skip, KIND, CHILD,
         REPEATED, names.keys, names.key_ends, names.types, names.type_ends, reals, real_ends, whole, NODE,
@@ -97,8 +97,8 @@ def _objects(tokens: Tokens, names: _Names, whole: bool) -> Any:
     return pa.Array.from_buffers(pa.binary(), len(ends) - 1, [None, offsets, pa.py_buffer(text)])
 
 
-def _reals(tokens: Tokens) -> tuple[Array, Array]:
-    """The shortest digits of all floating-point values, in order, as JSON."""
+def _reals(tokens: Tokens, *, bits: bool) -> tuple[Array, Array]:
+    """The shortest digits of all floating-point values, in order, as JSON; unusual NaNs by their bits."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -109,14 +109,15 @@ def _reals(tokens: Tokens) -> tuple[Array, Array]:
     texts = np.empty(len(at), dtype=object)
     for which, width, unsigned in ((Kind.FLOAT, np.float32, np.uint32), (Kind.DOUBLE, np.float64, np.uint64)):
         rows = np.flatnonzero(kind[at] == int(which))
-        bits = tokens.value[at[rows]].astype(unsigned)
-        written = np.array(pc.cast(pa.array(bits.view(width)), pa.string()).to_pylist(), dtype=object)
+        raw = tokens.value[at[rows]].astype(unsigned)
+        values = raw.view(width)
+        written = np.array(pc.cast(pa.array(values), pa.string()).to_pylist(), dtype=object)
         written[written == "-0"] = "-0.0"
-        for row in np.flatnonzero(~np.isfinite(bits.view(width))).tolist():
-            number, raw = bits.view(width)[row], int(bits[row])
-            written[row] = '"NaN"' if raw == _NAN[int(which)] else f'"NaN({raw:#0{2 + 2 * width().nbytes}x})"'
-            if not np.isnan(number):
-                written[row] = '"Infinity"' if number > 0 else '"-Infinity"'
+        for row in np.flatnonzero(~np.isfinite(values)).tolist():
+            plain = not bits or int(raw[row]) == _NAN[int(which)]
+            written[row] = '"NaN"' if plain else f'"NaN({int(raw[row]):#0{2 + 2 * width().nbytes}x})"'
+            if not np.isnan(values[row]):
+                written[row] = '"Infinity"' if values[row] > 0 else '"-Infinity"'
         texts[rows] = written
     return _bytes(texts.tolist())
 

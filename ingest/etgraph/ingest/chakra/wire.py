@@ -61,12 +61,12 @@ class Tokens:
     odd: Array
 
 
-def frames(data: Array, start: int = 0) -> tuple[Array, Array, int]:
+def frames(data: Array) -> tuple[Array, Array, int]:
     """Begins and ends of the messages that are whole, each after its length, and the place where the rest begins.
 
     Raises WireError for a length that is no number or that no message may have.
     """
-    begins, ends, rest, fault = _frames(data, start, LARGEST)
+    begins, ends, rest, fault = _frames(data, LARGEST)
     if fault:
         at = len(begins)
         if fault == 2:
@@ -76,11 +76,11 @@ def frames(data: Array, start: int = 0) -> tuple[Array, Array, int]:
 
 
 @kernel
-def _frames(data: Array, start: int, largest: int) -> tuple[Array, Array, int, int]:
+def _frames(data: Array, largest: int) -> tuple[Array, Array, int, int]:
     begins = np.empty(len(data) + 1, dtype=np.int64)
     ends = np.empty(len(data) + 1, dtype=np.int64)
     count = 0
-    pos = start
+    pos = 0
     fault = 0
     while pos < len(data):
         at = pos

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from etgraph.ingest.chakra.normalise import WORLD
 from etgraph.ingest.writers.astra_sim.order import some_ranks
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import Columns, Trace, process_group_tables
@@ -17,8 +18,6 @@ MOST: Final = 500
 """Numbers from here on repeat the message tags of others: a tag is the number times 10⁶, modulo 5 × 10⁸."""
 
 _ALL: Final = 0
-_DEFAULT: Final = ("", "0")
-"""Names of PyTorch's default group, which is also meant where no group is recorded."""
 _UNKNOWN: Final = -1
 
 
@@ -61,7 +60,7 @@ class Communicators:
         """The process group of each operator, its tables, and the file of communicators; only what is used.
 
         A name that is a number above 0 stays, if no other group has it. Groups of all ranks are none, unless they are
-        to have a number, which is then one for all of them.
+        to have a number, which is then one for all of them. Raises ExportError where the numbers do not suffice.
         """
         used = np.unique(self.code[collectives]).tolist()
         everyone = [code for code in used if len(self.members[code]) == self.world]
@@ -69,12 +68,13 @@ class Communicators:
         wanted = {code: self._recorded(code) for code in parts}
         times = list(wanted.values())
         number = {code: n for code, n in wanted.items() if 0 < n < MOST and times.count(n) == 1}
-        free = (n for n in range(1, MOST + len(self.members)) if n not in set(number.values()))
+        taken = set(number.values())
+        free = (n for n in range(1, MOST) if n not in taken)
         for code in parts:
             if code not in number:
-                number[code] = next(free)
+                number[code] = self._next(free, code)
         if number_all and everyone:
-            number |= dict.fromkeys(everyone, next(free))
+            number |= dict.fromkeys(everyone, self._next(free, everyone[0]))
         members = {n: tuple(range(self.world)) if c in everyone else self.members[c] for c, n in number.items()}
         order = sorted(members)
         code_of = {n: code for code, n in reversed(number.items())}
@@ -97,6 +97,15 @@ class Communicators:
         group = np.full(len(self.code), -1, dtype=np.int32)
         group[collectives] = row[self.code[collectives]]
         return group, tables, {n: members[n] for n in order}
+
+    def _next(self, free: Iterator[int], code: int) -> int:
+        number = next(free, None)
+        if number is None:
+            raise ExportError(
+                f"{self.names[code]}: no number is left for it, as ASTRA-sim tells only {MOST - 1} groups apart",
+                hint="export a part of the trace in which fewer process groups are used",
+            )
+        return number
 
     def _recorded(self, code: int) -> int:
         name = self.trace.process_groups.value("name", self.rows[code]) or ""
@@ -121,7 +130,7 @@ def communicators(trace: Trace, operators: Columns, ranks: int) -> Communicators
         if not inside:
             code_of.append(_UNKNOWN)
             continue
-        default = name in _DEFAULT and sorted(inside) == list(everyone)
+        default = name in WORLD and sorted(inside) == list(everyone)
         one = _ALL if default else known.setdefault((name, inside), len(known) + 1)
         if one not in members:
             members[one], names[one], rows[one] = inside, f"group {name!r} of {some_ranks(inside)}", row

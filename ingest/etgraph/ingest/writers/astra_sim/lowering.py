@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from etgraph.ingest.chakra.normalise import FORMAT
 from etgraph.ingest.writers.astra_sim.groups import Communicators, communicators
 from etgraph.ingest.writers.astra_sim.order import (
     COLLECTIVE,
@@ -26,18 +27,25 @@ from etgraph.ingest.writers.astra_sim.order import (
     counted,
     meetings,
     messages,
+    ordered,
     scheduled,
     some_ranks,
+    turns,
     uneven,
 )
 from etgraph.ingest.writers.astra_sim.program import Program, program, recorded
 from etgraph.ingest.writers.astra_sim.rules import COLLECTIVES, MICROSECOND, violations
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import TABLES, Category, Columns, CommType, DependencyKind, NodeType, Trace
+from etgraph.model.attributes import Attributes
 from etgraph.model.columns import Array
 
 BARRIER_BYTES: Final = 4
 """What a barrier costs: the smallest all-reduce."""
+
+SIMULATOR_ATTRIBUTES: Final = ("involved_dim", "comm_priority")
+"""Attributes of Chakra nodes that the simulator reads and no column holds: the dimensions of the network that a
+collective uses, and its priority. A workload of a recorded Chakra trace keeps the attributes of its nodes for them."""
 
 _COMP: Final = int(NodeType.COMP)
 _MEMORY: Final = (int(NodeType.MEM_LOAD), int(NodeType.MEM_STORE))
@@ -76,15 +84,17 @@ def lower(trace: Trace) -> Workload:
     Operators on threads last their own time and form a chain for each thread; what waits for the end of one waits for
     the last one inside it. Collectives and sends of a rank form a chain too, in one order for all ranks, because an
     NPU does one at a time and two that do them in different order wait for ever. A trace that was read from Chakra
-    keeps its dependencies. Collectives without a recorded group are those of all ranks if they can be, and replayed by
-    their duration if not. Durations are whole microseconds whose sum on a lane stays within half a microsecond.
+    keeps its dependencies and gets those that this order lacks, unless it has kinds of dependencies that Chakra lacks:
+    then etgraph wrote it, and it is a trace like others. Collectives without a recorded group are those of all ranks
+    if they can be, and replayed by their duration if not. Durations are whole microseconds whose sum on a lane stays
+    within half a microsecond.
 
     Raises ExportError, with a hint, where ranks are missing, where they do not agree on their collectives, or where
     the result breaks a rule (`violations`); CycleError where the dependencies form a cycle.
     O(operators + dependencies), sorting aside.
     """
     ranks = _check_ranks(trace)
-    chakra = bool(trace.metadata.sources) and all(s.format.startswith("chakra") for s in trace.metadata.sources)
+    chakra = _is_recorded(trace)
     nodes = recorded(trace) if chakra else program(trace)
     empty = sorted(set(range(ranks)) - set(np.unique(nodes.operators["rank"]).tolist()))
     if empty:
@@ -95,18 +105,22 @@ def lower(trace: Trace) -> Workload:
     groups = communicators(trace, nodes.operators, ranks)
     traffic, told = _communicate(nodes, groups, ranks), list[str]()
     try:
-        order, src, dst, kind, number_all = _ordered(nodes, traffic, groups, keep=chakra)
+        order, src, dst, kind, number_all = _in_turn(nodes, traffic, groups, keep=chakra)
     except ExportError as error:
         if not groups.guessed[traffic.kind == COLLECTIVE].any():
             raise
         groups = groups.without_guesses()
         traffic = _communicate(nodes, groups, ranks)
-        order, src, dst, kind, number_all = _ordered(nodes, traffic, groups, keep=chakra)
+        order, src, dst, kind, number_all = _in_turn(nodes, traffic, groups, keep=chakra)
         told.append(f"collectives without a recorded group cannot be those of all ranks: {error}")
     if ranks == 1:
         told.insert(0, "one rank: nobody communicates, and ASTRA-sim wants a network of at least 2")
     operators, changed = _operators(nodes, traffic, keep_memory=chakra)
     notes = [*told, *nodes.notes, *traffic.notes, *changed]
+    added = len(src) - len(nodes.src)
+    if chakra and added:
+        many = counted(added, "dependency", "dependencies")
+        notes.append(f"added, so that all ranks communicate in one order: {many}")
     numbers, tables, files = groups.numbered(np.flatnonzero(operators["kind"] == COLLECTIVE), number_all)
     if number_all:
         notes.append(
@@ -121,12 +135,13 @@ def lower(trace: Trace) -> Workload:
     if not chakra:
         notes += _shared_resources(trace, operators)
     lowered = Trace(
-        _numbered(operators, ranks),
+        _numbered(operators),
         _dependencies(src, dst, kind),
         trace.lanes,
         process_groups=tables[0],
         group_members=tables[1],
         iterations=trace.iterations,
+        attributes=trace.attributes if chakra else Attributes.none(),
         metadata=replace(trace.metadata, world_size=ranks),
     )
     broken = violations(lowered, files)
@@ -137,6 +152,14 @@ def lower(trace: Trace) -> Workload:
             hint="look at what these operators record; a part of the trace may be free of them",
         )
     return Workload(lowered, files, tuple(notes))
+
+
+def _is_recorded(trace: Trace) -> bool:
+    """Whether all of the trace comes from Chakra as a simulator reads it, rather than from an export of another one."""
+    sources = trace.metadata.sources
+    kinds = (int(DependencyKind.CTRL), int(DependencyKind.DATA))
+    chakra = bool(sources) and all(s.format.startswith(FORMAT) for s in sources)
+    return chakra and bool(np.isin(trace.dependencies["kind"], kinds).all())
 
 
 def _check_ranks(trace: Trace) -> int:
@@ -225,13 +248,14 @@ def _names(o: Columns, rows: Array) -> str:
 # Order
 
 
-def _ordered(
+def _in_turn(
     nodes: Program, traffic: _Traffic, groups: Communicators, *, keep: bool
 ) -> tuple[Array, Array, Array, Array, bool]:
     """The final order of the nodes, their dependencies, and whether the group of all ranks needs a number.
 
-    Unless the dependencies are to be kept, collectives and sends of a rank follow each other in an order that all
-    ranks have in common. Raises ExportError where the ranks do not agree on their collectives.
+    Collectives and sends of a rank follow each other in an order that all ranks have in common; dependencies are added
+    where those that are there leave it open. The nodes stay in their order if it is to be kept. Raises ExportError
+    where the ranks do not agree on their collectives.
     """
     o = nodes.operators.replace({"kind": traffic.kind})
     edges, kind, order = (nodes.src, nodes.dst), nodes.kind, np.arange(len(o))
@@ -250,16 +274,13 @@ def _ordered(
             circular_wait(o, waiting, met),
             hint="the order of the ranks' starts is not one in which they could have run",
         )
+    before, after = turns(o.replace({"comm_bytes": traffic.comm_bytes}), traffic.kind, traffic.tag, place)
+    apart = ~ordered(len(o), edges, place, before, after)
+    edges = np.concatenate([edges[0], before[apart]]), np.concatenate([edges[1], after[apart]])
+    kind = np.concatenate([kind, np.full(int(apart.sum()), int(DependencyKind.DATA), dtype=np.int8)])
     if not keep:
-        busy = np.flatnonzero(np.isin(traffic.kind, (COLLECTIVE, SEND)))
-        busy = busy[np.lexsort((place[busy], o["rank"][busy]))]
-        same = o["rank"][busy[1:]] == o["rank"][busy[:-1]]
-        sources, targets = (np.concatenate(pair) for pair in zip(edges, (busy[:-1][same], busy[1:][same])))
-        once = np.sort(np.unique(sources * len(o) + targets, return_index=True)[1])
-        edges = sources[once], targets[once]
-        kind = np.full(len(once), int(DependencyKind.DATA), dtype=np.int8)
-        order = scheduled(len(o), *edges, np.arange(len(o)))
-        rows = busy[np.isin(busy, rows)]
+        order = scheduled(len(o), *edges, order)
+    rows = rows[np.lexsort((place[rows], o["rank"][rows]))]
     world = np.isin(groups.code[rows], [code for code, m in groups.members.items() if len(m) == groups.world])
     weights = np.ones(len(rows), dtype=np.int64), traffic.comm_bytes[rows]
     number_all = any(uneven(o["rank"][rows], world, weight) is not None for weight in weights)
@@ -277,6 +298,11 @@ def _operators(nodes: Program, traffic: _Traffic, *, keep_memory: bool) -> tuple
     if keep_memory:
         memory &= o.is_null("bytes") | (o["bytes"] <= 0)
     kind[memory] = _COMP
+    remote = int(np.isin(kind, _MEMORY).sum())
+    if remote:
+        notes.append(
+            f"accesses of remote memory, which the simulator has to be configured for: {counted(remote, 'node')}"
+        )
     if memory.any():
         many = counted(int(memory.sum()), "copy", "copies")
         notes.append(f"computation of their duration, because MEM nodes are remote memory: {many}")
@@ -335,7 +361,7 @@ def _with_ends(o: Columns, src: Array, dst: Array, kind: Array) -> tuple[Columns
     return joined.take(order), place[np.concatenate([src, sinks])], place[np.concatenate([dst, ends])], kind
 
 
-def _numbered(o: Columns, ranks: int) -> Columns:
+def _numbered(o: Columns) -> Columns:
     """The nodes numbered from 0 on each rank, in their order: the simulator issues them by ascending id."""
     index = np.arange(len(o)) - np.searchsorted(o["rank"], o["rank"], side="left")
     return o.replace({"index": index, "node_id": index.astype(np.uint64)})
@@ -371,4 +397,4 @@ def _shared_resources(trace: Trace, o: Columns) -> list[str]:
     return notes
 
 
-__all__ = ["Workload", "lower", "violations"]
+__all__ = ["SIMULATOR_ATTRIBUTES", "Workload", "lower", "violations"]

@@ -55,6 +55,60 @@ def _scheduled(offsets: Array, neighbours: Array, place: Array) -> Array:
     return order[:filled]
 
 
+def ordered(nodes: int, edges: tuple[Array, Array], place: Array, before: Array, after: Array) -> Array:
+    """For each pair of nodes whether the edges lead from the one to the other.
+
+    Each edge leads to a higher `place`. Only nodes between the two of a pair are looked at, so that consecutive pairs
+    of a chain cost O(nodes + edges) together.
+    """
+    into = adjacency(nodes, edges[1], edges[0])
+    return _ordered(into.offsets, into.neighbours, place, before, after)
+
+
+@kernel
+def _ordered(offsets: Array, neighbours: Array, place: Array, before: Array, after: Array) -> Array:
+    nodes = len(offsets) - 1
+    seen = np.full(nodes, -1, dtype=np.int64)
+    stack = np.empty(nodes + 1, dtype=np.int64)
+    found = np.zeros(len(before), dtype=np.bool_)
+    for i in range(len(before)):
+        stack[0] = after[i]
+        depth = 1
+        while depth > 0 and not found[i]:
+            depth -= 1
+            v = stack[depth]
+            for e in range(offsets[v], offsets[v + 1]):
+                u = neighbours[e]
+                if u == before[i]:
+                    found[i] = True
+                elif seen[u] != i and place[u] > place[before[i]]:
+                    seen[u] = i
+                    stack[depth] = u
+                    depth += 1
+    return found
+
+
+def turns(o: Columns, kind: Array, tag: Array, place: Array) -> tuple[Array, Array]:
+    """Pairs of nodes of which one has to be over before the other starts, in the order of `place`.
+
+    An NPU does one collective or send at a time, so that one which comes too early keeps out the one that other ranks
+    wait for. Receives of the same tag, peer and size would take each other's message.
+    """
+    rank = o["rank"]
+    busy = np.flatnonzero(np.isin(kind, (COLLECTIVE, SEND)))
+    busy = busy[np.lexsort((place[busy], rank[busy]))]
+    same = rank[busy[1:]] == rank[busy[:-1]]
+    takes = np.flatnonzero(kind == RECEIVE)
+    key = codes(rank[takes], o["peer"][takes], tag[takes], o["comm_bytes"][takes])
+    by_key = np.lexsort((place[takes], key))
+    takes, key = takes[by_key], key[by_key]
+    alike = key[1:] == key[:-1]
+    return (
+        np.concatenate([busy[:-1][same], takes[:-1][alike]]),
+        np.concatenate([busy[1:][same], takes[1:][alike]]),
+    )
+
+
 def ordinals(key: Array) -> Array:
     """For each element the number of earlier ones with its key."""
     order = np.argsort(key, kind="stable")

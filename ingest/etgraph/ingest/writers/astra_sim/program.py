@@ -6,7 +6,7 @@ chain: each operator follows the one that was started before it, and one that en
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -57,7 +57,12 @@ def recorded(trace: Trace) -> Program:
     if len(order) < len(o):
         check_acyclic(trace)
     host = o["category"] == int(Category.CPU_OP)
-    return _without_bookkeeping(trace, order, place, (src, dst, d["kind"][used]), _durations(o), host, [])
+    edges = src, dst, d["kind"][used]
+    found = _without_bookkeeping(trace, order, place, edges, _durations(o), host, [], keep_attributes=True)
+    if np.ptp(o["start_ns"]):
+        return found
+    rank = found.operators["rank"]  # generators of workloads write no times, which are read as 0
+    return replace(found, when=_ordinals_of_sorted(rank))
 
 
 def program(trace: Trace) -> Program:
@@ -103,6 +108,10 @@ def _inverse(order: Array) -> Array:
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     return place
+
+
+def _ordinals_of_sorted(key: Array) -> Array:
+    return np.arange(len(key)) - np.searchsorted(key, key, side="left")
 
 
 def _removed(o: Columns) -> Array:
@@ -216,6 +225,8 @@ def _without_bookkeeping(
     duration: Array,
     host: Array,
     notes: list[str],
+    *,
+    keep_attributes: bool = False,
 ) -> Program:
     """Leave out what is not executed; what depended on it depends on what it depended on.
 
@@ -224,7 +235,7 @@ def _without_bookkeeping(
     o, n = trace.operators, len(trace)
     removed = _removed(o)
     if removed.any():
-        src, dst, via, joints = _bypass(order, _inverse(order), *edges[:2], removed)
+        src, dst, via, joints = _bypass(_inverse(order), *edges[:2], removed)
     else:
         (src, dst), via, joints = edges[:2], np.arange(len(edges[0])), removed
     kept = ~removed | joints
@@ -250,20 +261,19 @@ def _without_bookkeeping(
             "category": np.where(joint, int(Category.KERNEL), operators["category"]),
             "parent": none,
             "collective": none,
-            "attrs": none,
+            "attrs": np.where(joint, -1, operators["attrs"]) if keep_attributes else none,
         }
     )
     when = operators["start_ns"]
     if operators.is_null("start_ns").any():
-        rank = operators["rank"]
-        when = np.arange(len(rows)) - np.searchsorted(rank, rank, side="left")
+        when = _ordinals_of_sorted(operators["rank"])
     return Program(operators, duration[rows], host[rows] & ~joint, when, src[once], dst[once], kind[once], tuple(notes))
 
 
-def _bypass(order: Array, place: Array, src: Array, dst: Array, removed: Array) -> tuple[Array, Array, Array, Array]:
+def _bypass(place: Array, src: Array, dst: Array, removed: Array) -> tuple[Array, Array, Array, Array]:
     """Edges between the nodes that stay, for each the edge whose target it has, and the removed that must stay.
 
-    Only edges at removed nodes, few in most traces, are walked.
+    All edges lead to a higher `place`. Only edges at removed nodes, few in most traces, are walked.
     """
     touched = removed[src] | removed[dst]
     mine = np.flatnonzero(touched)

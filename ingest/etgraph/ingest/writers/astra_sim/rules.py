@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from etgraph.ingest.writers.astra_sim.groups import MOST
 from etgraph.ingest.writers.astra_sim.order import (
     COLLECTIVE,
     RECEIVE,
@@ -26,9 +27,11 @@ from etgraph.ingest.writers.astra_sim.order import (
     meetings,
     messages,
     node,
+    ordered,
     ordinals,
     scheduled,
     some_ranks,
+    turns,
     uneven,
 )
 from etgraph.model import Category, Columns, CommType, DependencyKind, NodeType, Trace
@@ -41,6 +44,8 @@ COLLECTIVES: Final = (
 """Types of collectives that the simulator knows. A broadcast meets nobody: each rank lets its duration pass."""
 
 MICROSECOND: Final = 1000
+TAGS: Final = 500_000_000
+"""Tags of messages are told apart modulo this."""
 _MEMORY: Final = (int(NodeType.MEM_LOAD), int(NodeType.MEM_STORE))
 _KINDS: Final = (*_MEMORY, int(NodeType.COMP), SEND, RECEIVE, COLLECTIVE)
 
@@ -59,7 +64,8 @@ def violations(trace: Trace, groups: Mapping[int, Sequence[int]]) -> list[str]:
     ids = np.where(o.is_null("node_id"), o["index"].astype(np.uint64), o["node_id"])
     place[np.lexsort((np.arange(len(o)), ids, o["rank"]))] = np.arange(len(o))
     order = scheduled(len(o), *edges, place)
-    if len(order) < len(o):
+    acyclic = len(order) == len(o)
+    if not acyclic:
         _, cycle = topological_order(len(o), *edges)
         shown = " → ".join(node(o, row) for row in cycle[:SHOWN].tolist()) + (" → …" if len(cycle) > SHOWN else "")
         found.append(f"dependencies form a cycle of {len(cycle)} nodes: {shown}")
@@ -68,6 +74,8 @@ def violations(trace: Trace, groups: Mapping[int, Sequence[int]]) -> list[str]:
     order = order[np.argsort(o["rank"][order], kind="stable")]
     met = _check_collectives(trace, groups, ranks, order, found)
     sent = _check_messages(o, ranks, order, found)
+    if acyclic:
+        _check_turns(o, edges, order, found)
     _check_ends(o, edges, found)
     if whole and not met.faults:
         _, waiting = common_order(edges, met.by_operator(len(o)), sent, place)
@@ -164,6 +172,7 @@ def _check_collectives(
     found.nodes(o, rows[empty], "comm_bytes is {comm_bytes}")
     numbers = _group_numbers(trace)
     group = np.where(o.is_null("group")[rows], 0, numbers[o["group"][rows]])
+    found.extend(f"group {n}: groups are told apart up to number {MOST - 1}" for n in sorted(groups) if n >= MOST)
     members = {0: tuple(range(ranks)), **{n: tuple(m) for n, m in groups.items() if n > 0}}
     lists = np.isin(group, list(members))
     found.nodes(o, rows[~lists], "its group is not in the file of communicators")
@@ -211,9 +220,32 @@ def _check_messages(o: Columns, ranks: int, order: Array, found: _Findings) -> M
     empty = o.is_null("comm_bytes")[rows] | (size <= 0)
     found.nodes(o, rows[empty], "comm_bytes is {comm_bytes}")
     rows = rows[~nowhere & ~self & ~empty]
+    _check_tags(o, rows, found)
     sent = messages(o, rows, o["kind"], o["tag"])
     found.nodes(o, sent.alone, "{kind} with peer {peer}, tag {tag}, {comm_bytes} bytes has no partner")
     return sent
+
+
+def _check_tags(o: Columns, rows: Array, found: _Findings) -> None:
+    """Messages of one size between the same two ranks are taken for each other if their tags are equal modulo TAGS."""
+    rows = rows[(o["kind"][rows] == SEND) & ~o.is_null("tag")[rows]]
+    tag = o["tag"][rows].astype(np.int64)
+    key = codes(o["rank"][rows], o["peer"][rows], o["comm_bytes"][rows], tag % TAGS)
+    first = np.unique(key, return_index=True)[1][key]
+    other = tag != tag[first]
+    found.nodes(o, rows[other], "its tag {tag} is that of another message to rank {peer}, modulo 5 × 10⁸")
+
+
+def _check_turns(o: Columns, edges: tuple[Array, Array], order: Array, found: _Findings) -> None:
+    """What keeps out or takes what another waits for must come in one order whatever time anything takes."""
+    place = np.empty(len(o), dtype=np.int64)
+    place[order] = np.arange(len(o))
+    before, after = turns(o, o["kind"], o["tag"], place)
+    apart = np.flatnonzero(~ordered(len(o), edges, place, before, after))
+    for one, other in zip(before[apart[:SHOWN]].tolist(), after[apart[:SHOWN]].tolist()):
+        found.append(f"{node(o, one)} and {node(o, other)}: neither depends on the other, so that their order is open")
+    if len(apart) > SHOWN:
+        found.append(f"and {len(apart) - SHOWN:,} more pairs as the last one")
 
 
 def _check_ends(o: Columns, edges: tuple[Array, Array], found: _Findings) -> None:

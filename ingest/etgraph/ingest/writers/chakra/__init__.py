@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from etgraph.ingest.chakra import wire
-from etgraph.ingest.chakra.document import document_of
+from etgraph.ingest.chakra.document import LISTS, document_of
 from etgraph.ingest.chakra.fields import METADATA, NODE
 from etgraph.ingest.chakra.groups import COMM_GROUPS
 from etgraph.ingest.chakra.layout import canonical
@@ -18,9 +18,10 @@ from etgraph.ingest.chakra.normalise import FORMAT
 from etgraph.ingest.chakra.text import jsonizer
 from etgraph.ingest.writers.astra_sim import lower
 from etgraph.ingest.writers.chakra.convert import Converter
-from etgraph.ingest.writers.chakra.dependencies import LISTS, Lists
-from etgraph.ingest.writers.chakra.pieces import delimited
-from etgraph.ingest.writers.chakra.rebuild import Rebuilder, metadata_message
+from etgraph.ingest.writers.chakra.dependencies import Lists
+from etgraph.ingest.writers.chakra.kept import metadata_message
+from etgraph.ingest.writers.chakra.pieces import delimited, group_names
+from etgraph.ingest.writers.chakra.rebuild import Rebuilder
 from etgraph.ingest.writers.output import (
     ExportError,
     Progress,
@@ -37,12 +38,20 @@ from etgraph.model import Trace
 STEM: Final = "trace"
 """Files of a folder are called `trace.RANK.et`, so that the folder's name and this is ASTRA-sim's workload prefix."""
 
+_OTHERS: Final = (".et", ".json", ".gz", ".zst")
 Encode = Callable[[int, list[bytes]], bytes]
 
 
 def is_file(target: Target, ending: str) -> bool:
-    """Whether a target is one file, for a trace of one rank, rather than a folder."""
-    return not isinstance(target, (str, os.PathLike)) or os.fspath(target).endswith(ending)
+    """Whether a target is one file, for a trace of one rank, rather than a folder.
+
+    Raises ExportError for the name of another kind of file, which nobody would give to a folder.
+    """
+    if not isinstance(target, (str, os.PathLike)) or os.fspath(target).endswith(ending):
+        return True
+    if os.fspath(target).endswith(_OTHERS):
+        raise ExportError(f"{os.fspath(target)}: this format is a file that ends in {ending}, or a folder")
+    return False
 
 
 def write_chakra(
@@ -71,15 +80,14 @@ def write_chakra_json(
 def _write(
     trace: Trace, target: Target, format: str, ending: str, encode: Encode, progress: Progress, workload_for: str | None
 ) -> Written:
-    groups: Mapping[int, tuple[int, ...]] = {}
+    groups: Mapping[Any, Sequence[int]] = {}
     notes: tuple[str, ...] = ()
     if workload_for is not None:
         progress("making a workload for ASTRA-sim")
         workload = lower(trace)
         trace, groups, notes = workload.trace, workload.groups, workload.notes
     files = _Files(trace, plain=workload_for is not None)
-    if files.lists.between_ranks:
-        notes += (f"{files.lists.between_ranks} dependencies between ranks have no place in the file of one rank",)
+    notes += tuple(_left_out(trace, files))
     size = 0
     if is_file(target, ending):
         if len(files.ranks) != 1:
@@ -96,7 +104,7 @@ def _write(
                 with (folder / f"{STEM}.{rank}{ending}").open("wb") as file:
                     for piece in files.messages(rank, progress):
                         size += file.write(encode(*piece))
-            if groups:
+            if groups := groups or files.groups:
                 text = json.dumps({str(number): list(ranks) for number, ranks in groups.items()}, indent=2) + "\n"
                 size += (folder / COMM_GROUPS).write_text(text, "utf-8")
             mark_folder(folder, {"format": f"etgraph-{format}", "version": 1, "trace": trace.trace_id})
@@ -105,14 +113,30 @@ def _write(
     return Written(format, name_of(target), len(trace), stored, size, notes=notes)
 
 
+def _left_out(trace: Trace, files: _Files) -> Iterator[str]:
+    """What has no place in Chakra files, in words."""
+    if files.lists.between_ranks:
+        yield f"{files.lists.between_ranks:,} dependencies between ranks have no place in the file of one rank"
+    if len(trace.collectives):
+        yield f"{len(trace.collectives):,} collectives: which operators meet is left out, their types and sizes are not"
+    names = [name for name in ("annotations", "instants", "memory_events", "counters") if len(trace.tables[name])]
+    if names:
+        counts = ", ".join(f"{len(trace.tables[name]):,} {name.replace('_', ' ')}" for name in names)
+        yield f"what is no operator is left out: {counts}"
+
+
 class _Files:
     """The messages of each rank, whatever format it came from."""
 
     def __init__(self, trace: Trace, *, plain: bool) -> None:
         self.lists = Lists.of_trace(trace)
         self._trace = trace
+        # Messages have no room for the members of groups; a document of ours has.
+        self.groups = {} if plain else _members(trace)
         self._documents = {
-            s.rank: s.document for s in trace.metadata.sources if s.format.startswith(FORMAT) and not plain
+            s.rank: s.document
+            for s in trace.metadata.sources
+            if s.format.startswith(FORMAT) and not plain and document_of(s.document) is None
         }
         self.ranks = sorted({*trace.ranks, *self._documents})
         self._rebuilder = Rebuilder(trace, self.lists) if self._documents else None
@@ -123,9 +147,8 @@ class _Files:
         rows = self._trace.rank_rows.get(rank, slice(0, 0))
         done = rows.start
         if self._rebuilder is not None and rank in self._documents:
-            document = self._documents[rank]
-            yield METADATA, [metadata_message(document)]
-            blocks = self._rebuilder.nodes(rows, exact=document_of(document) is not None)
+            yield METADATA, [metadata_message(self._documents[rank])]
+            blocks = self._rebuilder.nodes(rows)
         else:
             assert self._converter is not None
             yield METADATA, [self._converter.metadata(rank)]
@@ -134,6 +157,18 @@ class _Files:
             progress(f"writing rank {rank}", done, len(self._trace))
             done += len(messages)
             yield NODE, messages
+
+
+def _members(trace: Trace) -> dict[str, list[int]]:
+    """The members of process groups, for traces whose files do not tell them themselves."""
+    sources = trace.metadata.sources
+    if not any(s.format.startswith(FORMAT) and document_of(s.document) is None for s in sources):
+        return {}
+    members: dict[int, list[int]] = {}
+    for group, rank in zip(trace.group_members["group"].tolist(), trace.group_members["rank"].tolist()):
+        members.setdefault(group, []).append(rank)
+    names = group_names(trace)
+    return {names[group]: ranks for group, ranks in members.items()}
 
 
 def _protobuf(root: int, messages: list[bytes]) -> bytes:
@@ -145,4 +180,6 @@ def _jsonizer(root: int, messages: list[bytes]) -> bytes:
     ends = np.cumsum([len(m) for m in usual], dtype=np.int64)
     data = np.frombuffer(b"".join(usual), dtype=np.uint8)
     objects = jsonizer(wire.tokens(data, np.concatenate([[0], ends[:-1]]), ends, root))
-    return b"".join(line + b"\n" for line in objects.to_pylist())
+    lines = [line + b"\n" for line in objects.to_pylist()]
+    # A first object without anything in it would not tell what the file is.
+    return b'{"version":""}\n' if root == METADATA and lines == [b"{}\n"] else b"".join(lines)

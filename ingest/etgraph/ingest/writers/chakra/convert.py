@@ -10,17 +10,30 @@ import msgspec
 import numpy as np
 
 from etgraph.ingest.chakra.attributes import BY_NAME, DOCUMENT, KINDS, OTHERS
-from etgraph.ingest.chakra.document import Document, Group, Iteration, Lane
+from etgraph.ingest.chakra.document import LISTS, Document, Group, Iteration, Lane, document_of
 from etgraph.ingest.chakra.messages import GlobalMetadata, IOInfo, Node
+from etgraph.ingest.chakra.normalise import FORMAT
 from etgraph.ingest.draft import NULL
-from etgraph.ingest.writers.chakra.dependencies import LISTS, Lists
-from etgraph.ingest.writers.chakra.pieces import attribute, attribute_list, heads
+from etgraph.ingest.writers.chakra.dependencies import Lists
+from etgraph.ingest.writers.chakra.kept import (
+    UNREADABLE,
+    KeptFields,
+    kept_of,
+    metadata_message,
+    unknown_fields,
+    with_kept,
+    words,
+)
+from etgraph.ingest.writers.chakra.pieces import attribute, attribute_list, group_names, heads
 from etgraph.ingest.writers.chakra.sizes import recorded_bytes
+from etgraph.ingest.writers.output import ExportError
 from etgraph.model import Category, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.columns import Array
 
 VERSION: Final = "0.0.4"
 """Version of the schema that is written into the metadata."""
+OWN: Final = frozenset({OTHERS, KINDS, *(declared.attribute for declared in BY_NAME.values())})
+"""Attributes that are written from columns."""
 BLOCK: Final = 8192
 """Nodes that are written at one time."""
 
@@ -28,32 +41,68 @@ BLOCK: Final = 8192
 class Converter:
     """Writes the metadata and nodes of a trace, rank by rank.
 
-    `plain` leaves out what is ours: the document in the metadata, and the attributes that begin with `etgraph.`.
+    `plain` leaves out what is ours: the document in the metadata, and the attributes that begin with `etgraph.`. Of a
+    trace that was read from such files, what other tools added to them is written too.
     """
 
     def __init__(self, trace: Trace, lists: Lists, *, plain: bool = False) -> None:
         self._trace = trace
         self._lists = lists
         self._plain = plain
-        self._ids = node_ids(trace)
+        self._ids, self._numbered = node_ids(trace)
+        self._kept = KeptFields()
         self._kinds, self._kind_of = _dependency_kinds(trace)
         self._columns = self._attribute_columns()
         self._shapes: dict[int, bytes] = {-1: b""}
+        self._members: list[list[int]] = [[] for _ in range(len(trace.process_groups))]
+        for group, rank in zip(trace.group_members["group"].tolist(), trace.group_members["rank"].tolist()):
+            self._members[group].append(rank)
 
     def metadata(self, rank: int) -> bytes:
         """The GlobalMetadata of a rank."""
         message = GlobalMetadata(version=VERSION)
         if not self._plain:
             message.attr.add(name=DOCUMENT, string_val=self._document(rank).text())
+            if (read := self._read_from(rank)) is not None:
+                others = GlobalMetadata.FromString(metadata_message(read))
+                message.attr.extend(a for a in others.attr if a.name != DOCUMENT)
         written: bytes = message.SerializeToString(deterministic=True)
         return written
 
     def nodes(self, rows: slice) -> Iterator[list[bytes]]:
-        """The messages of the operators of some rows, a block at a time."""
+        """The messages of the operators of a rank, a block at a time."""
+        rank = int(self._trace.operators["rank"][rows.start]) if rows.stop > rows.start else -1
+        foreign = not self._plain and self._read_from(rank) is not None
         for first in range(rows.start, rows.stop, BLOCK):
-            yield self._block(rows.start, first, min(first + BLOCK, rows.stop))
+            last = min(first + BLOCK, rows.stop)
+            parts = self._block(first, last)
+            if foreign:
+                self._add_foreign(parts, first, last)
+            yield list(map(b"".join, zip(*parts)))
 
-    def _block(self, rank_first: int, first: int, last: int) -> list[bytes]:
+    def _read_from(self, rank: int) -> dict[str, Any] | None:
+        """The metadata of the file of ours that a rank was read from, None for other files."""
+        documents = [s.document for s in self._trace.metadata.sources if s.rank == rank and s.format.startswith(FORMAT)]
+        return documents[0] if documents and document_of(documents[0]) is not None else None
+
+    def _add_foreign(self, parts: list[list[bytes]], first: int, last: int) -> None:
+        """Add what other tools put into nodes of ours: ids that lead nowhere, arguments, attributes, unknown fields."""
+        heads_, inputs, ends = parts[0], parts[1], [b""] * (last - first)
+        texts = self._trace.attributes.texts(self._trace.operators["attrs"][first:last])
+        for at, text in enumerate(texts):
+            if text is None:
+                continue
+            try:
+                kept = kept_of(text)
+                heads_[at] = with_kept(heads_[at], kept)
+                if kept.outputs or b'"values"' in bytes(kept.inputs):
+                    inputs[at] = self._kept.arguments(kept)
+                ends[at] = self._kept.foreign(kept, OWN) + unknown_fields(kept)
+            except UNREADABLE as error:
+                raise ExportError(f"attributes of {self._trace.describe(first + at)}: {words(error)}") from None
+        parts.append(ends)
+
+    def _block(self, first: int, last: int) -> list[list[bytes]]:
         o = self._trace.operators
         absolute = self._absolute(first, last)
         start = np.where(absolute == NULL, 0, np.maximum(absolute // 1000, 0))
@@ -65,11 +114,11 @@ class Converter:
                 start, duration,
             ),
             self._inputs(first, last),
-            self._attributes(first, last, absolute, rank_first),
+            self._attributes(first, last, absolute),
         ]  # fmt: skip
         if not self._plain:
             parts.append(self._list_attributes(first, last))
-        return list(map(b"".join, zip(*parts)))
+        return parts
 
     def _absolute(self, first: int, last: int) -> Array:
         """Starts in the recorded clock, `NULL` where there is none."""
@@ -123,7 +172,7 @@ class Converter:
         position[-1] = -1
         return position[self._trace.operators[column]]
 
-    def _attributes(self, first: int, last: int, absolute: Array, rank_first: int) -> list[bytes]:
+    def _attributes(self, first: int, last: int, absolute: Array) -> list[bytes]:
         """The attributes with one value, in one order for all operators."""
         o = self._trace.operators
         parts: list[list[bytes]] = []
@@ -138,25 +187,21 @@ class Converter:
         for name, (values, said) in self._columns.items():
             listed = values[first:last].tolist()
             put(name, [bool(v) for v in listed] if name == "cpu" else listed, said[first:last].tolist())
-        texts: list[tuple[str, list[str] | None]] = [("group", self._group_names())]
+        texts: list[tuple[str, list[str] | None]] = [("group", group_names(self._trace))]
         if not self._plain:
             texts += [("scope", None), ("source", None)]
             put("exact_start", absolute.tolist(), (absolute != NULL).tolist())
             known = ~o.is_null("duration_ns")[first:last]
             put("exact_duration", o["duration_ns"][first:last].tolist(), known.tolist())
             parent = o["parent"][first:last]
-            put("parent", (parent - rank_first).tolist(), (parent >= 0).tolist())
+            around = self._ids[parent].astype(np.int64)
+            put("parent", around.tolist(), ((parent >= 0) & (around >= 0)).tolist())
         for name, names in texts:
             codes = o[name][first:last]
             if (codes >= 0).any():
                 known_texts = names if names is not None else o.texts(name).to_pylist()
                 put(name, [known_texts[code] for code in codes.tolist()], (codes >= 0).tolist())
         return [b"".join(row) for row in zip(*parts)]
-
-    def _group_names(self) -> list[str]:
-        groups = self._trace.process_groups
-        texts = groups.texts("name").to_pylist()
-        return [texts[code] for code in groups["name"].tolist()] or [""]
 
     def _list_attributes(self, first: int, last: int) -> list[bytes]:
         """What kind each dependency is of, and those that stand in neither list."""
@@ -188,17 +233,16 @@ class Converter:
         lanes = np.flatnonzero(t.lanes["rank"] == rank)
         position = {row: at for at, row in enumerate(lanes.tolist())}
         iterations = [t.iterations.row(row) for row in np.flatnonzero(t.iterations["rank"] == rank).tolist()]
-        groups, members = t.process_groups, t.group_members
         return Document(
             rank=rank,
+            numbered=rank in self._numbered,
             lanes=[_lane(t.lanes.row(row)) for row in position],
             iterations=[
                 Iteration(i["index"], i["name"], position.get(i["lane"]), i["start_ns"], i["end_ns"])
                 for i in iterations
             ],
             process_groups=[
-                Group(**groups.row(row), ranks=members["rank"][members["group"] == row].tolist())
-                for row in range(len(groups))
+                Group(**t.process_groups.row(row), ranks=ranks) for row, ranks in enumerate(self._members)
             ],
             dependencies=self._kinds,
             zero_ns=m.zero_ns,
@@ -208,15 +252,17 @@ class Converter:
         )  # fmt: skip
 
 
-def node_ids(trace: Trace) -> Array:
-    """The recorded ids where every operator of a rank has one and no two are equal, else their indices."""
+def node_ids(trace: Trace) -> tuple[Array, frozenset[int]]:
+    """The recorded ids, or indices for the ranks, given too, on which an operator has none or two have the same."""
     o = trace.operators
     ids = o["node_id"].copy() if "node_id" in o.filled else np.zeros(len(trace), dtype=np.uint64)
     missing = o.is_null("node_id")
-    for rows in trace.rank_rows.values():
+    numbered = set()
+    for rank, rows in trace.rank_rows.items():
         if missing[rows].any() or len(np.unique(ids[rows])) < rows.stop - rows.start:
             ids[rows] = o["index"][rows].astype(np.uint64)
-    return ids
+            numbered.add(rank)
+    return ids, frozenset(numbered)
 
 
 def _lane(row: dict[str, Any]) -> Lane:
@@ -237,14 +283,15 @@ def _dependency_kinds(trace: Trace) -> tuple[list[tuple[str, bool, str, float]],
     d = trace.dependencies
     if not len(d):
         return [], np.zeros(0, dtype=np.int32)
-    confidence, level = np.unique(d["confidence"], return_inverse=True)
-    key = ((d["kind"].astype(np.int64) * 2 + d["inferred"]) * (len(d.texts("method")) + 1) + d["method"]) * len(
-        confidence
-    ) + level
-    _, first, code = np.unique(key, return_index=True, return_inverse=True)
+    methods = d.texts("method").to_pylist()
+    columns = (d["kind"], d["inferred"].astype(np.int8), d["method"], d["confidence"].view(np.int32))
+    distinct, code = np.unique(np.stack(columns).astype(np.int64), axis=1, return_inverse=True)
     kinds = [
-        (DependencyKind(int(d["kind"][row])).name, bool(d["inferred"][row]), d.value("method", row),
-         float(d["confidence"][row]))
-        for row in first.tolist()
-    ]  # fmt: skip
-    return kinds, code.astype(np.int32)
+        (DependencyKind(kind).name, bool(inferred), methods[method], float(np.int32(bits).view(np.float32)))
+        for kind, inferred, method, bits in distinct.T.tolist()
+    ]
+    # In an order that does not depend on the table's, so that the same trace gives the same file.
+    order = sorted(range(len(kinds)), key=kinds.__getitem__)
+    place = np.empty(len(kinds), dtype=np.int32)
+    place[order] = np.arange(len(kinds))
+    return [kinds[at] for at in order], place[code]

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 
-from etgraph.model import DependencyKind, Trace
+from etgraph.ingest.chakra.document import LISTS
+from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.model.graph import Adjacency, adjacency
-
-LISTS: Final = {
-    "ctrl": (
-        DependencyKind.CTRL, DependencyKind.CALL, DependencyKind.THREAD, DependencyKind.LAUNCH, DependencyKind.SPAWN,
-        DependencyKind.JOIN,
-    ),
-    "data": (DependencyKind.DATA, DependencyKind.STREAM, DependencyKind.EVENT),
-    "others": (DependencyKind.SYNC, DependencyKind.OCCUPANCY, DependencyKind.COMM),
-}  # fmt: skip
-"""Kinds by list. Control and data dependencies order nodes by their starts; what does not order them so is apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from etgraph.ingest.chakra.layout import varint
 from etgraph.ingest.chakra.messages import AttributeProto
+from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
 
@@ -138,3 +139,9 @@ def _heads(
                 n += 1
         ends[node + 1] = n
     return ends
+
+
+def group_names(trace: Trace) -> list[str]:
+    """Name of each process group."""
+    texts = trace.process_groups.texts("name").to_pylist()
+    return [texts[code] for code in trace.process_groups["name"].tolist()] or [""]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from etgraph.ingest.chakra.normalise import gathers, group_sizes
+from etgraph.ingest.chakra.normalise import GATHERED, gathers, group_sizes
 from etgraph.ingest.draft import NULL
 from etgraph.model import Trace
 from etgraph.model.columns import Array
@@ -17,3 +17,11 @@ def recorded_bytes(trace: Trace) -> Array:
     ranks = group_sizes(trace)[rows].astype(np.int64)
     sizes[rows] = np.where(ranks > 0, sizes[rows] // np.maximum(ranks, 1), NULL)
     return sizes
+
+
+def sized(trace: Trace) -> Array:
+    """Of which operators the recorded size follows from the column: of a gather only where the ranks are known."""
+    known = np.ones(len(trace), dtype=bool)
+    types = trace.operators["comm_type"]
+    known[np.isin(types, GATHERED)] = group_sizes(trace)[np.isin(types, GATHERED)] > 0
+    return known
