@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,8 +16,11 @@ from hypothesis import strategies as st
 
 from etgraph.ingest import read, samples
 from etgraph.ingest.writers.astra_sim import Workload, lower, violations
-from etgraph.ingest.writers.astra_sim.order import _scheduled
+from etgraph.ingest.writers.astra_sim.groups import MOST
+from etgraph.ingest.writers.astra_sim.lowering import SIMULATOR_ATTRIBUTES
+from etgraph.ingest.writers.astra_sim.order import _ordered, _scheduled
 from etgraph.ingest.writers.astra_sim.program import BYPASSED, _walk, _walk_removed
+from etgraph.ingest.writers.chakra import write_chakra
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import (
     TABLES,
@@ -29,6 +33,7 @@ from etgraph.model import (
     Trace,
     process_group_tables,
 )
+from etgraph.model.attributes import Attributes
 from etgraph.model.errors import CycleError
 from support.astra_workload import execute
 from support.build import build
@@ -375,6 +380,18 @@ def test_a_number_that_two_groups_have_is_kept_by_none() -> None:
     assert lower(trace).groups == {1: (2, 3), 2: (0, 1)}
 
 
+def test_more_groups_than_there_are_numbers_are_refused() -> None:
+    names = [f"g{i}" for i in range(MOST)]
+    lines = [f"rank {rank} | stream {i} | c{i}: all_reduce_{name} 8B  {i}..{i}" for rank in (0, 1)
+             for i, name in enumerate(names)]  # fmt: skip
+    lines = [line.replace(": ", f"r{line[5]}: ") for line in lines]
+    trace = build("\n".join([*lines, "rank 2 | stream 7 | gemm 0..1000"]))
+    of = {f"all_reduce_{name}": name for name in names}
+    trace = with_groups(trace, {name: [0, 1] for name in names}, of)
+    with pytest.raises(ExportError, match=r"group 'g499' of ranks 0, 1: no number is left for it"):
+        lower(trace)
+
+
 def test_a_group_of_unknown_members_is_all_ranks_if_it_has_their_number() -> None:
     tables = process_group_tables([("x", None, None, 2, [])])
     trace = replace(build(DDP), process_groups=tables[0], group_members=tables[1])
@@ -572,6 +589,7 @@ def test_a_chakra_trace_keeps_dependencies_durations_and_remote_memory() -> None
     assert kinds == {("a", "b", "DATA"), ("a", "c", "CTRL"), ("b", "c", "DATA"), ("b", "c", "CTRL")}
     assert [o.value("kind", row) for row in range(3)] == [NodeType.COMP, NodeType.MEM_LOAD, NodeType.COMP]
     assert o["duration_ns"].tolist() == [5000, 2000, 2000]
+    assert "accesses of remote memory, which the simulator has to be configured for: 1 node" in workload.notes
     assert o["node_id"].tolist() == [0, 1, 2]
 
 
@@ -589,6 +607,117 @@ def test_collectives_of_a_chakra_trace_come_in_the_order_of_their_dependencies()
     workload = lower(trace)
     assert list(durations(workload, 1)) == ["all_gather", "all_reduce"]
     assert runs(workload)
+
+
+TIMED = """
+    rank 0 | thread 1 | processor        0..{0}  -CTRL-> s
+    rank 0 | stream 7 | device           0..{1}  -CTRL-> g
+    rank 0 | stream 8 | s: all_reduce 8B      200000..201000
+    rank 0 | stream 9 | g: reduce_scatter 8B  202000..203000
+    rank 1 | thread 1 | processor        0..{1}  -CTRL-> s1
+    rank 1 | stream 7 | device           0..{0}  -CTRL-> g1
+    rank 1 | stream 8 | s1: all_reduce 8B      200000..201000
+    rank 1 | stream 9 | g1: reduce_scatter 8B  202000..203000
+"""
+
+
+@pytest.mark.parametrize("groups", [{}, {"all_reduce": "1", "reduce_scatter": "2"}])
+def test_independent_collectives_of_a_chakra_trace_come_in_one_order(groups: Mapping[str, str]) -> None:
+    trace = with_groups(chakra(build(TIMED.format(1000, 100000))), {"1": [0, 1], "2": [0, 1]}, groups)
+    workload = lower(trace)
+    for rank in (0, 1):
+        assert edges(workload, rank) == {
+            ("processor", "all_reduce"), ("device", "reduce_scatter"), ("all_reduce", "reduce_scatter"),
+        }  # fmt: skip
+    assert "added, so that all ranks communicate in one order: 2 dependencies" in workload.notes
+    assert runs(workload)
+    d = workload.trace.dependencies
+    added = replace(workload.trace, dependencies=d.take(d["kind"] == int(DependencyKind.CTRL)))
+    assert execute(added, workload.groups).stuck
+    assert (
+        "rank 0 node 2 (all_reduce) and rank 0 node 3 (reduce_scatter): neither depends on the other, so that their "
+        "order is open"
+    ) in violations(added, workload.groups)
+
+
+def test_a_send_of_a_chakra_trace_that_a_collective_waits_for_elsewhere_goes_first() -> None:
+    trace = chakra(
+        build("""
+        rank 0 | stream 9 | all_reduce 8B   0..9000
+        rank 0 | stream 8 | give            5000..6000
+        rank 1 | stream 8 | take            0..7000     -DATA-> sum
+        rank 1 | stream 9 | sum: all_reduce 8B   7000..9000
+    """)
+    )
+    trace = edit(trace, row_of(trace, "give"), kind=int(NodeType.COMM_SEND), peer=1, comm_bytes=4)
+    trace = edit(trace, row_of(trace, "take", 1), kind=int(NodeType.COMM_RECV), peer=0, comm_bytes=4)
+    workload = lower(trace)
+    assert [workload.trace.operators.value("name", row) for row in (0, 1)] == ["all_reduce", "give"]
+    assert edges(workload, 0) == {("give", "all_reduce")}
+    assert edges(workload, 1) == {("take", "all_reduce")}
+    assert runs(workload)
+
+
+def test_a_chakra_trace_whose_communication_is_ordered_stays_as_it_is() -> None:
+    trace = chakra(
+        build("""
+        rank 0 | stream 7 | all_reduce 8B      0..1000     -DATA-> gemm
+        rank 0 | stream 7 | gemm               1000..2000  -CTRL-> reduce_scatter
+        rank 0 | stream 7 | reduce_scatter 8B  2000..3000
+        rank 1 | stream 7 | all_reduce 8B      0..1000     -DATA-> h
+        rank 1 | stream 7 | h: gemm            1000..2000  -CTRL-> s
+        rank 1 | stream 7 | s: reduce_scatter 8B  2000..3000
+    """)
+    )
+    workload = lower(trace)
+    assert edges(workload) == edges(workload, 1) == {("all_reduce", "gemm"), ("gemm", "reduce_scatter")}
+    assert workload.notes == ()
+
+
+def test_receives_that_could_take_each_others_message_come_in_one_order() -> None:
+    trace = chakra(
+        build("""
+        rank 0 | stream 8 | give_a         0..1000
+        rank 0 | stream 9 | all_reduce 8B  4000..5000
+        rank 0 | stream 8 | give_b         6000..7000
+        rank 1 | thread 1 | late           0..3000     -CTRL-> a
+        rank 1 | stream 8 | a: take_a      3000..3500  -CTRL-> sum
+        rank 1 | stream 9 | sum: all_reduce 8B  4000..5000
+        rank 1 | stream 7 | take_b         6000..7000
+    """)
+    )
+    for name, rank in (("give_a", 0), ("give_b", 0), ("take_a", 1), ("take_b", 1)):
+        kind = NodeType.COMM_SEND if rank == 0 else NodeType.COMM_RECV
+        trace = edit(trace, row_of(trace, name, rank), kind=int(kind), peer=1 - rank, comm_bytes=4)
+    workload = lower(trace)
+    assert ("take_a", "take_b") in edges(workload, 1)
+    assert runs(workload)
+
+
+def test_what_etgraph_wrote_as_chakra_becomes_the_same_workload(tmp_path: Path) -> None:
+    for file in samples.path("gpt_ddp_5steps").glob("kineto_rank*"):
+        shutil.copy(file, tmp_path)
+    trace = read(tmp_path)
+    write_chakra(trace, tmp_path / "chakra")
+    direct, back = lower(trace), lower(read(tmp_path / "chakra"))
+    assert (direct.groups, direct.notes) == (back.groups, back.notes)
+    for table, without in (("operators", {"node_id", "attrs"}), ("dependencies", set())):
+        a, b = getattr(direct.trace, table), getattr(back.trace, table)
+        assert len(a) == len(b)
+        for column in a.table.columns:
+            if column.name not in without:
+                values = [[t.value(column.name, row) for row in range(len(t))] for t in (a, b)]
+                assert values[0] == values[1], column.name
+
+
+def test_nodes_of_a_chakra_trace_keep_their_attributes() -> None:
+    kept = [{"attr": [{"name": name}]} for name in SIMULATOR_ATTRIBUTES]
+    text = "rank 0 | stream 7 | a 0..1000\nrank 0 | stream 7 | b 1000..2000"
+    trace = replace(build(text), attributes=Attributes.none().edited({}, [json.dumps(k).encode() for k in kept]))
+    trace = edit(trace, [0, 1], attrs=[1, 0])
+    lowered = lower(chakra(trace)).trace
+    assert [lowered.operator_attributes(row) for row in (0, 1)] == [kept[1], kept[0]]
+    assert [lower(trace).trace.operator_attributes(row) for row in (0, 1)] == [{}, {}]
 
 
 def test_a_cycle_in_a_chakra_trace_is_named() -> None:
@@ -692,6 +821,7 @@ def without_ends(trace: Trace) -> Trace:
         (one("gemm", duration_ns=_NULL), "duration_ns null is no whole number of microseconds"),
         (one("gemm", flops=5), "rank 0 node 5 (gemm): has 5 flops and bytes null"),
         (one("load", bytes=0), "rank 0 node 6 (load): a memory node has bytes 0"),
+        (both("take", tag=7), "COMM_RECV with peer 0, tag 7, 64 bytes has no partner"),
         (without_ends, "may be the last to complete on a rank with CPU or memory nodes"),
     ],
 )
@@ -708,6 +838,7 @@ def test_a_broken_rule_is_named(change: Callable[[Trace], Trace], expected: str)
         ({1: (1,)}, "rank 0 node 4 (all_gather): its rank is not a member of its group"),
         ({1: (1,)}, "rank 1 node 4 (all_gather): its group has fewer than 2 members"),
         ({1: (0, 1, 2)}, "rank 2 of 0 to 2: no nodes"),
+        ({1: (0, 1), 500: (0, 1)}, "group 500: groups are told apart up to number 499"),
     ],
 )
 def test_a_broken_rule_of_groups_is_named(groups: dict[int, tuple[int, ...]], expected: str) -> None:
@@ -746,6 +877,17 @@ def test_ranks_that_wait_for_each_other_are_named() -> None:
     swapped = replace(swapped, operators=swapped.operators.replace({"node_id": number, "index": number}))
     assert any("ranks wait for each other for ever: rank 0 node" in text for text in violations(swapped, {}))
     assert execute(swapped, {}).stuck
+
+
+def test_tags_that_are_taken_for_each_other_are_named() -> None:
+    lines = ["rank 0 | stream 8 | give{0}  {1}..{1}", "rank 1 | stream 8 | take{0}  {1}..{1}"]
+    trace = build("\n".join(line.format(i, 1000 * i) for line in lines for i in range(3)))
+    for i, tag in enumerate((7, 500_000_007, 8)):
+        values = {"comm_bytes": 4, "tag": tag}
+        trace = edit(trace, row_of(trace, f"give{i}"), kind=int(NodeType.COMM_SEND), peer=1, **values)
+        trace = edit(trace, row_of(trace, f"take{i}", 1), kind=int(NodeType.COMM_RECV), peer=0, **values)
+    with pytest.raises(ExportError, match=r"node 1 \(give1\): its tag 500000007 is that of another message to rank 1"):
+        lower(trace)
 
 
 def test_of_many_nodes_that_break_a_rule_the_first_are_named() -> None:
@@ -858,19 +1000,53 @@ def test_random_worlds_run_to_the_end(trace: Trace) -> None:
     assert runs(workload)
 
 
+@st.composite
+def chakra_worlds(draw: st.DrawFn) -> Trace:
+    """Worlds as Chakra records them: ids in an order in which they can run, and any dependencies between these."""
+    trace = chakra(draw(worlds()))
+    o = trace.operators
+    number = np.array([int(o.value("name", row).rpartition("_n")[2]) for row in range(len(o))])
+    some = st.lists(st.tuples(st.integers(0, len(o) - 1), st.integers(0, len(o) - 1), st.booleans()), max_size=12)
+    found = {(a, b, data) for a, b, data in draw(some) if o["rank"][a] == o["rank"][b] and number[a] < number[b]}
+    src, dst, data = (np.array([pair[i] for pair in sorted(found)], dtype=np.int32) for i in range(3))
+    kind = np.where(data, int(DependencyKind.DATA), int(DependencyKind.CTRL))
+    none = np.zeros(len(src), dtype=np.int32)
+    values = {"src": src, "dst": dst, "kind": kind, "inferred": none, "method": none, "confidence": none}
+    return replace(
+        trace, operators=o.replace({"node_id": number.astype(np.uint64)}),
+        dependencies=Columns(TABLES["dependencies"], values, {"method": ["recorded"]}),
+    )  # fmt: skip
+
+
+@given(chakra_worlds())
+def test_random_chakra_worlds_run_to_the_end(trace: Trace) -> None:
+    workload = lower(trace)
+    assert violations(workload.trace, workload.groups) == []
+    assert runs(workload)
+    assert named_dependencies(trace) <= named_dependencies(workload.trace)
+
+
+def named_dependencies(trace: Trace) -> set[tuple[int, str, str, str]]:
+    """The dependencies by rank, names of both ends, and kind."""
+    o, rows = trace.operators, map(trace.dependencies.row, range(len(trace.dependencies)))
+    return {
+        (int(o["rank"][d["src"]]), o.value("name", d["src"]), o.value("name", d["dst"]), d["kind"].name) for d in rows
+    }
+
+
 @given(traces())
 def test_compiled_kernels_do_the_same(trace: Trace) -> None:
     trace = edit(trace, [0, len(trace) // 2], kind=int(NodeType.METADATA)) if len(trace) > 3 else trace
     calls: list[tuple[Any, tuple[Any, ...]]] = []
     with pytest.MonkeyPatch.context() as patch:
-        for kernel in (_scheduled, _walk, _walk_removed):
+        for kernel in (_scheduled, _ordered, _walk, _walk_removed):
 
             def spied(*arguments: Any, kernel: Any = kernel) -> Any:
                 calls.append((kernel, arguments))
                 return kernel.python(*arguments)
 
-            module = "astra_order" if kernel is _scheduled else "astra_program"
-            patch.setattr(f"etgraph.ingest.writers.astra_sim.{module.removeprefix('astra_')}.{kernel.__name__}", spied)
+            module = "order" if kernel in (_scheduled, _ordered) else "program"
+            patch.setattr(f"etgraph.ingest.writers.astra_sim.{module}.{kernel.__name__}", spied)
         lower(trace)
     assert calls
     for kernel, arguments in calls:

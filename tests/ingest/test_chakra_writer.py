@@ -20,8 +20,8 @@ from etgraph.ingest import read, samples
 from etgraph.ingest.chakra.layout import varint
 from etgraph.ingest.chakra.messages import GlobalMetadata, Node
 from etgraph.ingest.writers import ExportError, check, write
-from etgraph.model import Columns, DependencyKind, Trace
-from etgraph.model.errors import UsageError
+from etgraph.model import Category, Columns, DependencyKind, Trace, process_group_tables
+from etgraph.model.errors import InputError, UsageError
 from etgraph.store import connect
 from support.build import build
 from support.chakra_messages import METADATA, NODES
@@ -404,3 +404,164 @@ def test_edited_messages_and_operators_are_written(column: str, tmp_path: Path) 
     wanted = MODIFIED[column](trace.operators)
     written(replace(trace, operators=trace.operators.replace({column: wanted})), tmp_path)
     assert read(tmp_path / "out.et").operators[column].tolist() == wanted
+
+
+# Parts and edits of what was read from files of ours
+
+
+def ours(tmp_path: Path) -> Trace:
+    """A trace that was read from Kineto, written as Chakra, and read back."""
+    before = read(samples.path("gpt_ddp_5steps") / "kineto_rank0.json.gz")
+    write(before, tmp_path / "ours.et", "chakra")
+    return read(tmp_path / "ours.et")
+
+
+def test_a_part_of_a_trace_from_a_file_of_ours_can_be_read_again(tmp_path: Path) -> None:
+    trace = ours(tmp_path)
+    part = trace.select_iterations([2])
+    write(part, tmp_path / "part.et", "chakra")
+    again = read(tmp_path / "part.et")
+    assert len(again) == len(part)
+    assert dependencies(again) == dependencies(part)
+    names = [again.operators.texts("name")[code].as_py() for code in again.operators["name"].tolist()]
+    parents = [names[row] if row >= 0 else None for row in again.operators["parent"].tolist()]
+    texts = part.operators.texts("name").to_pylist()
+    expected = [texts[code] for code in part.operators["name"].tolist()]
+    assert parents == [expected[row] if row >= 0 else None for row in part.operators["parent"].tolist()]
+
+
+def test_edits_of_a_trace_from_a_file_of_ours_are_written(tmp_path: Path) -> None:
+    trace = ours(tmp_path)
+    o = trace.operators
+    edited = replace(
+        trace,
+        operators=o.replace({"scope": np.zeros(len(o), dtype=np.int32)}, {"scope": ["all"]}),
+        dependencies=trace.dependencies.take(np.arange(100)),
+        metadata=replace(trace.metadata, device_model="another"),
+    )
+    write(edited, tmp_path / "edited.et", "chakra")
+    again = read(tmp_path / "edited.et")
+    assert again.operators.value("scope", 5) == "all"
+    assert dependencies(again) == dependencies(edited)
+    assert again.metadata.device_model == "another"
+
+
+def test_what_another_tool_adds_to_a_file_of_ours_stays(tmp_path: Path) -> None:
+    trace = build("rank 0 | thread 1 | a  0..1000\nrank 0 | thread 1 | b  1000..2500")
+    write(trace, tmp_path / "ours.et", "chakra")
+    metadata, *nodes = split((tmp_path / "ours.et").read_bytes())
+    changed = [Node.FromString(node) for node in nodes]
+    changed[1].attr.add(name="cost", double_val=0.5)
+    changed[1].ctrl_deps.append(77)
+    head = GlobalMetadata.FromString(metadata)
+    head.attr.add(name="tool", string_val="x")
+    # One dependency more than our list of kinds has: the list is theirs no longer.
+    del changed[1].attr[[a.name for a in changed[1].attr].index("etgraph.dependencies")]
+    (tmp_path / "theirs.et").write_bytes(delimited(head, *changed))
+    theirs = read(tmp_path / "theirs.et")
+    assert theirs.metadata.report.dangling_dependencies == 1
+    write(theirs, tmp_path / "again.et", "chakra")
+    again = nodes_of(tmp_path / "again.et")
+    assert [a.double_val for a in again[1].attr if a.name == "cost"] == [0.5]
+    assert list(again[1].ctrl_deps) == list(changed[1].ctrl_deps)
+    written_head = GlobalMetadata.FromString(split((tmp_path / "again.et").read_bytes())[0])
+    assert [a.string_val for a in written_head.attr if a.name == "tool"] == ["x"]
+
+
+def test_references_to_what_is_gone_are_null(tmp_path: Path) -> None:
+    trace = build("rank 0 | thread 1 | a  0..1000\nrank 0 | thread 1 | b  10..25")
+    write(trace, tmp_path / "ours.et", "chakra")
+    metadata, _, b = split((tmp_path / "ours.et").read_bytes())
+    (tmp_path / "half.et").write_bytes(delimited(metadata, b))
+    half = read(tmp_path / "half.et")
+    assert half.operators["parent"].tolist() == [-1]
+    assert half.metadata.report.dangling_dependencies == 1
+
+
+# Edits of what came from Chakra
+
+
+NULL = -(2**63)
+
+
+def test_a_value_that_is_taken_away_is_not_in_the_file(tmp_path: Path) -> None:
+    trace = opened(tmp_path)
+    columns = {"duration_ns": [10_000, NULL], "comm_type": [-(2**31)] * 2, "comm_bytes": [NULL] * 2}
+    _, reduce = written(replace(trace, operators=trace.operators.replace(columns)), tmp_path)
+    assert reduce.duration_micros == 0
+    assert [a.name for a in reduce.attr] == ["is_cpu_op", "note"]
+
+
+def test_another_group_and_another_side_are_written(tmp_path: Path) -> None:
+    trace = opened(tmp_path)
+    groups, members = process_group_tables([("7", None, None, 2, [0, 1])])
+    columns = {"group": [-1, 0], "category": [int(Category.KERNEL), int(Category.CPU_OP)]}
+    edited = replace(trace, operators=trace.operators.replace(columns), process_groups=groups, group_members=members)
+    _, reduce = written(edited, tmp_path)
+    values = {a.name: a for a in reduce.attr}
+    assert values["pg_name"].string_val == "7"
+    assert values["is_cpu_op"].bool_val is True
+
+
+def test_ids_that_nobody_could_read_are_refused(tmp_path: Path) -> None:
+    trace = opened(tmp_path)
+    twice = np.array([5, 5], dtype=np.uint64)
+    with pytest.raises(ExportError, match=r"operator 0 .* and rank 0 operator 1 .* have the same node id 5"):
+        written(replace(trace, operators=trace.operators.replace({"node_id": twice})), tmp_path)
+    masks = {"node_id": np.array([True, False])}
+    none = trace.operators.replace({"node_id": np.array([1, 0], dtype=np.uint64)}, masks=masks)
+    with pytest.raises(ExportError, match=r"operator 1 .* has no node id"):
+        written(replace(trace, operators=none), tmp_path)
+
+
+def test_members_of_groups_are_written_beside_the_traces(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for rank in range(2):
+        node = Node(id=1, name="gather", type=7)
+        for name, value in (("comm_type", 2), ("comm_size", 64)):
+            node.attr.add(name=name, int64_val=value)
+        node.attr.add(name="pg_name", string_val="1")
+        (tmp_path / "in" / f"t.{rank}.et").write_bytes(delimited(GlobalMetadata(), node))
+    (tmp_path / "in" / "comm_groups.json").write_text('{"1": [0, 1]}')
+    write(read(tmp_path / "in"), tmp_path / "out", "chakra")
+    assert json.loads((tmp_path / "out" / "comm_groups.json").read_text()) == {"1": [0, 1]}
+    assert read(tmp_path / "out").operators["comm_bytes"].tolist() == [128, 128]
+    for rank in range(2):
+        written_file = (tmp_path / "out" / f"trace.{rank}.et").read_bytes()
+        assert written_file == (tmp_path / "in" / f"t.{rank}.et").read_bytes()
+
+
+@pytest.mark.parametrize("text", ["\xff", '{"1": []}', '{"1": [0, 0]}', '{"1": [-1]}', "[]", '{"1": [1.5]}'])
+def test_members_of_groups_that_cannot_be_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "t.0.et").write_bytes(delimited(GlobalMetadata(), Node()))
+    (tmp_path / "comm_groups.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"comm_groups\.json"):
+        read(tmp_path)
+
+
+def test_jsonizer_s_form_is_read_by_protobuf_whatever_the_numbers(tmp_path: Path) -> None:
+    odd = b"\x52\x0a\x19" + (0xFFF8_0000_0000_0001).to_bytes(8, "little") + b""
+    (tmp_path / "in.et").write_bytes(delimited(b"", odd[:1] + b"\x09" + odd[2:11]))
+    trace = read(tmp_path / "in.et")
+    write(trace, tmp_path / "same.et", "chakra")
+    assert (tmp_path / "same.et").read_bytes() == (tmp_path / "in.et").read_bytes()
+    write(trace, tmp_path / "out.json", "chakra-json")
+    first, second = (tmp_path / "out.json").read_text().splitlines()
+    json_format.Parse(second, Node())
+    assert first == '{"version":""}'
+    assert len(read(tmp_path / "out.json")) == 1
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    notes = write(ranks("dlrm_alltoall", "kineto", tmp_path / "in"), tmp_path / "out", "chakra").notes
+    assert notes == ("what is no operator is left out: 24 annotations, 8 instants",)
+    met = build("rank 0 | stream 7 | all_reduce 4KB  0..9\nrank 1 | stream 7 | all_reduce 4KB  0..9")
+    assert any("1 collectives" in note for note in write(met, tmp_path / "met", "chakra").notes)
+
+
+@pytest.mark.parametrize(("format", "name"), [("chakra", "x.et.gz"), ("chakra", "x.json"), ("chakra-json", "x.et")])
+def test_a_name_of_another_kind_of_file_is_refused(format: str, name: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="this format is a file that ends in"):
+        check(tmp_path / name, format)
+    assert list(tmp_path.iterdir()) == []

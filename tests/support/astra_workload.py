@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from etgraph.model import Category, CommType, NodeType, Trace
 
 LATENCY_NS = 1000
+TAGS = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class _Machine:
             self.own_stream[r["rank"], group] += 1
         assert r["rank"] in self.members[group]
         assert r["comm_bytes"] > 0
-        here = self.arrived[number, r["comm_type"], r["comm_bytes"]]
+        here = self.arrived[number % TAGS, r["comm_type"], r["comm_bytes"]]
         here.append(row)
         if len(here) == len(self.members[group]):
             for member in here:
@@ -128,7 +129,7 @@ class _Machine:
         ends = (r["rank"], r["peer"]) if sends else (r["peer"], r["rank"])
         assert ends[0] != ends[1]
         assert r["comm_bytes"] > 0
-        key = (r["tag"], *ends, r["comm_bytes"])
+        key = (r["tag"] % TAGS, *ends, r["comm_bytes"])
         if sends:
             self.later(time + LATENCY_NS, row)
             if self.posted[key]:

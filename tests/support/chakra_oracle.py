@@ -282,7 +282,7 @@ def _dependencies(found: Oracle, nodes: Sequence[Any]) -> None:
         else:
             found.dependencies.append((kind, src, dst))
             continue
-        found.operators[dst].attributes.setdefault(why, {}).setdefault(name, []).append([position, id])
+        found.operators[dst].attributes.setdefault(why, {}).setdefault(name, []).extend((position, id))
     graph.clear_edges()
     graph.add_edges_from((src, dst) for _, src, dst in found.dependencies)
     found.data_cycle = not nx.is_directed_acyclic_graph(graph)

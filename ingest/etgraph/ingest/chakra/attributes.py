@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from etgraph.ingest.chakra.fields import Kind
-from etgraph.ingest.chakra.text import LONGEST_MICROS
+from etgraph.ingest.chakra.limits import EARLIEST_NS, LONGEST_MICROS
 from etgraph.model.columns import Array
 
 DOCUMENT: Final = "etgraph"
 """Attribute of the metadata that holds, as JSON text, what a trace of another format says beside its operators."""
 
-EARLIEST_NS: Final = 2**62 - 1
-"""Times lie this far around zero at most, so that their differences fit into 64 bits."""
 _INT32, _INT64 = 2**31, 2**63
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from etgraph.ingest.chakra.attributes import ATTRIBUTES, KINDS, OTHERS
 from etgraph.ingest.chakra.fields import KIND, NUMBERS, Kind, code_of, number_of
-from etgraph.ingest.chakra.text import LATEST_MICROS, LONGEST_MICROS
+from etgraph.ingest.chakra.limits import LATEST_MICROS, LONGEST_MICROS
 from etgraph.ingest.chakra.wire import Tokens
 from etgraph.ingest.draft import NULL
 from etgraph.model.columns import Array

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from etgraph.ingest.chakra.attributes import DOCUMENT, EARLIEST_NS
+from etgraph.ingest.chakra.attributes import DOCUMENT
+from etgraph.ingest.chakra.limits import EARLIEST_NS
 from etgraph.model import TABLES, Columns, DependencyKind
 from etgraph.model.schema import Table
 

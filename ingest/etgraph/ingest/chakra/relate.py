@@ -178,21 +178,24 @@ def _check_order(trace: Trace, file: str) -> None:
 
 
 def _keep(trace: Trace, aside: dict[str, list[_List]]) -> Trace:
-    """Put what is no dependency among the attributes of the nodes that name it: positions and ids by list."""
-    of_node: dict[int, dict[str, dict[str, list[tuple[int, int]]]]] = {}
+    """Put what is no dependency among the attributes of the nodes that name it: position and id by turns, by list."""
+    of_node: dict[int, list[tuple[str, _List, slice]]] = {}
     for why, lists in aside.items():
         for links in lists:
-            pairs = list(zip(links.position.tolist(), links.id.tolist()))
             rows, first = np.unique(links.dst, return_index=True)
-            for row, (low, high) in zip(rows.tolist(), pairwise([*first.tolist(), len(pairs)])):
-                of_node.setdefault(row, {}).setdefault(why, {})[links.field] = pairs[low:high]
+            for row, (low, high) in zip(rows.tolist(), pairwise([*first.tolist(), len(links.dst)])):
+                of_node.setdefault(row, []).append((why, links, slice(low, high)))
     if not of_node:
         return trace
     attrs = trace.operators["attrs"].copy()
     changes: dict[int, bytes] = {}
     more: list[bytes] = []
     texts = trace.attributes.texts(attrs[list(of_node)])
-    for (row, members), found in zip(of_node.items(), texts):
+    for (row, parts), found in zip(of_node.items(), texts):
+        members: dict[str, dict[str, list[int]]] = {}
+        for why, links, which in parts:
+            pairs = np.stack([links.position[which].astype(np.uint64), links.id[which]], axis=1)
+            members.setdefault(why, {})[links.field] = pairs.ravel().tolist()
         text = found or b"{}"
         for why, ids in members.items():
             text = with_member(text, why, ids)

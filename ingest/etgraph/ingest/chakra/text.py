@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from etgraph.ingest.chakra.fields import CHILD, FIELDS, KIND, NODE, REPEATED, Kind, code_of
+from etgraph.ingest.chakra.limits import LATEST_MICROS, LONGEST_MICROS
 from etgraph.ingest.chakra.messages import Node
 from etgraph.ingest.chakra.values import UNKNOWN
 from etgraph.ingest.chakra.wire import Tokens
@@ -22,10 +23,6 @@ from etgraph.model.kernels import kernel
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LONGEST_MICROS: Final = 366 * 86_400 * 10**6
-"""A longer duration is no time of an operator: it is kept as it is, beside the columns."""
-LATEST_MICROS: Final = 2**62 // 1000 - 1
-"""A later start (in the year 2116) is none: sums of such times would not fit into 64 bits."""
 _NAN: Final = {11: 0x7FC00000, 14: 0x7FF8000000000000}
 """The usual not-a-number of each width; others say their bits."""
 
@@ -122,6 +119,14 @@ def _reals(tokens: Tokens, *, bits: bool) -> tuple[Array, Array]:
     return _bytes(texts.tolist())
 
 
+# Kernels take these as constants; an enumeration's members they would not.
+_UNKNOWN, _BOOL, _UINT64, _INT64, _SINT64 = (
+    int(kind) for kind in (Kind.UNKNOWN, Kind.BOOL, Kind.UINT64, Kind.INT64, Kind.SINT64)
+)
+_FLOAT, _FIXED64, _SFIXED64, _DOUBLE = (int(k) for k in (Kind.FLOAT, Kind.FIXED64, Kind.SFIXED64, Kind.DOUBLE))
+_STRING, _BYTES, _MESSAGE = int(Kind.STRING), int(Kind.BYTES), int(Kind.MESSAGE)
+
+
 @kernel
 def _write(
     data: Array,
@@ -149,7 +154,7 @@ def _write(
     count = len(first) - 1
     room = 2 * count + 64 * len(code_of)
     for t in range(len(code_of)):
-        if kinds[code_of[t]] < 17:
+        if kinds[code_of[t]] < _MESSAGE:
             room += 6 * (end_of[t] - start_of[t])
     out = np.empty(room, dtype=np.uint8)
     ends = np.zeros(count + 1, dtype=np.int64)
@@ -191,10 +196,10 @@ def _write(
             code = code_of[t]
             kind = kinds[code]
             value = int(value_of[t])
-            if kind == 11 or kind == 14:
+            if kind in (_FLOAT, _DOUBLE):
                 real += 1
             number = code & 63
-            if kind == 0 and whole:
+            if kind == _UNKNOWN and whole:
                 t += 1
                 continue
             if depth == 0 and not whole and code >> 6 == node and 0 < number < 8:
@@ -227,14 +232,14 @@ def _write(
                     n += 1
                 last_at[depth] = code
             t += 1
-            if kind == 17:
+            if kind == _MESSAGE:
                 depth += 1
                 stop_at[depth] = skip_of[t - 1]
                 last_at[depth] = -1
                 list_at[depth] = False
                 out[n] = 123
                 n += 1
-            elif kind == 15:
+            elif kind == _STRING:
                 out[n] = 34
                 n += 1
                 part = data[start_of[t - 1] : end_of[t - 1]]
@@ -264,7 +269,7 @@ def _write(
                         n += 1
                 out[n] = 34
                 n += 1
-            elif kind == 16 or kind == 0:
+            elif kind in (_BYTES, _UNKNOWN):
                 out[n] = 34
                 n += 1
                 i = start_of[t - 1]
@@ -281,11 +286,11 @@ def _write(
                     i += 3
                 out[n] = 34
                 n += 1
-            elif kind == 11 or kind == 14:
+            elif kind in (_FLOAT, _DOUBLE):
                 for i in range(real_ends[real - 1], real_ends[real]):
                     out[n] = reals[i]
                     n += 1
-            elif kind == 1:
+            elif kind == _BOOL:
                 if value != 0:
                     out[n] = 116
                     out[n + 1] = 114
@@ -304,12 +309,12 @@ def _write(
                     out[n] = types[i]
                     n += 1
             else:
-                quoted = whole and (kind == 3 or kind == 5 or kind == 7 or kind == 12 or kind == 13)
+                quoted = whole and (kind in (_UINT64, _INT64, _SINT64, _FIXED64, _SFIXED64))
                 if quoted:
                     out[n] = 34
                     n += 1
                 filled = 0
-                if value < 0 and kind != 3 and kind != 12:
+                if value < 0 and kind != _UINT64 and kind != _FIXED64:
                     out[n] = 45
                     n += 1
                     value = -value

@@ -14,22 +14,30 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.ingest.chakra.fields import CHILD, KIND, ONEOF, PRESENCE, REPEATED, name_of
+from etgraph.ingest.chakra.fields import CHILD, KIND, ONEOF, PRESENCE, REPEATED, Kind, name_of
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
 
 LARGEST: Final = 2**28
 """Bytes of the largest message: places within a block, and within its JSON text, are 32-bit numbers."""
 
+# Kernels take these as constants; an enumeration's members they would not.
+_BOOL, _UINT32, _INT32, _SINT32, _SINT64, _ENUM = (
+    int(kind) for kind in (Kind.BOOL, Kind.UINT32, Kind.INT32, Kind.SINT32, Kind.SINT64, Kind.ENUM)
+)
+_FIXED32, _SFIXED32, _FIXED64 = int(Kind.FIXED32), int(Kind.SFIXED32), int(Kind.FIXED64)
+_STRING, _MESSAGE = int(Kind.STRING), int(Kind.MESSAGE)
+_TAG, _LENGTH, _VARINT, _FOUR, _EIGHT = range(5)
+_PAST_END, _LONG_VARINT, _FIELD_NUMBER, _OTHER_WIRE_TYPE, _NO_WIRE_TYPE, _GROUP, _TOO_DEEP, _LONG_TAG = range(1, 9)
 _FAULTS: Final = {
-    1: ("a field that ends after its message", "fields within the message"),
-    2: ("a varint of more than 10 bytes", "at most 10 bytes"),
-    3: ("field number 0 or one above 2²⁹ - 1", "a field number"),
-    4: ("another wire type than the field's", "the wire type of the field's type"),
-    5: ("wire type 6 or 7", "0 to 5"),
-    6: ("a group that does not end, or ends without having begun", "groups in pairs"),
-    7: ("groups nested more than 100 deep", "at most 100"),
-    8: ("a tag or a length of more than 5 bytes", "at most 5 bytes"),
+    _PAST_END: ("a field that ends after its message", "fields within the message"),
+    _LONG_VARINT: ("a varint of more than 10 bytes", "at most 10 bytes"),
+    _FIELD_NUMBER: ("field number 0 or one above 2²⁹ - 1", "a field number"),
+    _OTHER_WIRE_TYPE: ("another wire type than the field's", "the wire type of the field's type"),
+    _NO_WIRE_TYPE: ("wire type 6 or 7", "0 to 5"),
+    _GROUP: ("a group that does not end, or ends without having begun", "groups in pairs"),
+    _TOO_DEEP: ("groups nested more than 100 deep", "at most 100"),
+    _LONG_TAG: ("a tag or a length of more than 5 bytes", "at most 5 bytes"),
 }
 """Faults that `_tokens` reports: what was found and what was expected."""
 
@@ -70,7 +78,7 @@ def frames(data: Array) -> tuple[Array, Array, int]:
     if fault:
         at = len(begins)
         if fault == 2:
-            raise WireError(at, rest, *_FAULTS[2])
+            raise WireError(at, rest, *_FAULTS[_LONG_VARINT])
         raise WireError(at, rest, f"a message of more than {LARGEST:,} bytes", f"at most {LARGEST:,} bytes")
     return begins, ends, rest
 
@@ -170,18 +178,18 @@ def _tokens(
         rest_at[0] = -1
         set_at[0] = 0
         groups = 0
-        state = 0  # what comes next: 0 a tag, 1 a length, 2 a varint, 3 four bytes, 4 eight bytes
+        state = _TAG  # what comes next
         kind = 0
         packed = False
         limit = stop_at[0]
         while True:
-            if packed and state != 1 and pos == limit:
+            if packed and state != _LENGTH and pos == limit:
                 packed = False
                 limit = stop_at[depth]
-                state = 0
-            if state == 0 and pos == stop_at[depth]:
+                state = _TAG
+            if state == _TAG and pos == stop_at[depth]:
                 if groups > 0:
-                    fault = 6
+                    fault = _GROUP
                     break
                 if rest_at[depth] >= 0:
                     end_of[rest_at[depth]] = pos
@@ -191,18 +199,18 @@ def _tokens(
                 depth -= 1
                 limit = stop_at[depth]
                 continue
-            if state == 0:
+            if state == _TAG:
                 code = type_at[depth] * 64
             v = 0
             begin = pos
-            if state <= 2 and pos < limit and data[pos] < 128:
+            if state <= _VARINT and pos < limit and data[pos] < 128:
                 v = int(data[pos])
                 pos += 1
-            elif state <= 2:
+            elif state <= _VARINT:
                 shift = 0
                 while True:
                     if pos >= limit:
-                        fault = 1
+                        fault = _PAST_END
                         break
                     byte = int(data[pos])
                     pos += 1
@@ -214,17 +222,17 @@ def _tokens(
                         break
                     shift += 7
                     if shift > 63:
-                        fault = 2
+                        fault = _LONG_VARINT
                         break
-                    if shift > 28 and state < 2:
-                        fault = 8
+                    if shift > 28 and state < _VARINT:
+                        fault = _LONG_TAG
                         break
                 if fault:
                     break
             else:
-                width = 4 if state == 3 else 8
+                width = 4 if state == _FOUR else 8
                 if pos + width > limit:
-                    fault = 1
+                    fault = _PAST_END
                     break
                 for i in range(min(width, 7)):
                     v |= int(data[pos + i]) << (8 * i)
@@ -234,29 +242,29 @@ def _tokens(
                     if high > 127:
                         v += -0x7FFF_FFFF_FFFF_FFFF - 1
                 pos += width
-            if state == 0:
+            if state == _TAG:
                 number = (v >> 3) & 0x1FFF_FFFF
                 wire = v & 7
                 if number == 0 or v < 0 or (v >> 32) != 0:
-                    fault = 3
+                    fault = _FIELD_NUMBER
                     break
                 if wire > 5:
-                    fault = 5
+                    fault = _NO_WIRE_TYPE
                     break
                 known = groups == 0 and number < 64 and kinds[type_at[depth] * 64 + number] != 0
                 if known:
                     code = type_at[depth] * 64 + number
                     kind = kinds[code]
                     last = last_at[depth]
-                    if kind < 9:
+                    if kind < _FIXED32:
                         own = 0
-                    elif kind < 12:
+                    elif kind < _FIXED64:
                         own = 5
-                    elif kind < 15:
+                    elif kind < _STRING:
                         own = 1
                     else:
                         own = 2
-                    scalars = repeated[code] == 1 and kind < 15
+                    scalars = repeated[code] == 1 and kind < _STRING
                     if number < last or rest_at[depth] >= 0 or (number == last and (repeated[code] == 0 or scalars)):
                         odd[m] = True
                     if oneof[code] == 1:
@@ -267,19 +275,19 @@ def _tokens(
                     if wire == own:
                         if scalars:
                             odd[m] = True
-                        state = 1 if own == 2 else (2 if own == 0 else (3 if own == 5 else 4))
+                        state = _LENGTH if own == 2 else (_VARINT if own == 0 else (_FOUR if own == 5 else _EIGHT))
                     elif wire == 2 and scalars:
                         packed = True
-                        state = 1
+                        state = _LENGTH
                     else:
-                        fault = 4
+                        fault = _OTHER_WIRE_TYPE
                         break
                 else:
                     code = type_at[depth] * 64
                     kind = 0
                     if wire == 4:
                         if groups == 0 or group[groups] != number:
-                            fault = 6
+                            fault = _GROUP
                             break
                         groups -= 1
                     else:
@@ -293,25 +301,27 @@ def _tokens(
                             t += 1
                         if wire == 3:
                             if groups + depth >= 100:
-                                fault = 7
+                                fault = _TOO_DEEP
                                 break
                             groups += 1
                             group[groups] = number
                         else:
-                            state = 2 if wire == 0 else (4 if wire == 1 else (1 if wire == 2 else 3))
+                            state = (
+                                _VARINT if wire == 0 else (_EIGHT if wire == 1 else (_LENGTH if wire == 2 else _FOUR))
+                            )
                 continue
-            if state == 1:
+            if state == _LENGTH:
                 if v < 0 or v > limit - pos:
                     pos = begin
-                    fault = 1
+                    fault = _PAST_END
                     break
                 if packed:
                     if v == 0:
                         odd[m] = True
                     limit = pos + v
-                    state = 2 if kind < 9 else (3 if kind < 12 else 4)
+                    state = _VARINT if kind < _FIXED32 else (_FOUR if kind < _FIXED64 else _EIGHT)
                     continue
-                state = 0
+                state = _TAG
                 if kind == 0:
                     pos += v
                     continue
@@ -321,7 +331,7 @@ def _tokens(
                 end_of[t] = pos + v
                 skip_of[t] = t + 1
                 t += 1
-                if kind < 17:
+                if kind < _MESSAGE:
                     if v == 0 and repeated[code] == 0 and presence[code] == 0:
                         odd[m] = True
                     pos += v
@@ -336,21 +346,21 @@ def _tokens(
                 limit = stop_at[depth]
                 continue
             if not packed:
-                state = 0
+                state = _TAG
             if kind == 0:
                 continue
-            if kind == 1:
+            if kind == _BOOL:
                 v = 1 if v != 0 else 0
-            elif kind == 2 or kind == 9:
+            elif kind in (_UINT32, _FIXED32):
                 v &= 0xFFFF_FFFF
-            elif kind == 4 or kind == 8 or kind == 10:
+            elif kind in (_INT32, _ENUM, _SFIXED32):
                 v &= 0xFFFF_FFFF
                 if v >= 0x8000_0000:
                     v -= 0x1_0000_0000
-            elif kind == 6:
+            elif kind == _SINT32:
                 v &= 0xFFFF_FFFF
                 v = (v >> 1) ^ -(v & 1)
-            elif kind == 7:
+            elif kind == _SINT64:
                 v = ((v >> 1) & 0x7FFF_FFFF_FFFF_FFFF) ^ -(v & 1)
             if v == 0 and repeated[code] == 0 and presence[code] == 0:
                 odd[m] = True

@@ -6,7 +6,7 @@ chain: each operator follows the one that was started before it, and one that en
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -58,11 +58,7 @@ def recorded(trace: Trace) -> Program:
         check_acyclic(trace)
     host = o["category"] == int(Category.CPU_OP)
     edges = src, dst, d["kind"][used]
-    found = _without_bookkeeping(trace, order, place, edges, _durations(o), host, [], keep_attributes=True)
-    if np.ptp(o["start_ns"]):
-        return found
-    rank = found.operators["rank"]  # generators of workloads write no times, which are read as 0
-    return replace(found, when=_ordinals_of_sorted(rank))
+    return _without_bookkeeping(trace, order, place, edges, _durations(o), host, [], keep_attributes=True)
 
 
 def program(trace: Trace) -> Program:
@@ -108,10 +104,6 @@ def _inverse(order: Array) -> Array:
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     return place
-
-
-def _ordinals_of_sorted(key: Array) -> Array:
-    return np.arange(len(key)) - np.searchsorted(key, key, side="left")
 
 
 def _removed(o: Columns) -> Array:
@@ -266,7 +258,8 @@ def _without_bookkeeping(
     )
     when = operators["start_ns"]
     if operators.is_null("start_ns").any():
-        when = _ordinals_of_sorted(operators["rank"])
+        rank = operators["rank"]
+        when = np.arange(len(rows)) - np.searchsorted(rank, rank, side="left")
     return Program(operators, duration[rows], host[rows] & ~joint, when, src[once], dst[once], kind[once], tuple(notes))
 
 

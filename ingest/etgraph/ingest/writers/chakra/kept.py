@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +23,8 @@ _DIGITS: Final = {"int32_val": 9, "uint32_val": 9, "int64_val": 18, "uint64_val"
 _ATTR: Final = (b'{"attr":[{', b"}]}")
 """How what is kept of most nodes begins and ends: nothing but attributes."""
 
-Aside = dict[str, list[tuple[int, int]]]
+Aside = dict[str, list[int]]
+"""Ids that are no dependencies, by list: position and id by turns."""
 
 
 class Kept(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -180,6 +182,10 @@ def _message(raw: Any) -> tuple[bytes, dict[str, Any]]:
     return written, value
 
 
+def _pairs(flat: list[int]) -> Iterator[tuple[int, int]]:
+    return zip(flat[::2], flat[1::2])
+
+
 def with_kept(head: bytes, kept: Kept) -> bytes:
     """A node's fields from columns, with what is kept because these cannot hold it."""
     aside, numbers = (kept.dangling, kept.cyclic), (kept.type, kept.start_time_micros, kept.duration_micros)
@@ -188,7 +194,7 @@ def with_kept(head: bytes, kept: Kept) -> bytes:
     node = Node.FromString(head)
     for name, deps in (("ctrl_deps", node.ctrl_deps), ("data_deps", node.data_deps)):
         # Ids that are no dependencies, at their positions.
-        for position, id in sorted(pair for ids in aside if ids for pair in ids.get(name, ())):
+        for position, id in sorted(pair for ids in aside if ids for pair in _pairs(ids.get(name, []))):
             deps.insert(position, id)
     if kept.type is not None and node.type == 0:
         node.type = kept.type
