@@ -18,6 +18,7 @@ ALL = {
 }
 ASKED = {
     "chakra-large": "a Chakra file of ten million nodes: time, size and memory",
+    "fuzz": "a million damaged inputs for the readers of Chakra files",
     "chakra-peer": "exported Chakra files opened with the standard's own package, installed for it",
 }
 """What needs more time, disk or packages than others, and runs only where it is named."""

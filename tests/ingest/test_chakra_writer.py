@@ -565,3 +565,18 @@ def test_a_name_of_another_kind_of_file_is_refused(format: str, name: str, tmp_p
     with pytest.raises(ExportError, match="this format is a file that ends in"):
         check(tmp_path / name, format)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_simulator_reads_beside_the_columns_goes_into_a_workload(tmp_path: Path) -> None:
+    for rank in range(2):
+        node = Node(id=0, name="reduce", type=7)
+        for name, value in (("comm_type", 0), ("comm_size", 64)):
+            node.attr.add(name=name, int64_val=value)
+        node.attr.add(name="involved_dim").bool_list.values.extend([True, False])
+        node.attr.add(name="secret", string_val="x")
+        (tmp_path / f"t.{rank}.et").write_bytes(delimited(GlobalMetadata(), node))
+    write(read(tmp_path), tmp_path / "out", "chakra", workload_for="astra-sim")
+    (node,) = nodes_of(tmp_path / "out" / "trace.1.et")
+    values = {a.name: a for a in node.attr}
+    assert list(values["involved_dim"].bool_list.values) == [True, False]
+    assert "secret" not in values

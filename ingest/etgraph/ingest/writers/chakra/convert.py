@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, Final
 
@@ -14,9 +14,11 @@ from etgraph.ingest.chakra.document import LISTS, Document, Group, Iteration, La
 from etgraph.ingest.chakra.messages import GlobalMetadata, IOInfo, Node
 from etgraph.ingest.chakra.normalise import FORMAT
 from etgraph.ingest.draft import NULL
+from etgraph.ingest.writers.astra_sim.lowering import SIMULATOR_ATTRIBUTES
 from etgraph.ingest.writers.chakra.dependencies import Lists
 from etgraph.ingest.writers.chakra.kept import (
     UNREADABLE,
+    Kept,
     KeptFields,
     kept_of,
     metadata_message,
@@ -34,6 +36,8 @@ VERSION: Final = "0.0.4"
 """Version of the schema that is written into the metadata."""
 OWN: Final = frozenset({OTHERS, KINDS, *(declared.attribute for declared in BY_NAME.values())})
 """Attributes that are written from columns."""
+_Fields = tuple[bytes, bytes, bytes]
+"""Fields of a node: those up to its times, inputs, and what comes last."""
 BLOCK: Final = 8192
 """Nodes that are written at one time."""
 
@@ -72,12 +76,13 @@ class Converter:
     def nodes(self, rows: slice) -> Iterator[list[bytes]]:
         """The messages of the operators of a rank, a block at a time."""
         rank = int(self._trace.operators["rank"][rows.start]) if rows.stop > rows.start else -1
-        foreign = not self._plain and self._read_from(rank) is not None
         for first in range(rows.start, rows.stop, BLOCK):
             last = min(first + BLOCK, rows.stop)
             parts = self._block(first, last)
-            if foreign:
-                self._add_foreign(parts, first, last)
+            if self._plain:
+                self._add_kept(parts, first, last, self._for_simulators)
+            elif self._read_from(rank) is not None:
+                self._add_kept(parts, first, last, self._foreign)
             yield list(map(b"".join, zip(*parts)))
 
     def _read_from(self, rank: int) -> dict[str, Any] | None:
@@ -85,22 +90,31 @@ class Converter:
         documents = [s.document for s in self._trace.metadata.sources if s.rank == rank and s.format.startswith(FORMAT)]
         return documents[0] if documents and document_of(documents[0]) is not None else None
 
-    def _add_foreign(self, parts: list[list[bytes]], first: int, last: int) -> None:
-        """Add what other tools put into nodes of ours: ids that lead nowhere, arguments, attributes, unknown fields."""
-        heads_, inputs, ends = parts[0], parts[1], [b""] * (last - first)
+    def _add_kept(self, parts: list[list[bytes]], first: int, last: int, of: Callable[..., _Fields]) -> None:
+        """Add what is kept of nodes; `of` says what of it, given the head, the inputs, and what is kept."""
+        ends = [b""] * (last - first)
         texts = self._trace.attributes.texts(self._trace.operators["attrs"][first:last])
         for at, text in enumerate(texts):
-            if text is None:
-                continue
-            try:
-                kept = kept_of(text)
-                heads_[at] = with_kept(heads_[at], kept)
-                if kept.outputs or b'"values"' in bytes(kept.inputs):
-                    inputs[at] = self._kept.arguments(kept)
-                ends[at] = self._kept.foreign(kept, OWN) + unknown_fields(kept)
-            except UNREADABLE as error:
-                raise ExportError(f"attributes of {self._trace.describe(first + at)}: {words(error)}") from None
+            if text is not None:
+                try:
+                    parts[0][at], parts[1][at], ends[at] = of(parts[0][at], parts[1][at], kept_of(text))
+                except UNREADABLE as error:
+                    raise ExportError(f"attributes of {self._trace.describe(first + at)}: {words(error)}") from None
         parts.append(ends)
+
+    def _foreign(self, head: bytes, inputs: bytes, kept: Kept) -> _Fields:
+        """What other tools put into nodes of ours: ids that lead nowhere, arguments, attributes, unknown fields."""
+        if kept.outputs or b'"values"' in bytes(kept.inputs):
+            inputs = self._kept.arguments(kept)
+        return (
+            with_kept(head, kept),
+            inputs,
+            self._kept.named(kept, lambda name: name not in OWN) + unknown_fields(kept),
+        )
+
+    def _for_simulators(self, head: bytes, inputs: bytes, kept: Kept) -> _Fields:
+        """What a simulator reads of a node beside what columns hold."""
+        return head, inputs, self._kept.named(kept, SIMULATOR_ATTRIBUTES.__contains__)
 
     def _block(self, first: int, last: int) -> list[list[bytes]]:
         o = self._trace.operators

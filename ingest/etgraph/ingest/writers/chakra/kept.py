@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -85,12 +85,12 @@ class KeptFields:
         """Inputs and outputs."""
         return self._piece(b"\x42", kept.inputs, IOInfo) + self._piece(b"\x4a", kept.outputs, IOInfo)
 
-    def foreign(self, kept: Kept, own: frozenset[str]) -> bytes:
-        """The attributes whose names are not among these."""
+    def named(self, kept: Kept, wanted: Callable[[str], bool]) -> bytes:
+        """The attributes of some names."""
         if not kept.attr:
             return b""
         listed = [(_name(raw).name, raw) for raw in _decode_list(kept.attr)]
-        return b"".join([as_attribute(_message(raw)[0]) for name, raw in listed if name not in own])
+        return b"".join([as_attribute(_message(raw)[0]) for name, raw in listed if wanted(name)])
 
     def _attributes(self, listed: bytes) -> bytes:
         """A JSON list of attributes as fields of a node."""
