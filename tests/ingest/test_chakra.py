@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from etgraph.ingest import read
 from etgraph.ingest.chakra.messages import GlobalMetadata, Node
 from etgraph.model import Category, CommType, LaneKind, NodeType, Trace
-from etgraph.model.errors import CycleError, InputError
-from etgraph.queries import slack
+from etgraph.model.errors import CycleError, InputError, MissingData
+from etgraph.queries import critical_path, slack
 from support.chakra_messages import KINDS, METADATA, NODES
 from support.chakra_oracle import GATHERS, Operator, Oracle, attribute, framed, node, oracle, write
 
@@ -527,3 +527,11 @@ def test_blocks_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr("etgraph.ingest.source.READ", size)
         monkeypatch.setattr("etgraph.ingest.chakra.reader.BLOCK", size)
         check(read(path), expected)
+
+
+def test_a_timed_file_without_threads_or_streams_has_a_model_s_path_only(tmp_path: Path) -> None:
+    trace = read(write(tmp_path, node(1, start_time_micros=5, duration_micros=2),
+                       node(2, start_time_micros=7, duration_micros=3, data_deps=[1])))  # fmt: skip
+    with pytest.raises(MissingData, match="on a thread or stream"):
+        critical_path(trace)
+    assert slack(trace).length_ns == 5000

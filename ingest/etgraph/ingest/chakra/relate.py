@@ -179,12 +179,13 @@ def _check_order(trace: Trace, file: str) -> None:
 
 def _keep(trace: Trace, aside: dict[str, list[_List]]) -> Trace:
     """Put what is no dependency among the attributes of the nodes that name it: position and id by turns, by list."""
-    of_node: dict[int, list[tuple[str, _List, slice]]] = {}
+    of_node: dict[int, list[tuple[str, str, Array]]] = {}
     for why, lists in aside.items():
         for links in lists:
+            pairs = np.stack([links.position.astype(np.uint64), links.id], axis=1).ravel()
             rows, first = np.unique(links.dst, return_index=True)
             for row, (low, high) in zip(rows.tolist(), pairwise([*first.tolist(), len(links.dst)])):
-                of_node.setdefault(row, []).append((why, links, slice(low, high)))
+                of_node.setdefault(row, []).append((why, links.field, pairs[2 * low : 2 * high]))
     if not of_node:
         return trace
     attrs = trace.operators["attrs"].copy()
@@ -193,9 +194,8 @@ def _keep(trace: Trace, aside: dict[str, list[_List]]) -> Trace:
     texts = trace.attributes.texts(attrs[list(of_node)])
     for (row, parts), found in zip(of_node.items(), texts):
         members: dict[str, dict[str, list[int]]] = {}
-        for why, links, which in parts:
-            pairs = np.stack([links.position[which].astype(np.uint64), links.id[which]], axis=1)
-            members.setdefault(why, {})[links.field] = pairs.ravel().tolist()
+        for why, field, pairs in parts:
+            members.setdefault(why, {})[field] = pairs.tolist()
         text = found or b"{}"
         for why, ids in members.items():
             text = with_member(text, why, ids)
