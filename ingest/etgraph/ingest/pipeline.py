@@ -62,7 +62,7 @@ def passes(format: str, options: Options, path: Path) -> tuple[Pass, ...]:
         from etgraph.ingest.chakra.relate import relate as relate_chakra
 
         return (lambda draft: relate_chakra(draft, str(path)),)
-    if format == "kineto":
+    if format.startswith("kineto"):
         return nest, lambda draft: mark_iterations(draft, options.iteration), add_scopes, launch
     return relate, lambda draft: mark_steps(draft, options.iteration)
 
