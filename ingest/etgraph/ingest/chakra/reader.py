@@ -301,9 +301,11 @@ def read_protobuf(source: SourceFile, reader: ChakraReader) -> None:
             if first and len(begins):
                 reader.read_metadata(block[begins[0] : ends[0]])
                 begins, ends, first = begins[1:], ends[1:], False
-            if coming:
-                reader.take(*coming)
-            coming = (pool.submit(decode, data, begins, ends).result, begins + offset, offset) if len(begins) else None
+            before, coming = coming, None
+            if len(begins):
+                coming = pool.submit(decode, data, begins, ends).result, begins + offset, offset
+            if before:
+                reader.take(*before)
             rest, offset = block[after:], offset + after
             # Of a large message as much again must be there before the next try: it is not joined over and over.
             waiting, size, needed = [rest], len(rest), max(BLOCK, 2 * len(rest))
