@@ -67,7 +67,8 @@ def exported(source: Path, folder: Path) -> Trace:
 
 def expected(trace: Trace, rank: int) -> list[list[Any]]:
     """Nodes of a rank as they should be in its file."""
-    rows, o, lists, ids = trace.rank_rows[rank], trace.operators, Lists.of_trace(trace), node_ids(trace)
+    rows, o, lists = trace.rank_rows[rank], trace.operators, Lists.of_trace(trace)
+    ids, _ = node_ids(trace)
     names = o.texts("name").take(o["name"][rows]).to_pylist()
     links = [lists.ids(name, rows.start, rows.stop, ids) for name in ("ctrl", "data")]
     return [list(node) for node in zip(ids[rows].tolist(), names, o["kind"][rows].tolist(), *links, strict=True)]
