@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,6 +92,15 @@ class Trace:
     def iteration_indices(self) -> tuple[int, ...]:
         """Indices of the iterations, ascending, over all ranks."""
         return tuple(np.unique(self.iterations["index"]).tolist())
+
+    @cached_property
+    def group_ranks(self) -> tuple[tuple[int, ...], ...]:
+        """The members of each process group, in the group's order; empty where they are not known."""
+        group = self.group_members["group"]
+        order = np.argsort(group, kind="stable")
+        ends = np.searchsorted(group[order], np.arange(len(self.process_groups) + 1))
+        ranks = self.group_members["rank"][order].tolist()
+        return tuple(tuple(ranks[a:b]) for a, b in pairwise(ends.tolist()))
 
     @property
     def dependency_counts(self) -> dict[str, int]:
@@ -396,13 +406,9 @@ def _union_of_groups(parts: Sequence[Trace]) -> tuple[tuple[Columns, Columns], l
     known: dict[tuple[Any, ...], int] = {}
     to_new: list[Array] = []
     for part in parts:
-        count = len(part.process_groups)
-        group = part.group_members["group"]
-        order = np.argsort(group, kind="stable")
-        members = np.split(part.group_members["rank"][order], np.searchsorted(group[order], np.arange(1, count)))
-        keys = [(*part.process_groups.row(i).values(), members[i].tobytes()) for i in range(count)]
+        keys = [(*part.process_groups.row(i).values(), ranks) for i, ranks in enumerate(part.group_ranks)]
         to_new.append(np.array([known.setdefault(key, len(known)) for key in keys] or [-1], dtype=np.int32))
-    return process_group_tables([(*key[:4], np.frombuffer(key[4], dtype=np.int32).tolist()) for key in known]), to_new
+    return process_group_tables(list(known)), to_new
 
 
 def process_group_tables(

@@ -35,16 +35,14 @@ def read_groups(folder: Path) -> Groups:
 
 def with_members(trace: Trace, groups: Groups) -> Trace:
     """The trace with the members of those of its groups that have a name there and none so far."""
-    known = set(trace.group_members["group"].tolist())
+    if not groups or not len(trace.process_groups):
+        return trace
     listed = []
-    for row in range(len(trace.process_groups)):
-        group = trace.process_groups.row(row)
-        ranks = trace.group_members["rank"][trace.group_members["group"] == row].tolist()
-        if row not in known and group["name"] in groups:
+    for row, known in enumerate(trace.group_ranks):
+        group, ranks = trace.process_groups.row(row), list(known)
+        if not ranks and group["name"] in groups:
             ranks = groups[group["name"]]
             group["size"] = len(ranks)
         listed.append((group["name"], group["description"], group["backend"], group["size"], ranks))
-    if not listed or not groups:
-        return trace
     process_groups, members = process_group_tables(listed)
     return replace(trace, process_groups=process_groups, group_members=members)

@@ -167,9 +167,7 @@ class ChakraReader:
 
     def add_messages(self, messages: Sequence[bytes]) -> None:
         """Take nodes that are messages already."""
-        ends = np.cumsum([len(m) for m in messages], dtype=np.int64)
-        data = np.frombuffer(b"".join(messages), dtype=np.uint8)
-        self.add(data, np.concatenate([[0], ends[:-1]]) if len(ends) else ends, ends)
+        self.add(*wire.joined(messages))
 
     def finish(self, format: str) -> Draft:
         """The draft of everything that was added. Raises InputError for an id that two nodes have."""
@@ -346,9 +344,7 @@ def _usual(tokens: Tokens, begins: Array, ends: Array) -> tuple[Tokens, dict[int
         if order is not None:
             layouts[at] = order
             messages[at] = canonical(messages[at], NODE)
-    ends = np.cumsum([len(m) for m in messages], dtype=np.int64)
-    data = np.frombuffer(b"".join(messages), dtype=np.uint8)
-    return wire.tokens(data, np.concatenate([[0], ends[:-1]]), ends, NODE), layouts
+    return wire.tokens(*wire.joined(messages), NODE), layouts
 
 
 def _contradicted(recorded: Array, exact: Array | None) -> list[int]:

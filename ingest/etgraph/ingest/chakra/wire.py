@@ -9,6 +9,7 @@ The format: https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,6 +119,13 @@ def _frames(data: Array, largest: int) -> tuple[Array, Array, int, int]:
         count += 1
         pos = at + size
     return begins[:count].copy(), ends[:count].copy(), pos, fault
+
+
+def joined(messages: Sequence[bytes]) -> tuple[Array, Array, Array]:
+    """Messages one after another, and where each of them begins and ends."""
+    ends = np.cumsum([len(message) for message in messages], dtype=np.int64)
+    data = np.frombuffer(b"".join(messages), dtype=np.uint8)
+    return data, np.concatenate([[0], ends[:-1]]) if len(ends) else ends, ends
 
 
 def tokens(data: Array, begins: Array, ends: Array, root: int) -> Tokens:

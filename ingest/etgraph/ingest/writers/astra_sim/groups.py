@@ -120,10 +120,7 @@ def communicators(trace: Trace, operators: Columns, ranks: int) -> Communicators
     names, rows = {_ALL: "the group of all ranks"}, {_ALL: -1}
     known: dict[tuple[str, tuple[int, ...]], int] = {}
     code_of = []
-    by_group = np.argsort(trace.group_members["group"], kind="stable")
-    limits = np.searchsorted(trace.group_members["group"][by_group], np.arange(len(p) + 1))
-    for row in range(len(p)):
-        inside = tuple(trace.group_members["rank"][by_group[limits[row] : limits[row + 1]]].tolist())
+    for row, inside in enumerate(trace.group_ranks):
         name, size = p.value("name", row) or "", p.value("size", row)
         if (size is not None and len(inside) != size) or not inside or len(set(inside)) != len(inside):
             inside = everyone if size == ranks else ()

@@ -7,8 +7,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
-
 from etgraph.ingest.chakra import wire
 from etgraph.ingest.chakra.document import LISTS, document_of
 from etgraph.ingest.chakra.fields import METADATA, NODE
@@ -131,16 +129,15 @@ class _Files:
     def __init__(self, trace: Trace, *, plain: bool) -> None:
         self.lists = Lists.of_trace(trace)
         self._trace = trace
+        read = {s.rank: s.document for s in trace.metadata.sources if s.format.startswith(FORMAT) and not plain}
+        ours = {rank: document for rank, document in read.items() if document_of(document) is not None}
+        self._documents = {rank: document for rank, document in read.items() if rank not in ours}
         # Messages have no room for the members of groups; a document of ours has.
-        self.groups = {} if plain else _members(trace)
-        self._documents = {
-            s.rank: s.document
-            for s in trace.metadata.sources
-            if s.format.startswith(FORMAT) and not plain and document_of(s.document) is None
-        }
+        self.groups = _members(trace) if self._documents else {}
         self.ranks = sorted({*trace.ranks, *self._documents})
         self._rebuilder = Rebuilder(trace, self.lists) if self._documents else None
-        self._converter = Converter(trace, self.lists, plain=plain) if set(trace.ranks) - set(self._documents) else None
+        converted = set(trace.ranks) - set(self._documents)
+        self._converter = Converter(trace, self.lists, ours, plain=plain) if converted else None
 
     def messages(self, rank: int, progress: Progress) -> Iterator[tuple[int, list[bytes]]]:
         """The number of the message type in the schema and some messages; the metadata first."""
@@ -160,15 +157,8 @@ class _Files:
 
 
 def _members(trace: Trace) -> dict[str, list[int]]:
-    """The members of process groups, for traces whose files do not tell them themselves."""
-    sources = trace.metadata.sources
-    if not any(s.format.startswith(FORMAT) and document_of(s.document) is None for s in sources):
-        return {}
-    members: dict[int, list[int]] = {}
-    for group, rank in zip(trace.group_members["group"].tolist(), trace.group_members["rank"].tolist()):
-        members.setdefault(group, []).append(rank)
-    names = group_names(trace)
-    return {names[group]: ranks for group, ranks in members.items()}
+    """The members of the process groups of which they are known, by name."""
+    return {name: list(ranks) for name, ranks in zip(group_names(trace), trace.group_ranks) if ranks}
 
 
 def _protobuf(root: int, messages: list[bytes]) -> bytes:
@@ -176,10 +166,7 @@ def _protobuf(root: int, messages: list[bytes]) -> bytes:
 
 
 def _jsonizer(root: int, messages: list[bytes]) -> bytes:
-    usual = [canonical(message, root) for message in messages]
-    ends = np.cumsum([len(m) for m in usual], dtype=np.int64)
-    data = np.frombuffer(b"".join(usual), dtype=np.uint8)
-    objects = jsonizer(wire.tokens(data, np.concatenate([[0], ends[:-1]]), ends, root))
+    objects = jsonizer(wire.tokens(*wire.joined([canonical(message, root) for message in messages]), root))
     lines = [line + b"\n" for line in objects.to_pylist()]
     # A first object without anything in it would not tell what the file is.
     return b'{"version":""}\n' if root == METADATA and lines == [b"{}\n"] else b"".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
@@ -10,9 +10,8 @@ import msgspec
 import numpy as np
 
 from etgraph.ingest.chakra.attributes import BY_NAME, DOCUMENT, KINDS, OTHERS
-from etgraph.ingest.chakra.document import LISTS, Document, Group, Iteration, Lane, document_of
+from etgraph.ingest.chakra.document import LISTS, Document, Group, Iteration, Lane
 from etgraph.ingest.chakra.messages import GlobalMetadata, IOInfo, Node
-from etgraph.ingest.chakra.normalise import FORMAT
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.writers.astra_sim.lowering import SIMULATOR_ATTRIBUTES
 from etgraph.ingest.writers.chakra.dependencies import Lists
@@ -29,7 +28,7 @@ from etgraph.ingest.writers.chakra.kept import (
 from etgraph.ingest.writers.chakra.pieces import attribute, attribute_list, group_names, heads
 from etgraph.ingest.writers.chakra.sizes import recorded_bytes
 from etgraph.ingest.writers.output import ExportError
-from etgraph.model import Category, DependencyKind, LaneKind, NodeType, Trace
+from etgraph.model import Category, Columns, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.columns import Array
 
 VERSION: Final = "0.0.4"
@@ -45,30 +44,32 @@ BLOCK: Final = 8192
 class Converter:
     """Writes the metadata and nodes of a trace, rank by rank.
 
-    `plain` leaves out what is ours: the document in the metadata, and the attributes that begin with `etgraph.`. Of a
-    trace that was read from such files, what other tools added to them is written too.
+    `plain` leaves out what is ours: the document in the metadata, and the attributes that begin with `etgraph.`. `read`
+    is, by rank, the metadata of such files that the trace was read from: what other tools added to them is written too.
     """
 
-    def __init__(self, trace: Trace, lists: Lists, *, plain: bool = False) -> None:
+    def __init__(self, trace: Trace, lists: Lists, read: Mapping[int, dict[str, Any]], *, plain: bool = False) -> None:
         self._trace = trace
         self._lists = lists
+        self._read = read
         self._plain = plain
         self._ids, self._numbered = node_ids(trace)
         self._kept = KeptFields()
         self._kinds, self._kind_of = _dependency_kinds(trace)
         self._columns = self._attribute_columns()
+        self._zero = trace.metadata.zero_ns or 0
+        self._texts = {"group": group_names(trace)}
+        if not plain:
+            self._texts |= {name: trace.operators.texts(name).to_pylist() for name in ("scope", "source")}
         self._shapes: dict[int, bytes] = {-1: b""}
-        self._members: list[list[int]] = [[] for _ in range(len(trace.process_groups))]
-        for group, rank in zip(trace.group_members["group"].tolist(), trace.group_members["rank"].tolist()):
-            self._members[group].append(rank)
 
     def metadata(self, rank: int) -> bytes:
         """The GlobalMetadata of a rank."""
         message = GlobalMetadata(version=VERSION)
         if not self._plain:
             message.attr.add(name=DOCUMENT, string_val=self._document(rank).text())
-            if (read := self._read_from(rank)) is not None:
-                others = GlobalMetadata.FromString(metadata_message(read))
+            if rank in self._read:
+                others = GlobalMetadata.FromString(metadata_message(self._read[rank]))
                 message.attr.extend(a for a in others.attr if a.name != DOCUMENT)
         written: bytes = message.SerializeToString(deterministic=True)
         return written
@@ -81,14 +82,9 @@ class Converter:
             parts = self._block(first, last)
             if self._plain:
                 self._add_kept(parts, first, last, self._for_simulators)
-            elif self._read_from(rank) is not None:
+            elif rank in self._read:
                 self._add_kept(parts, first, last, self._foreign)
             yield list(map(b"".join, zip(*parts)))
-
-    def _read_from(self, rank: int) -> dict[str, Any] | None:
-        """The metadata of the file of ours that a rank was read from, None for other files."""
-        documents = [s.document for s in self._trace.metadata.sources if s.rank == rank and s.format.startswith(FORMAT)]
-        return documents[0] if documents and document_of(documents[0]) is not None else None
 
     def _add_kept(self, parts: list[list[bytes]], first: int, last: int, of: Callable[..., _Fields]) -> None:
         """Add what is kept of nodes; `of` says what of it, given the head, the inputs, and what is kept."""
@@ -117,27 +113,17 @@ class Converter:
         return head, inputs, self._kept.named(kept, SIMULATOR_ATTRIBUTES.__contains__)
 
     def _block(self, first: int, last: int) -> list[list[bytes]]:
-        o = self._trace.operators
-        absolute = self._absolute(first, last)
-        start = np.where(absolute == NULL, 0, np.maximum(absolute // 1000, 0))
-        duration = np.where(o.is_null("duration_ns")[first:last], 0, o["duration_ns"][first:last] // 1000)
+        # A test for null looks at a whole column: taken of the block, it costs no more the longer the trace is.
+        block = self._trace.operators.take(np.arange(first, last))
         ctrl, data = (self._lists.flat(name, first, last, self._ids) for name in ("ctrl", "data"))
         parts = [
-            heads(
-                self._ids[first:last], o.texts("name").take(o["name"][first:last]), o["kind"][first:last], ctrl, data,
-                start, duration,
-            ),
-            self._inputs(first, last),
-            self._attributes(first, last, absolute),
-        ]  # fmt: skip
+            heads(block, self._ids[first:last], ctrl, data, self._zero),
+            self._inputs(block),
+            self._attributes(block, first, last),
+        ]
         if not self._plain:
             parts.append(self._list_attributes(first, last))
         return parts
-
-    def _absolute(self, first: int, last: int) -> Array:
-        """Starts in the recorded clock, `NULL` where there is none."""
-        o, zero = self._trace.operators, self._trace.metadata.zero_ns or 0
-        return np.where(o.is_null("start_ns")[first:last], NULL, o["start_ns"][first:last] + zero)
 
     def _attribute_columns(self) -> dict[str, tuple[Array, Any]]:
         """By raw column of an attribute: the values of all operators, and which of them there are."""
@@ -186,9 +172,8 @@ class Converter:
         position[-1] = -1
         return position[self._trace.operators[column]]
 
-    def _attributes(self, first: int, last: int, absolute: Array) -> list[bytes]:
+    def _attributes(self, block: Columns, first: int, last: int) -> list[bytes]:
         """The attributes with one value, in one order for all operators."""
-        o = self._trace.operators
         parts: list[list[bytes]] = []
 
         def put(name: str, values: list[Any], said: list[bool]) -> None:
@@ -201,20 +186,16 @@ class Converter:
         for name, (values, said) in self._columns.items():
             listed = values[first:last].tolist()
             put(name, [bool(v) for v in listed] if name == "cpu" else listed, said[first:last].tolist())
-        texts: list[tuple[str, list[str] | None]] = [("group", group_names(self._trace))]
         if not self._plain:
-            texts += [("scope", None), ("source", None)]
-            put("exact_start", absolute.tolist(), (absolute != NULL).tolist())
-            known = ~o.is_null("duration_ns")[first:last]
-            put("exact_duration", o["duration_ns"][first:last].tolist(), known.tolist())
-            parent = o["parent"][first:last]
+            for name, column, zero in (("exact_start", "start_ns", self._zero), ("exact_duration", "duration_ns", 0)):
+                put(name, (block[column] + zero).tolist(), (~block.is_null(column)).tolist())
+            parent = block["parent"]
             around = self._ids[parent].astype(np.int64)
             put("parent", around.tolist(), ((parent >= 0) & (around >= 0)).tolist())
-        for name, names in texts:
-            codes = o[name][first:last]
+        for name, known in self._texts.items():
+            codes = block[name]
             if (codes >= 0).any():
-                known_texts = names if names is not None else o.texts(name).to_pylist()
-                put(name, [known_texts[code] for code in codes.tolist()], (codes >= 0).tolist())
+                put(name, [known[code] for code in codes.tolist()], (codes >= 0).tolist())
         return [b"".join(row) for row in zip(*parts)]
 
     def _list_attributes(self, first: int, last: int) -> list[bytes]:
@@ -227,11 +208,9 @@ class Converter:
             for ids, said in zip(others, zip(*kinds))
         ]
 
-    def _inputs(self, first: int, last: int) -> list[bytes]:
+    def _inputs(self, block: Columns) -> list[bytes]:
         """Shapes and types of the inputs as a field of a node."""
-        codes = self._trace.operators["shapes"][first:last].tolist()
-        known = self._shapes
-        texts = self._trace.operators.texts("shapes")
+        codes, texts, known = block["shapes"].tolist(), block.texts("shapes"), self._shapes
         for code in set(codes) - known.keys():
             shapes = msgspec.json.decode(texts[code].as_py())
             message = IOInfo(shapes=msgspec.json.encode(shapes["dims"]).decode())
@@ -256,7 +235,7 @@ class Converter:
                 for i in iterations
             ],
             process_groups=[
-                Group(**t.process_groups.row(row), ranks=ranks) for row, ranks in enumerate(self._members)
+                Group(**t.process_groups.row(row), ranks=list(ranks)) for row, ranks in enumerate(t.group_ranks)
             ],
             dependencies=self._kinds,
             zero_ns=m.zero_ns,

@@ -10,7 +10,7 @@ import numpy as np
 
 from etgraph.ingest.chakra.layout import varint
 from etgraph.ingest.chakra.messages import AttributeProto
-from etgraph.model import Trace
+from etgraph.model import Columns, Trace
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
 
@@ -46,22 +46,26 @@ def attribute_list(name: str, field: str, values: tuple[int, ...]) -> bytes:
     return as_attribute(message.SerializeToString())
 
 
-def heads(
-    ids: Array, names: Any, kinds: Array, ctrl: tuple[Array, Array], data: tuple[Array, Array], start: Array,
-    duration: Array,
-) -> list[bytes]:  # fmt: skip
+def heads(block: Columns, ids: Array, ctrl: tuple[Array, Array], data: tuple[Array, Array], zero: int) -> list[bytes]:
     """The fields of nodes up to `duration_micros`, of each node as the protobuf library writes them.
 
-    `names` is an Arrow array of texts; `ctrl` and `data` are the ids that the nodes name, one after another, and where
-    the first of each node stands among them, with the end of the last.
+    `ctrl` and `data` are the ids that the nodes of a block name, one after another, and where the first of each node
+    stands among them, with the end of the last. Starts count from `zero`; times are whole microseconds, and 0, which is
+    left out in the file, where there are none.
     """
+    names = block.texts("name").take(block["name"])
+    start, duration = _micros(block, "start_ns", zero), _micros(block, "duration_ns", 0)
     _, offsets, texts = names.buffers()
     name_ends = np.frombuffer(offsets, dtype=np.int32, count=len(names) + 1)
     room = np.empty(64 * len(ids) + int(name_ends[-1]) + 10 * (len(ctrl[0]) + len(data[0])), dtype=np.uint8)
-    numbers = [values.astype(np.int64) for values in (ids, kinds, start, duration, *ctrl, *data)]
+    numbers = [values.astype(np.int64) for values in (ids, block["kind"], start, duration, *ctrl, *data)]
     ends = _heads(room, np.frombuffer(texts or b"", dtype=np.uint8), name_ends, *numbers)
     written = room[: int(ends[-1])].tobytes()
     return [written[a:b] for a, b in pairwise(ends.tolist())]
+
+
+def _micros(block: Columns, column: str, zero: int) -> Array:
+    return np.where(block.is_null(column), 0, np.maximum((block[column] + zero) // 1000, 0))
 
 
 @kernel

@@ -21,7 +21,7 @@ from etgraph.ingest.writers.chakra.kept import UNREADABLE, KeptFields, kept_of, 
 from etgraph.ingest.writers.chakra.pieces import group_names, heads
 from etgraph.ingest.writers.chakra.sizes import recorded_bytes, sized
 from etgraph.ingest.writers.output import ExportError
-from etgraph.model import Category, NodeType, Trace
+from etgraph.model import Category, Columns, NodeType, Trace
 from etgraph.model.columns import Array
 
 BLOCK: Final = 4096
@@ -55,20 +55,25 @@ class Rebuilder:
 
     def _check_ids(self, rows: slice) -> None:
         """Raise ExportError for an operator without an id, and for two of one id: nobody could read them."""
-        o = self._trace.operators
-        missing = np.flatnonzero(o.is_null("node_id")[rows])
+        o = self._trace.operators.take(np.arange(rows.start, rows.stop))
+        missing = np.flatnonzero(o.is_null("node_id"))
         if len(missing):
             raise ExportError(f"{self._trace.describe(rows.start + int(missing[0]))} has no node id")
-        ids = o["node_id"][rows]
+        ids = o["node_id"]
         if (pair := twice(ids, sorting(ids))) is not None:
             both = " and ".join(self._trace.describe(rows.start + row) for row in pair)
             raise ExportError(f"{both} have the same node id {ids[pair[0]]}")
 
     def _block(self, first: int, last: int) -> list[bytes]:
-        kept_texts = self._trace.attributes.texts(self._trace.operators["attrs"][first:last])
+        # A test for null looks at a whole column: taken of the block, it costs no more the longer the trace is.
+        block = self._trace.operators.take(np.arange(first, last))
+        kept_texts = self._trace.attributes.texts(block["attrs"])
+        ctrl, data = (
+            self._lists.flat(name, first, last, self._trace.operators["node_id"]) for name in ("ctrl", "data")
+        )
         messages: list[bytes] = []
         layouts: dict[int, list[Any]] = {}
-        for at, (text, head) in enumerate(zip(kept_texts, self._heads(first, last))):
+        for at, (text, head) in enumerate(zip(kept_texts, heads(block, block["node_id"], ctrl, data, self._zero))):
             if text is None:
                 messages.append(head)
                 continue
@@ -82,7 +87,7 @@ class Rebuilder:
                 raise ExportError(f"attributes of {self._trace.describe(first + at)}: {words(error)}") from None
             if kept.layout is not None:
                 layouts[at] = kept.layout
-        for at, changes in self._changes(messages, first).items():
+        for at, changes in self._changes(messages, block, first).items():
             messages[at] = _changed(messages[at], changes)
         for at, layout in layouts.items():
             try:
@@ -91,28 +96,10 @@ class Rebuilder:
                 raise ExportError(f"attributes of {self._trace.describe(first + at)}: no layout: {layout}") from None
         return messages
 
-    def _heads(self, first: int, last: int) -> list[bytes]:
-        """What the columns hold of the nodes."""
-        o = self._trace.operators
-        ctrl, data = (self._lists.flat(name, first, last, o["node_id"]) for name in ("ctrl", "data"))
-        start, duration = self._micros("start_ns", first, last, self._zero), self._micros("duration_ns", first, last, 0)
-        names = o.texts("name").take(o["name"][first:last])
-        return heads(o["node_id"][first:last], names, o["kind"][first:last], ctrl, data, start, duration)
-
-    def _micros(self, column: str, first: int, last: int, zero: int) -> Array:
-        """Whole microseconds from zero on; 0, which is left out in the file, where there is no time."""
-        times = self._trace.operators[column][first:last]
-        known = ~self._trace.operators.is_null(column)[first:last] if column in self._trace.operators.filled else None
-        if known is None:
-            return np.zeros(last - first, dtype=np.int64)
-        return np.where(known, np.maximum((times + zero) // 1000, 0), 0)
-
-    def _changes(self, messages: list[bytes], first: int) -> dict[int, dict[str, Any]]:
+    def _changes(self, messages: list[bytes], block: Columns, first: int) -> dict[int, dict[str, Any]]:
         """What the columns say otherwise than the messages, by position of the message and name; None: nothing."""
         count = len(messages)
-        ends = np.cumsum([len(m) for m in messages], dtype=np.int64)
-        begins = np.concatenate([[0], ends[:-1]])
-        found = wire.tokens(np.frombuffer(b"".join(messages), dtype=np.uint8), begins, ends, NODE)
+        found = wire.tokens(*wire.joined(messages), NODE)
         owner = owners(found)
         written, _ = numbers(found, owner, count)
         places = attribute_values(found)
@@ -124,53 +111,51 @@ class Rebuilder:
             exact = held.get(f"exact_{name}", np.full(count, NULL))
             held[name] = np.where(exact != NULL, exact, written[name])
         changes: dict[int, dict[str, Any]] = {}
-        for name, (values, said, has_column) in self._said(slice(first, first + count)).items():
+        for name, (values, said, has_column) in self._said(block, slice(first, first + count)).items():
             has = held.get(name, np.full(count, NULL))
             gone = ~said & (has != NULL)
             if name in ("start", "duration"):
                 gone &= has != 0
             elif name == "comm_bytes":
-                gone &= ~np.isin(self._trace.operators["comm_type"][first : first + count], GATHERED)
+                gone &= ~np.isin(block["comm_type"], GATHERED)
             for at in np.flatnonzero(has_column & ((said & (values != has)) | gone)).tolist():
                 changes.setdefault(at, {})[name] = int(values[at]) if said[at] else None
-        rows = slice(first, first + count)
-        on_host = self._trace.operators["category"][rows] < int(Category.KERNEL)
-        book_keeping = self._trace.operators["kind"][rows] == int(NodeType.METADATA)
+        on_host = block["category"] < int(Category.KERNEL)
+        book_keeping = block["kind"] == int(NodeType.METADATA)
         moved = ((held.get("cpu", np.full(count, NULL)) == 1) != on_host) & ~book_keeping
         for at in np.flatnonzero(moved).tolist():
             changes.setdefault(at, {})["cpu"] = bool(on_host[at])
-        self._group_changes(found, places.get("group"), owner, first, changes)
+        self._group_changes(found, places.get("group"), owner, block["group"], changes)
         return changes
 
-    def _said(self, rows: slice) -> dict[str, tuple[Array, Array, Array]]:
-        """By name what the columns say, of which operators they say it, and of which they could."""
-        o, kind = self._trace.operators, self._trace.operators["kind"][rows]
+    def _said(self, o: Columns, rows: slice) -> dict[str, tuple[Array, Array, Array]]:
+        """By name what the columns of a block say, of which operators they say it, and of which they could."""
+        kind = o["kind"]
         everywhere = np.ones(len(kind), dtype=bool)
         sends, receives = kind == int(NodeType.COMM_SEND), kind == int(NodeType.COMM_RECV)
         collective = kind == int(NodeType.COMM_COLL)
         recorded = self._recorded[rows]
 
         def said(column: str) -> Array:
-            present: Array = ~o.is_null(column)[rows]
+            present: Array = ~o.is_null(column)
             return present
 
         return {
-            "start": (o["start_ns"][rows] + self._zero, said("start_ns"), everywhere),
-            "duration": (o["duration_ns"][rows], said("duration_ns"), everywhere),
-            "comm_type": (o["comm_type"][rows], said("comm_type"), collective),
+            "start": (o["start_ns"] + self._zero, said("start_ns"), everywhere),
+            "duration": (o["duration_ns"], said("duration_ns"), everywhere),
+            "comm_type": (o["comm_type"], said("comm_type"), collective),
             "comm_bytes": (recorded, recorded != NULL, self._sized[rows] & (sends | receives | collective)),
-            "receiver": (o["peer"][rows], said("peer"), sends),
-            "sender": (o["peer"][rows], said("peer"), receives),
-            "tag": (o["tag"][rows], said("tag"), sends | receives),
-            "flops": (o["flops"][rows], said("flops"), everywhere),
-            "bytes": (o["bytes"][rows], said("bytes"), everywhere),
+            "receiver": (o["peer"], said("peer"), sends),
+            "sender": (o["peer"], said("peer"), receives),
+            "tag": (o["tag"], said("tag"), sends | receives),
+            "flops": (o["flops"], said("flops"), everywhere),
+            "bytes": (o["bytes"], said("bytes"), everywhere),
         }
 
     def _group_changes(
-        self, found: wire.Tokens, at: Array | None, owner: Array, first: int, changes: dict[int, dict[str, Any]]
+        self, found: wire.Tokens, at: Array | None, owner: Array, rows: Array, changes: dict[int, dict[str, Any]]
     ) -> None:
-        """Add the names of process groups that are others than those written."""
-        rows = self._trace.operators["group"][first : first + len(found.first) - 1]
+        """Add the names of process groups, given by row, that are others than those written."""
         names: list[str | None] = [None] * len(rows)
         if at is not None:
             codes, strings = dictionary(found, at)
