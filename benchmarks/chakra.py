@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -18,6 +16,7 @@ import numpy as np
 
 from benchmarks.chakra_files import generated, messages, recorded, repeated
 from benchmarks.clock import seconds
+from benchmarks.memory import memory
 from etgraph.ingest import read, samples
 from etgraph.ingest.chakra.layout import varint
 from etgraph.ingest.chakra.messages import Node
@@ -29,22 +28,6 @@ from etgraph.queries import slack
 NODES = (10**5, 10**6)
 RECORDED_TIMES = 27
 """The recorded file so often has about 100 000 nodes."""
-_MEMORY = """
-import sys
-from pathlib import Path
-import numba, pandas, pyarrow
-from etgraph.ingest import read
-
-def resident(line):
-    return int(Path("/proc/self/status").read_text().split(line + ":")[1].split()[0]) * 1024
-
-read(sys.argv[2])
-before = resident("VmRSS")
-trace = read(sys.argv[1])
-print(resident("VmHWM") - before, len(trace), len(trace.dependencies))
-print(trace.operators.nbytes, trace.dependencies.nbytes)
-"""
-"""Peak of a read in a process that has read a smaller file before, so that libraries and kernels are loaded (Linux)."""
 
 
 def times(run: Callable[[], Any], repeats: int = 3) -> tuple[float, float]:
@@ -201,14 +184,6 @@ def print_reading(files: dict[str, Path]) -> None:
             f"| {everything / wall:.1f} |",
             flush=True,
         )
-
-
-def memory(file: Path, small: Path) -> tuple[int, int, int, int, int]:
-    """Bytes of the peak, nodes, dependencies, bytes of the columns of both."""
-    command = [sys.executable, "-c", _MEMORY, str(file), str(small)]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    peak, nodes, links, operators, dependencies = map(int, out.split())
-    return peak, nodes, links, operators, dependencies
 
 
 def print_growth(folder: Path, nodes: tuple[int, ...]) -> None:

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from benchmarks.clock import seconds
 from benchmarks.collection import events_of, large_kineto_files, repeated
+from benchmarks.memory import memory
 from etgraph.ingest import read, samples
 
 TIMES = (1, 3, 10)
-_MEMORY = """
-import sys
-from pathlib import Path
-import numba, pandas, pyarrow
-from etgraph.ingest import read
-
-def resident(line):
-    return int(Path("/proc/self/status").read_text().split(line + ":")[1].split()[0]) * 1024
-
-read(sys.argv[2])
-before = resident("VmRSS")
-trace = read(sys.argv[1])
-print(resident("VmHWM") - before, len(trace), len(trace.dependencies))
-print(trace.operators.nbytes, trace.dependencies.nbytes)
-"""
-"""Peak of a read in a process that has read a small file before, so that libraries and kernels are loaded (Linux)."""
 
 
 def json_and_pandas(file: Path) -> Any:
@@ -65,10 +48,7 @@ def main() -> None:
             target = Path(folder) / f"x{times}.json"
             events = repeated(files[0], times, target)
             elapsed = seconds(lambda f=target: read(f), 2)  # type: ignore[misc]
-            out = subprocess.run(
-                [sys.executable, "-c", _MEMORY, target, small], capture_output=True, text=True, check=True
-            )
-            peak, operators, dependencies, operator_bytes, dependency_bytes = map(int, out.stdout.split())
+            peak, operators, dependencies, operator_bytes, dependency_bytes = memory(target, small)
             points.append((events, peak))
             print(
                 f"{events:9,} {elapsed / events * 1e6:9.2f} {peak / events:13.0f} {operator_bytes / operators:15.1f} "
