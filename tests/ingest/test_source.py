@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-from collections.abc import Callable, Generator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -138,3 +140,24 @@ def test_giving_up_early_leaves_no_file_open(tmp_path: Path) -> None:
         assert isinstance(chunks, Generator)
         chunks.close()
     assert not before or len(os.listdir("/proc/self/fd")) <= before + 2
+
+
+def test_giving_up_does_not_wait_for_a_read(tmp_path: Path) -> None:
+    """The garbage collector ends iterators in any thread; one that waited for another thread could wait for ever."""
+    release = threading.Event()
+
+    class Slow(SourceFile):
+        def _decompressed(self, file: Any) -> Iterator[bytes]:
+            yield file.read(10)
+            release.wait(60)
+
+    try:
+        chunks = Slow(written(tmp_path, TEXT)).chunks()
+        next(chunks)
+        assert isinstance(chunks, Generator)
+        closing = threading.Thread(target=chunks.close)
+        closing.start()
+        closing.join(10)
+        assert not closing.is_alive()
+    finally:
+        release.set()

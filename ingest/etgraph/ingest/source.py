@@ -64,11 +64,16 @@ class SourceFile:
         Raises NotFound, InputError for a file that is empty, unreadable, cut short, damaged or a bomb.
         """
         blocks = self._counted()
-        with ThreadPoolExecutor(1, thread_name_prefix="etgraph-read") as pool:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="etgraph-read")
+        try:
             coming = pool.submit(next, blocks, None)
             while (chunk := coming.result()) is not None:
                 coming = pool.submit(next, blocks, None)
                 yield chunk
+        finally:
+            # Never waits: an iterator left behind is ended by the garbage collector, in any thread and under any lock,
+            # also under those that the reading thread takes to end.
+            pool.shutdown(wait=False)
         if not self.bytes:
             raise self.error("an empty file", "a trace")
 
