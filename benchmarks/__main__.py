@@ -12,6 +12,7 @@ ALL = {
     "export": "exports of a whole trace, beside networkx' own writers",
     "chakra": "Chakra files into columns and back, beside protobuf objects; memory; the model's critical path",
     "store": "publishing and loading, beside Parquet and SQLite",
+    "neo4j": "publishing to Neo4j and loading back, beside a plain loader; memory",
     "startup": "etgraph --help, and the kernels' first compilation",
     "crash": "a publisher killed at random moments",
     "traces": "every trace of the collection: what was read, and how fast",

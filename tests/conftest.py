@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from etgraph.store import Store, connect
+from support import neo4j
+from support.neo4j import Neo4jUnderTest
 
 BUNDLED = Path(__file__).resolve().parents[1] / "ingest" / "etgraph" / "ingest" / "samples"
 
@@ -27,20 +31,30 @@ def folder_named_by(variable: str) -> Path | None:
     return path.resolve()
 
 
-def pytest_configure() -> None:
-    """Refuse to run on a mistyped folder: the tests would silently shrink to the bundled samples."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run on a mistyped setting: the tests would silently be fewer."""
     folder_named_by("ETGRAPH_TRACES")
     folder_named_by("ETGRAPH_REFERENCE")
+    neo4j.is_off()
+    config.addinivalue_line("markers", neo4j.MARKER)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `ETGRAPH_NEO4J=off`, leave out the tests that need a Neo4j server."""
+    if neo4j.is_off():
+        config.hook.pytest_deselected(items=[item for item in items if neo4j.needs_server(item)])
+        items[:] = [item for item in items if not neo4j.needs_server(item)]
 
 
 def pytest_report_header() -> list[str]:
-    """Say which traces and which reference figures this run sees."""
+    """Say which traces, which reference figures and which Neo4j server this run sees."""
     traces, reference = folder_named_by("ETGRAPH_TRACES"), folder_named_by("ETGRAPH_REFERENCE")
     return [
         f"traces: the full collection, {traces}"
         if traces
         else "traces: only the bundled samples (ETGRAPH_TRACES unset)",
         f"reference figures: {reference}" if reference else "reference figures: none (ETGRAPH_REFERENCE unset)",
+        *neo4j.header(),
     ]
 
 
@@ -75,3 +89,42 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.delenv("ETGRAPH_STORE", raising=False)
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
+
+
+@pytest.fixture(scope="session")
+def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4jUnderTest]:
+    """A Neo4j server for the whole run; its database is the tests' own, to fill and to empty."""
+    found = neo4j.obtain(tmp_path_factory.mktemp("neo4j"))
+    yield found
+    found.end()
+
+
+@pytest.fixture(scope="session")
+def _neo4j_2026(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4jUnderTest]:
+    if problem := neo4j.problem_with("2026"):
+        pytest.skip(f"Neo4j 2026: {problem}")
+    found = neo4j.obtain(tmp_path_factory.mktemp("neo4j"), "2026")
+    yield found
+    found.end()
+
+
+@pytest.fixture
+def new_neo4j_store(neo4j_server: Neo4jUnderTest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Store]:
+    """A function that opens the server's database, which is empty when the test begins, each time anew."""
+    neo4j_server.empty()
+    monkeypatch.setenv("ETGRAPH_NEO4J_USER", neo4j_server.user)
+    monkeypatch.setenv("ETGRAPH_NEO4J_PASSWORD", neo4j_server.password)
+    return lambda: connect(neo4j_server.uri)
+
+
+@pytest.fixture(scope="session", params=["5.26", "2026"])
+def neo4j_releases(request: pytest.FixtureRequest) -> Neo4jUnderTest:
+    """A server of each release that this machine can run; the header of the run names one that it cannot."""
+    found: Neo4jUnderTest = request.getfixturevalue("neo4j_server" if request.param == "5.26" else "_neo4j_2026")
+    return found
+
+
+@pytest.fixture(scope="session")
+def neo4j_parts() -> None:
+    """What a server of our own is made of is here: Java and the jars."""
+    neo4j.parts()

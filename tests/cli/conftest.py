@@ -12,13 +12,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from etgraph.cli.main import main
-from etgraph.cli.session import Diagnosis, Failure, Ingested, Progress
+from etgraph.cli.session import Diagnosis, Failure, Ingested
 from etgraph.cli.settings import Settings
 from etgraph.model import Report, Source, Trust
 from etgraph.model.errors import InputError
+from etgraph.model.progress import Progress
+from etgraph.queries import library
 from etgraph.queries.critical_path import CategoryShare, CriticalPath, OperatorShare, RankShare
 from etgraph.queries.slack import Slack, SlackBand
 from etgraph.store import Check, IterationInfo, TraceInfo
+from etgraph.store.protocol import CypherResult
 
 STORED = TraceInfo(
     id="1f0c9a" + "7" * 58,
@@ -114,6 +117,20 @@ SLACK = Slack(
 )
 
 
+ROWS = CypherResult(
+    ("name", "ns", "part"),
+    (["[gemm]\x1b[31m", "größe", None], [1_500, None, 2], [[1, {"a": None}], True, 0.25]),
+    warnings=("label does not exist",),
+)
+
+
+ANSWER = library.Answer(
+    library.load("longest_operators"),
+    ([0, 1], [4, 7], ["[gemm]\x1b[31m", "add"], ["COMP", "COMP"], ["KERNEL", "KERNEL"], [1_000, None], [2_500_000, 812],
+     ["model/layer", None]),
+)  # fmt: skip
+
+
 @dataclass
 class FakeSession:
     """Remembers what it was asked, answers with one stored trace, or raises `error`."""
@@ -121,6 +138,8 @@ class FakeSession:
     entry: TraceInfo = STORED
     path: CriticalPath = PATH
     model: Slack = SLACK
+    rows: CypherResult = ROWS
+    answer: library.Answer = ANSWER
     error: BaseException | None = None
     diagnosis: Diagnosis = field(default_factory=lambda: Diagnosis((Check("store", True, "in order"),)))
     ingested: Ingested | None = None
@@ -176,6 +195,14 @@ class FakeSession:
     def slack(self, reference: str, **options: Any) -> Slack:
         self._ask("slack", reference, options)
         return self.model
+
+    def cypher(self, text: str, parameters: Mapping[str, Any] | None = None, **options: Any) -> CypherResult:
+        self._ask("cypher", text, parameters, options)
+        return self.rows
+
+    def query(self, name: str, values: Mapping[str, Any], **options: Any) -> library.Answer:
+        self._ask("query", name, values, options)
+        return self.answer
 
     def doctor(self, verify: bool = False) -> Diagnosis:
         self._ask("doctor", verify)

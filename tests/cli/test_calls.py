@@ -167,9 +167,13 @@ def test_without_arguments_there_is_help() -> None:
 
 def test_what_was_asked_reaches_the_session(run: Run, session: Any) -> None:
     run("critical-path", "gpt#3-7", "--rank", "2", "--iteration", "4", "--window", "device")
-    assert session.asked[0] == ("critical_path", "gpt#3-7", {"rank": 2, "iteration": 4, "window": "device"})
-    run("critical-path", "gpt#3-7", "--model", "--rank", "2", "--iteration", "4", "--window", "annotation")
-    assert session.asked[2] == ("slack", "gpt#3-7", {"rank": 2, "iteration": 4})
+    assert session.asked[0] == (
+        "critical_path",
+        "gpt#3-7",
+        {"rank": 2, "iteration": 4, "window": "device", "save": False},
+    )
+    run("critical-path", "gpt#3-7", "--model", "--rank", "2", "--iteration", "4", "--window", "annotation", "--save")
+    assert session.asked[2] == ("slack", "gpt#3-7", {"rank": 2, "iteration": 4, "save": True})
     run("ingest", "a", "b", "--workload", "w", "--team", "t", "--label", "k=v=w", "--label", "l=m", "--commit", "c",
         "--branch", "b", "--each")  # fmt: skip
     assert session.asked[4] == (

@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 
 from etgraph.cli.commands.export import export
+from etgraph.cli.session import NEO4J_FORMAT
 from etgraph.ingest import samples
 from etgraph.ingest.writers import WRITERS
 
@@ -27,7 +28,7 @@ def sample() -> Path:
 
 def test_the_command_offers_the_formats_that_there_are() -> None:
     (option,) = (p for p in export.params if p.name == "format")
-    assert list(option.type.choices) == list(WRITERS)  # type: ignore[attr-defined]
+    assert list(option.type.choices) == [*WRITERS, NEO4J_FORMAT]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("format", list(WRITERS))

@@ -60,7 +60,7 @@ def _trace(name: str = "a", *, ranks: int = 2, each: int = 6, revision: int = 1,
         "flops": np.full(count, np.iinfo(np.int64).min),
     }
     if attributes:
-        data["attrs"] = np.where(index % 2 == 0, -1, rank * each + index)
+        data["attrs"] = np.where(index % 2 == 0, -1, rank * (each // 2) + index // 2)
     inside = np.flatnonzero(np.diff(rank, append=-1) == 0)
     return Trace(
         operators=Columns(
@@ -110,11 +110,11 @@ def _trace(name: str = "a", *, ranks: int = 2, each: int = 6, revision: int = 1,
 
 
 def _attributes(ranks: int, each: int) -> Attributes:
-    """One file a rank, as readers make them."""
+    """One file a rank, a row for every second operator, as readers make them."""
     parts = []
     for rank in range(ranks):
         with AttributeWriter() as writer:
-            writer.extend([b'{"rank":%d,"row":%d}' % (rank, row) for row in range(each)])
+            writer.extend([b'{"rank":%d,"row":%d}' % (rank, row) for row in range(1, each, 2)])
         parts.append(writer.attributes)
     return Attributes.concat(parts)
 
@@ -135,11 +135,13 @@ def same() -> Callable[[Trace, Trace], None]:
     return check
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", pytest.param("neo4j", marks=pytest.mark.neo4j)])
 def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
     """A function that opens the backend's one empty store for this test, each time anew."""
-    assert request.param == "local"
-    return lambda: connect(tmp_path / "store")
+    if request.param == "local":
+        return lambda: connect(tmp_path / "store")
+    opened: Callable[[], Store] = request.getfixturevalue("new_neo4j_store")
+    return opened
 
 
 @pytest.fixture

@@ -37,7 +37,11 @@ def common_options() -> list[click.Parameter]:
         return click.Option(names, help=help, expose_value=False, is_eager=True, callback=_remember, **rest)
 
     return [
-        option("--store", metavar="URL", help="The store: a folder. Else ETGRAPH_STORE, else your own store."),
+        option(
+            "--store",
+            metavar="URL",
+            help="The store: a folder, or neo4j://host:port. Else ETGRAPH_STORE, else your own.",
+        ),
         option("--json", is_flag=True, help="Print the answer as one JSON document."),
         option("--quiet", "-q", is_flag=True, help="No messages and no progress; lists print ids only."),
         option("--verbose", "-v", is_flag=True, help="Name the store in use; show the traceback of an error."),

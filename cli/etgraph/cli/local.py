@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from etgraph.cli.paths import as_path
-from etgraph.cli.session import Diagnosis, Failure, Ingested, Progress
+from etgraph.cli.session import NEO4J_FORMAT, Diagnosis, Failure, Ingested
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
+from etgraph.model.progress import Progress, silent
 from etgraph.store import Store, TraceInfo, connect, describe, split_iterations
 
 if TYPE_CHECKING:
     from etgraph.ingest.writers import Written
     from etgraph.queries import CriticalPath, Slack
+    from etgraph.queries.library import Answer
     from etgraph.queries.windows import Window
-
-
-def _silent(step: str, done: int = 0, total: int | None = None) -> None:
-    """Progress that nobody watches."""
+    from etgraph.store.protocol import CypherResult
 
 
 class LocalSession:
@@ -59,7 +58,7 @@ class LocalSession:
         """See `Session.ingest`. A StoreError and a UsageError end it at once: they would meet every path alike."""
         from etgraph.ingest import read
 
-        progress = progress or _silent
+        progress = progress or silent
         store = self._store
         stored: list[TraceInfo] = []
         files, failures = _files(paths, each)
@@ -149,7 +148,13 @@ class LocalSession:
         return self._entry(entry.id, entry.workload)
 
     def critical_path(
-        self, reference: str, *, rank: int | None = None, iteration: int | None = None, window: Window = "annotation"
+        self,
+        reference: str,
+        *,
+        rank: int | None = None,
+        iteration: int | None = None,
+        window: Window = "annotation",
+        save: bool = False,
     ) -> CriticalPath:
         """See `Session.critical_path`. The steps of a reference choose the window; the walk sees the whole trace."""
         from etgraph.queries import critical_path
@@ -157,13 +162,51 @@ class LocalSession:
         trace, chosen = self._whole(reference)
         if chosen is not None and iteration is not None and iteration not in chosen:
             raise UsageError(f"{reference!r} does not hold iteration {iteration}", hint="leave --iteration or # out")
-        return critical_path(trace, rank=rank, iteration=chosen if iteration is None else iteration, window=window)
+        steps = chosen if iteration is None else iteration
+        path = critical_path(trace, rank=rank, iteration=steps, window=window)
+        if save:
+            self._save(reference, path, rank=rank, iteration=steps, window=window)
+        return path
 
-    def slack(self, reference: str, *, rank: int | None = None, iteration: int | None = None) -> Slack:
+    def slack(
+        self, reference: str, *, rank: int | None = None, iteration: int | None = None, save: bool = False
+    ) -> Slack:
         """See `Session.slack`."""
         from etgraph.queries import slack
 
-        return slack(self._open(reference), rank=rank, iteration=iteration)
+        path = slack(self._open(reference), rank=rank, iteration=iteration)
+        if save:
+            chosen = _split(reference)[1]
+            self._save(reference, path, rank=rank, iteration=chosen if iteration is None else iteration)
+        return path
+
+    def _save(self, reference: str, path: CriticalPath | Slack, **choices: Any) -> None:
+        """Keep a path beside the stored trace that it is of."""
+        from etgraph.queries import artefact_of
+
+        entry = self._find(_split(reference)[0], stored=True)
+        kind, key, table = artefact_of(path, **choices)
+        self._store.put_artefact(entry.id, kind, key, table, revision=entry.revision)
+
+    def cypher(
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        write: bool = False,
+        timeout_s: float = 60.0,
+        limit: int = 100_000,
+    ) -> CypherResult:
+        """See `Session.cypher`."""
+        return self._store.cypher(text, parameters, write=write, timeout_s=timeout_s, limit=limit)
+
+    def query(self, name: str, values: Mapping[str, Any], *, timeout_s: float = 60.0) -> Answer:
+        """See `Session.query`. Traces are found in the store, as those of the catalogue's commands."""
+        from etgraph.queries import library
+
+        # A store without Cypher says so, rather than that it lacks the trace.
+        self._store.cypher("RETURN 1", limit=1)
+        return library.run(self, name, timeout_s=timeout_s, **values)
 
     def export(
         self,
@@ -177,10 +220,35 @@ class LocalSession:
         """See `Session.export`. The target is looked at before the trace, which may take long to read."""
         from etgraph.ingest.writers import check, write
 
-        progress = progress or _silent
+        progress = progress or silent
         check(target, format, workload_for)
         progress(f"reading {reference}")
         return write(self._open(reference), target, format, progress, workload_for=workload_for)
+
+    def export_for_neo4j(self, references: Sequence[str], target: Path, *, progress: Progress | None = None) -> Written:
+        """See `Session.export_for_neo4j`. Traces are opened one after another."""
+        from etgraph.ingest.writers.output import Written, check_folder, folder_output, mark_folder
+        from etgraph.store.neo4j.offline import write_import
+
+        progress = progress or silent
+
+        def opened() -> Iterator[Trace]:
+            for reference in references:
+                progress(f"reading {reference}")
+                yield self._open(reference)
+
+        check_folder(target)
+        entries = self._entries(references)
+        with folder_output(target) as folder:
+            found = write_import(folder, opened(), entries, progress)
+            mark_folder(folder, {"format": NEO4J_FORMAT, "version": 1, "traces": found.traces})
+        return Written(NEO4J_FORMAT, str(target), found.operators, found.dependencies, found.bytes)
+
+    def _entries(self, references: Sequence[str]) -> list[TraceInfo]:
+        """What the catalogue says of the traces that are named as a whole, oldest first."""
+        names = [name for name, iterations in map(_split, references) if iterations is None and as_path(name) is None]
+        ids = {self._find(name).id for name in names}
+        return [entry for entry in reversed(self._store.traces()) if entry.id in ids] if ids else []
 
     def _open(self, reference: str) -> Trace:
         """The trace that a reference means, cut to its iterations."""

@@ -7,19 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from etgraph.cli.output import console
-from etgraph.cli.session import Progress
 from etgraph.cli.settings import Settings
-
-
-def _unwatched(step: str, done: int = 0, total: int | None = None) -> None:
-    """Nobody looks."""
+from etgraph.model.progress import Progress, silent
 
 
 @contextmanager
 def watched(settings: Settings) -> Iterator[Progress]:
     """A line with a spinner, the present step and the time it took so far; it goes when the work is done."""
     if settings.quiet or not sys.stderr.isatty():
-        yield _unwatched
+        yield silent
         return
     from rich.progress import MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Display

@@ -11,20 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, Self
 
 if TYPE_CHECKING:
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
+    from etgraph.model.progress import Progress
     from etgraph.queries import CriticalPath, Slack
+    from etgraph.queries.library import Answer
     from etgraph.queries.windows import Window
     from etgraph.store import Check, TraceInfo
+    from etgraph.store.protocol import CypherResult
 
 
-class Progress(Protocol):
-    """Told what a long call is at: the step in words, and how many of how many (None: unknown) are done."""
-
-    def __call__(self, step: str, done: int = 0, total: int | None = None) -> None: ...
+NEO4J_FORMAT: Final = "neo4j-csv"
+"""The format of an export that holds several traces: files for `neo4j-admin`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,40 @@ class Session(Protocol):
         ...
 
     def critical_path(
-        self, reference: str, *, rank: int | None = None, iteration: int | None = None, window: Window = "annotation"
+        self,
+        reference: str,
+        *,
+        rank: int | None = None,
+        iteration: int | None = None,
+        window: Window = "annotation",
+        save: bool = False,
     ) -> CriticalPath:
-        """The measured critical path; see `etgraph.queries.critical_path`."""
+        """The measured critical path; see `etgraph.queries.critical_path`. With `save` it is kept beside the trace."""
         ...
 
-    def slack(self, reference: str, *, rank: int | None = None, iteration: int | None = None) -> Slack:
-        """The model's critical path and every operator's slack; see `etgraph.queries.slack`."""
+    def slack(
+        self, reference: str, *, rank: int | None = None, iteration: int | None = None, save: bool = False
+    ) -> Slack:
+        """The model's critical path and every operator's slack; see `etgraph.queries.slack`.
+
+        With `save`, the path is kept beside the trace.
+        """
+        ...
+
+    def cypher(
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        write: bool = False,
+        timeout_s: float = 60.0,
+        limit: int = 100_000,
+    ) -> CypherResult:
+        """The rows of a Cypher query; see `etgraph.store.Store.cypher`."""
+        ...
+
+    def query(self, name: str, values: Mapping[str, Any], *, timeout_s: float = 60.0) -> Answer:
+        """The answer of a named query; see `etgraph.queries.library`."""
         ...
 
     def export(
@@ -137,6 +165,13 @@ class Session(Protocol):
         progress: Progress | None = None,
     ) -> Written:
         """Write a trace to a path on this machine or to an open stream; see `etgraph.ingest.writers`."""
+        ...
+
+    def export_for_neo4j(self, references: Sequence[str], target: Path, *, progress: Progress | None = None) -> Written:
+        """Write traces to a folder from which `neo4j-admin` fills a database; see `etgraph.store.neo4j.offline`.
+
+        Stored traces come with their workloads, teams, labels and tags, paths and parts of traces without.
+        """
         ...
 
     def doctor(self, verify: bool = False) -> Diagnosis:

@@ -219,12 +219,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of the trace: what a row is, its columns, and its label or relationship in Neo4j."""
+    """One table of the trace: what a row is, its columns, and what a row is in Neo4j.
+
+    `neo4j` is the label of the nodes that its rows become, `owned` the relationship to each from its rank, or from the
+    trace where the table has no rank. Dependencies become relationships, members a property of their group.
+    """
 
     name: str
     meaning: str
     neo4j: str
     columns: tuple[Column, ...]
+    owned: str = ""
 
     def column(self, name: str) -> Column:
         """The declaration of one column; KeyError where there is none."""
@@ -267,7 +272,10 @@ OPERATORS: Final = Table(
         _column("lane", "row", "thread or stream it ran on", nullable=True, refers="lanes", neo4j="ON_LANE"),
         _column("start_ns", "int64", "start from the trace's zero", unit="ns", nullable=True),
         _column("duration_ns", "int64", "time from start to end", unit="ns", nullable=True),
-        _column("parent", "row", "operator that encloses it on its thread", nullable=True, refers="operators"),
+        _column(
+            "parent", "row", "operator of the rank that encloses it (in Neo4j: its index)", nullable=True,
+            refers="operators",
+        ),
         _column(
             "iteration", "row", "iteration it belongs to by launch", nullable=True, refers="iterations",
             neo4j="IN_ITERATION",
@@ -279,12 +287,13 @@ OPERATORS: Final = Table(
         _column("bytes", "int64", "unique bytes read and written", unit="B", nullable=True),
         _column("comm_type", "enum", "type of the collective", nullable=True, values=CommType),
         _column("comm_bytes", "int64", "size of the whole message as nccl-tests counts it", unit="B", nullable=True),
-        _column("group", "row", "process group", nullable=True, refers="process_groups"),
+        _column("group", "row", "process group", nullable=True, refers="process_groups", neo4j="IN_GROUP"),
         _column("peer", "int32", "rank at the other end of a send or receive", nullable=True),
         _column("tag", "int32", "tag of a send or receive", nullable=True),
         _column("collective", "row", "rendezvous it takes part in", nullable=True, refers="collectives", neo4j="JOINS"),
         _ATTRS,
     ),
+    owned="RAN",
 )  # fmt: skip
 
 DEPENDENCY_TABLE: Final = Table(
@@ -313,6 +322,7 @@ LANES: Final = Table(
         _column("device", "int32", "ordinal of the device; null for threads", nullable=True),
         _column("name", "text", "label of the thread or stream", nullable=True),
     ),
+    owned="HAS_LANE",
 )
 
 COLLECTIVES: Final = Table(
@@ -328,6 +338,7 @@ COLLECTIVES: Final = Table(
         _column("size", "int32", "number of ranks that should take part", nullable=True),
         _column("sequence", "int64", "number of the collective within its group, as recorded", nullable=True),
     ),
+    owned="HAS_COLLECTIVE",
 )  # fmt: skip
 
 PROCESS_GROUPS: Final = Table(
@@ -340,6 +351,7 @@ PROCESS_GROUPS: Final = Table(
         _column("backend", "text", "communication library", nullable=True),
         _column("size", "int32", "number of ranks", nullable=True),
     ),
+    owned="HAS_GROUP",
 )
 
 GROUP_MEMBERS: Final = Table(
@@ -360,47 +372,50 @@ ITERATIONS: Final = Table(
         _column("index", "int32", "number of the step within the trace, the same on all ranks"),
         _RANK,
         _column("name", "text", "the annotation's text"),
-        _column("lane", "row", "thread that carries the annotation", nullable=True, refers="lanes"),
+        _column("lane", "row", "thread that carries the annotation", nullable=True, refers="lanes", neo4j="ON_LANE"),
         _column("start_ns", "int64", "start of the annotation", unit="ns", nullable=True),
         _column("end_ns", "int64", "end of the annotation", unit="ns", nullable=True),
     ),
+    owned="HAS_ITERATION",
 )
 
 ANNOTATIONS: Final = Table(
     "annotations",
     "an interval that is no operator: user annotation, Python function, profiler overhead, synchronisation record",
-    "",
+    "Annotation",
     (
         _RANK,
         _column("kind", "enum", "what the interval is", values=Span),
         _column("name", "text", "name as recorded"),
-        _column("lane", "row", "thread or stream", nullable=True, refers="lanes"),
+        _column("lane", "row", "thread or stream", nullable=True, refers="lanes", neo4j="ON_LANE"),
         _column("start_ns", "int64", "start from the trace's zero", unit="ns"),
         _column("duration_ns", "int64", "time from start to end", unit="ns"),
         _ATTRS,
     ),
+    owned="HAS_ANNOTATION",
 )
 
 INSTANTS: Final = Table(
     "instants",
     "something that happened at one moment",
-    "",
+    "Instant",
     (
         _RANK,
         _column("name", "text", "name as recorded"),
-        _column("lane", "row", "thread or stream", nullable=True, refers="lanes"),
+        _column("lane", "row", "thread or stream", nullable=True, refers="lanes", neo4j="ON_LANE"),
         _column("time_ns", "int64", "moment from the trace's zero", unit="ns"),
         _ATTRS,
     ),
+    owned="HAS_INSTANT",
 )
 
 MEMORY_EVENTS: Final = Table(
     "memory_events",
     "an allocation (bytes above zero) or release (below) of an allocator",
-    "",
+    "MemoryEvent",
     (
         _RANK,
-        _column("lane", "row", "thread", nullable=True, refers="lanes"),
+        _column("lane", "row", "thread", nullable=True, refers="lanes", neo4j="ON_LANE"),
         _column("time_ns", "int64", "moment from the trace's zero", unit="ns"),
         _column("address", "uint64", "address of the block", nullable=True),
         _column("bytes", "int64", "size of the change", unit="B"),
@@ -410,18 +425,20 @@ MEMORY_EVENTS: Final = Table(
         _column("device", "int32", "ordinal of the device", nullable=True),
         _ATTRS,
     ),
+    owned="HAS_MEMORY_EVENT",
 )
 
 COUNTERS: Final = Table(
     "counters",
     "one sample of a counter",
-    "",
+    "CounterSample",
     (
         _RANK,
         _column("name", "text", "name of the counter and of its series"),
         _column("time_ns", "int64", "moment from the trace's zero", unit="ns"),
         _column("value", "float64", "the sample"),
     ),
+    owned="HAS_SAMPLE",
 )
 
 TABLES: Final = MappingProxyType(

@@ -25,6 +25,12 @@ class StoreBusy(StoreError):
     code = "STORE_BUSY"
 
 
+class StoreUnavailable(StoreError):
+    """The server does not answer, or not now."""
+
+    code = "STORE_UNAVAILABLE"
+
+
 class UnknownFormat(StoreError):
     """The store is of a format that this version does not read; nothing in it was touched."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
 
 from etgraph.model import Report, Source, Trace
+from etgraph.model.errors import UsageError
+from etgraph.model.progress import Progress
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 
@@ -96,6 +99,56 @@ class Check:
     detail: str
 
 
+_PANDAS: Final[Mapping[type | None, Any]] = MappingProxyType({bool: "boolean", int: "Int64", float: "float64"})
+
+
+@dataclass(frozen=True, slots=True)
+class CypherResult:
+    """The rows of a Cypher query as columns of plain values: `data` holds a list for each name in `columns`.
+
+    Values are None, bool, int, float, str, and lists and dictionaries of these. `truncated` says that there were more
+    rows than the limit; `warnings` are the server's remarks on the query.
+    """
+
+    columns: tuple[str, ...]
+    data: tuple[list[Any], ...] = ()
+    truncated: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.data[0]) if self.data else 0
+
+    def rows(self) -> Iterator[list[Any]]:
+        """The rows, each a list in the order of the columns."""
+        return map(list, zip(*self.data))
+
+    def to_arrow(self) -> pa.Table:
+        """One Arrow column for each. Raises UsageError for one that holds values of several types."""
+        import pyarrow as pa
+
+        columns = {}
+        for name, values in zip(self.columns, self.data):
+            try:
+                columns[name] = pa.array(values)
+            except (pa.ArrowException, OverflowError) as error:
+                raise UsageError(
+                    f"column {name}: found values of several types, expected one ({error})",
+                    hint="let the query return one type, with toString() for example, or use to_pandas()",
+                ) from error
+        return pa.table(columns)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A data frame; integers stay integers where values are missing."""
+        import pandas as pd
+
+        columns = {}
+        for name, values in zip(self.columns, self.data):
+            kinds = {type(value) for value in values if value is not None}
+            only = kinds.pop() if len(kinds) == 1 else None
+            columns[name] = pd.Series(values, dtype=_PANDAS.get(only, "object"))
+        return pd.DataFrame(columns)
+
+
 @runtime_checkable
 class Store(Protocol):
     """Keeps traces under their ids, and a catalogue of workloads, labels and tags that name them.
@@ -130,6 +183,7 @@ class Store(Protocol):
         labels: Mapping[str, str] | None = None,
         commit: str | None = None,
         branch: str | None = None,
+        progress: Progress | None = None,
     ) -> str:
         """Keep a trace; returns its id. When this returns, the trace survives a crash; before, no reader sees it.
 
@@ -137,7 +191,8 @@ class Store(Protocol):
         one at once, and what was computed from the older one goes. Either way the trace is entered under the
         workload. Several workloads may name one trace; a trace without any is found by its id only, and takes on the
         first workload that it is published under. Publishing without a workload adds what is given to every entry
-        that the trace has. Labels are merged; team, commit and branch change only where given.
+        that the trace has. Labels are merged; team, commit and branch change only where given. `progress` is told of
+        the rows that are written, where that takes long.
 
         Raises UsageError for a trace without id or for a name that no reference could spell, StoreFull, ReadOnlyStore.
         """
@@ -197,6 +252,23 @@ class Store(Protocol):
 
     def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
         """What is kept beside a trace, by kind and key. Raises NotFound for an unknown trace."""
+        ...
+
+    def cypher(
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        write: bool = False,
+        timeout_s: float = 60.0,
+        limit: int = 100_000,
+        **more: Any,
+    ) -> CypherResult:
+        """The rows of a Cypher query, no more than `limit`. Further keywords are parameters of the query.
+
+        Without `write` the query may only read. Raises UsageError for a store that has no Cypher, for a query that is
+        not understood and for one that may not run; StoreError for one that takes longer than `timeout_s` seconds.
+        """
         ...
 
     def verify(self, reference: str | None = None) -> list[Problem]:

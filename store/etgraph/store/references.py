@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from etgraph.model.errors import NotFound, UsageError
+from etgraph.model.errors import NotFound, StoreError, UsageError
 
 ID = re.compile(r"[0-9a-f]{64}")
 SHORTEST_ID = 6
@@ -161,6 +161,35 @@ def not_found(reference: str, candidates: Sequence[Candidate]) -> NotFound:
     return NotFound(f"no trace answers to {reference!r}; {words}: {_listed(near or candidates)}", hint=hint)
 
 
+def no_tag(workload: str, name: str, tags: Sequence[str]) -> NotFound:
+    """The error for a tag that a workload does not have, with those that it has."""
+    near = difflib.get_close_matches(name, tags) or tags
+    return NotFound(f"workload {workload} has no tag {name!r}; it has {', '.join(near) or 'none'}")
+
+
+def check_one_workload(trace_id: str, workloads: Sequence[str]) -> None:
+    """Refuse to tag a trace that is in no workload, or in several: UsageError."""
+    if len(workloads) != 1:
+        found = f"workloads {', '.join(workloads)}" if workloads else "no workload"
+        raise UsageError(
+            f"trace {trace_id[:12]}: found {found}, expected one, since a tag belongs to a workload",
+            hint="name it by workload@commit or by label" if workloads else "publish it under a workload first",
+        )
+
+
+def revision_differs(trace_id: str, found: int, expected: int) -> StoreError:
+    """The error for something that was computed from another revision of a trace."""
+    return StoreError(
+        f"trace {trace_id[:12]}: found revision {found}, expected {expected}",
+        hint="load the trace again and compute from that",
+    )
+
+
+def no_id(trace_id: str) -> NotFound:
+    """The error for an id that no trace has."""
+    return NotFound(f"no trace has the id {trace_id}")
+
+
 def _listed(candidates: Iterable[Candidate]) -> str:
     shown = list(dict.fromkeys(map(str, candidates)))
     more = f" and {len(shown) - MOST_CANDIDATES} more" if len(shown) > MOST_CANDIDATES else ""
@@ -198,6 +227,23 @@ def check_label(key: str, value: str) -> None:
     """Refuse a label that a reference could not spell."""
     check_name("label", key, "@#=")
     check_name(f"value of label {key}", value, "#")
+
+
+def check_publication(
+    trace_id: str,
+    workload: str | None,
+    details: Mapping[str, str | None],
+    labels: Mapping[str, str],
+) -> None:
+    """Refuse what a trace cannot be published with; `details` are team, commit and branch."""
+    check_id(trace_id)
+    if workload is not None:
+        check_workload(workload)
+    for what, name in details.items():
+        if name is not None:
+            check_name(what, name, "#")
+    for key, value in labels.items():
+        check_label(key, value)
 
 
 def check_id(trace_id: str) -> None:

@@ -30,14 +30,16 @@ def describe(trace: Trace) -> TraceInfo:
         span_ns=trace.span_ns,
         iterations=iteration_infos(trace),
         report=metadata.report,
-        sources=tuple(replace(source, document=_brief(source)) for source in metadata.sources),
+        sources=tuple(map(brief, metadata.sources)),
     )
 
 
+def brief(source: Source) -> Source:
+    """A source with little of its document: a Chakra file's version, and those of its attributes that are short."""
+    return replace(source, document=_brief(source) if source.format.startswith("chakra") else {})
+
+
 def _brief(source: Source) -> dict[str, Any]:
-    """The version of a Chakra file, and those of its attributes that are short; nothing of other documents."""
-    if not source.format.startswith("chakra"):
-        return {}
     short = [a for a in source.document.get("attr", ()) if len(str(a)) <= SHORT]
     version = source.document.get("version")
     return ({"version": version} if version else {}) | ({"attr": short} if short else {})

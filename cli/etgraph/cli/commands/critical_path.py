@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     help="Not the measured path but the longest chain of durations and dependencies, and every operator's slack.",
 )
 @click.option("--segments", is_flag=True, help="Print every segment of the path.")
+@click.option("--save", is_flag=True, help="Also keep the path beside the stored trace; Cypher finds it there.")
 @pass_settings
 def critical_path(
     settings: Settings,
@@ -43,6 +44,7 @@ def critical_path(
     window: Window,
     model: bool,
     segments: bool,
+    save: bool,
 ) -> None:
     """Walk back from the end of the window along what each operator waited for, and say where the time went.
 
@@ -68,9 +70,9 @@ def critical_path(
     with settings.session() as session, watched(settings) as progress:
         progress(f"walking the critical path of {trace}")
         if model:
-            path = session.slack(trace, rank=rank, iteration=iteration)
+            path = session.slack(trace, rank=rank, iteration=iteration, save=save)
         else:
-            path = session.critical_path(trace, rank=rank, iteration=iteration, window=window)
+            path = session.critical_path(trace, rank=rank, iteration=iteration, window=window, save=save)
     output = settings.output()
     if settings.json:
         output.document(path_document(path, segments=segments))

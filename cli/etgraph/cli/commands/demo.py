@@ -113,8 +113,8 @@ def _tour(
     )
     chapter(
         "2  The store lists it",
-        "A store is a folder. A trace in it is named by its id, by the beginning of its id, or by its workload, which "
-        "means the newest trace; tags, commits and labels name older ones.",
+        "A store is a folder, or a database of a Neo4j server. A trace in it is named by its id, by the beginning of "
+        "its id, or by its workload, which means the newest trace; tags, commits and labels name older ones.",
         "etgraph ls",
         traces_table(listed, output.answer.width),
     )

@@ -11,10 +11,11 @@ from etgraph.ingest.writers.chakra import is_file, write_chakra, write_chakra_js
 from etgraph.ingest.writers.dot import write_dot
 from etgraph.ingest.writers.graphml import write_graphml
 from etgraph.ingest.writers.networkx import write_networkx
-from etgraph.ingest.writers.output import ExportError, Progress, Target, Written, check_file, check_folder
+from etgraph.ingest.writers.output import ExportError, Target, Written, check_file, check_folder
 from etgraph.ingest.writers.parquet import write_parquet
 from etgraph.model import Trace
 from etgraph.model.errors import UsageError
+from etgraph.model.progress import Progress
 
 Writer = Callable[[Trace, Target, Progress | None], Written]
 

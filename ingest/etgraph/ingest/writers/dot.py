@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.ingest.writers.output import Progress, Sink, Target, Written, file_output, name_of, silent
+from etgraph.ingest.writers.output import Sink, Target, Written, file_output, name_of
 from etgraph.ingest.writers.rows import NOT_XML, ROWS, Lanes, Rows, Syntax, blocks, keys, metadata_json
 from etgraph.model import DependencyKind, Trace
 from etgraph.model.columns import Array
+from etgraph.model.progress import Progress, silent
 
 _KEY: Final = '"%s:%s"'
 _WINDOW: Final = 1 << 15

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from etgraph.ingest.writers.output import Progress, Sink, Target, Written, file_output, name_of, silent
+from etgraph.ingest.writers.output import Sink, Target, Written, file_output, name_of
 from etgraph.ingest.writers.rows import APART, NOT_XML, Lanes, Rows, Syntax, blocks, facts, keys
 from etgraph.model import TABLES, Trace
+from etgraph.model.progress import Progress, silent
 from etgraph.model.schema import Column
 
 _HEAD: Final = """<?xml version="1.0" encoding="UTF-8"?>

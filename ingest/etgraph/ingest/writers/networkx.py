@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from etgraph.ingest.writers.output import Progress, Target, Written, file_output, name_of, silent
+from etgraph.ingest.writers.output import Target, Written, file_output, name_of
 from etgraph.ingest.writers.rows import JSON, Lanes, Rows, blocks, facts, json_text, key_lists, keys
 from etgraph.model import Trace
+from etgraph.model.progress import Progress, silent
 
 _BETWEEN: Final = ",\n"
 

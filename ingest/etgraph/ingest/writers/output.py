@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final
 
 from etgraph.model.errors import EtgraphError, UsageError
 
@@ -20,12 +20,6 @@ Target = str | os.PathLike[str] | BinaryIO
 
 MARK: Final = "etgraph.json"
 """The file by which a folder is known to be an export, so that the next one may replace it."""
-
-
-class Progress(Protocol):
-    """Told what a writer is at: the step in words, and how many of how many rows are done."""
-
-    def __call__(self, step: str, done: int = 0, total: int | None = None) -> None: ...
 
 
 class ExportError(EtgraphError):
@@ -49,10 +43,6 @@ class Written:
     bytes: int
     replaced: int = 0
     notes: tuple[str, ...] = ()
-
-
-def silent(step: str, done: int = 0, total: int | None = None) -> None:
-    """Progress that nobody watches."""
 
 
 class Sink:

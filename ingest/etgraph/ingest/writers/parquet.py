@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from etgraph.ingest.writers.output import Progress, Target, Written, folder_output, mark_folder, name_of, silent
+from etgraph.ingest.writers.output import Target, Written, folder_output, mark_folder, name_of
 from etgraph.ingest.writers.rows import blocks, metadata_document
 from etgraph.model import Columns, Trace
+from etgraph.model.progress import Progress, silent
 from etgraph.model.schema import Column, Table
 
 if TYPE_CHECKING:

@@ -173,7 +173,7 @@ def put_entry(
     connection: sqlite3.Connection, trace_id: str, workload: str | None, details: Mapping[str, str | None],
     labels: Mapping[str, str],
 ) -> None:  # fmt: skip
-    """Enter a trace under a workload, or add to the entries that it has; `details` are team, commit_id and branch."""
+    """Enter a trace under a workload, or add to the entries that it has; `details` are team, commit and branch."""
     entries: list[tuple[int, str | None]] = connection.execute(
         "SELECT id, workload FROM entries WHERE trace = ?", (trace_id,)
     ).fetchall()
@@ -199,7 +199,7 @@ def put_entry(
         connection.execute(
             "UPDATE entries SET team = coalesce(?, team), commit_id = coalesce(?, commit_id), "
             "branch = coalesce(?, branch) WHERE id = ?",
-            (details.get("team"), details.get("commit_id"), details.get("branch"), entry),
+            (details.get("team"), details.get("commit"), details.get("branch"), entry),
         )
         put_labels(connection, entry, labels)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import sqlite3
 import warnings
@@ -10,18 +9,29 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from etgraph.model import Trace
-from etgraph.model.errors import CorruptStore, EtgraphError, NotFound, StoreError, UsageError
+from etgraph.model.errors import CorruptStore, EtgraphError, UsageError
+from etgraph.model.progress import Progress
 from etgraph.store.errors import NetworkFileSystemWarning
 from etgraph.store.local import files, queries, staging
 from etgraph.store.local.catalogue import NAME, Catalogue
 from etgraph.store.local.failures import explained
 from etgraph.store.local.filesystem import mount_of
 from etgraph.store.local.mapping import read_table
-from etgraph.store.protocol import ArtefactInfo, Check, Problem, TraceInfo, WorkloadInfo
-from etgraph.store.references import Match, check_id, check_label, check_name, check_tag, check_workload, resolve
+from etgraph.store.protocol import ArtefactInfo, Check, CypherResult, Problem, TraceInfo, WorkloadInfo
+from etgraph.store.references import (
+    Match,
+    check_label,
+    check_one_workload,
+    check_publication,
+    check_tag,
+    no_id,
+    no_tag,
+    resolve,
+    revision_differs,
+)
 from etgraph.store.summary import describe
 
 if TYPE_CHECKING:
@@ -79,19 +89,13 @@ class LocalStore:
         labels: Mapping[str, str] | None = None,
         commit: str | None = None,
         branch: str | None = None,
+        progress: Progress | None = None,
     ) -> str:
         """See `Store.publish`. The row in the catalogue is the moment at which the trace is published."""
-        check_id(trace.trace_id)
-        if workload is not None:
-            check_workload(workload)
-        for what, name in (("team", team), ("commit", commit), ("branch", branch)):
-            if name is not None:
-                check_name(what, name, "#")
-        for key, value in (labels or {}).items():
-            check_label(key, value)
+        details = {"team": team, "commit": commit, "branch": branch}
+        check_publication(trace.trace_id, workload, details, labels or {})
 
         def enter(connection: sqlite3.Connection) -> None:
-            details = {"team": team, "commit_id": commit, "branch": branch}
             queries.put_entry(connection, trace.trace_id, workload, details, labels or {})
 
         with self._writing() as connection:
@@ -191,12 +195,7 @@ class LocalStore:
         with self._changing(reference) as (connection, match):
             entries = queries.entries_of(connection, match.trace_id, match.workload)
             named = [(entry, workload) for entry, workload in entries if workload is not None]
-            if len(named) != 1:
-                found = f"workloads {', '.join(w for _, w in named)}" if named else "no workload"
-                raise UsageError(
-                    f"trace {match.trace_id[:12]}: found {found}, expected one, since a tag belongs to a workload",
-                    hint="publish it under a workload first" if not named else "name it by workload@commit or by label",
-                )
+            check_one_workload(match.trace_id, [workload for _, workload in named])
             connection.execute(
                 "INSERT INTO tags (entry, workload, name) VALUES (?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET entry = excluded.entry",
@@ -207,8 +206,7 @@ class LocalStore:
         """See `Store.untag`."""
         tags = self._catalogue.read(lambda connection: queries.SqlLookup(connection).tags_of(workload))
         if name not in tags:
-            near = difflib.get_close_matches(name, tags) or tags
-            raise NotFound(f"workload {workload} has no tag {name!r}; it has {', '.join(near) or 'none'}")
+            raise no_tag(workload, name, tags)
         with self._writing() as connection:
             connection.execute("DELETE FROM tags WHERE workload = ? AND name = ?", (workload, name))
 
@@ -230,10 +228,7 @@ class LocalStore:
     def _put_artefact(self, row: queries.TraceRow, kind: str, key: str, table: pa.Table, revision: int | None) -> bool:
         """Whether it is in; False where the trace was replaced meanwhile."""
         if revision not in (None, row.revision):
-            raise StoreError(
-                f"trace {row.id[:12]}: found revision {row.revision}, expected {revision}",
-                hint="load the trace again and compute from that",
-            )
+            raise revision_differs(row.id, row.revision, revision)
         with self._stage(table.nbytes) as stage:
             written: list[files.StoredFile] = []
             files.write_table(stage.folder, "table.arrow", table, written)
@@ -279,6 +274,24 @@ class LocalStore:
 
     def _artefacts(self, trace_id: str) -> list[tuple[ArtefactInfo, files.StoredFile]]:
         return self._catalogue.read(lambda connection: queries.artefact_rows(connection, trace_id))
+
+    # Cypher
+
+    def cypher(
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        write: bool = False,
+        timeout_s: float = 60.0,
+        limit: int = 100_000,
+        **more: Any,
+    ) -> CypherResult:
+        """A local store has no Cypher; raises UsageError that says where to get it."""
+        raise UsageError(
+            "Cypher needs a Neo4j store, and this one is a folder: run 'etgraph neo4j start', then ingest and ask with "
+            "--store neo4j://…, the address that it prints"
+        )
 
     # Care
 
@@ -357,7 +370,7 @@ class LocalStore:
     def _row(self, trace_id: str) -> queries.TraceRow:
         row = self._catalogue.read(lambda connection: queries.trace_row(connection, trace_id))
         if row is None:
-            raise NotFound(f"no trace has the id {trace_id}")
+            raise no_id(trace_id)
         return row
 
     def _resolve(self, reference: str) -> Match:

@@ -22,16 +22,15 @@ from etgraph.ingest.writers.chakra.pieces import delimited, group_names
 from etgraph.ingest.writers.chakra.rebuild import Rebuilder
 from etgraph.ingest.writers.output import (
     ExportError,
-    Progress,
     Target,
     Written,
     file_output,
     folder_output,
     mark_folder,
     name_of,
-    silent,
 )
 from etgraph.model import Trace
+from etgraph.model.progress import Progress, silent
 
 STEM: Final = "trace"
 """Files of a folder are called `trace.RANK.et`, so that the folder's name and this is ASTRA-sim's workload prefix."""

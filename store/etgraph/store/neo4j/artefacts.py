@@ -1,0 +1,235 @@
+"""Tables kept beside a trace, each a node of its own and a form for its rows.
+
+A table is written under a claim as a trace is, and comes into readers' sight at once, in place of the one before.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+
+from etgraph.model import path_tables
+from etgraph.store.errors import StoreFull
+from etgraph.store.neo4j import artefact_paths, artefact_rows, catalogue, lease
+from etgraph.store.neo4j.batches import KEY_BITS, key_base
+from etgraph.store.neo4j.connection import Connection, rows_of
+from etgraph.store.neo4j.types import Transaction
+from etgraph.store.protocol import ArtefactInfo
+from etgraph.store.references import no_id, revision_differs
+
+ROWS: Final = 5_000
+"""Rows of a transaction."""
+
+_READY: Final = "MATCH (a:Artefact {state: 'ready'})-[:OF]->(t:Trace {id: $id, state: 'ready'}) "
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """The node of a table: its key, the key of its first row, the number of rows, and the columns."""
+
+    key: int
+    first_row: int
+    rows: int
+    schema: pa.Schema
+
+
+class Form(Protocol):
+    """How rows of a table stand in the graph."""
+
+    LABELS: str
+    """Further labels of a finished table's node, as Cypher: `:A`; none: an empty text."""
+
+    def properties(self, table: pa.Table) -> dict[str, Any]:
+        """What the table's node says beside what that of every table says."""
+        ...
+
+    def rows(self, connection: Connection, trace: int, table: pa.Table) -> list[Any]:
+        """The rows as `WRITE` takes them; `trace` is the number of the trace's load."""
+        ...
+
+    WRITE: str
+    """Cypher that writes `$rows`, which begin at the row of key `$first`, for the table's node `a`."""
+
+    def read(self, connection: Connection, artefact: Artefact) -> pa.Table:
+        """The table. Raises CorruptStore for rows that are missing or hold what their column cannot."""
+        ...
+
+
+def form_of(kind: str) -> Form:
+    """The form in which tables of a kind are kept."""
+    form: Form = artefact_paths if kind in path_tables.KINDS else artefact_rows
+    return form
+
+
+def listed(tx: Transaction, trace_id: str) -> list[ArtefactInfo]:
+    """What is kept beside a trace, by kind and key. Raises NotFound for an unknown trace."""
+    if catalogue.ready(tx, trace_id) is None:
+        raise no_id(trace_id)
+    found = rows_of(
+        tx, f"{_READY} RETURN a.kind AS kind, a.name AS name, a.created, a.bytes ORDER BY kind, name", {"id": trace_id}
+    )
+    return [ArtefactInfo(*row) for row in found]
+
+
+def get(connection: Connection, trace_id: str, kind: str, name: str) -> pa.Table | None:
+    """The table of that kind and name beside a trace, None where there is none. Raises NotFound for the trace."""
+    while True:
+        found = connection.read(lambda tx: _find(tx, trace_id, kind, name))
+        if found is None:
+            return None
+        table = form_of(kind).read(connection, found)
+        if connection.read(lambda tx: _find(tx, trace_id, kind, name)) == found:
+            return table
+
+
+def _find(tx: Transaction, trace_id: str, kind: str, name: str) -> Artefact | None:
+    if catalogue.ready(tx, trace_id) is None:
+        raise no_id(trace_id)
+    found = rows_of(
+        tx,
+        f"{_READY} WHERE a.kind = $kind AND a.name = $name RETURN a.key, a.firstRow, a.rows, a.schema",
+        {"id": trace_id, "kind": kind, "name": name},
+    )
+    return artefact_of(*found[0]) if found else None
+
+
+def artefact_of(key: int, first_row: int, rows: int, schema: str) -> Artefact:
+    """An artefact as its node's properties tell."""
+    return Artefact(key, first_row, rows, pa.ipc.read_schema(pa.BufferReader(base64.b64decode(schema))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a table is written for, and by whom."""
+
+    trace_id: str
+    kind: str
+    name: str
+    owner: str
+    revision: int | None
+
+
+def put(
+    connection: Connection, trace_id: str, kind: str, name: str, table: pa.Table, revision: int | None = None
+) -> None:
+    """Keep a table beside a trace; see `etgraph.store.Store.put_artefact`."""
+    with lease.owner() as owner:
+        while not _put(connection, _Claim(trace_id, kind, name, owner, revision), table):
+            pass
+
+
+def _put(connection: Connection, claim: _Claim, table: pa.Table) -> bool:
+    """Whether it is in; False where the trace was replaced meanwhile."""
+    form = form_of(claim.kind)
+    trace, key, first = connection.write(lambda tx: _begin(tx, claim, form, table))
+
+    def write(rows: list[Any], begin: int) -> None:
+        some = rows[begin : begin + ROWS]
+        values = {
+            "key": key, "owner": claim.owner, "begin": begin, "end": begin + len(some), "first": first + begin,
+            "rows": some,
+        }  # fmt: skip
+        # A transaction that is repeated, although it was committed, finds its rows written.
+        guard = "MATCH (a:Artefact {key: $key, owner: $owner, written: $begin}) SET a.written = $end WITH a"
+        connection.write(lambda tx: rows_of(tx, f"{guard} {form.WRITE}", values))
+
+    with lease.Lease(connection, "Artefact", key, claim.owner):
+        rows = form.rows(connection, trace, table)
+        for begin in range(0, len(rows), ROWS):
+            write(rows, begin)
+    replaced = connection.write(lambda tx: _finish(tx, claim, form, trace, key))
+    for gone in [key] if replaced is None else replaced:
+        delete(connection, gone)
+    return replaced is not None
+
+
+def _begin(tx: Transaction, claim: _Claim, form: Form, table: pa.Table) -> tuple[int, int, int]:
+    """Numbers of the trace's load, of a new artefact's node and of its first row."""
+    catalogue.lock(tx)
+    trace = catalogue.ready(tx, claim.trace_id)
+    if trace is None:
+        raise no_id(claim.trace_id)
+    if claim.revision is not None and claim.revision != trace.revision:
+        raise revision_differs(claim.trace_id, trace.revision, claim.revision)
+    base = key_base(trace.key)
+    properties = form.properties(table) | {
+        "kind": claim.kind,
+        "name": claim.name,
+        "created": catalogue.now(),
+        "rows": len(table),
+        "bytes": table.nbytes,
+        "schema": base64.b64encode(table.schema.serialize()).decode(),
+        "state": "loading",
+        "owner": claim.owner,
+        "written": 0,
+    }
+    found = rows_of(
+        tx,
+        """MATCH (t:Trace {key: $trace})
+        SET t.artefacts = coalesce(t.artefacts, 0) + 1, t.artefactRows = coalesce(t.artefactRows, 0) + $rows
+        WITH t, $base + t.artefacts AS key, $base + t.artefactRows - $rows AS first
+        CREATE (a:Artefact {key: key, firstRow: first, seen: timestamp()})-[:OF]->(t) SET a += $properties
+        RETURN key, first""",
+        {"trace": trace.key, "base": base, "rows": len(table), "properties": properties},
+    )
+    key, first = found[0]
+    if first + len(table) > base + (1 << KEY_BITS):
+        raise StoreFull(f"trace {claim.trace_id[:12]}: found {first - base} rows of artefacts, expected less than 2³¹")
+    return trace.key, key, first
+
+
+def _finish(tx: Transaction, claim: _Claim, form: Form, trace: int, key: int) -> list[int] | None:
+    """Keys of the artefacts that this one replaces; None where the trace was replaced, or this one swept, meanwhile."""
+    catalogue.lock(tx)
+    found = rows_of(
+        tx,
+        f"""MATCH (a:Artefact {{key: $key}})-[:OF]->(t:Trace {{key: $trace, state: 'ready'}})
+        WHERE a.owner = $owner OR a.state = 'ready'
+        SET a.state = 'ready'{f", a{form.LABELS}" if form.LABELS else ""} REMOVE a.owner, a.seen, a.written
+        RETURN a.key""",
+        {"key": key, "trace": trace, "owner": claim.owner},
+    )
+    if not found:
+        return None
+    replaced = rows_of(
+        tx,
+        f"""MATCH (a:Artefact {{kind: $kind, name: $name}})-[:OF]->(:Trace {{key: $trace}})
+        WHERE a.key < $key AND a.state IN ['ready', 'deleting'] {_condemned(form)} RETURN a.key""",
+        {"key": key, "trace": trace, "kind": claim.kind, "name": claim.name},
+    )
+    return [row[0] for row in replaced]
+
+
+def _condemned(form: Form) -> str:
+    """Cypher that takes the node `a` out of readers' sight."""
+    return f"SET a.state = 'deleting' REMOVE a.owner, a.seen, a.written{f', a{form.LABELS}' if form.LABELS else ''}"
+
+
+def leftovers(connection: Connection) -> list[int]:
+    """Keys of artefacts that nobody will finish or see."""
+    found = connection.rows(
+        "MATCH (a:Artefact) WHERE a.state IN ['loading', 'deleting'] "
+        "RETURN a.key, a.state, a.owner, timestamp() - a.seen"
+    )
+    return [key for key, state, owner, silent in found if state == "deleting" or not lease.is_alive(owner, silent)]
+
+
+def delete(connection: Connection, key: int) -> None:
+    """Delete an artefact that is in no reader's sight."""
+    values = {"key": key, "most": ROWS}
+    begin = f"MATCH (a:Artefact {{key: $key}}) WHERE a.state <> 'ready' {_condemned(artefact_rows)}"
+    rows = "MATCH (:Artefact {key: $key, state: 'deleting'})-[:HAS_ROW]->(r) WITH r LIMIT $most DETACH DELETE r"
+    passes = "MATCH (:Artefact {key: $key, state: 'deleting'})-[s:PASSES]->() WITH s LIMIT $most DELETE s"
+    connection.write(lambda tx: rows_of(tx, begin, values))
+    for text in (rows, passes):
+        _until_none(connection, f"{text} RETURN count(*)", values)
+    end = "MATCH (a:Artefact {key: $key, state: 'deleting'}) DETACH DELETE a"
+    connection.write(lambda tx: rows_of(tx, end, values))
+
+
+def _until_none(connection: Connection, text: str, values: dict[str, int]) -> None:
+    while connection.write(lambda tx: rows_of(tx, text, values))[0][0] == ROWS:
+        pass

@@ -1,0 +1,278 @@
+"""The catalogue: entries of traces under workloads, their labels and tags, and references out of them.
+
+An entry is the relationship `HAS_TRACE` from a workload, or from the `Store` node where a trace has no workload yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from etgraph.model.errors import StoreError
+from etgraph.store.neo4j.connection import rows_of
+from etgraph.store.neo4j.description import info_of, label_properties, label_property
+from etgraph.store.neo4j.migrations import ROOT
+from etgraph.store.neo4j.types import Transaction
+from etgraph.store.protocol import TraceInfo, WorkloadInfo
+from etgraph.store.references import Candidate
+
+_ENTRY = "MATCH (t:Trace)<-[e:HAS_TRACE]-(w) "
+_NAME = "CASE WHEN w:Workload THEN w.name END"
+
+
+def now() -> str:
+    """This moment as ISO 8601 in UTC, to the microsecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def lock(tx: Transaction) -> int:
+    """Wait for all other changes of the catalogue to end, and let none begin before this; the number of this one."""
+    found = rows_of(tx, "MATCH (s:Store {name: $name}) SET s.changes = s.changes + 1 RETURN s.changes", {"name": ROOT})
+    if not found:
+        raise StoreError("the store's node is gone from the database", hint="publish again; it is made anew")
+    return int(found[0][0])
+
+
+def changes(tx: Transaction) -> int:
+    """The number of the last change of the catalogue."""
+    found = rows_of(tx, "MATCH (s:Store {name: $name}) RETURN s.changes", {"name": ROOT})
+    return int(found[0][0]) if found else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A trace that readers see: its load's number, and its revision."""
+
+    key: int
+    revision: int
+
+
+def ready(tx: Transaction, trace_id: str) -> Ready | None:
+    """The trace of that id, None where no reader would see one."""
+    found = rows_of(tx, "MATCH (t:Trace {id: $id, state: 'ready'}) RETURN t.key, t.revision", {"id": trace_id})
+    return Ready(*found[0]) if found else None
+
+
+def condemned(tx: Transaction, trace_id: str) -> list[int]:
+    """Keys of what was published under that id, is in no reader's sight any more, and has to be deleted."""
+    found = rows_of(tx, "MATCH (t:Trace {id: $id, state: 'deleting'}) RETURN t.key", {"id": trace_id})
+    return [row[0] for row in found]
+
+
+class GraphLookup:
+    """Candidates for references out of the graph, newest first."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def _candidates(self, condition: str, **values: object) -> list[Candidate]:
+        found = rows_of(
+            self._tx,
+            f"{_ENTRY} WHERE t.state = 'ready' AND {condition} "
+            f"RETURN t.id, {_NAME}, e.created, e.commit ORDER BY e.order DESC",
+            values,
+        )
+        return [Candidate(*row) for row in found]
+
+    def by_id(self, prefix: str) -> list[Candidate]:
+        """Entries of the traces whose id starts so."""
+        return self._candidates("t.id STARTS WITH $prefix", prefix=prefix)
+
+    def in_workload(self, workload: str) -> list[Candidate]:
+        """Entries of a workload."""
+        return self._candidates("w:Workload AND w.name = $workload", workload=workload)
+
+    def tagged(self, workload: str, name: str) -> str | None:
+        """Id of the trace that the tag names."""
+        found = rows_of(
+            self._tx,
+            "MATCH (:Tag {workload: $workload, name: $name})-[:NAMES]->(t:Trace {state: 'ready'}) RETURN t.id",
+            {"workload": workload, "name": name},
+        )
+        return found[0][0] if found else None
+
+    def labelled(self, workload: str, key: str, value: str) -> list[Candidate]:
+        """Entries of a workload that carry the label."""
+        return self._candidates(
+            "w:Workload AND w.name = $workload AND e[$key] = $value",
+            workload=workload, key=label_property(key), value=value,
+        )  # fmt: skip
+
+    def tags_of(self, workload: str) -> list[str]:
+        """Names of the workload's tags."""
+        found = rows_of(
+            self._tx, "MATCH (g:Tag {workload: $workload}) RETURN g.name ORDER BY g.name", {"workload": workload}
+        )
+        return [row[0] for row in found]
+
+    def all(self) -> list[Candidate]:
+        """Every entry."""
+        return self._candidates("true")
+
+
+def infos(tx: Transaction, condition: str = "true", values: Mapping[str, Any] | None = None) -> list[TraceInfo]:
+    """Entries `e` of traces `t` under workloads `w` that satisfy a condition, newest first."""
+    found = rows_of(
+        tx,
+        f"""{_ENTRY} WHERE t.state = 'ready' AND ({condition})
+        RETURN properties(t), properties(e), {_NAME},
+               COLLECT {{ MATCH (w)-[:HAS_TAG]->(g:Tag)-[:NAMES]->(t) RETURN g.name }},
+               COLLECT {{ MATCH (t)-[:READ_FROM]->(f:Source)
+                          RETURN f {{.*, document: CASE WHEN f.format STARTS WITH 'chakra' THEN f.document END}}
+                          ORDER BY f.key }}
+        ORDER BY e.order DESC""",
+        values,
+    )
+    return [info_of(trace, sources, entry, workload, tags) for trace, entry, workload, tags, sources in found]
+
+
+def workload_infos(tx: Transaction, team: str | None) -> list[WorkloadInfo]:
+    """Workloads that have traces, by name; with `team`, the entries that the team published only."""
+    found = rows_of(
+        tx,
+        """MATCH (w:Workload)-[e:HAS_TRACE]->(:Trace {state: 'ready'})
+        WITH w, collect(DISTINCT e.team) AS teams, collect(e) AS entries
+        WITH w, teams, [e IN entries WHERE $team IS NULL OR e.team = $team] AS chosen
+        WHERE size(chosen) > 0
+        UNWIND chosen AS e
+        RETURN w.name AS name, count(*), max(e.created), teams,
+               COLLECT { MATCH (w)-[:HAS_TAG]->(g:Tag) RETURN g.name } ORDER BY name""",
+        {"team": team},
+    )
+    return [WorkloadInfo(n, count, newest, tuple(sorted(teams)), tuple(sorted(tags)))
+            for n, count, newest, teams, tags in found]  # fmt: skip
+
+
+def put_entry(
+    tx: Transaction,
+    trace: int,
+    order: int,
+    workload: str | None,
+    details: Mapping[str, str | None],
+    labels: Mapping[str, str],
+) -> None:
+    """Enter a trace under a workload, or add to the entries that it has; `details` are team, commit and branch."""
+    names: list[str | None] = [
+        row[0] for row in rows_of(tx, f"{_ENTRY} WHERE t.key = $trace RETURN {_NAME}", {"trace": trace})
+    ]
+    if (workload is not None and workload not in names) or not names:
+        entry = {"created": now(), "order": order}
+        if None in names:
+            # It takes on the workload, and with a new number comes to stand as the newest there.
+            taken = rows_of(
+                tx,
+                "MATCH (:Store)-[e:HAS_TRACE]->(:Trace {key: $trace}) WITH e, properties(e) AS p DELETE e RETURN p",
+                {"trace": trace},
+            )
+            entry = {**taken[0][0], **entry}
+        owner = "(w:Workload {name: $workload})" if workload is not None else "(w:Store {name: $root})"
+        tx.run(
+            f"MERGE {owner} WITH w MATCH (t:Trace {{key: $trace}}) CREATE (w)-[e:HAS_TRACE]->(t) SET e = $entry",
+            {"workload": workload, "root": ROOT, "trace": trace, "entry": entry},
+        ).consume()
+    given = {name: value for name, value in details.items() if value is not None} | label_properties(labels)
+    change_entries(tx, trace, workload, given)
+
+
+def change_entries(tx: Transaction, trace: int, workload: str | None, properties: Mapping[str, str]) -> None:
+    """Set properties of a trace's entry under a workload, or of all its entries."""
+    if properties:
+        tx.run(
+            f"{_ENTRY} WHERE t.key = $trace AND ($workload IS NULL OR (w:Workload AND w.name = $workload)) "
+            "SET e += $properties",
+            {"trace": trace, "workload": workload, "properties": dict(properties)},
+        ).consume()
+    if "team" in properties:
+        tx.run(
+            "MATCH (w:Workload)-[e:HAS_TRACE]->(:Trace {key: $trace}) WHERE e.team IS NOT NULL "
+            "MERGE (m:Team {name: e.team}) MERGE (m)-[:OWNS]->(w)",
+            {"trace": trace},
+        ).consume()
+        forget_unused(tx)
+
+
+def put_labels(tx: Transaction, trace: int, workload: str | None, labels: Mapping[str, str]) -> None:
+    """Set labels of a trace's entry under a workload, or of all its entries."""
+    change_entries(tx, trace, workload, label_properties(labels))
+
+
+def workloads_of(tx: Transaction, trace: int, workload: str | None) -> list[str]:
+    """Workloads of a trace's entries, that one only or all, newest first."""
+    found = rows_of(
+        tx,
+        "MATCH (w:Workload)-[e:HAS_TRACE]->(:Trace {key: $trace}) WHERE $workload IS NULL OR w.name = $workload "
+        "RETURN w.name ORDER BY e.order DESC",
+        {"trace": trace, "workload": workload},
+    )
+    return [row[0] for row in found]
+
+
+def put_tag(tx: Transaction, trace: int, workload: str, name: str) -> None:
+    """Let the workload's tag name this trace and no other."""
+    tx.run(
+        """MATCH (w:Workload {name: $workload}) MATCH (t:Trace {key: $trace})
+        MERGE (g:Tag {workload: $workload, name: $name}) MERGE (w)-[:HAS_TAG]->(g)
+        WITH g, t OPTIONAL MATCH (g)-[old:NAMES]->() DELETE old
+        WITH DISTINCT g, t CREATE (g)-[:NAMES]->(t)""",
+        {"workload": workload, "trace": trace, "name": name},
+    ).consume()
+
+
+def delete_tag(tx: Transaction, workload: str, name: str) -> None:
+    """Take a tag away."""
+    tx.run(
+        "MATCH (g:Tag {workload: $workload, name: $name}) DETACH DELETE g", {"workload": workload, "name": name}
+    ).consume()
+
+
+def move_names(tx: Transaction, old: int, new: int) -> None:
+    """Give the entries and tags of one trace to another."""
+    keys = {"old": old, "new": new}
+    tx.run(
+        "MATCH (w)-[e:HAS_TRACE]->(:Trace {key: $old}) MATCH (t:Trace {key: $new}) "
+        "CREATE (w)-[n:HAS_TRACE]->(t) SET n = properties(e) DELETE e",
+        keys,
+    ).consume()
+    tx.run(
+        "MATCH (g:Tag)-[e:NAMES]->(:Trace {key: $old}) MATCH (t:Trace {key: $new}) CREATE (g)-[:NAMES]->(t) DELETE e",
+        keys,
+    ).consume()
+
+
+def forget(tx: Transaction, trace: int) -> None:
+    """Take a trace out of the catalogue: its entries, the tags that name it, workloads and teams left without any."""
+    tx.run("MATCH (g:Tag)-[:NAMES]->(:Trace {key: $trace}) DETACH DELETE g", {"trace": trace}).consume()
+    tx.run("MATCH ()-[e:HAS_TRACE]->(:Trace {key: $trace}) DELETE e", {"trace": trace}).consume()
+    forget_unused(tx)
+
+
+def forget_unused(tx: Transaction) -> None:
+    """Delete workloads without traces, and what says of a team more than its entries do."""
+    for text in (
+        "MATCH (w:Workload) WHERE NOT EXISTS { (w)-[:HAS_TRACE]->() } DETACH DELETE w",
+        "MATCH (m:Team)-[o:OWNS]->(w) WHERE NOT EXISTS { (w)-[e:HAS_TRACE]->() WHERE e.team = m.name } DELETE o",
+        "MATCH (m:Team) WHERE NOT EXISTS { (m)-[:OWNS]->() } DELETE m",
+    ):
+        tx.run(text).consume()
+
+
+def conditions(workload: str | None, team: str | None, labels: Mapping[str, str] | None) -> tuple[str, dict[str, Any]]:
+    """The condition, for `infos`, that an entry is of a workload and a team and carries all labels; its values."""
+    parts: list[str] = []
+    values: dict[str, Any] = {"labels": [[label_property(k), v] for k, v in (labels or {}).items()]}
+    if workload is not None:
+        parts.append("w:Workload AND w.name = $workload")
+        values["workload"] = workload
+    if team is not None:
+        parts.append("e.team = $team")
+        values["team"] = team
+    parts.append("all(label IN $labels WHERE e[label[0]] = label[1])")
+    return " AND ".join(parts), values
+
+
+def entries_of(tx: Transaction, trace_id: str, workload: str | None) -> list[TraceInfo]:
+    """The entries of a trace, under one workload or all, newest first."""
+    condition = "t.id = $id AND ($workload IS NULL OR (w:Workload AND w.name = $workload))"
+    return infos(tx, condition, {"id": trace_id, "workload": workload})

@@ -1,0 +1,327 @@
+"""The Neo4j store: publishing, loading and naming traces in a graph database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from etgraph.model import Trace
+from etgraph.model.errors import NotFound
+from etgraph.model.progress import Progress
+from etgraph.store.neo4j import artefacts, catalogue, cypher, deleting, health, lease, loading
+from etgraph.store.neo4j.address import parse
+from etgraph.store.neo4j.connection import Connection
+from etgraph.store.neo4j.failures import explained
+from etgraph.store.neo4j.migrations import found_format, migrate, refuse_newer
+from etgraph.store.neo4j.reading import read_trace
+from etgraph.store.neo4j.types import Transaction
+from etgraph.store.protocol import ArtefactInfo, Check, CypherResult, Problem, TraceInfo, WorkloadInfo
+from etgraph.store.references import (
+    Match,
+    check_label,
+    check_one_workload,
+    check_publication,
+    check_tag,
+    no_id,
+    no_tag,
+    resolve,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+WAIT_SECONDS: Final = 0.25
+"""How often a publisher looks whether another one, of the same trace, is through."""
+LOOKS: Final = 5
+"""How often the catalogue is read again because somebody changed it."""
+
+
+class Neo4jStore:
+    """A store in a database of a Neo4j server; see `etgraph.store.protocol.Store` for what each method promises."""
+
+    def __init__(self, url: str) -> None:
+        """Raises UsageError for a malformed URL, StoreError for a server that is not there, refuses or is too old."""
+        self._connection = Connection(parse(url))
+        self._prepared = False
+        self._preparing = threading.Lock()
+        try:
+            refuse_newer(self._connection.read(found_format), self.url)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """The server and the database, without credentials."""
+        return self._connection.url
+
+    def __repr__(self) -> str:
+        return f"<Neo4jStore {self.url}>"
+
+    def close(self) -> None:
+        """Close the connections to the server."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Traces
+
+    def publish(
+        self,
+        trace: Trace,
+        *,
+        workload: str | None = None,
+        team: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        commit: str | None = None,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> str:
+        """See `Store.publish`. The state `ready` of the trace's node is the moment at which it is published."""
+        details = {"team": team, "commit": commit, "branch": branch}
+        check_publication(trace.trace_id, workload, details, labels or {})
+
+        def enter(tx: Transaction, key: int, order: int) -> None:
+            catalogue.put_entry(tx, key, order, workload, details, labels or {})
+
+        self._prepare()
+        with lease.owner() as owner:
+            while not self._publish(trace, owner, enter, progress):
+                time.sleep(WAIT_SECONDS)
+        return trace.trace_id
+
+    def _publish(
+        self, trace: Trace, owner: str, enter: Callable[[Transaction, int, int], None], progress: Progress | None
+    ) -> bool:
+        """Whether the trace is published now; False while another publisher is at it, or has taken over."""
+
+        def begin(tx: Transaction) -> loading.Claim | bool:
+            order = catalogue.lock(tx)
+            there = catalogue.ready(tx, trace.trace_id)
+            if there is not None and there.revision >= trace.revision:
+                enter(tx, there.key, order)
+                return True
+            return loading.claim(tx, trace, owner) or False
+
+        claim = self._connection.write(begin)
+        if isinstance(claim, bool):
+            return claim
+
+        def end(tx: Transaction) -> list[int]:
+            """The keys of what has to be deleted now."""
+            order = catalogue.lock(tx)
+            there = catalogue.ready(tx, trace.trace_id)
+            if there is None or there.revision < trace.revision:
+                loading.finish(tx, claim)
+                if there is not None:
+                    catalogue.move_names(tx, there.key, claim.key)
+                    loading.discard(tx, there.key)
+                enter(tx, claim.key, order)
+            else:
+                # Another publisher was faster with the same trace, or this is in, and only the answer was lost.
+                if there.key != claim.key:
+                    loading.discard(tx, claim.key)
+                enter(tx, there.key, order)
+            return catalogue.condemned(tx, trace.trace_id)
+
+        try:
+            loading.fill(self._connection, trace, claim, progress)
+            gone = self._connection.write(end)
+        except loading.ClaimLost:
+            return False
+        for key in gone:
+            deleting.delete(self._connection, key)
+        return True
+
+    def load(self, reference: str) -> Trace:
+        """See `Store.load`. The trace's columns are in memory, its attributes in a temporary file."""
+        while True:
+            key = self._settled(lambda tx: self._key(tx, reference))
+            trace = None if key is None else read_trace(self._connection, key)
+            if trace is not None:
+                return trace
+
+    def _key(self, tx: Transaction, reference: str) -> int | None:
+        there = catalogue.ready(tx, resolve(reference, catalogue.GraphLookup(tx)).trace_id)
+        return None if there is None else there.key
+
+    def find(self, reference: str) -> TraceInfo:
+        """See `Store.find`."""
+
+        def ask(tx: Transaction) -> list[TraceInfo]:
+            match = resolve(reference, catalogue.GraphLookup(tx))
+            return catalogue.entries_of(tx, match.trace_id, match.workload)
+
+        while not (found := self._settled(ask)):
+            pass
+        return found[0]
+
+    def traces(
+        self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> list[TraceInfo]:
+        """See `Store.traces`."""
+        condition, values = catalogue.conditions(workload, team, labels)
+        return self._settled(lambda tx: catalogue.infos(tx, condition, values))
+
+    def workloads(self, team: str | None = None) -> list[WorkloadInfo]:
+        """See `Store.workloads`."""
+        return self._settled(lambda tx: catalogue.workload_infos(tx, team))
+
+    def remove(self, reference: str) -> None:
+        """See `Store.remove`."""
+
+        discarded: list[int] = []
+
+        def work(tx: Transaction, match: Match, key: int) -> None:
+            discarded.append(key)
+            loading.discard(tx, key)
+
+        try:
+            self._change(reference, work)
+        except NotFound:
+            # It is gone where only the answer was lost.
+            if not discarded:
+                raise
+        deleting.delete(self._connection, discarded[-1])
+
+    # Names
+
+    def tag(self, reference: str, name: str) -> None:
+        """See `Store.tag`."""
+        check_tag(name)
+
+        def work(tx: Transaction, match: Match, key: int) -> None:
+            workloads = catalogue.workloads_of(tx, key, match.workload)
+            check_one_workload(match.trace_id, workloads)
+            catalogue.put_tag(tx, key, workloads[0], name)
+
+        self._change(reference, work)
+
+    def untag(self, workload: str, name: str) -> None:
+        """See `Store.untag`."""
+        tags = self._settled(lambda tx: catalogue.GraphLookup(tx).tags_of(workload))
+        if name not in tags:
+            raise no_tag(workload, name, tags)
+        self._connection.write(lambda tx: catalogue.delete_tag(tx, workload, name))
+
+    def label(self, reference: str, key: str, value: str) -> None:
+        """See `Store.label`."""
+        check_label(key, value)
+
+        def work(tx: Transaction, match: Match, trace: int) -> None:
+            catalogue.put_labels(tx, trace, match.workload, {key: value})
+
+        self._change(reference, work)
+
+    def _change(self, reference: str, work: Callable[[Transaction, Match, int], T]) -> T:
+        """The result of a change of what a reference means; one that means nothing leaves the database as it is."""
+        meant: list[Match] = []
+
+        def change(tx: Transaction) -> T:
+            catalogue.lock(tx)
+            # A change that is repeated, although it was committed, is still one of the same trace.
+            if not meant:
+                meant.append(resolve(reference, catalogue.GraphLookup(tx)))
+            there = catalogue.ready(tx, meant[0].trace_id)
+            if there is None:
+                raise no_id(meant[0].trace_id)
+            return work(tx, meant[0], there.key)
+
+        self._settled(lambda tx: resolve(reference, catalogue.GraphLookup(tx)))
+        self._prepare()
+        return self._connection.write(change)
+
+    # Artefacts
+
+    def put_artefact(self, trace_id: str, kind: str, key: str, table: pa.Table, *, revision: int | None = None) -> None:
+        """See `Store.put_artefact`. Rows become nodes, so that Cypher reads them."""
+        self._settled(lambda tx: artefacts.listed(tx, trace_id))
+        self._prepare()
+        artefacts.put(self._connection, trace_id, kind, key, table, revision)
+
+    def get_artefact(self, trace_id: str, kind: str, key: str) -> pa.Table | None:
+        """See `Store.get_artefact`."""
+        return artefacts.get(self._connection, trace_id, kind, key)
+
+    def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
+        """See `Store.artefacts`."""
+        return self._settled(lambda tx: artefacts.listed(tx, trace_id))
+
+    # Cypher
+
+    def cypher(
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        write: bool = False,
+        timeout_s: float = 60.0,
+        limit: int = 100_000,
+        **more: Any,
+    ) -> CypherResult:
+        """See `Store.cypher`."""
+        with explained(self.url):
+            return cypher.run(
+                self._connection.driver(), self._connection.address.database, text, {**(parameters or {}), **more},
+                write=write, timeout_s=timeout_s, limit=limit, bookmark_manager=self._connection.bookmarks,
+            )  # fmt: skip
+
+    # Care
+
+    def verify(self, reference: str | None = None) -> list[Problem]:
+        """See `Store.verify`. A graph has no checksums: it must be whole and make a valid trace, edited or not."""
+        if reference is not None:
+            match = self._settled(lambda tx: resolve(reference, catalogue.GraphLookup(tx)))
+            return health.verify(self._connection, match.trace_id)
+        listed = self._connection.rows("MATCH (t:Trace {state: 'ready'}) RETURN t.id ORDER BY t.id")
+        return [problem for (trace_id,) in listed for problem in health.verify(self._connection, trace_id)]
+
+    def sweep(self) -> list[str]:
+        """See `Store.sweep`."""
+        return deleting.sweep(self._connection)
+
+    def health(self) -> list[Check]:
+        """See `Store.health`."""
+        return health.checks(self._connection)
+
+    # Within
+
+    def _settled(self, look: Callable[[Transaction], T]) -> T:
+        """What a look at the catalogue finds when nobody changes it.
+
+        The server shows the parts of a change one after the other while it commits, and both sides of a change to who
+        looks meanwhile. Who looks later on this connection sees every change that any look before could see in part.
+        """
+        before = self._connection.read(catalogue.changes)
+        for remaining in reversed(range(LOOKS)):
+            failure: NotFound | None = None
+            try:
+                found = self._connection.read(look)
+            except NotFound as error:
+                failure = error
+            after = self._connection.read(catalogue.changes)
+            if before == after or not remaining:
+                break
+            before = after
+        if failure is not None:
+            raise failure
+        return found
+
+    def _prepare(self) -> None:
+        """Before the first change: today's format, and without what publishers left that are long dead."""
+        with self._preparing:
+            if not self._prepared:
+                migrate(self._connection)
+                deleting.sweep(self._connection, deleting.RESUMABLE_SECONDS)
+                self._prepared = True
