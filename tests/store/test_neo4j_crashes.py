@@ -22,6 +22,7 @@ import pytest
 
 from etgraph.model import Trace
 from etgraph.model.errors import NotFound, StoreError
+from etgraph.model.progress import Progress
 from etgraph.store import Store
 from etgraph.store.neo4j import catalogue, connection, deleting, lease, loading
 from etgraph.store.neo4j.connection import Connection
@@ -85,11 +86,11 @@ def publish_slowly(new_store: NewStore, trace: Trace, rows: int = 100, **more: A
         store.publish(trace, **more)
 
 
-def die_at(share: float) -> Callable[[str, int, int], None]:
+def die_at(share: float) -> Progress:
     """A `progress` that kills its process when that share of the rows is written."""
 
-    def progress(what: str, done: int, total: int) -> None:
-        if done >= share * total:
+    def progress(step: str, done: int = 0, total: int | None = None) -> None:
+        if done >= share * (total or 0):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return progress
@@ -230,7 +231,7 @@ def test_a_killed_load_is_taken_up_where_it_ended(
     assert share * len(trace) <= len(kept)
     told: list[int] = []
 
-    def progress(what: str, done: int, total: int | None) -> None:
+    def progress(step: str, done: int = 0, total: int | None = None) -> None:
         told.append(done)
 
     store.publish(make_trace("b"))
@@ -267,14 +268,14 @@ def test_a_killed_removal_is_finished_by_the_next_sweep(
     delete_some = deleting._delete_some
     rest = iter(range(batches))
 
-    def die(connection: Connection, label: str, first: int, last: int) -> int:
+    def die(*arguments: Any) -> int:
         if next(rest, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
-        return delete_some(connection, label, first, last)
+        return delete_some(*arguments)
 
     def remove() -> None:
         deleting.BATCH = 100  # type: ignore[misc]
-        deleting._delete_some = die
+        deleting._delete_some = die  # type: ignore[assignment]
         with new_neo4j_store() as own:
             own.remove("w")
 
@@ -297,8 +298,8 @@ def test_a_live_loader_keeps_what_it_has_written(
 ) -> None:
     trace = make_trace(each=600)
 
-    def progress(what: str, done: int, total: int) -> None:
-        if done >= total / 2:
+    def progress(step: str, done: int = 0, total: int | None = None) -> None:
+        if done >= (total or 0) / 2:
             (tmp_path / "half").touch()
             while not (tmp_path / "go").exists():
                 time.sleep(0.01)

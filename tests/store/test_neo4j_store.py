@@ -12,7 +12,6 @@ from typing import Any
 import neo4j.exceptions
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 from etgraph.ingest import read, samples
 from etgraph.ingest.writers import write
@@ -27,7 +26,6 @@ from etgraph.store.neo4j.batches import units_of
 from etgraph.store.neo4j.connection import _refuse_older
 from etgraph.store.neo4j.failures import explained
 from etgraph.store.neo4j.store import Neo4jStore
-from support.any_traces import any_traces
 from support.build import build
 from support.neo4j import Neo4jUnderTest
 
@@ -50,17 +48,6 @@ def counted(store: Store, text: str, **values: Any) -> int:
 
 
 # Nothing is lost
-
-
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(trace=any_traces())
-def test_any_trace_comes_back_equal(store: Store, same: Same, trace: Trace) -> None:
-    store.publish(trace)
-    try:
-        same(store.load(trace.trace_id), trace)
-    finally:
-        store.remove(trace.trace_id)
-    assert counted(store, "MATCH (n) WHERE NOT n:Store RETURN count(*)") == 0
 
 
 @pytest.mark.parametrize("rows", [1, 7, 4000])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from etgraph.model import Attributes, Trace, to_json
 from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
 from etgraph.store import Store, connect, describe
+from support.any_traces import any_traces
 
 MakeTrace = Callable[..., Trace]
 Same = Callable[[Trace, Trace], None]
@@ -39,6 +40,17 @@ def test_a_larger_trace_with_attributes(store: Store, make_trace: MakeTrace, sam
     trace = make_trace(ranks=2, each=1000)
     store.publish(trace)
     same(store.load(trace.trace_id), trace)
+
+
+@given(trace=any_traces())
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_any_trace_comes_back_equal(store: Store, same: Same, trace: Trace) -> None:
+    store.publish(trace)
+    try:
+        same(store.load(trace.trace_id), trace)
+    finally:
+        store.remove(trace.trace_id)
+    assert store.traces() == []
 
 
 def test_a_trace_without_operators(store: Store) -> None:

@@ -82,7 +82,7 @@ class SqlLookup:
 def summary_text(info: TraceInfo) -> str:
     """The part of a description that belongs to the trace itself, as kept in its row."""
     document = msgspec.to_builtins(info, str_keys=True)
-    return json.dumps({k: v for k, v in document.items() if k not in _ENTRY_OF_TRACE}, ensure_ascii=False)
+    return json.dumps({k: v for k, v in document.items() if k not in _ENTRY_OF_TRACE})
 
 
 def infos(connection: sqlite3.Connection, condition: str = "1", values: Sequence[object] = ()) -> list[TraceInfo]:

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from etgraph.model import path_tables
+from etgraph.model.errors import CorruptStore
 from etgraph.store.errors import StoreFull
 from etgraph.store.neo4j import artefact_paths, artefact_rows, catalogue, lease
 from etgraph.store.neo4j.batches import KEY_BITS, key_base
@@ -76,12 +77,23 @@ def listed(tx: Transaction, trace_id: str) -> list[ArtefactInfo]:
 
 def get(connection: Connection, trace_id: str, kind: str, name: str) -> pa.Table | None:
     """The table of that kind and name beside a trace, None where there is none. Raises NotFound for the trace."""
+
+    def look(tx: Transaction) -> Artefact | None:
+        return _find(tx, trace_id, kind, name)
+
     while True:
-        found = connection.read(lambda tx: _find(tx, trace_id, kind, name))
+        found = catalogue.settled(connection, look)
         if found is None:
             return None
-        table = form_of(kind).read(connection, found)
-        if connection.read(lambda tx: _find(tx, trace_id, kind, name)) == found:
+        failure: CorruptStore | None = None
+        try:
+            table = form_of(kind).read(connection, found)
+        except CorruptStore as error:
+            failure = error
+        # What was replaced meanwhile is deleted, and may have been read in part.
+        if catalogue.settled(connection, look) == found:
+            if failure is not None:
+                raise failure
             return table
 
 
@@ -133,7 +145,11 @@ def _put(connection: Connection, claim: _Claim, table: pa.Table) -> bool:
             "rows": some,
         }  # fmt: skip
         # A transaction that is repeated, although it was committed, finds its rows written.
-        guard = "MATCH (a:Artefact {key: $key, owner: $owner, written: $begin}) SET a.written = $end WITH a"
+        # The lock comes first: what was matched before it may have been changed by who held it.
+        guard = (
+            "MATCH (a:Artefact {key: $key}) SET a.taken = true WITH count(*) AS locked "
+            "MATCH (a:Artefact {key: $key, owner: $owner, written: $begin}) SET a.written = $end WITH a"
+        )
         connection.write(lambda tx: rows_of(tx, f"{guard} {form.WRITE}", values))
 
     with lease.Lease(connection, "Artefact", key, claim.owner):
@@ -188,7 +204,7 @@ def _finish(tx: Transaction, claim: _Claim, form: Form, trace: int, key: int) ->
         tx,
         f"""MATCH (a:Artefact {{key: $key}})-[:OF]->(t:Trace {{key: $trace, state: 'ready'}})
         WHERE a.owner = $owner OR a.state = 'ready'
-        SET a.state = 'ready'{f", a{form.LABELS}" if form.LABELS else ""} REMOVE a.owner, a.seen, a.written
+        SET a.state = 'ready'{f", a{form.LABELS}" if form.LABELS else ""} REMOVE a.owner, a.seen, a.taken, a.written
         RETURN a.key""",
         {"key": key, "trace": trace, "owner": claim.owner},
     )
@@ -205,7 +221,8 @@ def _finish(tx: Transaction, claim: _Claim, form: Form, trace: int, key: int) ->
 
 def _condemned(form: Form) -> str:
     """Cypher that takes the node `a` out of readers' sight."""
-    return f"SET a.state = 'deleting' REMOVE a.owner, a.seen, a.written{f', a{form.LABELS}' if form.LABELS else ''}"
+    label = f", a{form.LABELS}" if form.LABELS else ""
+    return f"SET a.state = 'deleting' REMOVE a.owner, a.seen, a.taken, a.written{label}"
 
 
 def leftovers(connection: Connection) -> list[int]:

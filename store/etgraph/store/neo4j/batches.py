@@ -231,32 +231,26 @@ class Batches:
         return unit.first + np.flatnonzero(unit_of_src != unit_of_dst)
 
     def _edges(self, rows: Array, first: int) -> dict[str, Any]:
-        """Dependencies by relationship as [source, target, order, how], ends from `first`; `how` lists what repeats."""
+        """Dependencies by relationship as [source, target, order, confidence, how], ends from `first`.
+
+        `how` lists what repeats: method and whether it was inferred.
+        """
         d = self.trace.dependencies
-        kinds, methods = d["kind"][rows], d["method"][rows]
-        how = np.stack(
-            [methods.astype(np.int64), d["inferred"][rows], d["confidence"][rows].view(np.int32)], axis=1
-        )  # fmt: skip
-        known, position = np.unique(how, axis=0, return_inverse=True)
+        kinds = d["kind"][rows]
+        known, how = np.unique(d["method"][rows].astype(np.int64) * 2 + d["inferred"][rows], return_inverse=True)
         texts = d.texts("method")
-        listed = [
-            [texts[method].as_py(), bool(inferred), float(np.int32(bits).view(np.float32))]
-            for method, inferred, bits in known.tolist()
-        ]
-        src, dst = d["src"][rows] - first, d["dst"][rows] - first
-        parameters: dict[str, Any] = {"how": listed}
+        columns = (d["src"][rows] - first, d["dst"][rows] - first, rows, d["confidence"][rows].astype(np.float64), how)
+        parameters: dict[str, Any] = {"how": [[texts[code // 2].as_py(), bool(code % 2)] for code in known.tolist()]}
         for kind in self._kinds:
             at = np.flatnonzero(kinds == kind)
-            parameters[RELATIONSHIPS[kind]] = list(
-                zip(*(part[at].tolist() for part in (src, dst, rows, position.reshape(-1))), strict=True)
-            )
+            parameters[RELATIONSHIPS[kind]] = list(zip(*(part[at].tolist() for part in columns), strict=True))
         return parameters
 
 
 _EACH: Final = " UNWIND e[1] AS i WITH x, ns[i] AS n"
 _CREATE: Final = (
-    "WITH e, a, b, $how[e[3]] AS h "
-    "CREATE (a)-[:{} {{order: e[2], method: h[0], inferred: h[1], confidence: h[2]}}]->(b)"
+    "WITH e, a, b, $how[e[4]] AS h "
+    "CREATE (a)-[:{} {{order: e[2], method: h[0], inferred: h[1], confidence: e[3]}}]->(b)"
 )
 
 

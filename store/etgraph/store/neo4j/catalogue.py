@@ -5,18 +5,23 @@ An entry is the relationship `HAS_TRACE` from a workload, or from the `Store` no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from etgraph.model.errors import StoreError
-from etgraph.store.neo4j.connection import rows_of
+from etgraph.model.errors import NotFound, StoreError
+from etgraph.store.neo4j.connection import Connection, rows_of
 from etgraph.store.neo4j.description import info_of, label_properties, label_property
 from etgraph.store.neo4j.migrations import ROOT
 from etgraph.store.neo4j.types import Transaction
 from etgraph.store.protocol import TraceInfo, WorkloadInfo
 from etgraph.store.references import Candidate
+
+T = TypeVar("T")
+
+LOOKS: Final = 5
+"""How often the catalogue is read again because somebody changed it."""
 
 _ENTRY = "MATCH (t:Trace)<-[e:HAS_TRACE]-(w) "
 _NAME = "CASE WHEN w:Workload THEN w.name END"
@@ -39,6 +44,28 @@ def changes(tx: Transaction) -> int:
     """The number of the last change of the catalogue."""
     found = rows_of(tx, "MATCH (s:Store {name: $name}) RETURN s.changes", {"name": ROOT})
     return int(found[0][0]) if found else 0
+
+
+def settled(connection: Connection, look: Callable[[Transaction], T]) -> T:
+    """What a look at the catalogue finds when nobody changes it.
+
+    The server shows the parts of a change one after the other while it commits, and both sides of a change to who
+    looks meanwhile. Who looks later on this connection sees every change that any look before could see in part.
+    """
+    before = connection.read(changes)
+    for remaining in reversed(range(LOOKS)):
+        failure: NotFound | None = None
+        try:
+            found = connection.read(look)
+        except NotFound as error:
+            failure = error
+        after = connection.read(changes)
+        if before == after or not remaining:
+            break
+        before = after
+    if failure is not None:
+        raise failure
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def info_of(
     document = {
         "id": node["id"],
         "revision": node["revision"],
-        "ranks": node["ranks"],
+        "ranks": node.get("ranks", []),
         "operators": node["operators"],
         "collectives": node["collectives"],
         "dependencies": json.loads(node["dependencies"]),

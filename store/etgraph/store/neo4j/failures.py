@@ -28,8 +28,9 @@ def is_out_of_memory(error: Neo4jError) -> bool:
 
 
 def is_out_of_time(error: BaseException | None) -> bool:
-    """Whether a transaction took longer than it may."""
-    return "TransactionTimedOut" in (getattr(error, "code", None) or "")
+    """Whether a transaction took longer than it may, be it in waiting for others."""
+    code = getattr(error, "code", None) or ""
+    return "TransactionTimedOut" in code or code.endswith("LockClientStopped")
 
 
 def is_worth_another(error: BaseException | None) -> bool:

@@ -182,6 +182,7 @@ _ARTEFACT: Final = (
     _property("schema", STRING, "the table's Arrow schema, serialised, in base64"),
     *_CLAIM,
     _property("written", INTEGER, "rows written so far; only in state `loading`", optional=True),
+    _property("taken", BOOLEAN, "set for its lock; only in state `loading`", optional=True),
 )
 
 _COMPUTED: Final = (
@@ -233,7 +234,7 @@ _SERVICE: Final = (
         (
             _KEY,
             _property("written", STRINGS, "table, first and last row of what it has written"),
-            _property("taken", BOOLEAN, "whether another process went on in its place", optional=True),
+            _property("taken", BOOLEAN, "set for its lock", optional=True),
         ),
     ),
 )  # fmt: skip

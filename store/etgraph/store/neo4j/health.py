@@ -33,7 +33,7 @@ def checks(connection: Connection) -> list[Check]:
         Check("writable", writable is None, writable or "yes"),
         Check("format", found == FORMAT, f"{found}" if found == FORMAT else f"{found}, and today's is {FORMAT}"),
         Check("constraints", not lacking, f"missing: {', '.join(lacking)}" if lacking else "all there"),
-        Check("publishers", True, f"{loading} loading; {stale} left behind, for the next publisher to delete"),
+        Check("publishers", True, f"{loading} loading; {stale} left behind"),
     ]
 
 

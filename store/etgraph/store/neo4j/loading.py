@@ -30,7 +30,7 @@ from etgraph.store.neo4j.types import Transaction
 
 IN_FLIGHT: Final = 2
 """Transactions at a time: while the server works on one, the next is made ready and sent."""
-ROWS: Final = 4000
+ROWS: Final = 1000
 """Rows of a transaction, unless the server's memory for transactions is too small for them."""
 FEWEST: Final = 32
 SECONDS: Final = 60.0

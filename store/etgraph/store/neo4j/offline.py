@@ -129,8 +129,6 @@ def _write_trace(files: ImportFiles, trace: Trace, load: int, progress: Progress
     base, ranks, batches = key_base(load), ranks_of(trace), Batches(trace, load)
     total = sum(len(trace.tables[name]) for name in NODES) + len(trace.dependencies)
     properties = trace_properties(trace) | {"state": "ready"}
-    # The tool leaves out a list without elements. A file of attributes without rows is as good as none.
-    properties["attributeRows"] = properties["attributeRows"] or [0]
     sources = [source_properties(source) for source in trace.metadata.sources]
     keys = range(base, base + max(len(ranks), len(sources)))
     _nodes(files, "Trace", [load], _values([properties]))

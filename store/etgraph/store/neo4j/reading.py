@@ -44,7 +44,7 @@ def read_trace(connection: Connection, key: int) -> Trace | None:
     node, sources = found[0]
     try:
         with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="etgraph-load") as pool:
-            tables, attributes = _Reader(connection, key, pool).read(node["attributeRows"])
+            tables, attributes = _Reader(connection, key, pool).read(node.get("attributeRows", []))
     except Exception:
         # What is deleted meanwhile fails in any way.
         if _is_ready(connection, key):
@@ -221,46 +221,40 @@ class _Reader:
         return rows
 
     def _dependencies(self, end: int | None) -> Columns:
-        table = TABLES["dependencies"]
-        parts = list(self._pool.map(lambda r: self._dependencies_of(*r), self._ranges(end)))
-        order = np.concatenate([part[0] for part in parts])
-        columns = Columns.concat([part[1] for part in parts])
-        return columns.take(np.argsort(order, kind="stable")) if len(columns) else Columns.empty(table)
-
-    def _dependencies_of(self, first: int, last: int) -> tuple[Array, Columns]:
-        """Dependencies whose source is in a range of keys, with the number of each in the table's order."""
-        found = self._connection.rows(
-            f"""MATCH (a:Operator)-[r:{"|".join(_KINDS)}]->(b:Operator) WHERE a.key >= $first AND a.key < $last
-            WITH type(r) AS kind, coalesce(r.method, 'edited') AS method, coalesce(r.inferred, false) AS inferred,
-                 toFloat(coalesce(r.confidence, 1)) AS confidence, collect(a.key) AS src, collect(b.key) AS dst,
-                 collect(coalesce(r.order, $none)) AS order
-            RETURN kind, method, inferred, confidence, src, dst, order""",
-            {"first": first, "last": last, "none": 2**62},
-        )
+        """All dependencies in the table's order; those without a place in it, which a client added, come last."""
+        found = [row for rows in self._pool.map(lambda r: self._dependencies_of(*r), self._ranges(end)) for row in rows]
         operators = self._keys["operators"]
-        orders, parts = [np.zeros(0, dtype=np.int64)], [Columns.empty(TABLES["dependencies"])]
+        methods: dict[str, int] = {}
+        parts = []
         for kind, method, inferred, confidence, sources, targets, order in found:
             (src, known), (dst, led) = _positions(operators, sources), _positions(operators, targets)
             both = known & led
-            count = int(np.count_nonzero(both))
-            if not count:
-                continue
-            orders.append(np.array(order, dtype=np.int64)[both])
+            code = methods.setdefault(method, len(methods))
             parts.append(
-                Columns(
-                    TABLES["dependencies"],
-                    {
-                        "src": src[both],
-                        "dst": dst[both],
-                        "kind": np.full(count, DependencyKind(_KINDS[kind])),
-                        "inferred": np.full(count, inferred),
-                        "method": np.zeros(count, dtype=np.int32),
-                        "confidence": np.full(count, confidence, dtype=np.float32),
-                    },
-                    {"method": [method]},
+                (
+                    src[both], dst[both], np.full(len(src), int(DependencyKind(_KINDS[kind])))[both],
+                    np.full(len(src), inferred)[both], np.full(len(src), code, dtype=np.int32)[both],
+                    np.array(confidence, dtype=np.float32)[both], np.array(order, dtype=np.int64)[both],
                 )
-            )
-        return np.concatenate(orders), Columns.concat(parts)
+            )  # fmt: skip
+        if not parts:
+            return Columns.empty(TABLES["dependencies"])
+        *columns, order = (np.concatenate(column) for column in zip(*parts, strict=True))
+        placed = np.argsort(order, kind="stable")
+        names = ("src", "dst", "kind", "inferred", "method", "confidence")
+        data = {name: column[placed] for name, column in zip(names, columns, strict=True)}
+        return Columns(TABLES["dependencies"], data, {"method": list(methods)})
+
+    def _dependencies_of(self, first: int, last: int) -> list[tuple[Any, ...]]:
+        """Dependencies whose source is in a range of keys, as one list of each column for each kind of them."""
+        return self._connection.rows(
+            f"""MATCH (a:Operator)-[r:{"|".join(_KINDS)}]->(b:Operator) WHERE a.key >= $first AND a.key < $last
+            WITH type(r) AS kind, coalesce(r.method, 'edited') AS method, coalesce(r.inferred, false) AS inferred,
+                 collect(toFloat(coalesce(r.confidence, 1))) AS confidence, collect(a.key) AS src,
+                 collect(b.key) AS dst, collect(coalesce(r.order, $none)) AS order
+            RETURN kind, method, inferred, confidence, src, dst, order""",
+            {"first": first, "last": last, "none": 2**62},
+        )
 
     def _members(self) -> Columns:
         found = self._connection.rows(

@@ -37,8 +37,6 @@ T = TypeVar("T")
 
 WAIT_SECONDS: Final = 0.25
 """How often a publisher looks whether another one, of the same trace, is through."""
-LOOKS: Final = 5
-"""How often the catalogue is read again because somebody changed it."""
 
 
 class Neo4jStore:
@@ -298,25 +296,7 @@ class Neo4jStore:
     # Within
 
     def _settled(self, look: Callable[[Transaction], T]) -> T:
-        """What a look at the catalogue finds when nobody changes it.
-
-        The server shows the parts of a change one after the other while it commits, and both sides of a change to who
-        looks meanwhile. Who looks later on this connection sees every change that any look before could see in part.
-        """
-        before = self._connection.read(catalogue.changes)
-        for remaining in reversed(range(LOOKS)):
-            failure: NotFound | None = None
-            try:
-                found = self._connection.read(look)
-            except NotFound as error:
-                failure = error
-            after = self._connection.read(catalogue.changes)
-            if before == after or not remaining:
-                break
-            before = after
-        if failure is not None:
-            raise failure
-        return found
+        return catalogue.settled(self._connection, look)
 
     def _prepare(self) -> None:
         """Before the first change: today's format, and without what publishers left that are long dead."""
