@@ -96,7 +96,7 @@ def store(new_neo4j_store: Callable[[], Store]) -> Any:
         yield opened
 
 
-ONLY_AFTER_A_CRASH = {("Loader", "taken")}
+ONLY_AFTER_A_CRASH = {("Loader", "taken"), ("Artefact", "taken")}
 """Properties that nothing here makes a store write."""
 
 FOUND_NODES = """

@@ -526,8 +526,8 @@ def test_a_load_survives_its_server_or_can_be_run_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = random.Random(SEED)
-    monkeypatch.setattr(loading, "ROWS", 500)
-    traces = [make_trace(str(number), each=12_000) for number in range(SERVER_KILLS)]
+    monkeypatch.setattr(loading, "ROWS", 100)
+    traces = [make_trace(str(number), each=3_000) for number in range(SERVER_KILLS)]
     try:
         for number, trace in enumerate(traces):
             with new_neo4j_store() as store, new_neo4j_store() as other, ThreadPoolExecutor() as pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -65,7 +66,7 @@ def test_real_traces_come_back_equal(store: Store, same: Same, traces_dir: Path)
         path for pattern in ("*.json.gz", "*.json", "*.et", "*.pt.trace.json.gz") for path in traces_dir.rglob(pattern)
     ]
     tried = 0
-    for file in sorted(set(files))[:: max(1, len(set(files)) // 24)]:
+    for file in sorted(set(files))[:: max(1, len(set(files)) // 14)]:
         try:
             trace = read(file)
         except Exception:  # what the collection holds beside traces
@@ -160,11 +161,11 @@ def test_every_dependency_is_a_relationship_of_its_kind(store: Store) -> None:
 
 
 def test_a_saved_critical_path_is_in_the_graph(store: Store) -> None:
-    trace = read(samples.path("gpt_ddp_5steps"))
+    trace = read(samples.path("gpt_ddp") / "kineto_rank1.json.gz")
     store.publish(trace, workload="w")
-    path = critical_path(trace, rank=1, iteration=2)
+    path = critical_path(trace, rank=1, iteration=0)
     for _ in range(2):
-        kind, key, table = artefact_of(path, rank=1, iteration=2)
+        kind, key, table = artefact_of(path, rank=1, iteration=0)
         store.put_artefact(trace.trace_id, kind, key, table, revision=trace.revision)
     kept = store.get_artefact(trace.trace_id, kind, key)
     assert kept is not None
@@ -175,7 +176,7 @@ def test_a_saved_critical_path_is_in_the_graph(store: Store) -> None:
         "MATCH (p:CriticalPath)-[:OF]->(:Trace {id: $id}) RETURN p.rank, p.iteration, p.window, p.lengthNs",
         {"id": trace.trace_id},
     ).rows()
-    assert (rank, iteration, window, length) == (1, 2, "annotation", path.length_ns)
+    assert (rank, iteration, window, length) == (1, 0, "annotation", path.length_ns)
     on_operators = counted(store, "MATCH (:CriticalPath)-[s:PASSES]->(:Operator) RETURN sum(s.endNs - s.startNs)")
     in_pauses = counted(
         store,
@@ -193,7 +194,7 @@ def test_a_saved_critical_path_is_in_the_graph(store: Store) -> None:
 
 
 def test_a_model_path_is_kept_apart(store: Store) -> None:
-    trace = read(samples.path("gpt_ddp_5steps"))
+    trace = read(samples.path("gpt_ddp") / "kineto_rank1.json.gz")
     store.publish(trace, workload="w")
     kind, key, table = artefact_of(slack(trace))
     store.put_artefact(trace.trace_id, kind, key, table)
@@ -265,8 +266,8 @@ def test_tables_of_many_types_come_back_equal(store: Store, make_trace: MakeTrac
 
 def test_both_stores_answer_alike(store: Store, tmp_path: Path) -> None:
     with connect(tmp_path / "store") as local:
-        for number, name in enumerate(("gpt_ddp_5steps", "gpt_ddp_regressed")):
-            trace = read(samples.path(name))
+        for number, name in enumerate(("gpt_ddp_regressed", "dlrm_alltoall")):
+            trace = read(samples.path(name) / "kineto_rank0.json.gz")
             for each in (local, store):
                 each.publish(trace, workload=f"w{number % 2}", team="t", labels={"n": name}, commit=f"c0ffee{number}")
                 each.tag(f"w{number % 2}", "newest")
@@ -278,7 +279,7 @@ def test_both_stores_answer_alike(store: Store, tmp_path: Path) -> None:
         assert [(w.name, w.traces, w.teams, w.tags) for w in store.workloads()] == [
             (w.name, w.traces, w.teams, w.tags) for w in local.workloads()
         ]
-        for reference in ("w0", "w1@newest", "w0@n=gpt_ddp_5steps", "w0@c0ffee0"):
+        for reference in ("w0", "w1@newest", "w0@n=gpt_ddp_regressed", "w0@c0ffee0"):
             here, there = store.load(reference), local.load(reference)
             assert critical_path(here, iteration=0).segments.to_pydict() == (
                 critical_path(there, iteration=0).segments.to_pydict()
@@ -289,7 +290,9 @@ def test_both_stores_answer_alike(store: Store, tmp_path: Path) -> None:
                 store.find(reference)
             with pytest.raises(NotFound) as other:
                 local.find(reference)
-            assert str(one.value) == str(other.value)
+            assert [re.sub(r"\d\d:\d\d:\d\d", "", str(error.value)) for error in (one, other)] == [
+                re.sub(r"\d\d:\d\d:\d\d", "", str(other.value))
+            ] * 2
 
 
 # Preparing a database

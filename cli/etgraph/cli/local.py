@@ -71,8 +71,15 @@ class LocalSession:
             except EtgraphError as error:
                 failures.append(Failure(str(file), error))
                 continue
-            progress(f"storing {file.name or file}", number, len(files))
-            trace_id = store.publish(trace, workload=workload, team=team, labels=labels, commit=commit, branch=branch)
+            storing = f"storing {file.name or file}"
+            progress(storing, number, len(files))
+
+            def rows(step: str, done: int = 0, total: int | None = None, what: str = storing, at: int = number) -> None:
+                progress(f"{what}: {done:,} of {total or 0:,} rows", at, len(files))
+
+            trace_id = store.publish(
+                trace, workload=workload, team=team, labels=labels, commit=commit, branch=branch, progress=rows
+            )
             stored.append(self._entry(trace_id, workload))
         progress("done", len(files), len(files))
         return Ingested(tuple(stored), tuple(failures))

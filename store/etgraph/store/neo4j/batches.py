@@ -23,7 +23,7 @@ KEY_BITS: Final = 31
 """A node's key is the number of its load, shifted by so many bits, plus its row."""
 WINDOW: Final = 1 << 17
 """Operators whose dependencies are looked for at once: all dependencies are passed over once a window."""
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 17
 """Dependencies that are looked at at once."""
 
 CONTEXT: Final = ("process_groups", "collectives", "lanes", "iterations")
@@ -70,8 +70,8 @@ def key_base(load: int) -> int:
 
 def ranks_of(trace: Trace) -> Array:
     """All ranks that some row of the trace names as its own, ascending; a rank's node has its position as row."""
-    named = [c["rank"] for name, c in trace.tables.items() if name in NODES and NODES[name].of_rank and len(c)]
-    return np.unique(np.concatenate(named)) if named else np.zeros(0, dtype=np.int32)
+    named = [np.unique(c["rank"]) for name, c in trace.tables.items() if name in NODES and NODES[name].of_rank]
+    return np.unique(np.concatenate(named))
 
 
 class Batches:

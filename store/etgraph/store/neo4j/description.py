@@ -22,7 +22,7 @@ def trace_properties(trace: Trace) -> dict[str, Any]:
     return {
         "id": info.id,
         "revision": info.revision,
-        "ranks": list(info.ranks),
+        "ranks": list(info.ranks) or None,
         "operators": info.operators,
         "collectives": info.collectives,
         "dependencies": _json(info.dependencies),
@@ -36,7 +36,7 @@ def trace_properties(trace: Trace) -> dict[str, Any]:
         "clockOffsetsNs": _json(metadata.clock_offsets_ns),
         "options": _json(metadata.options),
         "report": _json(metadata.report),
-        "attributeRows": list(trace.attributes.rows),
+        "attributeRows": list(trace.attributes.rows) or None,
         "bytes": sum(columns.nbytes for columns in trace.tables.values()),
     }
 
