@@ -55,7 +55,7 @@ def demo(settings: Settings) -> None:
         output.document({"trace": trace_document(info), "criticalPath": path_document(path, segments=False)})
     else:
         assert exchange is not None
-        _tour(output, source, listed, info, path, step, exchange, kept=bool(settings.store))
+        _tour(output, source, listed, info, path, step, exchange, _whereabouts(settings.store))
 
 
 def _exchanged(session: Session, info: TraceInfo, step: int | None) -> tuple[Written, CriticalPath]:
@@ -90,8 +90,7 @@ def _tour(
     path: CriticalPath,
     step: int | None,
     exchange: tuple[Written, CriticalPath],
-    *,
-    kept: bool,
+    whereabouts: str,
 ) -> None:
     from rich.text import Text
 
@@ -159,8 +158,22 @@ def _tour(
             "  etgraph COMMAND --help                everything else"
         ),
     )
-    where = "stays in the store that you named" if kept else "was in a store of its own, which is gone now"
-    output.say(Text(f"\nThe trace of this tour {where}.", style="dim"))
+    output.say(Text(f"\nThe trace of this tour {whereabouts}", style="dim"))
+
+
+def _whereabouts(store: str | None) -> str:
+    """Where the tour's trace is now, and how to look at it there."""
+    from etgraph.store import NEO4J_SCHEMES
+
+    if store is None:
+        return "was in a store of its own, which is gone now."
+    if store.partition("://")[0].lower() not in NEO4J_SCHEMES:
+        return "stays in the store that you named."
+    return (
+        f"stays in the database that you named. 'etgraph query longest_operators --param trace={WORKLOAD}' asks it in "
+        f"Cypher; in Neo4j Browser,\n\n  MATCH p = (:Workload {{name: '{WORKLOAD}'}})-[:HAS_TRACE]->()-[:HAS_RANK]->()"
+        "-[:RAN]->(o:Operator)-[:CALLS]->()\n  RETURN p LIMIT 100\n\nshows the beginning of its graph."
+    )
 
 
 def _quoted(path: Path) -> str:
