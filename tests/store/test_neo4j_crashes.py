@@ -24,8 +24,8 @@ import pytest
 from etgraph.model import Trace
 from etgraph.model.errors import NotFound, StoreError
 from etgraph.model.progress import Progress
-from etgraph.store import Store
-from etgraph.store.neo4j import catalogue, connection, deleting, lease, loading
+from etgraph.store import Store, processes
+from etgraph.store.neo4j import batched, catalogue, connection, deleting, lease, loading
 from etgraph.store.neo4j.connection import Connection
 from support.forks import Fork
 from support.neo4j import Neo4jUnderTest
@@ -266,7 +266,7 @@ def test_a_killed_removal_is_finished_by_the_next_sweep(
     before = census(store)
     store.publish(trace, workload="w")
     store.put_artefact(trace.trace_id, "kind", "key", table_of(1))
-    delete_some = deleting._delete_some
+    delete_some = batched._delete_some
     rest = iter(range(batches))
 
     def die(*arguments: Any) -> int:
@@ -276,7 +276,7 @@ def test_a_killed_removal_is_finished_by_the_next_sweep(
 
     def remove() -> None:
         deleting.BATCH = 100  # type: ignore[misc]
-        deleting._delete_some = die  # type: ignore[assignment]
+        batched._delete_some = die
         with new_neo4j_store() as own:
             own.remove("w")
 
@@ -330,10 +330,10 @@ def test_a_loader_elsewhere_is_dead_when_it_has_been_silent_for_long(
     here = lease._machine()
     owned("elsewhere:1:x/1/0/abcd", 0.5 * lease.SECONDS)
     assert store.sweep() == []
-    owned(f"{here}/{os.getppid()}/{lease._process(os.getppid())}/abcd", 0.5 * lease.SECONDS)
+    owned(f"{here}/{os.getppid()}/{processes.began(os.getppid())}/abcd", 0.5 * lease.SECONDS)
     assert store.sweep() == [], "a live process of this machine"
     for owner, silent in [
-        (f"{here}/{os.getpid()}/{lease._process(os.getpid())}/abcd", 0),  # an earlier claim of this process
+        (f"{here}/{os.getpid()}/{processes.began(os.getpid())}/abcd", 0),  # an earlier claim of this process
         (f"{here}/{os.getppid()}/1.0/abcd", 0),  # an earlier process of that number
         ("elsewhere:1:x/1/0/abcd", lease.SECONDS + 1),
     ]:

@@ -73,13 +73,10 @@ class LocalSession:
                 continue
             storing = f"storing {file.name or file}"
             progress(storing, number, len(files))
-
-            def rows(step: str, done: int = 0, total: int | None = None, what: str = storing, at: int = number) -> None:
-                progress(f"{what}: {done:,} of {total or 0:,} rows", at, len(files))
-
             trace_id = store.publish(
-                trace, workload=workload, team=team, labels=labels, commit=commit, branch=branch, progress=rows
-            )
+                trace, workload=workload, team=team, labels=labels, commit=commit, branch=branch,
+                progress=_by_rows(progress, storing, number, len(files)),
+            )  # fmt: skip
             stored.append(self._entry(trace_id, workload))
         progress("done", len(files), len(files))
         return Ingested(tuple(stored), tuple(failures))
@@ -166,13 +163,14 @@ class LocalSession:
         """See `Session.critical_path`. The steps of a reference choose the window; the walk sees the whole trace."""
         from etgraph.queries import critical_path
 
+        stored = self._find(_split(reference)[0], stored=True) if save else None
         trace, chosen = self._whole(reference)
         if chosen is not None and iteration is not None and iteration not in chosen:
             raise UsageError(f"{reference!r} does not hold iteration {iteration}", hint="leave --iteration or # out")
         steps = chosen if iteration is None else iteration
         path = critical_path(trace, rank=rank, iteration=steps, window=window)
-        if save:
-            self._save(reference, path, rank=rank, iteration=steps, window=window)
+        if stored is not None:
+            self._save(stored.id, trace, path, rank=rank, iteration=steps, window=window)
         return path
 
     def slack(
@@ -181,19 +179,19 @@ class LocalSession:
         """See `Session.slack`."""
         from etgraph.queries import slack
 
-        path = slack(self._open(reference), rank=rank, iteration=iteration)
-        if save:
-            chosen = _split(reference)[1]
-            self._save(reference, path, rank=rank, iteration=chosen if iteration is None else iteration)
+        stored = self._find(_split(reference)[0], stored=True) if save else None
+        trace, chosen = self._whole(reference)
+        path = slack(_selected(trace, chosen), rank=rank, iteration=iteration)
+        if stored is not None:
+            self._save(stored.id, trace, path, rank=rank, iteration=chosen if iteration is None else iteration)
         return path
 
-    def _save(self, reference: str, path: CriticalPath | Slack, **choices: Any) -> None:
-        """Keep a path beside the stored trace that it is of."""
+    def _save(self, trace_id: str, trace: Trace, path: CriticalPath | Slack, **choices: Any) -> None:
+        """Keep a path beside the stored trace that it was computed from."""
         from etgraph.queries import artefact_of
 
-        entry = self._find(_split(reference)[0], stored=True)
         kind, key, table = artefact_of(path, **choices)
-        self._store.put_artefact(entry.id, kind, key, table, revision=entry.revision)
+        self._store.put_artefact(trace_id, kind, key, table, revision=trace.revision)
 
     def cypher(
         self,
@@ -272,6 +270,15 @@ class LocalSession:
         from etgraph.cli.diagnosis import diagnose
 
         return diagnose(self.url, lambda: self._store, verify)
+
+
+def _by_rows(progress: Progress, what: str, at: int, of: int) -> Progress:
+    """Progress of one of several steps, told with the rows that are done of it."""
+
+    def tell(step: str, done: int = 0, total: int | None = None) -> None:
+        progress(f"{what}: {done:,} of {total or 0:,} rows", at, of)
+
+    return tell
 
 
 def _files(paths: Sequence[Path], each: bool) -> tuple[list[Path], list[Failure]]:

@@ -19,6 +19,18 @@ def pairs(context: click.Context, parameter: click.Parameter, values: Iterable[s
     return found
 
 
+def parameters_option(help: str) -> Callable[[Any], Any]:
+    """`--param KEY=VALUE`, repeatable, as parameter `parameters`."""
+    return click.option("--param", "parameters", metavar="KEY=VALUE", multiple=True, callback=pairs, help=help)
+
+
+timeout_option: Callable[[Any], Any] = click.option(
+    "--timeout", metavar="S", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
+    help="Seconds after which the server ends the query.",
+)  # fmt: skip
+"""`--timeout S`, as parameter `timeout`."""
+
+
 def labels_option(help: str) -> Callable[[Any], Any]:
     """`--label KEY=VALUE`, repeatable, as parameter `labels`."""
     return click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, callback=pairs, help=help)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from etgraph.cli.group import command, pass_settings
-from etgraph.cli.options import pairs
+from etgraph.cli.options import parameters_option, timeout_option
 from etgraph.cli.settings import Settings
 
 FILES = (".cypher", ".cql")
@@ -19,19 +19,9 @@ FILES = (".cypher", ".cql")
 
 @command("cypher")
 @click.argument("query", metavar="QUERY")
-@click.option(
-    "--param",
-    "parameters",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=pairs,
-    help="A value for $KEY: JSON where it is JSON, else a text; may be repeated.",
-)
+@parameters_option("A value for $KEY: JSON where it is JSON, else a text; may be repeated.")
 @click.option("--write", is_flag=True, help="Let the query change the graph; otherwise it may only read.")
-@click.option(
-    "--timeout", metavar="S", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
-    help="Seconds after which the server ends the query.",
-)  # fmt: skip
+@timeout_option
 @click.option(
     "--limit", metavar="N", type=click.IntRange(0), default=100_000, show_default=True, help="No more rows than this."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from etgraph.cli.group import command, pass_settings
-from etgraph.cli.options import pairs
+from etgraph.cli.options import parameters_option, timeout_option
 from etgraph.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,19 +17,9 @@ if TYPE_CHECKING:
 
 @command("query")
 @click.argument("name", metavar="[NAME]", required=False)
-@click.option(
-    "--param",
-    "parameters",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=pairs,
-    help="A value for the query's parameter KEY; may be repeated.",
-)
+@parameters_option("A value for the query's parameter KEY; may be repeated.")
 @click.option("--describe", is_flag=True, help="Tell what the query answers, takes and gives, and do not run it.")
-@click.option(
-    "--timeout", metavar="S", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
-    help="Seconds after which the server ends the query.",
-)  # fmt: skip
+@timeout_option
 @pass_settings
 def query(settings: Settings, name: str | None, parameters: Mapping[str, str], describe: bool, timeout: float) -> None:
     """Run the query NAME of the library on a store in Neo4j; without NAME, list the library.

@@ -6,10 +6,10 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import msgspec
 
+from etgraph.store.clock import now
 from etgraph.store.local.files import StoredFile
 from etgraph.store.protocol import ArtefactInfo, TraceInfo, WorkloadInfo
 from etgraph.store.references import Candidate
@@ -17,11 +17,6 @@ from etgraph.store.references import Candidate
 _ENTRY_OF_TRACE = (
     "id", "revision", "created", "workload", "team", "commit", "branch", "labels", "tags", "bytes",
 )  # fmt: skip
-
-
-def now() -> str:
-    """This moment as ISO 8601 in UTC, to the microsecond."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from etgraph.model import Trace
 from etgraph.model.errors import CorruptStore, EtgraphError, UsageError
 from etgraph.model.progress import Progress
+from etgraph.store.clock import now
 from etgraph.store.errors import NetworkFileSystemWarning
 from etgraph.store.local import files, queries, staging
 from etgraph.store.local.catalogue import NAME, Catalogue
@@ -240,8 +241,8 @@ class LocalStore:
             except FileNotFoundError:
                 return False
             with self._writing() as connection:
-                now = queries.trace_row(connection, row.id)
-                if now is None or now.folder != row.folder:
+                present = queries.trace_row(connection, row.id)
+                if present is None or present.folder != row.folder:
                     queries.discard(connection, destination)
                     return False
                 before = connection.execute(
@@ -252,7 +253,7 @@ class LocalStore:
                 connection.execute(
                     "INSERT OR REPLACE INTO artefacts (trace, kind, key, file, bytes, sha256, created) "
                     "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (row.id, kind, key, destination, written[0].bytes, written[0].sha256, queries.now()),
+                    (row.id, kind, key, destination, written[0].bytes, written[0].sha256, now()),
                 )
         return True
 

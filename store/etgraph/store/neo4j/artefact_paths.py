@@ -22,8 +22,8 @@ PAGE: Final = 50_000
 WRITE: Final = (
     "UNWIND $rows AS row MATCH (o:Operator {key: row[0]}) CREATE (a)-[s:PASSES {order: row[1]}]->(o) SET s += row[2]"
 )
-OF_OPERATOR: Final = {"rank": "rank", "index": "index", "name": "name"}
-"""Columns that the operator tells, and its properties; a pause has no index and no name."""
+OF_OPERATOR: Final = frozenset({"rank", "index", "name"})
+"""Columns that are properties of the operator; a pause has no index and no name."""
 PAUSE: Final = "pause"
 """What begins the names of the node's lists about pauses."""
 
@@ -75,9 +75,7 @@ def _keys(connection: Connection, trace: int, ranks: list[int]) -> dict[tuple[in
 def read(connection: Connection, artefact: Artefact) -> pa.Table:
     """The segments, in order."""
     names = [field.name for field in artefact.schema]
-    cells = ["s.order"] + [
-        f"o.{OF_OPERATOR[name]}" if name in OF_OPERATOR else f"s.{camel_case(name)}" for name in names
-    ]
+    cells = ["s.order", *(f"o.{name}" if name in OF_OPERATOR else f"s.{camel_case(name)}" for name in names)]
     # Each page is a list of rows: `collect` of a column would leave nulls out.
     pages = connection.rows(
         "MATCH (:Artefact {key: $key})-[s:PASSES]->(o:Operator) "

@@ -13,17 +13,23 @@ import pyarrow as pa
 
 from etgraph.model import path_tables
 from etgraph.model.errors import CorruptStore
+from etgraph.store.clock import now
 from etgraph.store.errors import StoreFull
 from etgraph.store.neo4j import artefact_paths, artefact_rows, catalogue, lease
+from etgraph.store.neo4j.batched import delete_all
 from etgraph.store.neo4j.batches import KEY_BITS, key_base
 from etgraph.store.neo4j.connection import Connection, rows_of
 from etgraph.store.neo4j.types import Transaction
 from etgraph.store.protocol import ArtefactInfo
-from etgraph.store.references import no_id, revision_differs
+from etgraph.store.references import revision_differs
 
 ROWS: Final = 5_000
 """Rows of a transaction."""
 
+_CONDEMN: Final = "SET a.state = 'deleting' REMOVE a.owner, a.seen, a.taken, a.written" + "".join(
+    f", a{form.LABELS}" for form in (artefact_paths, artefact_rows) if form.LABELS
+)
+"""Cypher that takes the node `a` out of readers' sight."""
 _READY: Final = "MATCH (a:Artefact {state: 'ready'})-[:OF]->(t:Trace {id: $id, state: 'ready'}) "
 
 
@@ -67,8 +73,7 @@ def form_of(kind: str) -> Form:
 
 def listed(tx: Transaction, trace_id: str) -> list[ArtefactInfo]:
     """What is kept beside a trace, by kind and key. Raises NotFound for an unknown trace."""
-    if catalogue.ready(tx, trace_id) is None:
-        raise no_id(trace_id)
+    catalogue.required(tx, trace_id)
     found = rows_of(
         tx, f"{_READY} RETURN a.kind AS kind, a.name AS name, a.created, a.bytes ORDER BY kind, name", {"id": trace_id}
     )
@@ -98,8 +103,7 @@ def get(connection: Connection, trace_id: str, kind: str, name: str) -> pa.Table
 
 
 def _find(tx: Transaction, trace_id: str, kind: str, name: str) -> Artefact | None:
-    if catalogue.ready(tx, trace_id) is None:
-        raise no_id(trace_id)
+    catalogue.required(tx, trace_id)
     found = rows_of(
         tx,
         f"{_READY} WHERE a.kind = $kind AND a.name = $name RETURN a.key, a.firstRow, a.rows, a.schema",
@@ -165,16 +169,14 @@ def _put(connection: Connection, claim: _Claim, table: pa.Table) -> bool:
 def _begin(tx: Transaction, claim: _Claim, form: Form, table: pa.Table) -> tuple[int, int, int]:
     """Numbers of the trace's load, of a new artefact's node and of its first row."""
     catalogue.lock(tx)
-    trace = catalogue.ready(tx, claim.trace_id)
-    if trace is None:
-        raise no_id(claim.trace_id)
+    trace = catalogue.required(tx, claim.trace_id)
     if claim.revision is not None and claim.revision != trace.revision:
         raise revision_differs(claim.trace_id, trace.revision, claim.revision)
     base = key_base(trace.key)
     properties = form.properties(table) | {
         "kind": claim.kind,
         "name": claim.name,
-        "created": catalogue.now(),
+        "created": now(),
         "rows": len(table),
         "bytes": table.nbytes,
         "schema": base64.b64encode(table.schema.serialize()).decode(),
@@ -213,16 +215,10 @@ def _finish(tx: Transaction, claim: _Claim, form: Form, trace: int, key: int) ->
     replaced = rows_of(
         tx,
         f"""MATCH (a:Artefact {{kind: $kind, name: $name}})-[:OF]->(:Trace {{key: $trace}})
-        WHERE a.key < $key AND a.state IN ['ready', 'deleting'] {_condemned(form)} RETURN a.key""",
+        WHERE a.key < $key AND a.state IN ['ready', 'deleting'] {_CONDEMN} RETURN a.key""",
         {"key": key, "trace": trace, "kind": claim.kind, "name": claim.name},
     )
     return [row[0] for row in replaced]
-
-
-def _condemned(form: Form) -> str:
-    """Cypher that takes the node `a` out of readers' sight."""
-    label = f", a{form.LABELS}" if form.LABELS else ""
-    return f"SET a.state = 'deleting' REMOVE a.owner, a.seen, a.taken, a.written{label}"
 
 
 def leftovers(connection: Connection) -> list[int]:
@@ -236,17 +232,10 @@ def leftovers(connection: Connection) -> list[int]:
 
 def delete(connection: Connection, key: int) -> None:
     """Delete an artefact that is in no reader's sight."""
-    values = {"key": key, "most": ROWS}
-    begin = f"MATCH (a:Artefact {{key: $key}}) WHERE a.state <> 'ready' {_condemned(artefact_rows)}"
-    rows = "MATCH (:Artefact {key: $key, state: 'deleting'})-[:HAS_ROW]->(r) WITH r LIMIT $most DETACH DELETE r"
-    passes = "MATCH (:Artefact {key: $key, state: 'deleting'})-[s:PASSES]->() WITH s LIMIT $most DELETE s"
+    values = {"key": key}
+    begin = f"MATCH (a:Artefact {{key: $key}}) WHERE a.state <> 'ready' {_CONDEMN}"
+    own = "MATCH (a:Artefact {key: $key, state: 'deleting'})"
     connection.write(lambda tx: rows_of(tx, begin, values))
-    for text in (rows, passes):
-        _until_none(connection, f"{text} RETURN count(*)", values)
-    end = "MATCH (a:Artefact {key: $key, state: 'deleting'}) DETACH DELETE a"
-    connection.write(lambda tx: rows_of(tx, end, values))
-
-
-def _until_none(connection: Connection, text: str, values: dict[str, int]) -> None:
-    while connection.write(lambda tx: rows_of(tx, text, values))[0][0] == ROWS:
-        pass
+    for some in ("-[:HAS_ROW]->(r) WITH r LIMIT $most DETACH DELETE r", "-[s:PASSES]->() WITH s LIMIT $most DELETE s"):
+        delete_all(connection, f"{own}{some} RETURN count(*)", values, ROWS)
+    connection.write(lambda tx: rows_of(tx, f"{own} DETACH DELETE a", values))

@@ -68,35 +68,49 @@ def key_base(load: int) -> int:
     return load << KEY_BITS
 
 
-def ranks_of(trace: Trace) -> Array:
-    """All ranks that some row of the trace names as its own, ascending; a rank's node has its position as row."""
+def _ranks_of(trace: Trace) -> Array:
     named = [np.unique(c["rank"]) for name, c in trace.tables.items() if name in NODES and NODES[name].of_rank]
     return np.unique(np.concatenate(named))
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A relationship that a unit's nodes have to nodes of one label: for each, the other's key, -1 where there is none.
+
+    The `owner` is the source of its relationships, every other node the target.
+    """
+
+    relationship: str
+    label: str
+    keys: Array
+    owner: bool
+
+
 class Batches:
-    """The statements of one trace's units."""
+    """The statements of one trace's units.
+
+    `ranks` are all that some row of the trace names as its own, ascending; a rank's node has its position as row.
+    """
 
     def __init__(self, trace: Trace, load: int) -> None:
         self.trace = trace
+        self.load = load
         self.base = key_base(load)
-        self._ranks = ranks_of(trace)
+        self.ranks = _ranks_of(trace)
         self._properties = {name: filled(trace.tables[name], table.properties) for name, table in NODES.items()}
         kinds = np.bincount(trace.dependencies["kind"], minlength=len(DependencyKind)).tolist()
         self._kinds = [kind for kind in RELATIONSHIPS if kinds[kind]]
         self._window: tuple[int, Array] | None = None
 
-    def ranks(self, load: int) -> Statement:
+    def rank_nodes(self) -> Statement:
         """The nodes of the ranks, owned by the trace."""
         return Statement(
             "MATCH (t:Trace {key: $load}) UNWIND $rows AS r CREATE (t)-[:HAS_RANK]->(:Rank {key: r[0], rank: r[1]})",
-            {"load": load, "rows": [[self.base + at, rank] for at, rank in enumerate(self._ranks.tolist())]},
+            {"load": self.load, "rows": [[self.base + at, rank] for at, rank in enumerate(self.ranks.tolist())]},
         )
 
-    def nodes(self, unit: Unit, load: int) -> Statement:
+    def nodes(self, unit: Unit) -> Statement:
         """The nodes of a unit, the relationships to what was written before, and the dependencies among them."""
-        table, columns = NODES[unit.table], self.trace.tables[unit.table]
-        rows = slice(unit.first, unit.last)
         names: list[str] = []
         values: list[list[Any]] = []
         parameters: dict[str, Any] = {}
@@ -110,25 +124,14 @@ class Batches:
             cells.append(cell)
             values.append(held.values)
         properties = ", ".join(f"{name}: {cell}" for name, cell in zip(names, cells, strict=True))
-        text = [f"UNWIND $rows AS r CREATE (n:{table.label} {{{properties}}}) WITH collect(n) AS ns"]
+        text = [f"UNWIND $rows AS r CREATE (n:{NODES[unit.table].label} {{{properties}}}) WITH collect(n) AS ns"]
         parameters["rows"] = list(zip(*values, strict=True))
-        if table.of_rank:
-            owners = np.searchsorted(self._ranks, columns["rank"][rows])
-            text.append(
-                _attach("owners", f"MATCH (x:Rank {{key: e[0]}}){_EACH} CREATE (x)-[:{table.table.owned}]->(n)")
-            )
-            parameters["owners"] = self._grouped(owners)
-        else:
-            text.append(
-                _attach("owners", f"MATCH (x:Trace {{key: e[0]}}){_EACH} CREATE (x)-[:{table.table.owned}]->(n)")
-            )
-            parameters["owners"] = [[load, list(range(unit.last - unit.first))]]
-        for column in table.references:
-            if column.name in columns.filled and (columns[column.name][rows] >= 0).any():
-                target = NODES[column.refers].label
-                name = f"of_{column.name}"
-                text.append(_attach(name, f"MATCH (x:{target} {{key: e[0]}}){_EACH} CREATE (n)-[:{column.neo4j}]->(x)"))
-                parameters[name] = self._grouped(columns[column.name][rows])
+        for number, ends in enumerate(self.ends(unit)):
+            grouped = _grouped(ends.keys)
+            if grouped:
+                pattern = f"(x)-[:{ends.relationship}]->(n)" if ends.owner else f"(n)-[:{ends.relationship}]->(x)"
+                text.append(_attach(f"ends{number}", f"MATCH (x:{ends.label} {{key: e[0]}}){_EACH} CREATE {pattern}"))
+                parameters[f"ends{number}"] = grouped
         if unit.table == "operators":
             edges = self._inside(unit)
             for kind in self._kinds:
@@ -151,6 +154,21 @@ class Batches:
             yield "attrsRow", Values([None if row < 0 else row for row in at.tolist()])
         if unit.table == "process_groups":
             yield "ranks", Values([list(ranks) or None for ranks in self.trace.group_ranks[rows]])
+
+    def ends(self, unit: Unit) -> Iterator[Ends]:
+        """The relationships of a unit's nodes to what was written before: to their owner, and to what they refer to."""
+        table, columns = NODES[unit.table], self.trace.tables[unit.table]
+        rows = slice(unit.first, unit.last)
+        if table.of_rank:
+            owners = self.base + np.searchsorted(self.ranks, columns["rank"][rows])
+            yield Ends(table.table.owned, "Rank", owners, owner=True)
+        else:
+            yield Ends(table.table.owned, "Trace", np.full(unit.last - unit.first, self.load), owner=True)
+        for column in table.references:
+            if column.name in columns.filled:
+                targets = columns[column.name][rows].astype(np.int64)
+                keys = np.where(targets < 0, -1, self.base + targets)
+                yield Ends(column.neo4j, NODES[column.refers].label, keys, owner=False)
 
     def links(self, unit: Unit, starts: Array) -> list[Statement]:
         """The dependencies of a unit whose ends lie in different units of operators, which begin at `starts`."""
@@ -191,16 +209,6 @@ class Batches:
             )
         index = self.trace.operators["index"][parents]
         return Values([i if k else None for i, k in zip(index.tolist(), known.tolist(), strict=True)])
-
-    def _grouped(self, targets: Array) -> list[list[Any]]:
-        """Positions by the key of the row that they refer to; none for a null."""
-        order = np.argsort(targets, kind="stable")
-        order = order[np.searchsorted(targets[order], 0) :]
-        found, starts = np.unique(targets[order], return_index=True)
-        return [
-            [self.base + target, positions.tolist()]
-            for target, positions in zip(found.tolist(), np.split(order, starts[1:]))
-        ]
 
     def _inside(self, unit: Unit) -> Array:
         """Rows of the dependencies with both ends in a unit."""
@@ -252,6 +260,14 @@ _CREATE: Final = (
     "WITH e, a, b, $how[e[4]] AS h "
     "CREATE (a)-[:{} {{order: e[2], method: h[0], inferred: h[1], confidence: e[3]}}]->(b)"
 )
+
+
+def _grouped(keys: Array) -> list[list[Any]]:
+    """Positions by key; none for -1."""
+    order = np.argsort(keys, kind="stable")
+    order = order[np.searchsorted(keys[order], 0) :]
+    found, starts = np.unique(keys[order], return_index=True)
+    return [[key, positions.tolist()] for key, positions in zip(found.tolist(), np.split(order, starts[1:]))]
 
 
 def _attach(parameter: str, text: str) -> str:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from etgraph.model.errors import NotFound, StoreError
+from etgraph.store.clock import now
 from etgraph.store.neo4j.connection import Connection, rows_of
 from etgraph.store.neo4j.description import info_of, label_properties, label_property
 from etgraph.store.neo4j.migrations import ROOT
 from etgraph.store.neo4j.types import Transaction
 from etgraph.store.protocol import TraceInfo, WorkloadInfo
-from etgraph.store.references import Candidate
+from etgraph.store.references import Candidate, no_id
 
 T = TypeVar("T")
 
@@ -25,11 +25,6 @@ LOOKS: Final = 5
 
 _ENTRY = "MATCH (t:Trace)<-[e:HAS_TRACE]-(w) "
 _NAME = "CASE WHEN w:Workload THEN w.name END"
-
-
-def now() -> str:
-    """This moment as ISO 8601 in UTC, to the microsecond."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def lock(tx: Transaction) -> int:
@@ -80,6 +75,14 @@ def ready(tx: Transaction, trace_id: str) -> Ready | None:
     """The trace of that id, None where no reader would see one."""
     found = rows_of(tx, "MATCH (t:Trace {id: $id, state: 'ready'}) RETURN t.key, t.revision", {"id": trace_id})
     return Ready(*found[0]) if found else None
+
+
+def required(tx: Transaction, trace_id: str) -> Ready:
+    """The trace of that id. Raises NotFound where no reader would see one."""
+    found = ready(tx, trace_id)
+    if found is None:
+        raise no_id(trace_id)
+    return found
 
 
 def condemned(tx: Transaction, trace_id: str) -> list[int]:

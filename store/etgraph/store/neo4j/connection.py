@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from etgraph.model.errors import StoreError
 from etgraph.store.neo4j.address import Address
-from etgraph.store.neo4j.failures import explained, is_worth_another
+from etgraph.store.neo4j.failures import explained, is_out_of_memory, is_worth_another, of_server
 
 if TYPE_CHECKING:
     from neo4j import Driver, Session
@@ -67,10 +67,14 @@ class Connection:
         with explained(self.url), self.session(read_only=True) as session:
             return session.execute_read(work)
 
-    def write(self, work: Callable[[Transaction], T], seconds: float | None = None) -> T:
-        """The result of a writing transaction. It may run more than once, also after it was committed unheard."""
+    def write(self, work: Callable[[Transaction], T], seconds: float | None = None, *, divisible: bool = False) -> T:
+        """The result of a writing transaction. It may run more than once, also after it was committed unheard.
+
+        One that is `divisible` is not tried again as it is where the server's memory is too small for it: StoreFull.
+        """
         import neo4j
 
+        work = self._undivided(work) if divisible else work
         limited = neo4j.unit_of_work(timeout=LONGEST_SECONDS if seconds is None else seconds)(work)
         attempt = 1
         while True:
@@ -81,6 +85,20 @@ class Connection:
                 if attempt == ATTEMPTS or not is_worth_another(error.__cause__):
                     raise
             attempt += 1
+
+    def _undivided(self, work: Callable[[Transaction], T]) -> Callable[[Transaction], T]:
+        """The work; what the driver would try again for want of memory is an error of the store, which it does not."""
+        from neo4j.exceptions import Neo4jError
+
+        def run(tx: Transaction) -> T:
+            try:
+                return work(tx)
+            except Neo4jError as error:
+                if is_out_of_memory(error):
+                    raise of_server(error, self.url) from error
+                raise
+
+        return run
 
     def write_once(self, text: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a writing query that is not tried again."""

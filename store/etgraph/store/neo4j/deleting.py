@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from etgraph.model.property_graph import NODES
-from etgraph.store.errors import StoreFull
 from etgraph.store.neo4j import artefacts, catalogue, lease
+from etgraph.store.neo4j.batched import delete_all
 from etgraph.store.neo4j.batches import key_base
 from etgraph.store.neo4j.connection import Connection, rows_of
-from etgraph.store.neo4j.failures import is_out_of_memory, of_server
 from etgraph.store.neo4j.loading import discard
 from etgraph.store.neo4j.types import Transaction
 
 BATCH: Final = 5_000
 """Nodes of a transaction; each takes its relationships with it."""
-FEWEST: Final = 20
 
 # Operators first: they hold most relationships, so that the nodes that they lean on have few left when they go. Rows of
 # artefacts again after the artefacts: until these are gone, somebody may write more.
@@ -56,17 +54,9 @@ def delete(connection: Connection, key: int) -> bool:
     if not connection.write(lambda tx: _condemn(tx, key)):
         return False
     first, last = key_base(key), key_base(key + 1)
-    most = BATCH
     for label in _LABELS:
-        deleted = most
-        while deleted == most:
-            try:
-                deleted = _delete_some(connection, label, first, last, most)
-            except StoreFull:
-                # Nodes with very many relationships: fewer of them fit a transaction.
-                if most <= FEWEST:
-                    raise
-                deleted = most = most // 2
+        some = f"MATCH (n:{label}) WHERE n.key >= $first AND n.key < $last WITH n LIMIT $most DETACH DELETE n"
+        delete_all(connection, f"{some} RETURN count(*)", {"first": first, "last": last}, BATCH)
     connection.write(lambda tx: rows_of(tx, "MATCH (t:Trace {key: $key}) DETACH DELETE t", {"key": key}))
     return True
 
@@ -83,22 +73,3 @@ def _condemn(tx: Transaction, key: int) -> bool:
     discard(tx, key)
     tx.run("MATCH (l:Loader)-[:FILLS]->(:Trace {key: $key}) DETACH DELETE l", {"key": key}).consume()
     return True
-
-
-def _delete_some(connection: Connection, label: str, first: int, last: int, most: int) -> int:
-    text = (
-        f"MATCH (n:{label}) WHERE n.key >= $first AND n.key < $last WITH n LIMIT $most DETACH DELETE n RETURN count(*)"
-    )
-
-    def work(tx: Transaction) -> int:
-        import neo4j
-
-        try:
-            return int(rows_of(tx, text, {"first": first, "last": last, "most": most})[0][0])
-        except neo4j.exceptions.Neo4jError as error:
-            if is_out_of_memory(error):
-                # Not for the driver to try again as it is.
-                raise of_server(error, connection.url) from error
-            raise
-
-    return connection.write(work)

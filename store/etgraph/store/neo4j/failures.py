@@ -22,9 +22,10 @@ _READ_ONLY = (
 )
 
 
-def is_out_of_memory(error: Neo4jError) -> bool:
+def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether a transaction was larger than the server's memory for transactions."""
-    return any(word in (error.code or "") for word in _MEMORY)
+    code = getattr(error, "code", None) or ""
+    return any(word in code for word in _MEMORY)
 
 
 def is_out_of_time(error: BaseException | None) -> bool:

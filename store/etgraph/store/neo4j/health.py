@@ -9,7 +9,7 @@ from typing import Any
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError
 from etgraph.store.neo4j import artefacts, catalogue, deleting
-from etgraph.store.neo4j.connection import Connection, rows_of
+from etgraph.store.neo4j.connection import Connection
 from etgraph.store.neo4j.migrations import FORMAT, found_format, missing
 from etgraph.store.neo4j.reading import read_trace
 from etgraph.store.neo4j.types import Transaction
@@ -95,16 +95,13 @@ def _faults(trace: Trace, node: dict[str, Any]) -> list[str]:
 
 
 def _artefact_faults(connection: Connection, key: int) -> list[str]:
-    def ask(tx: Transaction) -> list[tuple[Any, ...]]:
-        return rows_of(
-            tx,
-            "MATCH (a:Artefact {state: 'ready'})-[:OF]->(:Trace {key: $key}) "
-            "RETURN a.kind, a.name, a.key, a.firstRow, a.rows, a.schema",
-            {"key": key},
-        )
-
+    listed = connection.rows(
+        "MATCH (a:Artefact {state: 'ready'})-[:OF]->(:Trace {key: $key}) "
+        "RETURN a.kind, a.name, a.key, a.firstRow, a.rows, a.schema",
+        {"key": key},
+    )
     faults = []
-    for kind, name, *found in connection.read(ask):
+    for kind, name, *found in listed:
         try:
             artefacts.form_of(kind).read(connection, artefacts.artefact_of(*found))
         except EtgraphError as error:

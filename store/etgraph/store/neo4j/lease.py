@@ -18,9 +18,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from etgraph.model.errors import EtgraphError
+from etgraph.store import processes
 from etgraph.store.neo4j.connection import Connection
 
 SECONDS: Final = 30.0
+CLOCK_SECONDS: Final = 2.0
+"""By how much two readings of a process's begin may differ: the machine's own is known to the second."""
 
 _ours: Final[set[str]] = set()
 """Owners of this process that are at work."""
@@ -29,7 +32,7 @@ _ours: Final[set[str]] = set()
 @contextmanager
 def owner() -> Iterator[str]:
     """A name that says which process of which machine claims, and that no other claim has; at work during the block."""
-    name = f"{_machine()}/{os.getpid()}/{_process(os.getpid()) or 0}/{secrets.token_hex(4)}"
+    name = f"{_machine()}/{os.getpid()}/{processes.began(os.getpid())}/{secrets.token_hex(4)}"
     _ours.add(name)
     try:
         yield name
@@ -43,9 +46,7 @@ def is_alive(owner: str, silent_ms: int) -> bool:
     if machine == _machine():
         if int(pid) == os.getpid():
             return owner in _ours
-        born = _process(int(pid))
-        # The moment is counted from the machine's start, which is known to the second.
-        if born is None or abs(born - float(started)) > 2:
+        if processes.find(int(pid), float(started), CLOCK_SECONDS) is None:
             return False
     return silent_ms < SECONDS * 1000
 
@@ -59,17 +60,6 @@ def _machine() -> str:
     # Machines of one name are told apart by what the kernel drew when it started.
     boot = Path("/proc/sys/kernel/random/boot_id")
     return f"{socket.gethostname()}:{space}:{boot.read_text().strip() if boot.exists() else ''}"
-
-
-def _process(pid: int) -> float | None:
-    """When a process of this machine started; None where there is none."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.Error:
-        return None
 
 
 class Lease:

@@ -25,7 +25,7 @@ from etgraph.store.neo4j import catalogue, lease
 from etgraph.store.neo4j.batches import CONTEXT, Batches, Statement, Unit, gaps, key_base, units_of
 from etgraph.store.neo4j.connection import Connection, rows_of
 from etgraph.store.neo4j.description import source_properties, trace_properties
-from etgraph.store.neo4j.failures import explained, is_out_of_memory, is_out_of_time
+from etgraph.store.neo4j.failures import is_out_of_memory, is_out_of_time
 from etgraph.store.neo4j.types import Transaction
 
 IN_FLIGHT: Final = 2
@@ -243,23 +243,21 @@ class _Filling:
 
     def _statements(self, unit: Unit, starts: Array | None) -> list[Statement]:
         if unit.table == "ranks":
-            return [self._batches.ranks(self._claim.key)]
+            return [self._batches.rank_nodes()]
         if unit.table == "dependencies":
             assert starts is not None
             return self._batches.links(unit, starts)
-        return [self._batches.nodes(unit, self._claim.key)]
+        return [self._batches.nodes(unit)]
 
     def _send(self, slot: int, job: list[Unit], statements: list[Statement]) -> None:
         try:
-            self._connection.write(lambda tx: self._transact(tx, slot, job, statements), SECONDS)
+            self._connection.write(lambda tx: self._transact(tx, slot, job, statements), SECONDS, divisible=True)
         except StoreError as error:
-            if is_out_of_time(error.__cause__):
-                raise _TooLarge(error.__cause__) from error
+            if is_out_of_time(error.__cause__) or is_out_of_memory(error.__cause__):
+                raise _TooLarge(error) from error
             raise
 
     def _transact(self, tx: Transaction, slot: int, job: list[Unit], statements: list[Statement]) -> None:
-        import neo4j
-
         names = [str(unit) for unit in job]
         found = rows_of(
             tx,
@@ -273,13 +271,8 @@ class _Filling:
         if found[0][0]:
             # It was committed, and only the answer was lost.
             return
-        try:
-            for statement in statements:
-                tx.run(statement.text, statement.parameters).consume()
-        except neo4j.exceptions.Neo4jError as error:
-            if is_out_of_memory(error):
-                raise _TooLarge(error) from error
-            raise
+        for statement in statements:
+            tx.run(statement.text, statement.parameters).consume()
 
     def _smaller(self, job: list[Unit], error: _TooLarge) -> list[list[Unit]]:
         """The job in smaller ones, and smaller ones from now on."""
@@ -289,8 +282,7 @@ class _Filling:
         rows = unit.last - unit.first
         if error.cause is not None:
             if rows <= FEWEST:
-                with explained(self._connection.url):
-                    raise error.cause
+                raise error.cause
             with self._mutex:
                 self._size = max(FEWEST, min(self._size, rows // 2))
         if unit.table not in NODES:

@@ -18,8 +18,8 @@ from etgraph.model import Trace
 from etgraph.model.errors import UsageError
 from etgraph.model.progress import Progress, silent
 from etgraph.model.property_graph import NODES, Values
-from etgraph.store.neo4j import catalogue
-from etgraph.store.neo4j.batches import RELATIONSHIPS, Batches, Unit, key_base, ranks_of, units_of
+from etgraph.store.clock import now
+from etgraph.store.neo4j.batches import RELATIONSHIPS, Batches, Unit, units_of
 from etgraph.store.neo4j.description import label_properties, source_properties, trace_properties
 from etgraph.store.neo4j.graph_schema import (
     BOOLEAN,
@@ -126,7 +126,8 @@ def _nodes(files: ImportFiles, label: str, ids: Sequence[int], values: Mapping[s
 
 
 def _write_trace(files: ImportFiles, trace: Trace, load: int, progress: Progress) -> None:
-    base, ranks, batches = key_base(load), ranks_of(trace), Batches(trace, load)
+    batches = Batches(trace, load)
+    base, ranks = batches.base, batches.ranks
     total = sum(len(trace.tables[name]) for name in NODES) + len(trace.dependencies)
     properties = trace_properties(trace) | {"state": "ready"}
     sources = [source_properties(source) for source in trace.metadata.sources]
@@ -142,7 +143,7 @@ def _write_trace(files: ImportFiles, trace: Trace, load: int, progress: Progress
             progress(f"trace {load}: writing {name.replace('_', ' ')}", done + unit.first, total)
             values = dict(batches.properties(unit))
             _nodes(files, table.label, values.pop("key").values, values)
-            _write_references(files, trace, load, unit, ranks)
+            _write_references(files, batches, unit)
         done += len(trace.tables[name])
     for first in range(0, len(trace.dependencies), DEPENDENCIES):
         progress(f"trace {load}: writing dependencies", done + first, total)
@@ -150,22 +151,16 @@ def _write_trace(files: ImportFiles, trace: Trace, load: int, progress: Progress
     progress(f"trace {load}: done", total, total)
 
 
-def _write_references(files: ImportFiles, trace: Trace, load: int, unit: Unit, ranks: Any) -> None:
+def _write_references(files: ImportFiles, batches: Batches, unit: Unit) -> None:
     """The relationships of a unit's nodes to their owner and to what their columns refer to."""
-    table, columns, base = NODES[unit.table], trace.tables[unit.table], key_base(load)
-    rows = slice(unit.first, unit.last)
-    keys = np.arange(base + unit.first, base + unit.last)
-    if table.of_rank:
-        owners = base + np.searchsorted(ranks, columns["rank"][rows])
-        files.relationships("Rank", table.table.owned, table.label, (owners, keys))
-    else:
-        files.relationships("Trace", table.table.owned, table.label, (np.full(len(keys), load), keys))
-    for column in table.references:
-        if column.name in columns.filled:
-            targets = columns[column.name][rows].astype(np.int64)
-            known = targets >= 0
-            label = NODES[column.refers].label
-            files.relationships(table.label, column.neo4j, label, (keys[known], base + targets[known]))
+    label = NODES[unit.table].label
+    keys = np.arange(batches.base + unit.first, batches.base + unit.last)
+    for ends in batches.ends(unit):
+        known = ends.keys >= 0
+        if ends.owner:
+            files.relationships(ends.label, ends.relationship, label, (ends.keys[known], keys[known]))
+        else:
+            files.relationships(label, ends.relationship, ends.label, (keys[known], ends.keys[known]))
 
 
 def _write_dependencies(files: ImportFiles, trace: Trace, base: int, rows: slice) -> None:
@@ -221,12 +216,12 @@ def _write_catalogue(files: ImportFiles, loads: Mapping[str, int], entries: Sequ
     files.relationships("Workload", "HAS_TAG", "Tag", ([workloads[w] for w, _, _ in tags], list(tags.values())))
     files.relationships("Tag", "NAMES", "Trace", (list(tags.values()), [load for _, _, load in tags]))
 
-    now = catalogue.now()
+    moment = now()
     labels = sorted({key for entry in entered for key in label_properties(entry.labels)})
     fields = _fields("HAS_TRACE") | dict.fromkeys(labels, "string")
     rows: dict[str, list[tuple[int, int, dict[str, Any]]]] = {"Store": [], "Workload": []}
     for order, e in enumerate(entered, start=1):
-        row = {"created": e.created or now, "order": order, "team": e.team, "commit": e.commit, "branch": e.branch}
+        row = {"created": e.created or moment, "order": order, "team": e.team, "commit": e.commit, "branch": e.branch}
         owner = ("Store", 1) if e.workload is None else ("Workload", workloads[e.workload])
         rows[owner[0]].append((owner[1], loads[e.id], row | label_properties(e.labels)))
     for label, listed in rows.items():

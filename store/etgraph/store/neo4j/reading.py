@@ -13,7 +13,7 @@ import numpy as np
 from etgraph.model import TABLES, Attributes, AttributeWriter, Columns, DependencyKind, Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import CorruptStore
-from etgraph.model.property_graph import NODES, NodeTable, decode
+from etgraph.model.property_graph import NODES, Decoded, NodeTable, decode
 from etgraph.model.schema import Column
 from etgraph.store.neo4j.batches import CONTEXT, RELATIONSHIPS, key_base
 from etgraph.store.neo4j.connection import Connection, rows_of
@@ -140,23 +140,23 @@ class _Reader:
         return self._connection.read(lambda tx: self._page_in(tx, table, first, last))
 
     def _page_in(self, tx: Transaction, table: NodeTable, first: int, last: int) -> _Page:
-        name = table.table.name
-        wanted = [column.neo4j for column in table.properties]
-        if any(column.refers == "attributes" for column in table.table.columns):
-            wanted += ["attrsRow", "attrs"]
-        scan = f"MATCH (n:{table.label}) WHERE n.key >= $first AND n.key < $last WITH n ORDER BY n.key "
         limits = {"first": first, "last": last}
-        # `collect` leaves nulls out; only a column that has both values and nulls is asked for again, with them.
-        (lists,) = rows_of(tx, f"{scan} RETURN collect(n.key), {', '.join(f'collect(n.{p})' for p in wanted)}", limits)
-        keys, held = lists[0], dict(zip(wanted, lists[1:], strict=True))
-        mixed = [p for p, values in held.items() if values and len(values) != len(keys)]
-        if mixed:
-            (lists,) = rows_of(
-                tx,
-                f"{scan} WITH collect(n) AS ns RETURN size(ns), {', '.join(f'[n IN ns | n.{p}]' for p in mixed)}",
-                limits,
-            )
-            held |= dict(zip(mixed, lists[1:], strict=True))
+        keys, held = _lists(tx, table, limits)
+        at = np.array(keys, dtype=np.int64)
+        columns = self._columns(tx, table, at, held, limits)
+        rows = np.full(len(keys), -1, dtype=np.int64)
+        documents = [text for text in held.get("attrs", ()) if text is not None]
+        if documents:
+            rows = _numbers(held["attrsRow"])
+            if np.count_nonzero(rows >= 0) != len(documents):
+                raise CorruptStore(f"{self._connection.url}: nodes {table.label}: found attrs without attrsRow")
+        parents = _numbers(held.get("parent") or [None] * len(keys))
+        return _Page(at, columns, parents, rows, documents)
+
+    def _columns(
+        self, tx: Transaction, table: NodeTable, keys: Array, held: dict[str, list[Any]], limits: dict[str, int]
+    ) -> Columns:
+        """The columns of some nodes, but parents and attributes, out of their properties and relationships."""
         data: dict[str, Any] = {}
         texts: dict[str, Any] = {}
         masks: dict[str, Any] = {}
@@ -164,36 +164,25 @@ class _Reader:
             values = held[column.neo4j]
             if column is _PARENT or (not values and column.nullable):
                 continue
-            found = self._decoded(table, column, values, keys)
+            found = self._decoded(table, column, values, len(keys))
             data[column.name] = found.array
             if found.texts is not None:
                 texts[column.name] = found.texts
             if found.valid is not None:
                 masks[column.name] = found.valid
-        at = np.array(keys, dtype=np.int64)
         for column in table.references:
             if len(self._keys[column.refers]):
-                data[column.name] = self._references(tx, table, column, at, limits)
+                data[column.name] = self._references(tx, table, column, keys, limits)
         try:
-            columns = Columns(table.table, data, texts, masks, length=len(keys))
+            return Columns(table.table, data, texts, masks, length=len(keys))
         except (ValueError, OverflowError) as error:
             raise CorruptStore(f"{self._connection.url}: nodes {table.label}: {error}") from error
-        rows = np.full(len(keys), -1, dtype=np.int64)
-        documents = [text for text in held.get("attrs", ()) if text is not None]
-        if documents:
-            rows = np.array([-1 if r is None else r for r in held["attrsRow"]], dtype=np.int64)
-            if np.count_nonzero(rows >= 0) != len(documents):
-                raise CorruptStore(f"{self._connection.url}: nodes {table.label}: found attrs without attrsRow")
-        parents = np.full(len(keys), -1, dtype=np.int64)
-        if name == "operators" and held["parent"]:
-            parents = np.array([-1 if p is None else p for p in held["parent"]], dtype=np.int64)
-        return _Page(at, columns, parents, rows, documents)
 
-    def _decoded(self, table: NodeTable, column: Column, values: list[Any], keys: list[int]) -> Any:
-        if len(values) != len(keys):
+    def _decoded(self, table: NodeTable, column: Column, values: list[Any], count: int) -> Decoded:
+        if len(values) != count:
             raise CorruptStore(
                 f"{self._connection.url}: nodes {table.label}: found {len(values)} with {column.neo4j}, "
-                f"expected {len(keys)}"
+                f"expected {count}"
             )
         try:
             return decode(column, values)
@@ -272,6 +261,28 @@ class _Reader:
                 "rank": np.array([rank for _, ranks in found for rank in ranks], dtype=np.int64),
             },
         )
+
+
+def _lists(tx: Transaction, table: NodeTable, limits: dict[str, int]) -> tuple[list[int], dict[str, list[Any]]]:
+    """Keys of the nodes of a range, and their properties by name: a value a node, none at all where all are null."""
+    wanted = [column.neo4j for column in table.properties]
+    if any(column.refers == "attributes" for column in table.table.columns):
+        wanted += ["attrsRow", "attrs"]
+    scan = f"MATCH (n:{table.label}) WHERE n.key >= $first AND n.key < $last WITH n ORDER BY n.key "
+    # `collect` leaves nulls out; only a column that has both values and nulls is asked for again, with them.
+    (lists,) = rows_of(tx, f"{scan} RETURN collect(n.key), {', '.join(f'collect(n.{p})' for p in wanted)}", limits)
+    keys, held = lists[0], dict(zip(wanted, lists[1:], strict=True))
+    mixed = [p for p, values in held.items() if values and len(values) != len(keys)]
+    if mixed:
+        again = ", ".join(f"[n IN ns | n.{p}]" for p in mixed)
+        (lists,) = rows_of(tx, f"{scan} WITH collect(n) AS ns RETURN size(ns), {again}", limits)
+        held |= dict(zip(mixed, lists[1:], strict=True))
+    return keys, held
+
+
+def _numbers(values: list[int | None]) -> Array:
+    """Numbers of rows, -1 for none."""
+    return np.array([-1 if value is None else value for value in values], dtype=np.int64)
 
 
 def _positions(keys: Array, wanted: Sequence[int] | Array) -> tuple[Array, Array]:

@@ -25,7 +25,6 @@ from etgraph.store.references import (
     check_one_workload,
     check_publication,
     check_tag,
-    no_id,
     no_tag,
     resolve,
 )
@@ -231,10 +230,7 @@ class Neo4jStore:
             # A change that is repeated, although it was committed, is still one of the same trace.
             if not meant:
                 meant.append(resolve(reference, catalogue.GraphLookup(tx)))
-            there = catalogue.ready(tx, meant[0].trace_id)
-            if there is None:
-                raise no_id(meant[0].trace_id)
-            return work(tx, meant[0], there.key)
+            return work(tx, meant[0], catalogue.required(tx, meant[0].trace_id).key)
 
         self._settled(lambda tx: resolve(reference, catalogue.GraphLookup(tx)))
         self._prepare()
@@ -244,7 +240,7 @@ class Neo4jStore:
 
     def put_artefact(self, trace_id: str, kind: str, key: str, table: pa.Table, *, revision: int | None = None) -> None:
         """See `Store.put_artefact`. Rows become nodes, so that Cypher reads them."""
-        self._settled(lambda tx: artefacts.listed(tx, trace_id))
+        self._settled(lambda tx: catalogue.required(tx, trace_id))
         self._prepare()
         artefacts.put(self._connection, trace_id, kind, key, table, revision)
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from neo4j import ManagedTransaction as Transaction
 
-from neo4j import ManagedTransaction, Record, Result
-
-Transaction: TypeAlias = ManagedTransaction
-
-__all__ = ["Record", "Result", "Transaction"]
+__all__ = ["Transaction"]

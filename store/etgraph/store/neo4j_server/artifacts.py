@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from etgraph.store.neo4j_server import process
 from etgraph.store.neo4j_server.errors import NoArtifacts, ServerError
 from etgraph.store.neo4j_server.releases import Release
 
@@ -119,17 +120,7 @@ def _by_maven(release: Release, work: Path, target: Path) -> str | None:
 def _run(arguments: list[str], environment: dict[str, str]) -> str | None:
     """Run a program; returns the end of what it printed where it failed."""
     try:
-        done = subprocess.run(
-            arguments,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=FETCH_SECONDS,
-            check=False,
-        )
+        done = process.output_of(arguments, seconds=FETCH_SECONDS, environment=environment)
     except subprocess.TimeoutExpired:
         return f"not done after {FETCH_SECONDS} s"
     except OSError as error:

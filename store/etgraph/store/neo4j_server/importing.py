@@ -52,8 +52,7 @@ def import_files(
             f"the server's database in {home} exists already",
             hint="--overwrite replaces it, and all that is in it is lost",
         )
-    if not home.is_dir() or not artifacts.are_here(chosen):
-        say(server.LICENCE)
+    server.tell_licence(home, chosen, say)
     artifacts.jars(chosen, progress)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     options = ["--overwrite-destination"] if overwrite else []

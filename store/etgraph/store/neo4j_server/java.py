@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from etgraph.store.neo4j_server import process
 from etgraph.store.neo4j_server.errors import NoJava
 from etgraph.store.neo4j_server.releases import Release
 
@@ -134,16 +135,7 @@ def find_java(release: Release, paths: Iterator[Path] | None = None) -> Java:
 def _output(path: Path, *arguments: str) -> str | None:
     """What a `java` prints on both streams; None where it cannot be run or fails."""
     try:
-        done = subprocess.run(
-            [str(path), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=ANSWER_SECONDS,
-            check=False,
-        )
+        done = process.output_of([str(path), *arguments], seconds=ANSWER_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None

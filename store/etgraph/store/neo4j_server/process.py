@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etgraph.store import processes
 from etgraph.store.neo4j_server.configuration import HOST
 from etgraph.store.neo4j_server.errors import ServerError
 from etgraph.store.neo4j_server.state import State
@@ -41,9 +42,31 @@ def spawn(arguments: Sequence[str], *, log: Path, folder: Path, environment: Map
             check=True,
         )
         pid = int(done.stdout)
-        return pid, psutil.Process(pid).create_time()
+        return pid, processes.began(pid)
     except (OSError, ValueError, subprocess.CalledProcessError, psutil.NoSuchProcess) as error:
         raise ServerError(f"the server's process did not start: {error}") from error
+
+
+def output_of(
+    arguments: Sequence[str],
+    *,
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; what it printed on both streams. Raises OSError and subprocess.TimeoutExpired."""
+    return subprocess.run(
+        arguments,
+        cwd=folder,
+        env=None if environment is None else dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=seconds,
+        check=False,
+    )
 
 
 def home_argument(home: Path) -> str:
@@ -57,16 +80,11 @@ def find(state: State | None, home: Path) -> psutil.Process | None:
 
     if state is None or state.pid is None or state.pid_created is None:
         return None
+    process = processes.find(state.pid, state.pid_created, CLOCK_SECONDS)
     try:
-        process = psutil.Process(state.pid)
-        same = (
-            process.status() != psutil.STATUS_ZOMBIE
-            and abs(process.create_time() - state.pid_created) < CLOCK_SECONDS
-            and home_argument(home) in _arguments(process)
-        )
+        return process if process is not None and home_argument(home) in _arguments(process) else None
     except psutil.Error:
         return None
-    return process if same else None
 
 
 def _arguments(process: psutil.Process) -> list[str]:

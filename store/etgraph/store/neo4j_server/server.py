@@ -129,8 +129,7 @@ def start(
         size = size or (last.memory if last else parse_size(DEFAULT_MEMORY))
         progress("looking for Java")
         java = find_java(chosen)
-        if not home.is_dir() or not artifacts.are_here(chosen):
-            say(LICENCE)
+        tell_licence(home, chosen, say)
         jars = artifacts.jars(chosen, progress)
         _prepare(home, configuration(bolt, http, shares(size)))
         password = _password(folder, home, chosen, java, jars)
@@ -236,6 +235,12 @@ def _port(given: int | None, usual: int, option: str, taken: int | None = None) 
     return process.free_port()
 
 
+def tell_licence(home: Path, release: Release, say: Say) -> None:
+    """Name the licences of what is fetched, where it was not fetched or not used before."""
+    if not home.is_dir() or not artifacts.are_here(release):
+        say(LICENCE)
+
+
 def _prepare(home: Path, text: str) -> None:
     """Make the folders that the server and its admin commands want, and write its settings."""
     for name in ("conf", "data", "import", "logs", "plugins", "run"):
@@ -309,18 +314,7 @@ def _admin(
     command = [str(java.path), *_options(release, java), "-cp", f"{jars}{os.sep}*", ADMIN_CLASS, *arguments]
     words = f"neo4j-admin {' '.join(arguments[:2])}"
     try:
-        done = subprocess.run(
-            command,
-            cwd=place or home,
-            env=_environment(java, home),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
+        done = process.output_of(command, seconds=seconds, environment=_environment(java, home), folder=place or home)
     except subprocess.TimeoutExpired:
         raise ServerError(f"{words} was not done after {seconds:.0f} s") from None
     except OSError as error:
