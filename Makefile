@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# One process for the tests that share a Neo4j server, the others for the rest; empty for all in one.
+PARALLEL ?= -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench
@@ -15,7 +17,7 @@ demo: $(STAMP) ## run etgraph on the bundled sample traces
 	@$(BIN)/etgraph demo
 
 test: check ## run check, then the whole test suite
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: $(STAMP) ## check formatting, lint and types
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "make check: not formatted; run '$(BIN)/ruff format .'" >&2; exit 1; }

@@ -40,10 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `ETGRAPH_NEO4J=off`, leave out the tests that need a Neo4j server."""
+    """With `ETGRAPH_NEO4J=off`, leave out the tests that need a Neo4j server; else keep them in one process."""
+    sharing = [item for item in items if neo4j.needs_server(item)]
     if neo4j.is_off():
-        config.hook.pytest_deselected(items=[item for item in items if neo4j.needs_server(item)])
+        config.hook.pytest_deselected(items=sharing)
         items[:] = [item for item in items if not neo4j.needs_server(item)]
+        return
+    for item in sharing:
+        item.add_marker(pytest.mark.xdist_group("neo4j"))
 
 
 def pytest_report_header() -> list[str]:

@@ -118,13 +118,13 @@ def test_the_store_prints_no_credentials(neo4j_server: Neo4jUnderTest) -> None:
 def test_a_forked_process_has_a_connection_of_its_own(
     new_neo4j_store: Callable[[], Store], make_trace: MakeTrace
 ) -> None:
-    store = new_neo4j_store()
-    store.publish(make_trace(), workload="w")
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(0 if store.find("w").operators == 12 else 1)
-        finally:
-            os._exit(2)
-    assert os.waitpid(child, 0)[1] == 0
-    assert store.find("w").operators == 12
+    with new_neo4j_store() as store:
+        store.publish(make_trace(), workload="w")
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if store.find("w").operators == 12 else 1)
+            finally:
+                os._exit(2)
+        assert os.waitpid(child, 0)[1] == 0
+        assert store.find("w").operators == 12

@@ -478,9 +478,9 @@ def test_what_is_committed_unheard_is_done_once(
     once = serial(neo4j_server, new_neo4j_store, work)
     write = Connection.write
 
-    def write_twice(self: Connection, *arguments: Any) -> Any:
-        write(self, *arguments)
-        return write(self, *arguments)
+    def write_twice(self: Connection, *arguments: Any, **options: Any) -> Any:
+        write(self, *arguments, **options)
+        return write(self, *arguments, **options)
 
     monkeypatch.setattr(Connection, "write", write_twice)
     neo4j_server.empty()

@@ -17,7 +17,7 @@ from etgraph.model.columns import Array, Columns
 from etgraph.model.errors import EtgraphError, MissingData
 from etgraph.model.graph import Adjacency, EventGraph, adjacency, event_graph
 from etgraph.model.metadata import Metadata
-from etgraph.model.schema import REVISION, TABLES, DependencyKind
+from etgraph.model.schema import REVISION, TABLES, TYPES, DependencyKind
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -119,13 +119,12 @@ class Trace:
     @cached_property
     def extent_ns(self) -> tuple[int, int]:
         """First start and last end of the operators and iterations with times; (0, 0) where there are none."""
-        timed = ~self.operators.is_null("start_ns") & ~self.operators.is_null("duration_ns")
-        starts, ends = [self.operators["start_ns"][timed]], [self.end_ns[timed]]
-        known = ~self.iterations.is_null("start_ns") & ~self.iterations.is_null("end_ns")
-        starts.append(self.iterations["start_ns"][known])
-        ends.append(self.iterations["end_ns"][known])
-        first, last = np.concatenate(starts), np.concatenate(ends)
-        return (int(first.min()), int(last.max())) if len(first) else (0, 0)
+        start, duration = self.operators["start_ns"], self.operators["duration_ns"]
+        pieces = [slice(at, at + _AT_ONCE) for at in range(0, len(self), _AT_ONCE)]
+        extents = [_extent(start[piece], start[piece] + duration[piece], duration[piece]) for piece in pieces]
+        start, end = self.iterations["start_ns"], self.iterations["end_ns"]
+        found = [extent for extent in (*extents, _extent(start, end, end)) if extent is not None]
+        return (min(first for first, _ in found), max(last for _, last in found)) if found else (0, 0)
 
     @property
     def span_ns(self) -> int:
@@ -271,6 +270,8 @@ class Trace:
         return (self.operators.row(row) for row in range(len(self)))
 
 
+_AT_ONCE = 1 << 16
+"""Rows that are looked at together where all are looked at once, so that nothing of the trace's size is made."""
 _MOST_ROWS = 2**31 - 1
 """Rows of a table that a `row` column can number."""
 
@@ -278,6 +279,13 @@ _MOST_ROWS = 2**31 - 1
 def _some(numbers: Sequence[int], most: int = 12) -> str:
     shown = ", ".join(map(str, numbers[:most]))
     return shown + (f", … ({len(numbers)} in all)" if len(numbers) > most else "") or "none"
+
+
+def _extent(start: Array, end: Array, also: Array) -> tuple[int, int] | None:
+    """First start and last end of the rows without a null in `start` and `also`; None where there is none."""
+    null = TYPES["int64"].null
+    timed = (start != null) & (also != null)
+    return (int(start[timed].min()), int(end[timed].max())) if timed.any() else None
 
 
 def _iteration_extents(trace: Trace) -> tuple[Array, Array, Array]:

@@ -21,7 +21,7 @@ from etgraph.model.schema import DEPENDENCIES, Column, DependencyKind
 
 KEY_BITS: Final = 31
 """A node's key is the number of its load, shifted by so many bits, plus its row."""
-WINDOW: Final = 1 << 17
+WINDOW: Final = 1 << 16
 """Operators whose dependencies are looked for at once: all dependencies are passed over once a window."""
 CHUNK: Final = 1 << 17
 """Dependencies that are looked at at once."""
@@ -61,6 +61,16 @@ class Statement:
 
     text: str
     parameters: dict[str, Any]
+
+    def release(self) -> None:
+        """Empty the parameters once they were sent.
+
+        The driver's transaction and its results hold each other, and the parameters, until Python looks for cycles,
+        which it does the more seldom the more there is in memory.
+        """
+        for value in self.parameters.values():
+            if isinstance(value, list):
+                value.clear()
 
 
 def key_base(load: int) -> int:

@@ -256,6 +256,9 @@ class _Filling:
             if is_out_of_time(error.__cause__) or is_out_of_memory(error.__cause__):
                 raise _TooLarge(error) from error
             raise
+        finally:
+            for statement in statements:
+                statement.release()
 
     def _transact(self, tx: Transaction, slot: int, job: list[Unit], statements: list[Statement]) -> None:
         names = [str(unit) for unit in job]
