@@ -19,6 +19,7 @@ ALL = {
 }
 ASKED = {
     "chakra-large": "a Chakra file of ten million nodes: time, size and memory",
+    "neo4j-traces": "every trace of the collection published to Neo4j, loaded back and compared",
     "fuzz": "a million damaged inputs for the readers of Chakra files",
     "chakra-peer": "exported Chakra files opened with the standard's own package, installed for it",
 }

@@ -17,7 +17,8 @@ from benchmarks.store import synthetic_trace
 from etgraph.model import DEPENDENCIES, DependencyKind, Trace
 from etgraph.model.property_graph import NODES, encode, filled
 from etgraph.store import connect
-from etgraph.store.neo4j_server import process, server
+from etgraph.store.neo4j_server import process
+from etgraph.store.neo4j_server import server as neo4j_server
 from etgraph.store.neo4j_server.state import read_password
 
 OPERATORS = 100_000
@@ -51,7 +52,7 @@ store.remove(trace.trace_id)
 def main() -> None:
     """Print microseconds an operator, how many times longer the plain ways take, and the loader's memory."""
     trace = synthetic_trace(OPERATORS)
-    with _server() as url, connect(url) as store:
+    with server() as url, connect(url) as store:
         store.publish(synthetic_trace(20_000, revision=7))
         with _driver(url) as driver:
             plain_write = seconds(lambda: _publish_plainly(driver, trace), repeats=1)
@@ -76,7 +77,7 @@ def main() -> None:
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def server() -> Iterator[str]:
     """The server that `ETGRAPH_NEO4J_URI` names, or one of our own for this run."""
     if url := os.environ.get("ETGRAPH_NEO4J_URI"):
         yield url
@@ -84,12 +85,12 @@ def _server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="etgraph-neo4j-") as name:
         folder = Path(name)
         ports = {"port": process.free_port(), "http_port": process.free_port()}
-        found = server.start("5.26", memory="2g", folder=folder, **ports)
+        found = neo4j_server.start("5.26", memory="2g", folder=folder, **ports)
         os.environ["ETGRAPH_NEO4J_PASSWORD"] = read_password(folder) or ""
         try:
             yield str(found.uri)
         finally:
-            server.stop(folder)
+            neo4j_server.stop(folder)
             del os.environ["ETGRAPH_NEO4J_PASSWORD"]
 
 

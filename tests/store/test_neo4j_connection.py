@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import neo4j.exceptions
 import pytest
+import trustme
 
 from etgraph.model import Trace
 from etgraph.model.errors import StoreError, UsageError
@@ -17,6 +20,7 @@ from etgraph.store.neo4j.connection import _refuse_older
 from etgraph.store.neo4j.failures import explained
 from etgraph.store.neo4j.store import Neo4jStore
 from support.neo4j import Neo4jUnderTest
+from support.tls import encrypted
 
 MakeTrace = Callable[..., Trace]
 
@@ -69,11 +73,32 @@ def test_a_wrong_password_and_a_wrong_database(neo4j_server: Neo4jUnderTest) -> 
             connect(f"{scheme}://{neo4j_server.user}:{neo4j_server.password}@{host}/nowhere")
 
 
-def test_certificates_are_verified(neo4j_server: Neo4jUnderTest) -> None:
-    """The server of the tests has none, so that it cannot be reached where one is asked for."""
-    host = neo4j_server.uri.partition("://")[2]
+def test_certificates_are_verified(
+    neo4j_server: Neo4jUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, plain = trustme.CA(), neo4j_server.uri.partition("://")[2]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    login = f"{neo4j_server.user}:{neo4j_server.password}"
+    host, port = plain.rsplit(":", 1)
+    with connect(f"bolt://{login}@{plain}") as store:
+        traces = store.traces()
+    with encrypted(host, int(port), context) as encrypted_port:
+        url = f"{login}@127.0.0.1:{encrypted_port}"
+        with pytest.raises(StoreUnavailable, match="certificate is not trusted") as raised:
+            connect(f"bolt+s://{url}")
+        assert "certificate authority" in (raised.value.hint or "")
+        with connect(f"bolt+ssc://{url}") as store:
+            assert store.traces() == traces
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        with connect(f"bolt+s://{url}") as store:
+            assert store.traces() == traces
+        # The certificate is another host's.
+        with pytest.raises(StoreUnavailable, match="certificate is not trusted"):
+            connect(f"bolt+s://{login}@localhost:{encrypted_port}")
     with pytest.raises(StoreUnavailable):
-        connect(f"bolt+s://{neo4j_server.user}:{neo4j_server.password}@{host}")
+        connect(f"bolt+s://{login}@{plain}")
 
 
 def test_an_old_server_is_refused() -> None:
