@@ -29,7 +29,8 @@ class KeptRanks:
     """A folder in which finished ranks outlive a reading, as a context manager.
 
     Without `resume` what an earlier reading left is not used. A block that ends well removes what was used in it; one
-    that fails leaves it. One reading at a time uses a folder: a second one finds it `taken` and keeps nothing.
+    that fails leaves it. One reading at a time uses a folder: a second one finds it `taken` and keeps nothing, as does
+    one that may not write there.
     """
 
     def __init__(self, folder: Path, *, resume: bool = False) -> None:
@@ -41,21 +42,18 @@ class KeptRanks:
     def __enter__(self) -> Self:
         from filelock import FileLock, Timeout
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.folder / ".lock")
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
-        except Timeout:
-            self.taken = True
-        else:
             self._sweep()
+        except (Timeout, OSError):
+            self.taken = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.taken:
-            return
         if kind is None:
             self.forget()
         self._lock.release()

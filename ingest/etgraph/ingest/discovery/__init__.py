@@ -86,11 +86,11 @@ class Discovered:
 
     def nothing(self) -> InputError:
         """The error for a path at which there is no trace."""
-        seen = f"; there is {self.others[0].name}: {self.others[0].reason}" if self.others else ""
+        seen = f" ({self.others[0].name}: {self.others[0].reason})" if self.others else ""
         return InputError(
             self.where,
             found=f"no file that may be a trace{seen}",
-            expected=f"traces of PyTorch or Chakra, in files that mostly end in {', '.join(SUFFIXES)}",
+            expected=f"files ending in {', '.join(SUFFIXES)}, or archives of such",
         )
 
 
