@@ -54,9 +54,11 @@ def members(stream: Stream, shown: str, refuse: Refusals) -> Iterator[Member]:
     size: int | None = None
     while True:
         header = counted.read(BLOCK)
-        if not header or not any(header):
+        if len(header) < BLOCK:
+            raise damaged("the end of the file", "the block of zeros that ends a whole tar archive")
+        if not any(header):
             return
-        if len(header) < BLOCK or not _checksum_fits(header):
+        if not _checksum_fits(header):
             raise damaged("no header of a member", "a whole tar archive")
         kind = header[156]
         length = _number(header[124:136])
