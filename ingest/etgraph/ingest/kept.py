@@ -20,6 +20,7 @@ from typing import Final, Self
 from etgraph.ingest.drafts import is_whole, save_draft
 from etgraph.ingest.reading import RankTask, read_rank
 from etgraph.model import REVISION
+from etgraph.model.errors import InputError
 
 DAYS: Final = 7
 """How long what a broken-off reading left is kept."""
@@ -95,17 +96,28 @@ def read_into_folder(keeping: KeepingTask) -> Path:
     if not keeping.kept:
         save_draft(read_rank(keeping.task), keeping.folder)
         return keeping.folder
-    folder = keeping.folder / key_of(keeping.task)
+    task = keeping.task
+    key = key_of(task)
+    folder = keeping.folder / key
     if not (keeping.resume and is_whole(folder)):
-        save_draft(read_rank(keeping.task), folder)
+        draft = read_rank(task)
+        if key_of(task) != key:
+            names = " and ".join(str(file.place) for file in task.files.files)
+            raise InputError(names, found="other bytes than before it was read", expected="a file that stays as it is")
+        save_draft(draft, folder)
     os.utime(folder)
     return folder
 
 
 def key_of(task: RankTask) -> str:
-    """The checksum of all that a rank is made from. Reads the files, as they lie there."""
+    """The checksum of all that a rank is made from. Reads the files, as they lie there; raises InputError."""
     digest = hashlib.sha256(f"{REVISION} {task.files.rank} {sorted(asdict(task.options).items())}\n".encode())
     for file in task.files.files:
-        facts = (file.role, file.name, file.rank, file.rank_from, file.place.checksum())
+        try:
+            checksum = file.place.checksum()
+        except OSError as error:
+            found = error.strerror or str(error)
+            raise InputError(str(file.place), found=found, expected="a readable file") from error
+        facts = (file.role, file.name, file.rank, file.rank_from, checksum)
         digest.update(f"{facts}\n".encode())
     return digest.hexdigest()

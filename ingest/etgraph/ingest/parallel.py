@@ -40,11 +40,7 @@ def read_ranks(
     if kept is not None and kept.taken:
         kept = None
     if count == 1 and kept is None:
-        drafts = []
-        for number, task in enumerate(tasks):
-            progress(f"reading rank {task.files.rank}", number, len(tasks))
-            drafts.append(read_rank(task))
-        return drafts
+        return _read_here(tasks, progress)
     scratch = Scratch()
     try:
         folders = _folders(tasks, count, kept, scratch, progress)
@@ -52,6 +48,19 @@ def read_ranks(
     except BaseException:
         scratch.remove()
         raise
+
+
+def _read_here(tasks: Sequence[RankTask], progress: Progress) -> list[Draft]:
+    drafts: list[Draft] = []
+    try:
+        for number, task in enumerate(tasks):
+            progress(f"reading rank {task.files.rank}", number, len(tasks))
+            drafts.append(read_rank(task))
+    except BaseException:
+        # The error's traceback would else hold them, and with them their temporary files.
+        drafts.clear()
+        raise
+    return drafts
 
 
 def _folders(

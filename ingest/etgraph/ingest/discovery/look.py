@@ -155,7 +155,7 @@ def _look_into_json(candidate: Candidate, limits: Limits, named: bool) -> Look:
     if array == FEEDER:
         return Look(Kind.CHAKRA_FEEDER)
     if array is None and error is not None:
-        return Look(reason=error.found, damaged=named)
+        return Look(reason=error.found if named else f"JSON of something else ({error.found})", damaged=named)
     keys = ", ".join(map(repr, list(top.rest)[:8])) or "no keys"
     return Look(reason="a JSON array of other things" if array == "" else f"a JSON object with {keys}")
 
