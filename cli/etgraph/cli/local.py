@@ -76,6 +76,7 @@ class LocalSession:
             stored.append(self._entry(trace_id, workload))
 
         for path in paths:
+            kept = KeptRanks(_kept_ranks_folder(), resume=resume)
             reading = _within(progress, f"{path.name or path}: ")
             try:
                 if each:
@@ -87,10 +88,16 @@ class LocalSession:
                             keep(file, found)
                         reading(f"read {file.name}")
                 else:
-                    with KeptRanks(_kept_ranks_folder(), resume=resume) as kept:
+                    with kept:
                         keep(path, read(path, workers=workers, kept=kept, progress=reading))
             except EtgraphError as error:
                 failures.append(_failure(path, error))
+                if not each and (number := kept.count()):
+                    are = "rank that was read is" if number == 1 else "ranks that were read are"
+                    again = (
+                        f"{number:,} {are} kept: with --resume {'it is' if number == 1 else 'they are'} not read again"
+                    )
+                    error.hint = f"{error.hint}; {again}" if error.hint else again
         progress("done", len(paths), len(paths))
         return Ingested(tuple(stored), tuple(failures))
 

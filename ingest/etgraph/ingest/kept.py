@@ -70,7 +70,9 @@ class KeptRanks:
         self._used.clear()
 
     def count(self) -> int:
-        """How many ranks are kept."""
+        """How many ranks are kept, those of other readings too."""
+        if self.taken or not self.folder.is_dir():
+            return 0
         return sum(1 for path in self.folder.iterdir() if path.is_dir() and "." not in path.name)
 
     def _sweep(self) -> None:
