@@ -129,7 +129,11 @@ def _check_formats(ranks: Sequence[RankFiles], where: str) -> None:
 
 
 def _check_world(files: Sequence[TraceFile], where: str) -> None:
-    """One world size, and no rank beyond it."""
+    """One world size and one backend of the world's process group, and no rank beyond it."""
+    backends = {file.facts.backend: file.name for file in reversed(files) if file.facts.backend is not None}
+    if len(backends) > 1:
+        named = ", ".join(f"{backend} ({backends[backend]})" for backend in sorted(map(str, backends)))
+        raise InputError(where, found=f"backends {named}", expected="one backend of the default group", hint=HINT)
     sizes: dict[int | None, str] = {}
     devices = [file for file in files if file.kind is Kind.KINETO]
     for file in files:

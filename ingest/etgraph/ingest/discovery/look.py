@@ -13,7 +13,7 @@ import msgspec
 
 from etgraph.ingest.chakra.feeder import ARRAY as FEEDER
 from etgraph.ingest.chakra.jsonizer import is_jsonizer
-from etgraph.ingest.chakra.sniff import is_metadata, is_protobuf
+from etgraph.ingest.chakra.sniff import FIRST_TAGS, is_metadata, is_protobuf
 from etgraph.ingest.discovery.archives import Candidate, is_archive
 from etgraph.ingest.document import Document, read_document, value_end, what_it_is
 from etgraph.ingest.kineto.reader import ARRAY as KINETO
@@ -58,7 +58,6 @@ class Facts:
     processes: frozenset[int] = frozenset()
     world_size: int | None = None
     backend: str | None = None
-    process_groups: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,8 @@ def _begins_chakra(head: bytes) -> bool:
     for count, byte in enumerate(head[:4], 1):
         size |= (byte & 127) << (7 * (count - 1))
         if byte < 128:
-            return 0 < size <= len(head) - count and is_metadata(head[count : count + size])
+            told = 0 < size <= len(head) - count and head[count] in FIRST_TAGS
+            return told and is_metadata(head[count : count + size])
     return False
 
 
@@ -214,7 +214,6 @@ def _distributed(facts: Facts, document: dict[str, Any]) -> Facts:
         rank=recorded_rank(document),
         world_size=_count(info.get("world_size")),
         backend=backend if isinstance(backend, str) else None,
-        process_groups=_count(info.get("pg_count")),
     )
 
 
