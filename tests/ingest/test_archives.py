@@ -332,6 +332,14 @@ def test_an_archive_cut_at_any_place(way: str, tmp_path: Path, own_temp: Path) -
     assert list(own_temp.iterdir()) == []
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["tar", "tar.gz"])
+def test_an_archive_cut_within_a_member_names_it(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    data = tarred({"a.json": kineto(0), "b.json": kineto(1, 400)})
+    path = put(tmp_path, "run.tar", pack(data[: data.index(b"b.json") + 9000]))
+    with pytest.raises(InputError, match=r"run\.tar!b\.json: found the end of the archive, expected [\d,]+ bytes"):
+        read(path)
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(way=st.sampled_from(sorted(WAYS)), at=st.integers(0, 10**6), value=st.binary(min_size=1, max_size=6))
 def test_a_damaged_archive_is_an_error_or_a_trace(way: str, at: int, value: bytes, tmp_path: Path) -> None:

@@ -172,10 +172,12 @@ def test_ranks_of_folders_and_names(tmp_path: Path) -> None:
     assert [source.rank_from for source in trace.metadata.sources] == ["folder", "folder", "name", "metadata", "folder"]
 
 
-def test_the_rank_at_the_end_of_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("events", [1, 1500])
+def test_the_rank_at_the_end_of_a_file(events: int, tmp_path: Path) -> None:
     """Profilers of some years write it after the events; a name that says something else does not count."""
     for name, rank in (("rank0.json", 1), ("rank1.json.gz", 0)):
-        text = kineto(tmp_path / "x.json").read_text().rstrip()
+        path = write(tmp_path / "x.json", *(cpu("a" * 1000, 3 * i, 3 * i + 1) for i in range(events)))
+        text = path.read_text().rstrip()
         assert text.endswith("}")
         tail = f', "distributedInfo": {{"backend": "nccl", "rank": {rank}, "world_size": 2}}}}'
         data = (text[:-1] + tail).encode()
