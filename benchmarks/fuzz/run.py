@@ -6,6 +6,7 @@ import argparse
 import os
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.fuzz import mutate
+from benchmarks.fuzz.archives import archive
 from benchmarks.fuzz.judge import judge, judge_frames
 from benchmarks.fuzz.seeds import Seeds
 from etgraph.ingest import Limits, read
@@ -26,8 +28,8 @@ from etgraph.model import kernels
 from etgraph.model.errors import EtgraphError
 
 BATCH = 500
-FILES, JSON = 10, 8
-"""Inputs of a batch that are read as files: streams of messages, and JSON texts."""
+FILES, JSON, ARCHIVES = 10, 8, 6
+"""Inputs of a batch that are read as files: streams of messages, JSON texts, and archives of such."""
 STREAMS, HEADS = 60, 40
 """Inputs of a batch that are streams in memory, and metadata; the rest are nodes."""
 LONGEST_SECONDS = 20.0
@@ -35,8 +37,10 @@ LONGEST_SECONDS = 20.0
 FIRST_SECONDS = 300.0
 MOST_MIB = 1000
 """How much the process may grow to its peak."""
-LIMITS = Limits(max_bytes=64 << 20)
+LIMITS = Limits(max_bytes=64 << 20, max_archive_bytes=64 << 20)
 SAVED = 20
+INPUTS = frozenset({"trace.et", "trace.json", "run.zip", "run.tar"})
+"""Names under which inputs are read."""
 
 
 @dataclass(slots=True)
@@ -83,11 +87,15 @@ class Fuzzer:
     def run(self, inputs: int, seconds: float = float("inf")) -> Summary:
         """Go through that many inputs, or as many as the time allows."""
         begin, before = time.perf_counter(), _peak_mib()
-        for kind in ("nodes", "metadata", "streams", "files", "JSON"):
+        for kind in ("nodes", "metadata", "streams", "files", "JSON", "archives"):
             self.summary.outcomes[kind] = Counter()
         shared = Path("/dev/shm")
         usable = shared if os.access(shared, os.W_OK) else None
-        with tempfile.TemporaryDirectory(prefix="etgraph-fuzz-", dir=usable) as folder, self._watched():
+        with (
+            tempfile.TemporaryDirectory(prefix="etgraph-fuzz-", dir=usable) as folder,
+            _temporary_files(Path(folder)),
+            self._watched(),
+        ):
             number = 0
             while self.summary.inputs < inputs and time.perf_counter() - begin < seconds:
                 self._batch(number, min(BATCH, inputs - self.summary.inputs), Path(folder))
@@ -111,7 +119,7 @@ class Fuzzer:
         rng = random.Random(f"{self._seed}/{number}")
         pool, outcomes = self._seeds, self.summary.outcomes
         share = size / BATCH
-        streams, heads, files, texts = (round(n * share) for n in (STREAMS, HEADS, FILES, JSON))
+        streams, heads, files, texts, packed = (round(n * share) for n in (STREAMS, HEADS, FILES, JSON, ARCHIVES))
 
         def node() -> bytes:
             return mutate.message(rng.choice(pool.nodes), rng, rng.choice(pool.nodes))
@@ -125,7 +133,7 @@ class Fuzzer:
                 parts[at] = mutate.message(parts[at], rng, other)
             return mutate.stream(parts, rng)
 
-        nodes = [node() for _ in range(size - streams - heads - files - texts)]
+        nodes = [node() for _ in range(size - streams - heads - files - texts - packed)]
         metadata = [mutate.message(rng.choice(pool.metadata), rng, rng.choice(pool.metadata)) for _ in range(heads)]
         wholes = [stream() for _ in range(streams)]
         self._now, self._began = [*nodes, *metadata, *wholes], time.perf_counter()
@@ -137,8 +145,11 @@ class Fuzzer:
             beside: Counter[str] = Counter()  # a stream is one input, however many messages it holds
             self._guarded([parts[0] for parts in within if parts], METADATA, beside)
             self._guarded([part for parts in within for part in parts[1:]], NODE, beside)
-        for at in range(files + texts):
-            if at < files:
+        for at in range(files + texts + packed):
+            if at >= files + texts:
+                parts = [stream(), mutate.json_text(rng.choice(pool.jsonizer), rng), b'{"traceEvents": []}']
+                data, name, kind = archive(parts, rng), rng.choice(("run.zip", "run.tar")), "archives"
+            elif at < files:
                 data, name, kind = stream(), "trace.et", "files"
             elif rng.randrange(2):
                 data, name, kind = mutate.json_text(rng.choice(pool.jsonizer), rng), "trace.json", "JSON"
@@ -166,7 +177,7 @@ class Fuzzer:
                     self.failed(_escaped(error), message)
 
     def _read(self, data: bytes, path: Path, outcomes: Counter[str]) -> None:
-        """Read a file as a user does: an error of ours that names the file, or a valid trace."""
+        """Read a file as a user does: an error of ours that names the file, or a valid trace; no file is left."""
         path.write_bytes(data)
         self._now, self._began, self._allowed = [data], time.perf_counter(), max(self._allowed, LONGEST_SECONDS)
         try:
@@ -178,6 +189,11 @@ class Fuzzer:
                 self.failed(f"an error that does not name the file: {error.code}", data)
         except Exception as error:
             self.failed(_escaped(error), data)
+        if left := [p.name for p in path.parent.rglob("*") if p.name not in INPUTS]:
+            self.failed("files are left or written elsewhere", data)
+            for name in left:
+                shutil.rmtree(path.parent / name, ignore_errors=True)
+                (path.parent / name).unlink(missing_ok=True)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -197,6 +213,17 @@ class Fuzzer:
                 self.failed("takes too long", b"".join(mutate.varint(len(m)) + m for m in self._now))
                 print(self.summary.table(), flush=True)
                 os._exit(1)
+
+
+@contextmanager
+def _temporary_files(folder: Path) -> Iterator[None]:
+    """Let temporary files be made in a folder, where those that are left can be seen."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _peak_mib() -> float:

@@ -175,12 +175,13 @@ def test_what_was_asked_reaches_the_session(run: Run, session: Any) -> None:
     run("critical-path", "gpt#3-7", "--model", "--rank", "2", "--iteration", "4", "--window", "annotation", "--save")
     assert session.asked[2] == ("slack", "gpt#3-7", {"rank": 2, "iteration": 4, "save": True})
     run("ingest", "a", "b", "--workload", "w", "--team", "t", "--label", "k=v=w", "--label", "l=m", "--commit", "c",
-        "--branch", "b", "--each")  # fmt: skip
+        "--branch", "b", "--each", "--workers", "3", "--resume")  # fmt: skip
     assert session.asked[4] == (
         "ingest",
         ["a", "b"],
         {
             "each": True, "workload": "w", "team": "t", "labels": {"k": "v=w", "l": "m"}, "commit": "c", "branch": "b",
+            "workers": 3, "resume": True,
         },
     )  # fmt: skip
 

@@ -122,7 +122,7 @@ def test_another_error_than_ours(fuzz: ModuleType, tmp_path: Path, monkeypatch: 
     def wrong(*_: Any) -> Any:
         raise KeyError("rank")
 
-    monkeypatch.setattr("etgraph.ingest.chakra.assemble.rank_of", wrong)
+    monkeypatch.setattr("etgraph.ingest.source.rank_of", wrong)
     assert found(fuzz, tmp_path, "KeyError escapes from")
 
 

@@ -64,6 +64,7 @@ def report_document(report: Report, sources: tuple[Source, ...]) -> dict[str, An
         "danglingDependencies": report.dangling_dependencies,
         "counts": dict(report.counts),
         "warnings": list(report.warnings),
+        "ignored": [{"name": ignored.name, "reason": ignored.reason} for ignored in report.ignored],
     }
 
 

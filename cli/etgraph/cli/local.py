@@ -53,32 +53,51 @@ class LocalSession:
         labels: Mapping[str, str] | None = None,
         commit: str | None = None,
         branch: str | None = None,
+        workers: int | None = None,
+        resume: bool = False,
         progress: Progress | None = None,
     ) -> Ingested:
         """See `Session.ingest`. A StoreError and a UsageError end it at once: they would meet every path alike."""
-        from etgraph.ingest import read
+        from etgraph.ingest import KeptRanks, read, read_each
 
         progress = progress or silent
         store = self._store
         stored: list[TraceInfo] = []
-        files, failures = _files(paths, each)
-        for number, file in enumerate(files):
-            progress(f"reading {file.name or file}", number, len(files))
-            try:
-                trace = read(file)
-            except (StoreError, UsageError):
-                raise
-            except EtgraphError as error:
-                failures.append(Failure(str(file), error))
-                continue
-            storing = f"storing {file.name or file}"
-            progress(storing, number, len(files))
+        failures: list[Failure] = []
+
+        def keep(path: Path, trace: Trace) -> None:
+            storing = f"storing {path.name or path}"
+            progress(storing)
             trace_id = store.publish(
                 trace, workload=workload, team=team, labels=labels, commit=commit, branch=branch,
-                progress=_by_rows(progress, storing, number, len(files)),
+                progress=_by_rows(progress, storing),
             )  # fmt: skip
             stored.append(self._entry(trace_id, workload))
-        progress("done", len(files), len(files))
+
+        for path in paths:
+            kept = KeptRanks(_kept_ranks_folder(), resume=resume)
+            reading = _within(progress, f"{path.name or path}: ")
+            try:
+                if each:
+                    reading("reading")
+                    for file, found in read_each(path):
+                        if isinstance(found, EtgraphError):
+                            failures.append(_failure(file, found))
+                        else:
+                            keep(file, found)
+                        reading(f"read {file.name}")
+                else:
+                    with kept:
+                        keep(path, read(path, workers=workers, kept=kept, progress=reading))
+            except EtgraphError as error:
+                failures.append(_failure(path, error))
+                if not each and (number := kept.count()):
+                    are = "rank that was read is" if number == 1 else "ranks that were read are"
+                    again = (
+                        f"{number:,} {are} kept: with --resume {'it is' if number == 1 else 'they are'} not read again"
+                    )
+                    error.hint = f"{error.hint}; {again}" if error.hint else again
+        progress("done", len(paths), len(paths))
         return Ingested(tuple(stored), tuple(failures))
 
     def _entry(self, trace_id: str, workload: str | None) -> TraceInfo:
@@ -272,27 +291,36 @@ class LocalSession:
         return diagnose(self.url, lambda: self._store, verify)
 
 
-def _by_rows(progress: Progress, what: str, at: int, of: int) -> Progress:
-    """Progress of one of several steps, told with the rows that are done of it."""
+def _by_rows(progress: Progress, what: str) -> Progress:
+    """Progress of a step, told with the rows that are done of it."""
 
     def tell(step: str, done: int = 0, total: int | None = None) -> None:
-        progress(f"{what}: {done:,} of {total or 0:,} rows", at, of)
+        progress(f"{what}: {done:,} of {total or 0:,} rows", done, total)
 
     return tell
 
 
-def _files(paths: Sequence[Path], each: bool) -> tuple[list[Path], list[Failure]]:
-    """What to read: the paths, or the files of those that are folders; and folders that hold none."""
-    from etgraph.ingest import trace_files
+def _failure(path: Path, error: EtgraphError) -> Failure:
+    """A path that cannot be read. Raises what would meet every path alike."""
+    if isinstance(error, (StoreError, UsageError)):
+        raise error
+    return Failure(str(path), error)
 
-    files: list[Path] = []
-    failures: list[Failure] = []
-    for path in paths:
-        try:
-            files += trace_files(path) if each and path.is_dir() else [path]
-        except EtgraphError as error:
-            failures.append(Failure(str(path), error))
-    return files, failures
+
+def _within(progress: Progress, prefix: str) -> Progress:
+    """Progress of a part, which its steps name."""
+
+    def step(step: str, done: int = 0, total: int | None = None) -> None:
+        progress(prefix + step, done, total)
+
+    return step
+
+
+def _kept_ranks_folder() -> Path:
+    """Where ranks outlive an ingest that breaks off: beside the user's own store."""
+    from platformdirs import user_data_path
+
+    return user_data_path("etgraph", appauthor=False) / "ranks"
 
 
 def _split(reference: str, *, exists: bool = True) -> tuple[str, tuple[int, ...] | None]:

@@ -80,11 +80,15 @@ class Session(Protocol):
         labels: Mapping[str, str] | None = None,
         commit: str | None = None,
         branch: str | None = None,
+        workers: int | None = None,
+        resume: bool = False,
         progress: Progress | None = None,
     ) -> Ingested:
-        """Store one trace for each path or, with `each`, for each file of a folder.
+        """Store one trace for each path or, with `each`, for each file of a folder or an archive.
 
         A file that is no trace does not stop the others; what was read is stored. A store that fails stops it all.
+        Ranks are read by `workers` processes (None: as many as are sensible); with `resume` those are taken which an
+        ingest that broke off had read.
         """
         ...
 

@@ -197,6 +197,10 @@ def _report(report: Report, *, chakra: bool = False) -> RenderableType:
         )
     if report.dangling_dependencies:
         lines.append(f"{counted(report.dangling_dependencies, 'dependency', 'dependencies')} led nowhere")
+    if report.ignored:
+        first = report.ignored[0]
+        shown = f" ({printable(first.name)}: {printable(first.reason)})"
+        lines.append(f"{counted(len(report.ignored), 'other file')} left out{shown}")
     text = Text("how it was read\n", style="bold")
     text.append("".join(f"  {line}\n" for line in lines), style="not bold")
     for warning in report.warnings:

@@ -103,15 +103,13 @@ def read_document(
     elif opening == b"{":
         yield from _members(text, arrays, decoder, top)
     else:
-        raise text.fail("a JSON document", _what_it_is(text.data))
+        raise text.fail("a JSON document", what_it_is(text.data))
     if text.peek():
         raise text.fail("the end of the file")
 
 
-def _what_it_is(data: bytes) -> str | None:
+def what_it_is(data: bytes) -> str | None:
     """The format of a file that is no JSON, in words, where its first bytes tell."""
-    if data.startswith(b"PK\x03\x04") or data[257:262] == b"ustar":
-        return "an archive (unpack it first)"
     if data.startswith(b"\xef\xbb\xbf"):
         return "a byte order mark, which JSON has none of"
     if b"\x00" in data[:512] or not data[:512].isascii():
@@ -195,7 +193,7 @@ def _take_value(text: _Text, expected: str, *, only_string: bool = False) -> byt
     if only_string and opening != b'"':
         raise text.fail(expected)
     while True:
-        end = _value_end(text.data)
+        end = value_end(text.data)
         if end:
             value = text.data[:end]
             text.drop(end)
@@ -204,7 +202,7 @@ def _take_value(text: _Text, expected: str, *, only_string: bool = False) -> byt
             raise text.source.error("the end of the file", f"the rest of {expected}", f"byte {text.start:,}")
 
 
-def _value_end(data: bytes) -> int:
+def value_end(data: bytes) -> int:
     """Where the value at the start of the text ends; 0 when the text does not show it."""
     if data[:1] == b'"':
         string = _STRING.match(data)

@@ -4,40 +4,55 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etgraph.ingest.places import Place
+from etgraph.ingest.ranks import rank_of
 from etgraph.model.errors import InputError, NotFound
 
 READ = 1 << 20
 _ZSTD_READ = 1 << 10
 """Bytes given to the decompressor at once: it hands out all that they expand to, up to 32 768 times as much."""
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a file may grow when it is decompressed: a bomb must not fill the memory or the disk.
+    """How much files may grow when they are decompressed: a bomb must not fill the memory or the disk.
 
-    `max_ratio` binds beyond the first 256 MB only; traces compress 10 to 50 times.
+    `max_ratio` binds beyond the first 256 MB only; traces compress 10 to 50 times. The others are of an archive, with
+    the archives inside it: how many members it has, how many bytes all of them, how many archives lie in each other.
     """
 
     max_bytes: int = 64 << 30
     max_ratio: int = 250
     ratio_from: int = 256 << 20
+    max_members: int = 100_000
+    max_archive_bytes: int = 1 << 40
+    max_depth: int = 3
 
 
 class SourceFile:
-    """One file to read, plain, `.gz` or `.zst`; which one is told by its first bytes, not by its name."""
+    """One file to read, plain, `.gz` or `.zst`; which one is told by its first bytes, not by its name.
 
-    def __init__(self, path: Path, limits: Limits | None = None) -> None:
-        self.path = path
-        self.name = path.name
+    It lies at a path, or anywhere else that a `Place` says, such as in an archive. `rank` is the rank that everything
+    but its own content tells, and from what; without it the name is asked.
+    """
+
+    def __init__(
+        self, path: Path | Place, limits: Limits | None = None, *, name: str = "", rank: tuple[int, str] | None = None
+    ) -> None:
+        self.place = path if isinstance(path, Place) else Place(path)
+        self.path = Path(str(self.place))
+        self.name = name or self.path.name
         self.limits = limits or Limits()
+        self._rank = rank
         self.bytes = 0
         self._hash = hashlib.sha256()
 
@@ -48,17 +63,27 @@ class SourceFile:
 
     def error(self, found: str, expected: str, place: str | None = None, hint: str | None = None) -> InputError:
         """An error about this file."""
-        return InputError(str(self.path), found=found, expected=expected, place=place, hint=hint)
+        return InputError(str(self.place), found=found, expected=expected, place=place, hint=hint)
+
+    def rank_of(self, document: dict[str, Any]) -> tuple[int, str]:
+        """The rank of this file, given its top-level keys, and from what: the recorded one goes first."""
+        recorded, found_in = rank_of(document, self.path)
+        return (recorded, found_in) if found_in == "metadata" or self._rank is None else self._rank
 
     def head(self) -> bytes:
         """The first decompressed bytes, up to about a megabyte; none of a file that `chunks` will refuse."""
         try:
-            with self.path.open("rb") as file:
+            with self._opened() as file:
                 return next(self._decompressed(file), b"")
         except (OSError, InputError):
             return b""
 
-    def chunks(self) -> Iterator[bytes]:
+    @contextmanager
+    def _opened(self) -> Iterator[_Raw]:
+        with self.place.open() as file:
+            yield _Raw(file)
+
+    def chunks(self) -> Generator[bytes, None, None]:
         """Decompressed bytes in order, about a megabyte at a time, one chunk read ahead in another thread.
 
         Raises NotFound, InputError for a file that is empty, unreadable, cut short, damaged or a bomb.
@@ -80,8 +105,8 @@ class SourceFile:
     def _counted(self) -> Iterator[bytes]:
         limits = self.limits
         try:
-            with self.path.open("rb") as file:
-                compressed = max(self.path.stat().st_size, 1)
+            with self._opened() as file:
+                compressed = max(self.place.size(), 1)
                 for chunk in self._decompressed(file):
                     self.bytes += len(chunk)
                     ratio = self.bytes / compressed
@@ -96,16 +121,15 @@ class SourceFile:
                     self._hash.update(chunk)
                     yield chunk
         except FileNotFoundError as error:
-            raise NotFound(f"{self.path}: no such file") from error
+            raise NotFound(f"{self.place}: no such file") from error
         except OSError as error:
             raise self.error(error.strerror or str(error), "a readable file") from error
 
     def _decompressed(self, file: Any) -> Iterator[bytes]:
-        head = file.read(4)
-        file.seek(0)
-        if head.startswith(_GZIP):
+        head = file.peek(4)
+        if head.startswith(GZIP):
             yield from self._gunzip(file)
-        elif head == _ZSTD:
+        elif head == ZSTD:
             yield from self._unzstd(file)
         else:
             while chunk := file.read(READ):
@@ -169,3 +193,29 @@ class SourceFile:
             raise self.error(
                 "a zstd file that is cut short", "a whole zstd file", f"after {self.bytes:,} decompressed bytes"
             )
+
+
+class _Raw:
+    """Compressed bytes from the start, some of them looked at before they are read."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._ahead = b""
+        self._read = 0
+
+    def peek(self, count: int) -> bytes:
+        """The next bytes, which stay unread."""
+        while len(self._ahead) < count and (more := self._file.read(count - len(self._ahead))):
+            self._ahead += more
+        return self._ahead[:count]
+
+    def read(self, count: int) -> bytes:
+        """Up to that many bytes; none at the end."""
+        found: bytes = self._file.read(count - len(self._ahead)) if count > len(self._ahead) else b""
+        found, self._ahead = self._ahead[:count] + found, self._ahead[count:]
+        self._read += len(found)
+        return found
+
+    def tell(self) -> int:
+        """How many bytes were read."""
+        return self._read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from etgraph.model.attributes import Attributes, AttributeWriter
 from etgraph.model.columns import Columns
-from etgraph.model.metadata import Metadata, Report, Source
+from etgraph.model.metadata import Ignored, Metadata, Report, Source
 from etgraph.model.results import Trust, to_json
 from etgraph.model.schema import (
     DEPENDENCIES,
@@ -29,6 +29,7 @@ __all__ = [
     "Columns",
     "CommType",
     "DependencyKind",
+    "Ignored",
     "LaneKind",
     "Metadata",
     "NodeType",

@@ -20,8 +20,16 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Ignored:
+    """A file beside the traces that is none of them, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """How the files became a graph: counts of what was found, linked and left, and warnings in words."""
+    """How the files became a graph: counts of what was found, linked and left, warnings in words, files left out."""
 
     host_operators: int = 0
     linked_operators: int = 0
@@ -32,9 +40,10 @@ class Report:
     dangling_dependencies: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
 
     def __add__(self, other: Report) -> Report:
-        """Sums of the counts, warnings of both without repeats."""
+        """Sums of the counts, warnings and files left out of both without repeats."""
         names = ("host_operators", "linked_operators", "device_operators", "launched_device_operators",
                  "collectives_matched", "collectives_unmatched", "dangling_dependencies")  # fmt: skip
         counts = dict(self.counts)
@@ -42,7 +51,8 @@ class Report:
             counts[key] = counts.get(key, 0) + value
         warnings = tuple(dict.fromkeys(self.warnings + other.warnings))
         sums = {name: getattr(self, name) + getattr(other, name) for name in names}
-        return Report(**sums, counts=counts, warnings=warnings)
+        ignored = tuple(dict.fromkeys(self.ignored + other.ignored))
+        return Report(**sums, counts=counts, warnings=warnings, ignored=ignored)
 
     def with_count(self, name: str, value: int, warning: str = "") -> Report:
         """One more count, left out when zero, with a warning to go with it."""

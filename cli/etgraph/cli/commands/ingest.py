@@ -18,7 +18,16 @@ from etgraph.cli.settings import Settings
 @labels_option("A label to find the trace by; may be repeated.")
 @click.option("--commit", metavar="SHA", help="Commit of the code that ran.")
 @click.option("--branch", metavar="NAME", help="Branch of that code.")
-@click.option("--each", is_flag=True, help="Make one trace of each file of a folder, rather than one of all its files.")
+@click.option(
+    "--each", is_flag=True, help="Make one trace of each file of a folder or archive, rather than one of all its files."
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Read ranks in N processes at a time; else as many as the machine has room for.",
+)
+@click.option("--resume", is_flag=True, help="Take the ranks that an ingest which broke off had read already.")
 @pass_settings
 def ingest(
     settings: Settings,
@@ -29,11 +38,14 @@ def ingest(
     commit: str | None,
     branch: str | None,
     each: bool,
+    workers: int | None,
+    resume: bool,
 ) -> int:
-    """Read trace files and keep them in the store: one trace for each PATH, a file or a folder.
+    """Read trace files and keep them in the store: one trace for each PATH, a file, a folder or an archive.
 
-    A folder's files are the ranks of one run, unless --each is given. The same files again change nothing. A path
-    that cannot be read does not stop the others; the exit code is then 3. With -q, print the traces' ids only.
+    The files of a folder or an archive (zip, tar, compressed or not) are the ranks of one run, unless --each is given.
+    The same files again change nothing. A path that cannot be read does not stop the others; the exit code is then 3.
+    With -q, print the traces' ids only.
     """
     from etgraph.cli.documents import failure_document, trace_document
     from etgraph.cli.progress import watched
@@ -41,7 +53,7 @@ def ingest(
     with settings.session() as session, watched(settings) as progress:
         ingested = session.ingest(
             paths, each=each, workload=workload, team=team, labels=labels, commit=commit, branch=branch,
-            progress=progress,
+            workers=workers, resume=resume, progress=progress,
         )  # fmt: skip
     if not ingested.traces and len(ingested.failures) == 1:
         raise ingested.failures[0].error

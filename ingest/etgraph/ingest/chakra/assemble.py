@@ -11,7 +11,6 @@ from etgraph.ingest.chakra.document import Document, document_of, iteration_tabl
 from etgraph.ingest.chakra.reader import Recording
 from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.identifiers import rows_of, sorting, twice
-from etgraph.ingest.ranks import rank_of
 from etgraph.ingest.shapes import shapes_text_of_literals
 from etgraph.ingest.source import SourceFile
 from etgraph.model import (
@@ -43,7 +42,7 @@ def assemble(recording: Recording, source: SourceFile, format: str) -> Draft:
         raise source.error(f"id {nodes['id'][pair[0]]} in {places[0]} and in {places[1]}", "one node for each id")
     del nodes["offset"]
     own = document_of(recording.metadata)
-    rank, rank_from = rank_of({"distributedInfo": {"rank": own.rank}} if own else {}, source.path)
+    rank, rank_from = source.rank_of({"distributedInfo": {"rank": own.rank}} if own else {})
     if own is not None:
         own.rank = rank
     data: dict[str, Array] = {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from etgraph.ingest.chakra import feeder, jsonizer
+from etgraph.ingest.chakra import feeder, jsonizer, wire
 from etgraph.ingest.chakra.reader import ChakraReader, read_protobuf
 from etgraph.ingest.chakra.sniff import is_protobuf
+from etgraph.ingest.chakra.wire import WireError
 from etgraph.ingest.document import Block, Document
 from etgraph.ingest.draft import Draft
 from etgraph.ingest.source import SourceFile
@@ -31,6 +33,23 @@ def read_chakra(source: SourceFile, attributes: AttributeWriter) -> Draft:
             first = False
         reader.add_messages(messages)
     return reader.finish("chakra-jsonizer")
+
+
+def metadata_at_head(source: SourceFile, head: bytes) -> Mapping[str, Any]:
+    """The GlobalMetadata with which a protobuf file begins; empty where the first bytes do not hold all of it.
+
+    Raises InputError where it is none.
+    """
+    try:
+        begins, ends, _ = wire.frames(np.frombuffer(head, dtype=np.uint8))
+    except WireError:
+        begins = ends = np.zeros(0, dtype=np.int64)
+    if not len(begins):
+        return {}
+    with AttributeWriter() as attributes:
+        reader = ChakraReader(source, attributes)
+        reader.read_metadata(head[begins[0] : ends[0]])
+    return reader.metadata
 
 
 class FeederReader:

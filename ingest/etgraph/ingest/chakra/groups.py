@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from etgraph.ingest.source import SourceFile
 from etgraph.model import Trace, process_group_tables
-from etgraph.model.errors import InputError
 
 COMM_GROUPS: Final = "comm_groups.json"
 """Name of the file: an object of group names with lists of ranks."""
 Groups = Mapping[str, list[int]]
 
 
-def read_groups(folder: Path) -> Groups:
-    """The groups that a folder's file names; none where it has no such file. Raises InputError for another content."""
-    path = folder / COMM_GROUPS
-    if not path.is_file():
-        return {}
+def groups_in(source: SourceFile) -> Groups:
+    """The groups that such a file names. Raises InputError for another content."""
     try:
-        groups = msgspec.json.decode(path.read_bytes(), type=dict[str, list[int]])
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(str(path), found=str(error), expected="an object of names with lists of ranks") from None
+        groups = msgspec.json.decode(b"".join(source.chunks()), type=dict[str, list[int]])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise source.error(str(error), "an object of names with lists of ranks") from None
     for name, ranks in groups.items():
         if not ranks or len(set(ranks)) < len(ranks) or any(not 0 <= rank < 2**31 for rank in ranks):
-            expected = "ranks from 0 to 2³¹ - 1, each once"
-            raise InputError(str(path), found=f"ranks {ranks[:8]}", expected=expected, place=f"group {name!r}")
+            raise source.error(f"ranks {ranks[:8]}", "ranks from 0 to 2³¹ - 1, each once", f"group {name!r}")
     return groups
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
@@ -114,6 +114,11 @@ class ChakraReader:
         self._metadata: dict[str, Any] = {}
         self._count = 0
         self._unrepresentable = 0
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The GlobalMetadata as it is kept, once it was read."""
+        return self._metadata
 
     def read_metadata(self, message: bytes) -> None:
         """Take the GlobalMetadata. Raises InputError where it is none."""

@@ -8,7 +8,7 @@ from typing import Final
 from etgraph.ingest.chakra.jsonizer import is_jsonizer
 
 _JSON: Final = re.compile(rb"[ \t\r\n]*[{\[][ \t\r\n]*[\"{\[}\]]")
-_FIRST_TAGS: Final = (0x0A, 0x12)
+FIRST_TAGS: Final = (0x0A, 0x12)
 """Tags with which metadata begins: a version, or an attribute."""
 
 
@@ -26,10 +26,11 @@ def is_protobuf(head: bytes) -> bool:
         return False
     if not _JSON.match(head):
         return not head[:512].isascii() or any(byte < 32 and byte not in b"\t\n\r" for byte in head[:512])
-    return len(head) > head[0] and head[1] in _FIRST_TAGS and _is_metadata(head[1 : 1 + head[0]])
+    return len(head) > head[0] and head[1] in FIRST_TAGS and is_metadata(head[1 : 1 + head[0]])
 
 
-def _is_metadata(message: bytes) -> bool:
+def is_metadata(message: bytes) -> bool:
+    """Whether a message is metadata of Chakra, as tools write it."""
     import numpy as np
 
     from etgraph.ingest.chakra import wire

@@ -22,7 +22,6 @@ from etgraph.ingest.draft import NULL, Draft, Texts, dependencies, int64s
 from etgraph.ingest.kineto.events import ANNOTATION_2021, DEVICE, meaning
 from etgraph.ingest.kineto.reader import Message, Recording
 from etgraph.ingest.nesting import innermost
-from etgraph.ingest.ranks import rank_of
 from etgraph.ingest.scopes import source_of_stack
 from etgraph.ingest.shapes import shapes_text
 from etgraph.ingest.source import SourceFile
@@ -52,7 +51,7 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     """The draft of one file, with the dependencies that flow events record; other passes add the rest."""
     raw = recording.intervals
     sort = _classify(recording)
-    rank, rank_from = rank_of(top.rest, source.path)
+    rank, rank_from = source.rank_of(top.rest)
     is_operator = sort < _SPAN_BASE
     zero = _zero(raw["start"], sort)
     raw["start"] -= zero

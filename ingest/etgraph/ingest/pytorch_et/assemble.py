@@ -24,7 +24,6 @@ from etgraph.ingest.pytorch_et.nodes import (
 )
 from etgraph.ingest.pytorch_et.reader import Recording
 from etgraph.ingest.pytorch_et.tree import cycle, nearest, visits
-from etgraph.ingest.ranks import rank_of
 from etgraph.ingest.shapes import shapes_text
 from etgraph.ingest.source import SourceFile
 from etgraph.model import (
@@ -59,7 +58,7 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     if len(circle := cycle(parent, enter)):
         raise _cycle_error(recording, source, circle)
     raw = recording.nodes
-    rank, rank_from = rank_of(top.rest, source.path)
+    rank, rank_from = source.rank_of(top.rest)
     groups, addresses, world_size, unread = _groups(recording)
     waits, unknown = _waits(recording)
     report = _report(recording, top, dangling + unknown)
@@ -118,7 +117,7 @@ def _cycle_error(recording: Recording, source: SourceFile, circle: Array) -> Cyc
     raw = recording.nodes
     members = [f"node {raw['id'][row]} ({recording.names[raw['name'][row]]})" for row in circle.tolist()]
     shown = " → ".join(members[:_SHOWN]) + (" → …" if len(members) > _SHOWN else "")
-    message = f"{source.path}: found {len(members)} nodes that enclose each other, expected a tree: {shown}"
+    message = f"{source.place}: found {len(members)} nodes that enclose each other, expected a tree: {shown}"
     return CycleError(message, members)
 
 

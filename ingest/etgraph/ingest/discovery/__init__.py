@@ -1,0 +1,171 @@
+"""What of a path are traces: files of folders and archives, told by content, grouped into the ranks of one run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from etgraph.ingest.chakra.groups import COMM_GROUPS, Groups, groups_in
+from etgraph.ingest.discovery.archives import candidates, is_archive
+from etgraph.ingest.discovery.grouping import HINT, RankFiles, TraceFile, group
+from etgraph.ingest.discovery.look import SUFFIXES, Facts, Kind, Look, look, named_like_a_trace, with_tail
+from etgraph.ingest.places import Place
+from etgraph.ingest.ranks import named_rank
+from etgraph.ingest.scratch import Scratch
+from etgraph.ingest.source import Limits, SourceFile
+from etgraph.model import Ignored
+from etgraph.model.errors import InputError, NotFound
+
+__all__ = ["HINT", "Discovered", "Facts", "Kind", "Other", "RankFiles", "Ranks", "TraceFile", "discover", "is_archive",
+           "named_like_a_trace", "trace_files"]  # fmt: skip
+
+MOST_LISTED: Final = 100
+"""Files that are no traces which a report names."""
+BESIDE: Final = {
+    "etgraph.json": "the mark of an export",
+    COMM_GROUPS: "the members of process groups, which were read",
+}
+"""Names of files beside traces that are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """The ranks of one run, and what grouping them showed."""
+
+    ranks: tuple[RankFiles, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A file that is no trace, and why; `damaged`: by its name it should be one; `beside`: it belongs to traces."""
+
+    place: Place
+    name: str
+    reason: str
+    damaged: bool = False
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What lies at a path: the traces, and the other files with the reason, each by name."""
+
+    where: str
+    files: tuple[TraceFile, ...]
+    others: tuple[Other, ...]
+    groups: Groups
+
+    @property
+    def ignored(self) -> tuple[Ignored, ...]:
+        """The files that are no traces; the rest are counted where there are very many."""
+        listed = tuple(Ignored(other.name, other.reason) for other in self.others[:MOST_LISTED])
+        more = len(self.others) - len(listed)
+        return listed + ((Ignored(f"{more:,} more files", "not listed"),) if more else ())
+
+    def meant_as_traces(self) -> tuple[tuple[Place, str, tuple[int, str]], ...]:
+        """Place, name and rank of all files that are traces or are named like one, by name."""
+        meant = {file.name: (file.place, file.name, (file.rank, file.rank_from)) for file in self.files}
+        for other in self.others:
+            if named_like_a_trace(other.name) and not other.beside:
+                meant[other.name] = (other.place, other.name, _rank_by_name(other.name))
+        return tuple(meant[name] for name in sorted(meant, key=_order))
+
+    def one_run(self) -> Ranks:
+        """The ranks, where the files are of one run. Raises InputError that says why they are not."""
+        for other in self.others:
+            if other.damaged:
+                raise InputError(str(other.place), found=other.reason, expected="a trace, as its name says")
+        if not self.files:
+            raise self.nothing()
+        return Ranks(*group(self.files, self.where))
+
+    def nothing(self) -> InputError:
+        """The error for a path at which there is no trace."""
+        seen = f" ({self.others[0].name}: {self.others[0].reason})" if self.others else ""
+        return InputError(
+            self.where,
+            found=f"no file that may be a trace{seen}",
+            expected=f"files ending in {', '.join(SUFFIXES)}, or archives of such",
+        )
+
+
+@contextmanager
+def discover(path: Path, limits: Limits | None = None) -> Iterator[Discovered]:
+    """Search a folder, an archive or a file; what had to be unpacked is kept until the end of the block.
+
+    Raises NotFound, and InputError for an archive that holds what it must not.
+    """
+    limits = limits or Limits()
+    if not path.exists():
+        raise NotFound(f"{path}: no such file")
+    with Scratch() as scratch:
+        try:
+            found = _searched(path, limits, scratch)
+        except OSError as error:
+            raise InputError(str(path), found=error.strerror or str(error), expected="readable files") from error
+        yield found
+
+
+def _order(name: str) -> list[tuple[int, str]]:
+    """Names in an order in which rank 2 comes before rank 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name) if part]
+
+
+def _searched(path: Path, limits: Limits, scratch: Scratch) -> Discovered:
+    traces: list[tuple[Place, str, Look]] = []
+    others: list[Other] = []
+    groups: dict[str, Groups] = {}
+    for candidate in candidates(path, limits, scratch):
+        place, name = candidate.place, candidate.name
+        base = re.split(r"[/!]", name)[-1]
+        if base == COMM_GROUPS:
+            groups[name] = groups_in(SourceFile(place, limits))
+        if base in BESIDE:
+            others.append(Other(place, name, BESIDE[base], beside=True))
+            continue
+        seen = look(candidate, limits)
+        if seen.kind is not None:
+            traces.append((place, name, seen))
+        else:
+            others.append(Other(place, name, seen.reason, seen.damaged))
+    if len(traces) > 1:
+        traces = [(place, name, with_tail(seen, SourceFile(place, limits))) for place, name, seen in traces]
+    return Discovered(
+        str(path),
+        tuple(sorted((_trace_file(*trace) for trace in traces), key=lambda file: _order(file.name))),
+        tuple(sorted(others, key=lambda other: _order(other.name))),
+        groups[min(groups, key=lambda name: (len(re.split(r"[/!]", name)), name))] if groups else {},
+    )
+
+
+def _trace_file(place: Place, name: str, seen: Look) -> TraceFile:
+    assert seen.kind is not None
+    recorded = seen.facts.rank
+    rank, rank_from = (recorded, "metadata") if recorded is not None else _rank_by_name(name)
+    return TraceFile(place, name, seen.kind, rank, rank_from, seen.facts)
+
+
+def _rank_by_name(name: str) -> tuple[int, str]:
+    return named_rank(re.split(r"[/!]", name))
+
+
+def trace_files(folder: Path) -> list[Path]:
+    """Files below a folder that may be traces, by name. Raises InputError where there is none."""
+    found = sorted(
+        p
+        for p in folder.rglob("*")
+        if p.name.endswith(SUFFIXES)
+        and p.name not in BESIDE
+        and p.is_file()
+        and not any(part.startswith(".etgraph-") for part in p.relative_to(folder).parts)
+    )
+    if not found:
+        raise InputError(
+            str(folder), found="no file that may be a trace", expected=f"files ending in {', '.join(SUFFIXES)}"
+        )
+    return found

@@ -1,0 +1,178 @@
+"""Work in other processes: each a fresh interpreter that is given tasks one at a time and answers each.
+
+The processes are started by a command of their own rather than by `multiprocessing`, which would run the calling
+program's main module again: a reader is called from scripts that are not prepared for that. They end with their parent,
+however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+from etgraph.model.errors import EtgraphError
+
+_START: Final = "import sys; sys.path[:] = {path!r}; from etgraph.ingest.workers import serve; serve({folder!r})"
+_LENGTH: Final = 8
+_END: Final = "end"
+
+
+class LostWorker(EtgraphError):
+    """A process that worked on a part of the reading ended without an answer."""
+
+    code = "LOST_WORKER"
+
+
+def each_done(
+    work: Callable[[Any], Any], tasks: Sequence[Any], workers: int, scratch: Path
+) -> Generator[tuple[int, Any], None, None]:
+    """The number of each task and `work(task)`, as they are done, from that many processes.
+
+    `work` is a function of a module; it, the tasks and the results are pickled. Temporary files of the processes go
+    into `scratch`, which is removed also where this process is killed. Raises what `work` raises, or LostWorker; then,
+    and when the iterator is closed, the processes are ended and waited for.
+    """
+    todo: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+    for numbered in enumerate(tasks):
+        todo.put(numbered)
+    done: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
+    processes: list[subprocess.Popen[bytes]] = []
+    threads: list[threading.Thread] = []
+    try:
+        for _ in range(min(workers, len(tasks))):
+            processes.append(_started(scratch))
+            threads.append(threading.Thread(target=_feed, args=(processes[-1], work, todo, done), daemon=True))
+            threads[-1].start()
+        for _ in tasks:
+            number, result, error = done.get()
+            if error is not None:
+                raise error
+            yield number, result
+        for process in processes:
+            _send(process.stdin, _END)  # type: ignore[arg-type]
+    except BaseException:
+        for process in processes:
+            process.kill()
+        raise
+    finally:
+        for process in processes:
+            with suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]
+            process.wait()
+        for thread in threads:
+            thread.join()
+        for process in processes:
+            process.stdout.close()  # type: ignore[union-attr]
+
+
+def _started(scratch: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", _START.format(path=sys.path, folder=str(scratch))]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def _feed(
+    process: subprocess.Popen[bytes],
+    work: Callable[[Any], Any],
+    todo: queue.SimpleQueue[tuple[int, Any]],
+    done: queue.SimpleQueue[tuple[int, Any, BaseException | None]],
+) -> None:
+    """Give one process tasks as long as there are any, and pass its answers on."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    while True:
+        try:
+            number, task = todo.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            _send(process.stdin, (work, task))
+            answer = _receive(process.stdout)
+        except (OSError, ValueError):
+            answer = None
+        if answer is None:
+            code = process.wait()
+            how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+            hint = "if memory ran out, fewer workers need less: --workers 1, or read(path, workers=1)"
+            done.put((number, None, LostWorker(f"a process that was reading ended {how}", hint=hint)))
+            return
+        done.put((number, *answer))
+
+
+def _send(stream: IO[bytes], message: Any) -> None:
+    data = pickle.dumps(message, protocol=5)
+    stream.write(len(data).to_bytes(_LENGTH, "little") + data)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> Any:
+    """The next message; None at the end of the stream."""
+    head = stream.read(_LENGTH)
+    if len(head) < _LENGTH:
+        return None
+    size = int.from_bytes(head, "little")
+    data = stream.read(size)
+    return pickle.loads(data) if len(data) == size else None
+
+
+def serve(scratch: str) -> None:
+    """The whole life of such a process: answer tasks from the input until there is none; never returns."""
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever is printed must not come between the answers
+    tempfile.tempdir = tempfile.mkdtemp(prefix="worker-", dir=scratch)
+    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, tasks, scratch), daemon=True).start()
+    while True:
+        try:
+            _send(answers, _answer(tasks.get()))
+        except OSError:
+            os._exit(1)
+
+
+def _answer(task: Any) -> tuple[Any, BaseException | None]:
+    """The result of a task in a form that can be sent, or its error."""
+    try:
+        if isinstance(task, Exception):
+            raise task
+        work, argument = task
+        result = work(argument)
+        pickle.dumps(result)
+        return result, None
+    except EtgraphError as error:
+        return None, error
+    except Exception as error:
+        error.add_note(traceback.format_exc())
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            return None, RuntimeError(traceback.format_exc())
+        return None, error
+
+
+def _listen(stream: IO[bytes], tasks: queue.SimpleQueue[Any], scratch: str) -> None:
+    """Take tasks as they come; end the process when its parent says so, or is gone, even in the middle of a task."""
+    while True:
+        try:
+            message = _receive(stream)
+        except Exception as error:
+            message = error
+        if message == _END:
+            shutil.rmtree(str(tempfile.tempdir), ignore_errors=True)
+            os._exit(0)
+        if message is None:
+            shutil.rmtree(scratch, ignore_errors=True)
+            os._exit(1)
+        tasks.put(message)
