@@ -22,8 +22,25 @@ def with_possible(draft: Draft, waits: Columns, count: str) -> Draft:
     until = np.where(waits["kind"] == int(DependencyKind.SYNC), end[dst], start[dst])
     possible = (src != dst) & ((end[src] == NULL) | (until == NULL) | (end[src] <= until))
     kept = waits.take(np.flatnonzero(possible))
-    kept = kept.take(np.flatnonzero(~_lead_back(draft, kept)))
+    if not _only_forward(draft, kept, end):
+        kept = kept.take(np.flatnonzero(~_lead_back(draft, kept)))
     return draft.with_dependencies(kept).with_report(Report().with_count(count, len(waits) - len(kept)))
+
+
+def _only_forward(draft: Draft, waits: Columns, end: Array) -> bool:
+    """Whether times alone show that no circle is closed: everything that is waited for ended before.
+
+    What has no times may then be nested, but neither wait nor be waited for.
+    """
+    o, d = draft.trace.operators, draft.trace.dependencies
+    timed = end != NULL
+    others = d["kind"] != int(DependencyKind.CALL)
+    src, dst = waits["src"], waits["dst"]
+    return bool(
+        (timed[d["src"]] & timed[d["dst"]])[others].all()
+        and (timed[src] & timed[dst] & (waits["kind"] != int(DependencyKind.SYNC))).all()
+        and (end[src] < o["start_ns"][dst]).all()
+    )
 
 
 def _lead_back(draft: Draft, waits: Columns) -> Array:

@@ -80,9 +80,27 @@ class Attributes:
         """The JSON texts of some rows, a batch at a time; None for a null row (below 0)."""
         found: list[bytes | None] = [None] * len(rows)
         order = np.argsort(rows, kind="stable")
+        for at, last, texts in self._pieces(rows[order]):
+            for position, text in zip(order[at:last].tolist(), texts.to_pylist()):
+                found[position] = text
+        return found
+
+    def array(self, rows: Array) -> Any:
+        """The same as an Arrow binary array, without a Python object for each."""
+        import pyarrow as pa
+
+        order = np.argsort(rows, kind="stable")
         ordered = rows[order]
+        nulls = pa.nulls(int(np.searchsorted(ordered, 0)), pa.binary())
+        joined = pa.concat_arrays([nulls, *(texts for _, _, texts in self._pieces(ordered))])
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        return joined if np.array_equal(order, place) else joined.take(place)
+
+    def _pieces(self, ordered: Array) -> Iterator[tuple[int, int, Any]]:
+        """Texts of rows that ascend, batch by batch, with which of the rows they are; null rows are left out."""
         at = int(np.searchsorted(ordered, 0))
-        while at < len(rows):
+        while at < len(ordered):
             row = int(ordered[at])
             if row >= len(self):
                 raise IndexError(f"attribute row {row} of {len(self)}")
@@ -91,11 +109,8 @@ class Attributes:
             number = (row - start) // BATCH
             first = start + number * BATCH
             last = int(np.searchsorted(ordered, min(first + BATCH, int(self._ends[file]))))
-            texts = self._texts(file, number).take(ordered[at:last] - first).to_pylist()
-            for position, text in zip(order[at:last].tolist(), texts):
-                found[position] = text
+            yield at, last, self._texts(file, number).take(ordered[at:last] - first)
             at = last
-        return found
 
     def batches(self) -> Iterator[tuple[int, Any]]:
         """All rows in order, as (first row, Arrow binary array), one batch in memory at a time."""

@@ -19,6 +19,7 @@ _PLAIN_EDITS = 128
 """Up to so many edits an alignment costs less than loading a compiled kernel."""
 _BY_DISTANCE = (LinkMethod.ALIGNED_1, LinkMethod.ALIGNED_2, LinkMethod.ALIGNED_4, LinkMethod.ALIGNED_8,
                 LinkMethod.ALIGNED_16)  # fmt: skip
+_DISTANCES = (1, 2, 4, 8, 16)
 
 
 def align(a: Array, b: Array) -> Array | None:
@@ -121,37 +122,14 @@ def methods(partner: Array, count: int) -> Array:
     A run goes on while both sequences step by one; that both begin or end there ends none. `count` is the other
     sequence's length.
     """
-    return _methods(partner, count, np.array(_BY_DISTANCE, dtype=np.int8))
-
-
-@kernel
-def _methods(partner: Array, count: int, by_distance: Array) -> Array:
-    far = 1 << 40
-    method = np.full(len(partner), -1, dtype=np.int8)
-    behind = np.empty(len(partner), dtype=np.int64)
-    distance = 0
-    for i in range(len(partner)):
-        p = partner[i]
-        if p < 0:
-            distance = 0
-        elif i == 0 or partner[i - 1] < 0 or partner[i - 1] + 1 != p:
-            distance = far if i == 0 and p == 0 else 1
-        else:
-            distance += 1
-        behind[i] = distance
-    distance = 0
-    for i in range(len(partner) - 1, -1, -1):
-        p = partner[i]
-        if p < 0:
-            continue
-        last = i == len(partner) - 1
-        if last or partner[i + 1] < 0 or partner[i + 1] != p + 1:
-            distance = far if last and p == count - 1 else 1
-        else:
-            distance += 1
-        near = min(distance, behind[i])
-        grade = 0
-        while grade < len(by_distance) - 1 and near >= 2 << grade:
-            grade += 1
-        method[i] = by_distance[grade]
-    return method
+    position = np.arange(len(partner))
+    goes_on = (partner[1:] == partner[:-1] + 1) & (partner[:-1] >= 0)
+    starts = np.flatnonzero(np.concatenate([[True], ~goes_on])) if len(partner) else position
+    run = np.cumsum(np.bincount(starts, minlength=len(partner))) - 1
+    ends = np.append(starts[1:], len(partner)) - 1
+    far = np.iinfo(np.int64).max
+    behind = np.where((starts[run] == 0) & (partner == position), far, position - starts[run] + 1)
+    before = (ends[run] == len(partner) - 1) & (partner - position == count - len(partner))
+    ahead = np.where(before, far, ends[run] - position + 1)
+    grade = np.searchsorted(_DISTANCES, np.minimum(behind, ahead), side="right") - 1
+    return np.where(partner < 0, np.int8(-1), np.array(_BY_DISTANCE, dtype=np.int8)[grade])

@@ -1,8 +1,8 @@
 """Attributes of linked operators: what both files say, as one JSON object.
 
 The device's members stay where they are; the host's node stands whole in a member of its own. So nothing of either is
-lost where they say different things, and it is plain which file says what. The texts are joined as they are: decoding
-them would cost more than all other linking.
+lost where they say different things, and it is plain which file says what. The texts are joined as they are, columns of
+them at a time: decoding them would cost more than all other linking.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ HOST = "pytorch_et"
 IDENTITY = "pytorch_et_identity"
 """The member that says what the host's file is to the device's, where it is not of the same process and iteration."""
 _BLOCK = 8192
+_NO_MEMBERS = r"^\{\s*\}$"
 
 
 def host_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -44,30 +45,29 @@ def join(
     their numbers. `identity` goes into each pair, if it is not empty.
     """
     new = np.full(len(device_rows), -1, dtype=np.int64)
+    more = np.full(len(alone), -1, dtype=np.int64)
     mark = b"," + msgspec.json.encode({IDENTITY: identity})[1:-1] if identity else b""
-    between, end = msgspec.json.encode(HOST) + b":", mark + b"}"
-    order = np.argsort(host_rows, kind="stable")
+    order, kept = np.argsort(host_rows, kind="stable"), np.flatnonzero(alone >= 0)
     with AttributeWriter() as writer:
         for first in range(0, len(order), _BLOCK):
             block = order[first : first + _BLOCK]
-            ours, theirs = host.texts(host_rows[block]), device.texts(device_rows[block])
-            writer.extend([_opened(b) + between + (a or b"{}") + end for a, b in zip(ours, theirs, strict=True)])
-            new[block] = len(device) + first + np.arange(len(block))
-        more = np.full(len(alone), -1, dtype=np.int64)
-        kept = np.flatnonzero(alone >= 0)
+            joined = _joined(device.array(device_rows[block]), host.array(host_rows[block]), mark + b"}")
+            new[block] = len(device) + writer.extend_array(joined) + np.arange(len(block))
         for first in range(0, len(kept), _BLOCK):
             block = kept[first : first + _BLOCK]
-            more[block] = len(device) + writer.extend([t or b"{}" for t in host.texts(alone[block])])
-            more[block] += np.arange(len(block))
+            more[block] = len(device) + writer.extend_array(host.array(alone[block])) + np.arange(len(block))
     return Attributes.concat([device, writer.attributes]), new, more
 
 
-def _opened(text: bytes | None) -> bytes:
-    """An object's text up to where another member can follow."""
-    if text is None or (len(text) < _BLANK and not text[1:-1].strip()):
-        return b"{"
-    return text[:-1] + b","
+def _joined(device: Any, host: Any, end: bytes) -> Any:
+    """Objects with the members of the device's and one more that is the host's; a null is an object without members."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-
-_BLANK = 64
-"""An object without members is not written with more blanks than this."""
+    binary = pa.binary()
+    device, host = (pc.fill_null(texts, pa.scalar(b"{}", binary)) for texts in (device, host))
+    opened = pc.binary_slice(device, 0, -1)
+    bare = pc.match_substring_regex(device, _NO_MEMBERS)
+    comma = pc.if_else(bare, pa.scalar(b"", binary), pa.scalar(b",", binary))
+    member, after = pa.scalar(msgspec.json.encode(HOST) + b":", binary), pa.scalar(end, binary)
+    return pc.binary_join_element_wise(opened, comma, member, host, after, pa.scalar(b"", binary))

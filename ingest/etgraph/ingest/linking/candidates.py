@@ -12,8 +12,8 @@ _VOTERS = 4096
 _VOTES = 1 << 21
 _DRIFT = 32
 """Votes this near to each other count as one place: edits shift what comes after them."""
-NEARLY = 0.9
-"""Share of the best place's votes that makes another one a candidate."""
+NEARLY = 0.6
+"""Share of the best place's votes that makes another one a candidate: every edit costs the right one `GRAM` of them."""
 
 
 def candidates(short: Array, long: Array) -> Array:

@@ -11,7 +11,6 @@ from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.linking.attributes import join
 from etgraph.ingest.linking.identity import Identity
 from etgraph.ingest.linking.tables import joint_groups, joint_lanes
-from etgraph.ingest.pytorch_et.tree import nearest, visits
 from etgraph.model import TABLES, Category, Columns, DependencyKind, Metadata, NodeType, Report, Trace
 from etgraph.model.columns import Array
 
@@ -149,9 +148,11 @@ def _places(host: Draft, links: Links, device_count: int) -> Places:
     own = np.full(count + 1, -1, dtype=np.int64)
     own[linked] = to_device[links.partner[linked]]
     own[only] = alone
-    stays = (links.partner >= 0) | (links.partner == NULL)
-    enter, _ = visits(o["parent"])
-    return Places(to_device, only, alone, own[nearest(o["parent"], enter, stays, itself=True)], sources[order])
+    gone = np.append((links.partner < 0) & (links.partner != NULL), False)
+    around = np.arange(count)
+    while len(climbing := np.flatnonzero(gone[around])):
+        around[climbing] = o["parent"][around[climbing]]
+    return Places(to_device, only, alone, own[around], sources[order])
 
 
 def _operators(host: Columns, device: Draft, links: Links) -> tuple[Columns, dict[str, int]]:
