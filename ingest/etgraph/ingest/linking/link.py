@@ -98,9 +98,13 @@ def _report(
     if matches.ambiguous:
         candidates = matches.iterations
         warnings.append(f"iteration ambiguous, {candidates} candidates: operators of the host's file have no times")
+    elif not len(linked):
+        warnings.append("nothing of host and device file is alike: operators of the host's file have no times")
     elif identity is not Identity.SAME:
         apart = f", {abs(difference)} sequence numbers apart" if difference else ""
         warnings.append(f"host and device file: {identity}{apart}; structure is taken over, values stand apart")
     if matches.unaligned:
-        warnings.append(f"{matches.unaligned} operators of the host's file are on threads that differ too much to link")
+        warnings.append(
+            f"{matches.unaligned} operators of the host's file are on threads that no thread of the device's file is like"
+        )
     return report + Report(warnings=tuple(warnings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,7 +25,8 @@ class Matches:
     """Pairs of records. `partner` and `method` have one value a record of the host, -1 without a partner.
 
     `choice` says how one of `iterations` alike was chosen, empty where none could be; `unaligned` counts records of
-    threads that differ too much, `unmatched_communication` those whose numbers disagree.
+    threads that have no like, `unmatched_communication` those whose numbers disagree. `window` and `part` are the
+    times of the device's and the numbers of the host's records in which the iteration lies, once it was chosen.
     """
 
     partner: Array
@@ -34,7 +35,8 @@ class Matches:
     choice: str = ""
     unaligned: int = 0
     unmatched_communication: int = 0
-    window: tuple[int, int] | None = field(default=None)
+    window: tuple[int, int] | None = None
+    part: tuple[int, int] | None = None
 
     @property
     def ambiguous(self) -> bool:
@@ -73,27 +75,38 @@ def by_alignment(host: Records, device: Records, names: Names) -> Matches:
     """
     matches = _nothing(host)
     ours, theirs = ~names.communicates[host.token], ~names.communicates[device.token]
+    matches.unaligned = int(ours.sum())
     for number, (host_lane, device_lane) in enumerate(_threads(host, device, ours, theirs, len(names.communicates))):
         a = np.flatnonzero(ours & (host.lane == host_lane))
         b = np.flatnonzero(theirs & (device.lane == device_lane))
-        if number and matches.window:
-            first, last = matches.window
-            b = b[(device.start[b] >= first) & (device.start[b] <= last)]
+        if matches.window and matches.part:
+            b = b[(device.start[b] >= matches.window[0]) & (device.start[b] <= matches.window[1])]
+            a = a[(a >= matches.part[0]) & (a <= matches.part[1])]
+        whole_a, whole_b = a, b
         a, b = _one_iteration(host, device, names, a, b, matches)
         if matches.ambiguous:
             return matches
         partner = align(host.token[a], device.token[b])
         if partner is None:
-            matches.unaligned += len(a)
             continue
+        matches.unaligned -= int((ours & (host.lane == host_lane)).sum())
         good = np.flatnonzero(partner >= 0)
         matches.partner[a[good]] = b[partner[good]]
         matches.method[a[good]] = methods(partner, len(b))[good]
-        if not number and matches.iterations > 1 and len(good):
+        cut = len(a) + len(b) < len(whole_a) + len(whole_b)
+        if not number and cut and len(good):
             linked = b[partner[good]]
             matches.window = int(device.start[linked].min()), int(device.end[linked].max())
+            matches.part = _part_of_host(host, whole_a, a[good])
     _match_communication(host, device, names, matches)
     return matches
+
+
+def _part_of_host(host: Records, thread: Array, linked: Array) -> tuple[int, int]:
+    """Numbers of the records from the first linked one to before the next that its thread has; all begin in order."""
+    after = np.searchsorted(thread, linked[-1], side="right")
+    first = 0 if linked[0] == thread[0] else int(linked[0])
+    return first, int(thread[after]) if after < len(thread) else len(host)
 
 
 def _nothing(host: Records) -> Matches:
@@ -196,7 +209,9 @@ def _match_communication(host: Records, device: Records, names: Names, matches: 
     for token in np.flatnonzero(names.communicates).tolist():
         a = np.flatnonzero(host.token == token)
         b = np.flatnonzero(device.token == token)
-        if len(a) != len(b) or matches.iterations > 1:
+        if matches.part:
+            a = a[(a >= matches.part[0]) & (a <= matches.part[1])]
+        if len(a) != len(b) or matches.window:
             b = b[(device.start[b] >= first) & (device.start[b] <= last)]
         if len(a) != len(b):
             matches.unmatched_communication += len(a)
