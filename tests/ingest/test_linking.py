@@ -295,7 +295,7 @@ def test_threads_that_differ_too_much_are_not_linked_and_it_is_said(tmp_path: Pa
     trace = linked(tmp_path, evaluation, training_).trace
     trace.validate()
     assert trace.metadata.pairs == {0: "unknown"}
-    assert "600 operators of the host's file are on threads that no thread" in trace.metadata.report.warnings[-1]
+    assert "600 operators of the host's file are on threads that are like none" in trace.metadata.report.warnings[-1]
     assert len(trace) == 1200 + 2
 
 

@@ -91,8 +91,10 @@ class Attributes:
 
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
-        nulls = pa.nulls(int(np.searchsorted(ordered, 0)), pa.binary())
-        joined = pa.concat_arrays([nulls, *(texts for _, _, texts in self._pieces(ordered))])
+        pieces = [texts for _, _, texts in self._pieces(ordered)]
+        if (nulls := int(np.searchsorted(ordered, 0))) or not pieces:
+            pieces.insert(0, pa.nulls(nulls, pa.binary()))
+        joined = pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
         return joined if np.array_equal(order, place) else joined.take(place)
@@ -109,7 +111,9 @@ class Attributes:
             number = (row - start) // BATCH
             first = start + number * BATCH
             last = int(np.searchsorted(ordered, min(first + BATCH, int(self._ends[file]))))
-            yield at, last, self._texts(file, number).take(ordered[at:last] - first)
+            rows, texts = ordered[at:last] - first, self._texts(file, number)
+            in_a_row = bool((np.diff(rows) == 1).all())
+            yield at, last, texts.slice(rows[0], len(rows)) if in_a_row else texts.take(rows)
             at = last
 
     def batches(self) -> Iterator[tuple[int, Any]]:

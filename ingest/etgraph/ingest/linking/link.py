@@ -104,7 +104,5 @@ def _report(
         apart = f", {abs(difference)} sequence numbers apart" if difference else ""
         warnings.append(f"host and device file: {identity}{apart}; structure is taken over, values stand apart")
     if matches.unaligned:
-        warnings.append(
-            f"{matches.unaligned} operators of the host's file are on threads that no thread of the device's file is like"
-        )
+        warnings.append(f"{matches.unaligned} operators of the host's file are on threads that are like none of the device's")
     return report + Report(warnings=tuple(warnings))
