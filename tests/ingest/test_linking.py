@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from etgraph.ingest import samples
-from etgraph.ingest.draft import Draft
+from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.linking import Identity, host_attributes, link
 from etgraph.model import Category, DependencyKind, LinkMethod, NodeType, Trace
 from etgraph.model.errors import InputError
@@ -229,6 +229,13 @@ def test_the_rank_is_that_of_the_file_which_knows_it(tmp_path: Path) -> None:
 
 
 # Recorded ids and alignment
+
+
+def test_what_has_no_recorded_id_is_aligned_beside_what_has(tmp_path: Path) -> None:
+    device = device_draft(tmp_path, STEP, recorded=True)
+    bare = {**device.annotation_ids, "record_function": np.full(len(device.trace.annotations), NULL)}
+    report = link(host_draft(tmp_path, STEP), replace(device, annotation_ids=bare)).trace.metadata.report
+    assert (report.linked_operators, report.counts["linkedAnnotations"]) == (8, 2)
 
 
 def test_ids_that_agree_by_chance_link_nothing(tmp_path: Path) -> None:
@@ -499,6 +506,16 @@ def test_dlrm_links_whole_as_another_iteration(collection_dir: Path) -> None:
         assert not trace.operators.is_null("comm_type")[collectives].any()
     assert (found, records) == (13_376, 13_376)
     assert launched > 2000
+
+
+@pytest.mark.parametrize("name", ["dlrm_alltoall", "gpt_ddp", "gpt_tp2_pp2"])
+def test_files_of_two_ranks_are_refused_although_they_agree(name: str) -> None:
+    host, device = (
+        read_draft(samples.path(name) / "et_rank0.json.gz"),
+        read_draft(samples.path(name) / "kineto_rank1.json.gz"),
+    )
+    with pytest.raises(InputError, match="ranks 0 and 1"):
+        link(host, device)
 
 
 def test_files_of_two_runs_are_refused(collection_dir: Path) -> None:

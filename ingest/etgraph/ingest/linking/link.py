@@ -103,6 +103,8 @@ def _report(
     elif identity is not Identity.SAME:
         apart = f", {abs(difference)} sequence numbers apart" if difference else ""
         warnings.append(f"host and device file: {identity}{apart}; structure is taken over, values stand apart")
-    if matches.unaligned:
-        warnings.append(f"{matches.unaligned} operators of the host's file are on threads that are like none of the device's")
+    if matches.unaligned and not matches.ambiguous:
+        warnings.append(
+            f"{matches.unaligned} operators of the host's file are on threads that are like none of the device's"
+        )
     return report + Report(warnings=tuple(warnings))

@@ -45,8 +45,20 @@ class Matches:
 
 
 def match(host: Records, device: Records, names: Names) -> Matches:
-    """Pair the records of two files of one program."""
-    return by_recorded_ids(host, device) or by_alignment(host, device, names)
+    """Pair the records of two files of one program.
+
+    Where the files share ids, records of the device's file that have none, such as annotations of some versions, are
+    still paired by alignment.
+    """
+    matches = by_recorded_ids(host, device)
+    if matches is None:
+        return by_alignment(host, device, names)
+    left, nameless = matches.partner < 0, device.record_function == NULL
+    if left.any() and nameless.any():
+        aligned = by_alignment(host, device, names)
+        more = left & (aligned.partner >= 0) & nameless[aligned.partner]
+        matches.partner[more], matches.method[more] = aligned.partner[more], aligned.method[more]
+    return matches
 
 
 def by_recorded_ids(host: Records, device: Records) -> Matches | None:

@@ -19,7 +19,7 @@ from etgraph.ingest.draft import NULL, Growing, int64s
 from etgraph.ingest.pytorch_et.nodes import Node
 from etgraph.model.columns import Array
 
-_TENSOR = re.compile(rb'\[\s*\d+\s*,\s*(\d+)\s*,\s*-?\d+\s*,\s*\d+\s*,\s*\d+\s*,\s*"[^"]*"\s*\]')
+_TENSOR = re.compile(rb'\[\s*\d+\s*,\s*(\d{1,19})\s*,\s*-?\d+\s*,\s*\d+\s*,\s*\d+\s*,\s*"[^"]*"\s*\]')
 _COLLECTIVE = re.compile(r"^(?:nccl|gloo|mpi|ucc):(?!.*send)")
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _ACCESSES = {"position": "i4", "storage": "i8", "writes": "?"}
