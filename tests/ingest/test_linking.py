@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from etgraph.ingest import samples
+from etgraph.ingest import read as read_trace
+from etgraph.ingest import samples, writers
 from etgraph.ingest.draft import NULL, Draft
-from etgraph.ingest.linking import Identity, host_attributes, link
+from etgraph.ingest.linking import Identity, add_data, host_attributes, link
 from etgraph.model import Category, DependencyKind, LinkMethod, NodeType, Trace
 from etgraph.model.errors import InputError
 from support.pairs import Op, device_draft, host_draft, program, read_draft, truth, without_ids
@@ -129,20 +132,58 @@ def test_a_thread_of_the_host_alone_is_added(tmp_path: Path) -> None:
     assert trace.lanes.value("id", int(trace.operators["lane"][row_of(trace, "aten::elsewhere")])) == "5"
 
 
-def test_the_thread_that_spawned_the_backward_pass_stays_known(tmp_path: Path) -> None:
-    host = host_draft(tmp_path, STEP)
-    ids = {**host.ids, "forward": np.where(host.trace.operators["node_id"] == 6, 3, host.ids["forward"])}
-    from etgraph.ingest.pytorch_et import relate
-
-    empty = replace(host.trace, dependencies=host.trace.dependencies.take(np.zeros(0, dtype=np.int64)))
-    host = relate(replace(host, trace=empty, ids=ids))
+def test_the_call_that_spawned_the_backward_pass_stays_known(tmp_path: Path) -> None:
+    host = host_draft(tmp_path, STEP.replace("50..60 ", "50..60  forward=3"))
     trace = link(host, device_draft(tmp_path, STEP)).trace
     assert edges(trace, DependencyKind.SPAWN) == {("aten::linear", "ReluBackward")}
+    assert "hostDependenciesLeft" not in trace.metadata.report.counts
     late = STEP.replace("50..60", "1..2").replace("51..55", "1..1")
     against = link(host, without_ids(device_draft(tmp_path, late))).trace
     against.validate()
     assert not edges(against, DependencyKind.SPAWN)
     assert against.metadata.report.counts["hostDependenciesLeft"] == 1
+
+
+@st.composite
+def operators(draw: st.DrawFn) -> tuple[list[Op], list[Op]]:
+    """A program as two files tell it: the same names in other places, some missing, memory and threads at random."""
+    count = draw(st.integers(1, 12))
+    times = st.tuples(st.integers(0, 30), st.integers(0, 12))
+    numbers = st.lists(st.integers(1, 3), max_size=2).map(tuple)
+    both: tuple[list[Op], list[Op]] = ([], [])
+    for key in range(1, count + 1):
+        name, thread = (
+            draw(st.sampled_from(["aten::a", "aten::b", "## c ##", "gloo:all_reduce"])),
+            draw(st.integers(1, 2)),
+        )
+        reads, writes = draw(numbers), draw(numbers)
+        forward = draw(st.integers(0, count))
+        for ops in both:
+            start, length = draw(times)
+            if draw(st.integers(0, 5)):
+                ops.append(Op(thread, name, start, start + length, key, None, None, reads, writes, "", forward))
+    return both
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operators())
+def test_whatever_the_files_say_the_result_is_a_trace(tmp_path: Path, both: tuple[list[Op], list[Op]]) -> None:
+    host, device = host_draft(tmp_path, both[0]), device_draft(tmp_path, both[1])
+    draft = add_data(link(host, device))
+    trace = draft.trace
+    trace.validate()
+    recorded = host.trace.operators["node_id"]
+    kept = trace.operators["node_id"][~trace.operators.is_null("node_id")]
+    spans = trace.metadata.report.counts.get("linkedAnnotations", 0)
+    assert len(kept) + spans == len(recorded)
+    assert set(kept.tolist()) <= set(recorded.tolist())
+    starts = trace.operators["start_ns"][~trace.operators.is_null("start_ns")]
+    assert np.array_equal(starts, device.trace.operators["start_ns"])
+    d = trace.dependencies
+    timed = ~trace.operators.is_null("start_ns")
+    end_start = np.isin(d["kind"], [int(DependencyKind.DATA), int(DependencyKind.THREAD)])
+    known = end_start & timed[d["src"]] & timed[d["dst"]]
+    assert (trace.end_ns[d["src"]] <= trace.operators["start_ns"][d["dst"]])[known].all()
 
 
 # Identity
@@ -409,6 +450,14 @@ def test_edits_of_either_file_cost_only_what_they_touch(tmp_path: Path, seed: in
     sure = np.flatnonzero(o["link"] == int(LinkMethod.ALIGNED_16)).tolist()
     assert all(draft.trace.operator_attributes(r)["External id"] == int(o["node_id"][r]) for r in sure)
     draft.trace.validate()
+
+
+def test_a_linked_trace_is_written_as_chakra_and_read_again(tmp_path: Path) -> None:
+    trace = add_data(linked(tmp_path, STEP, STEP)).trace
+    writers.write(trace, tmp_path / "out", "chakra")
+    again = read_trace(tmp_path / "out")
+    assert set(again.operators.differences(trace.operators)) <= {"attrs"}
+    assert again.dependency_counts == trace.dependency_counts
 
 
 # Communication that a kernel does

@@ -51,6 +51,7 @@ class Op:
     reads: tuple[int, ...] = ()
     writes: tuple[int, ...] = ()
     schema: str = ""
+    forward: int = 0
 
 
 def program(text: str) -> list[Op]:
@@ -68,6 +69,7 @@ def program(text: str) -> list[Op]:
                 json.loads(rest["dims"]) if "dims" in rest else None,
                 _numbers(rest.get("reads", "")), _numbers(rest.get("writes", "")),
                 rest.get("schema", "").replace("~", " "),
+                int(rest.get("forward", 0)),
             )
         )  # fmt: skip
     return ops
@@ -101,7 +103,7 @@ def _node(name: str, id: int, parent: int, rf_id: int, *, thread: int = 0, op: O
     inputs: dict[str, Any] = {"values": [], "shapes": [], "types": []}
     outputs = inputs
     if op is not None:
-        attributes |= {"seq_id": -1 if op.sequence is None else op.sequence}
+        attributes |= {"seq_id": -1 if op.sequence is None else op.sequence, "fw_parent": op.forward}
         inputs = {
             "values": _tensors(op.reads),
             "shapes": op.dims or [],
