@@ -66,11 +66,9 @@ def refusal(host: Draft, device: Draft, found: str) -> InputError:
 
 
 def _processes(device: Draft) -> set[str]:
-    """Process ids of the threads that ran operators."""
+    """Process ids of the threads."""
     lanes = device.trace.lanes
-    used = np.unique(device.trace.operators["lane"])
-    used = used[used >= 0]
-    threads = used[lanes["kind"][used] == int(LaneKind.THREAD)]
+    threads = np.flatnonzero(lanes["kind"] == int(LaneKind.THREAD))
     found = {str(lanes.value("process", row)) for row in threads.tolist()}
     return {process for process in found if process.isdecimal()}
 
