@@ -19,12 +19,16 @@ NULL = -(2**63)
 class Draft:
     """A trace and, for each of its operators, identifiers as recorded (int64, `NULL` where there is none).
 
-    `ids` may hold `correlation` (of a launch and what it launched), `sequence` (autograd), `record_function`, and
-    `external`. They are not part of the trace: passes turn them into dependencies.
+    `ids` may hold `correlation` (of a launch and what it launched), `sequence` (autograd), `record_function`,
+    `external`, and `order` (of what starts at one time); `annotation_ids` may hold the same of the annotations.
+    `tensors` are the accesses to memory in the order in which operators start: `operator` (row), `storage` (id) and
+    `writes` (whether it is written; else read). None of them is part of the trace: passes turn them into dependencies.
     """
 
     trace: Trace
     ids: Mapping[str, Array] = field(default_factory=dict)
+    annotation_ids: Mapping[str, Array] = field(default_factory=dict)
+    tensors: Mapping[str, Array] = field(default_factory=dict)
 
     def id(self, name: str) -> Array:
         """One identifier of all operators."""

@@ -8,12 +8,14 @@ from etgraph.model.metadata import Ignored, Metadata, Report, Source
 from etgraph.model.results import Trust, to_json
 from etgraph.model.schema import (
     DEPENDENCIES,
+    LINK_CONFIDENCE,
     REVISION,
     TABLES,
     Category,
     CommType,
     DependencyKind,
     LaneKind,
+    LinkMethod,
     NodeType,
     Span,
 )
@@ -21,6 +23,7 @@ from etgraph.model.trace import Trace, process_group_tables
 
 __all__ = [
     "DEPENDENCIES",
+    "LINK_CONFIDENCE",
     "REVISION",
     "TABLES",
     "AttributeWriter",
@@ -31,6 +34,7 @@ __all__ = [
     "DependencyKind",
     "Ignored",
     "LaneKind",
+    "LinkMethod",
     "Metadata",
     "NodeType",
     "Report",

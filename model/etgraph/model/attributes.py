@@ -80,9 +80,29 @@ class Attributes:
         """The JSON texts of some rows, a batch at a time; None for a null row (below 0)."""
         found: list[bytes | None] = [None] * len(rows)
         order = np.argsort(rows, kind="stable")
+        for at, last, texts in self._pieces(rows[order]):
+            for position, text in zip(order[at:last].tolist(), texts.to_pylist()):
+                found[position] = text
+        return found
+
+    def array(self, rows: Array) -> Any:
+        """The same as an Arrow binary array, without a Python object for each."""
+        import pyarrow as pa
+
+        order = np.argsort(rows, kind="stable")
         ordered = rows[order]
+        pieces = [texts for _, _, texts in self._pieces(ordered)]
+        if (nulls := int(np.searchsorted(ordered, 0))) or not pieces:
+            pieces.insert(0, pa.nulls(nulls, pa.binary()))
+        joined = pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        return joined if np.array_equal(order, place) else joined.take(place)
+
+    def _pieces(self, ordered: Array) -> Iterator[tuple[int, int, Any]]:
+        """Texts of rows that ascend, batch by batch, with which of the rows they are; null rows are left out."""
         at = int(np.searchsorted(ordered, 0))
-        while at < len(rows):
+        while at < len(ordered):
             row = int(ordered[at])
             if row >= len(self):
                 raise IndexError(f"attribute row {row} of {len(self)}")
@@ -91,11 +111,10 @@ class Attributes:
             number = (row - start) // BATCH
             first = start + number * BATCH
             last = int(np.searchsorted(ordered, min(first + BATCH, int(self._ends[file]))))
-            texts = self._texts(file, number).take(ordered[at:last] - first).to_pylist()
-            for position, text in zip(order[at:last].tolist(), texts):
-                found[position] = text
+            rows, texts = ordered[at:last] - first, self._texts(file, number)
+            in_a_row = bool((np.diff(rows) == 1).all())
+            yield at, last, texts.slice(rows[0], len(rows)) if in_a_row else texts.take(rows)
             at = last
-        return found
 
     def batches(self) -> Iterator[tuple[int, Any]]:
         """All rows in order, as (first row, Arrow binary array), one batch in memory at a time."""

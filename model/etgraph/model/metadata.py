@@ -65,7 +65,8 @@ class Metadata:
 
     `zero_ns` is the trace's zero in the recorded clock (Unix time where the profiler used it, else None or its own
     origin); `clock_offsets_ns` holds for each rank what was added to its times; `timeline` is "measured" or says
-    which simulation or edit the times come from.
+    which simulation or edit the times come from; `pairs` says for each rank whose host and device file were linked
+    what these are of each other: "same process and iteration", "other iteration", "other process" or "unknown".
     """
 
     sources: tuple[Source, ...] = ()
@@ -75,6 +76,7 @@ class Metadata:
     zero_ns: int | None = None
     clock_offsets_ns: dict[int, int] = field(default_factory=dict)
     timeline: str = "measured"
+    pairs: dict[int, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-REVISION: Final = 2
+REVISION: Final = 3
 """Version of the pipeline that makes graphs; a stored trace of an older revision is replaced by a newer one."""
 
 
@@ -96,6 +96,35 @@ class DependencyKind(enum.IntEnum):
     OCCUPANCY = 10
     COMM = 11
     COLLECTIVE = 12
+
+
+class LinkMethod(enum.IntEnum):
+    """How the records of one operator in two files were linked; `LINK_CONFIDENCE` says how sure that is.
+
+    `ALIGNED_n` is in a run of operators that match one after another, n or more of them from where the run ends.
+    """
+
+    RECORDED_ID = 0
+    COMMUNICATION_ORDER = 1
+    ALIGNED_16 = 2
+    ALIGNED_8 = 3
+    ALIGNED_4 = 4
+    ALIGNED_2 = 5
+    ALIGNED_1 = 6
+
+
+LINK_CONFIDENCE: Final = MappingProxyType(
+    {
+        LinkMethod.RECORDED_ID: 1.0,
+        LinkMethod.COMMUNICATION_ORDER: 0.999,
+        LinkMethod.ALIGNED_16: 0.9999,
+        LinkMethod.ALIGNED_8: 0.999,
+        LinkMethod.ALIGNED_4: 0.9987,
+        LinkMethod.ALIGNED_2: 0.99,
+        LinkMethod.ALIGNED_1: 0.979,
+    }
+)
+"""Share of links by each method that were right where recorded identifiers could tell."""
 
 
 class Ends(enum.Enum):
@@ -291,6 +320,10 @@ OPERATORS: Final = Table(
         _column("peer", "int32", "rank at the other end of a send or receive", nullable=True),
         _column("tag", "int32", "tag of a send or receive", nullable=True),
         _column("collective", "row", "rendezvous it takes part in", nullable=True, refers="collectives", neo4j="JOINS"),
+        _column(
+            "link", "int8", "how its records in the host's and the device's file were found to be one", nullable=True,
+            values=LinkMethod,
+        ),
         _ATTRS,
     ),
     owned="RAN",

@@ -64,6 +64,9 @@ def assemble(recording: Recording, source: SourceFile, format: str) -> Draft:
         data |= _references(recording, own, order)
         if own.numbered:
             del data["node_id"]
+        if "link" in nodes:
+            null = TABLES["operators"].column("link").null
+            data["link"] = np.where(nodes["link"] < 0, null, nodes["link"])
         for name in ("scope", "source"):
             if name in nodes:
                 data[name], dictionaries[name] = nodes[name], recording.texts[name]

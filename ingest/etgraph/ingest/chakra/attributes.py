@@ -74,6 +74,7 @@ ATTRIBUTES: Final = (
     _small("lane", "etgraph.lane", low=0),
     Attribute("parent", "etgraph.parent", "uint64_val", low=0),
     _small("iteration", "etgraph.iteration", low=0),
+    Attribute("link", "etgraph.link", "int32_val", 0, 127),
     Attribute("scope", "etgraph.scope", "string_val"),
     Attribute("source", "etgraph.source", "string_val"),
 )

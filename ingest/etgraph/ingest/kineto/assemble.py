@@ -88,8 +88,9 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
         counters=_counters(recording, rank, zero),
         metadata=metadata,
     )
-    names = ("correlation", "sequence", "record_function", "external")
-    draft = Draft(trace, {name: raw[name][rows] for name in names})
+    names = ("correlation", "sequence", "record_function", "external", "order")
+    ids, annotation_ids = ({name: raw[name][which] for name in names} for which in (rows, spans))
+    draft = Draft(trace, ids, annotation_ids)
     return _with_flows(draft, recording, lane_rows, zero)
 
 

@@ -82,7 +82,8 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     )
     operators = Columns(TABLES["operators"], _without_empty(data), dictionaries)
     trace = Trace(operators, waits, lanes=lanes, process_groups=tables[0], group_members=tables[1], metadata=metadata)
-    return Draft(trace, {name: raw[name] for name in ("sequence", "record_function", "forward")})
+    ids = {name: raw[name] for name in ("sequence", "record_function", "forward")}
+    return Draft(trace, ids, tensors=_tensors(recording))
 
 
 def _in_canonical_order(recording: Recording, source: SourceFile) -> tuple[Array, int]:
@@ -141,6 +142,20 @@ def _lanes(recording: Recording, top: Document, rank: int) -> tuple[Columns, Arr
     }
     lanes = Columns(TABLES["lanes"], data, {"process": [str(top.rest.get("pid", ""))], "id": list(ids)})
     return lanes, np.where(none, -1, np.array([*rows, -1], dtype=np.int32)[raw["lane"]])
+
+
+def _tensors(recording: Recording) -> dict[str, Array]:
+    """The accesses to tensors' memory by row, in order of rows."""
+    raw, accesses = recording.nodes, recording.tensors
+    row_at = np.empty(len(raw["position"]), dtype=np.int32)
+    row_at[raw["position"]] = np.arange(len(row_at), dtype=np.int32)
+    operator = row_at[accesses["position"]]
+    order = np.argsort(operator, kind="stable")
+    return {
+        "operator": operator[order],
+        "storage": accesses["storage"][order],
+        "writes": accesses["writes"][order],
+    }
 
 
 def _waits(recording: Recording) -> tuple[Columns, int]:

@@ -60,6 +60,7 @@ class Node(msgspec.Struct, gc=False):
     cat: str = ""
     stream: int | str | None = None
     pg_name: str = ""
+    op_schema: Any = ""
     ts: msgspec.Raw = _NOTHING
     dur: msgspec.Raw = _NOTHING
     inclusive_dur: msgspec.Raw = _NOTHING
@@ -73,6 +74,11 @@ class Node(msgspec.Struct, gc=False):
             decoded = msgspec.json.decode(found.values) if found.values else []
             return decoded if isinstance(decoded, list) else []
         return [msgspec.json.decode(value) for value in found or ()]
+
+    def text(self, side: str) -> bytes:
+        """`inputs` or `outputs` as JSON text, without the outer brackets in the first schema."""
+        found = getattr(self, side)
+        return bytes(found.values) if isinstance(found, Values) else b",".join(map(bytes, found or ()))
 
     def waits(self, name: str) -> Sequence[int]:
         """Ids of the nodes that it waits for, as one of `WAITS` says."""

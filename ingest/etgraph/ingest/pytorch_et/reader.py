@@ -14,6 +14,7 @@ from etgraph.ingest.document import Block, Document, source_error
 from etgraph.ingest.draft import NULL, Draft, Growing, Texts, int64s
 from etgraph.ingest.pytorch_et.messages import Message, gathered_bytes, read_message, read_peer
 from etgraph.ingest.pytorch_et.nodes import GROUPS, WAITS, Node, may_communicate, passes_message
+from etgraph.ingest.pytorch_et.tensors import Accesses
 from etgraph.ingest.shapes import plain_types
 from etgraph.ingest.source import SourceFile
 from etgraph.model import AttributeWriter
@@ -52,6 +53,7 @@ class Recording:
     peers: dict[int, tuple[int | None, int | None]]
     gathered: dict[int, int]
     groups: list[str]
+    tensors: dict[str, Array]
 
 
 class PyTorchReader:
@@ -67,6 +69,7 @@ class PyTorchReader:
         self._messages: Any = Texts()
         self._nodes = Growing(_NODES)
         self._waits = Growing(_WAITS)
+        self._accesses = Accesses()
         self._peers: dict[int, tuple[int | None, int | None]] = {}
         self._gathered: dict[int, int] = {}
         self._groups: list[str] = []
@@ -119,6 +122,7 @@ class PyTorchReader:
             position=block.first + np.arange(count),
         )  # fmt: skip
         self._add_waits(nodes)
+        self._accesses.add(nodes, [f.get("op_schema", n.op_schema) for f, n in zip(facts, nodes, strict=True)])
 
     def finish(self, top: Document) -> Draft:
         """The draft of everything that was added. Raises InputError for an id that two nodes have."""
@@ -126,7 +130,7 @@ class PyTorchReader:
 
         recording = Recording(
             self._nodes.join(), self._waits.join(), list(self._names), list(self._sorts), list(self._lanes),
-            list(self._shapes), list(self._messages), self._peers, self._gathered, self._groups,
+            list(self._shapes), list(self._messages), self._peers, self._gathered, self._groups, self._accesses.join(),
         )  # fmt: skip
         return assemble(recording, self._source, top)
 

@@ -11,10 +11,10 @@ import numpy as np
 from etgraph.ingest.draft import NULL, Draft, dependencies
 from etgraph.ingest.identifiers import rows_of, sorting
 from etgraph.ingest.iterations import STEP, step_indices
+from etgraph.ingest.possible import with_possible
 from etgraph.ingest.pytorch_et.tree import nearest, visits
 from etgraph.model import TABLES, Category, Columns, DependencyKind, LaneKind, Report
 from etgraph.model.columns import Array
-from etgraph.model.graph import event_graph, topological_order
 
 
 def relate(draft: Draft) -> Draft:
@@ -52,46 +52,7 @@ def relate(draft: Draft) -> Draft:
     waits = draft.trace.dependencies
     bare = replace(draft, trace=replace(draft.trace, dependencies=Columns.empty(TABLES["dependencies"])))
     related = bare.with_dependencies(*recorded, siblings, spawned).with_report(report)
-    return _with_possible(related, waits) if len(waits) else related
-
-
-def _with_possible(draft: Draft, waits: Columns) -> Draft:
-    """Add the recorded waits, but for those that the times or the order of everything else contradict; count these."""
-    o = draft.trace.operators
-    src, dst = waits["src"], waits["dst"]
-    start, duration = o["start_ns"], o["duration_ns"]
-    end = np.where((start == NULL) | (duration == NULL), NULL, start + np.maximum(duration, 0))
-    until = np.where(waits["kind"] == int(DependencyKind.SYNC), end[dst], start[dst])
-    possible = (src != dst) & ((end[src] == NULL) | (until == NULL) | (end[src] <= until))
-    kept = waits.take(np.flatnonzero(possible))
-    kept = kept.take(np.flatnonzero(~_lead_back(draft, kept)))
-    against = Report().with_count("recordedDependenciesAgainstTime", len(waits) - len(kept))
-    return draft.with_dependencies(kept).with_report(against)
-
-
-def _lead_back(draft: Draft, waits: Columns) -> Array:
-    """Which of the waits to leave out for the graph to have no cycle.
-
-    Only those among events that lie on cycles, or between two of them; of these the ones that lead back in an order
-    which all other dependencies allow. What is left leads forward in it, so no cycle remains.
-    """
-    trace = draft.trace
-    back = np.zeros(len(waits), dtype=bool)
-    events = event_graph(trace.operators, draft.with_dependencies(waits).trace.dependencies, trace.collectives)
-    order, circle = topological_order(events.nodes, events.sources, events.targets)
-    if not len(circle):
-        return back
-    reverse, _ = topological_order(events.nodes, events.targets, events.sources)
-    concerned = np.ones(events.nodes, dtype=bool)
-    concerned[order] = concerned[reverse] = False
-    others = event_graph(trace.operators, trace.dependencies, trace.collectives)
-    place = np.empty(events.nodes, dtype=np.int64)
-    place[topological_order(others.nodes, others.sources, others.targets)[0]] = np.arange(events.nodes)
-    wait = events.dependency - len(trace.dependencies)
-    chosen = (wait >= 0) & concerned[events.sources] & concerned[events.targets]
-    chosen &= place[events.sources] > place[events.targets]
-    back[wait[chosen]] = True
-    return back
+    return with_possible(related, waits, "recordedDependenciesAgainstTime") if len(waits) else related
 
 
 def _flat(draft: Draft) -> bool:

@@ -147,6 +147,7 @@ class Converter:
                 "category": (o["category"], np.ones(len(trace), dtype=bool)),
                 "lane": (self._local("lanes", "lane"), o["lane"] >= 0),
                 "iteration": (self._local("iterations", "iteration"), o["iteration"] >= 0),
+                "link": (o["link"], ~o.is_null("link")),
             }
         return {name: (values, said) for name, (values, said) in columns.items() if said.any()}
 
