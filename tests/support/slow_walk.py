@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from etgraph.model import Category, DependencyKind, LaneKind, Trace
+from etgraph.model.latency import ENOUGH
 from etgraph.queries.walk import (
     BEFORE_RECORDING,
     DEPENDENCY_LATENCY,
-    ENOUGH,
     GAP,
     LATENCY,
     OPERATOR,
