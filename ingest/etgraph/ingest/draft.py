@@ -20,7 +20,10 @@ class Draft:
     """A trace and, for each of its operators, identifiers as recorded (int64, `NULL` where there is none).
 
     `ids` may hold `correlation` (of a launch and what it launched), `sequence` (autograd), `record_function`, and
-    `external`. They are not part of the trace: passes turn them into dependencies.
+    `external`; of kernels `waves` (rounds in which their blocks ran, in hundredths); of calls that synchronise
+    `stream` (row of the lane that waits or is waited for), `event_stream` (lane that the event was recorded on) and
+    `event_record` (correlation of the call that did). They are not part of the trace: passes turn them into
+    dependencies.
     """
 
     trace: Trace
