@@ -19,6 +19,10 @@ class Finding:
     edges: tuple[Columns, ...] = ()
     report: Report = field(default_factory=Report)
 
+    def __add__(self, other: Finding) -> Finding:
+        """Both findings as one."""
+        return Finding(self.edges + other.edges, self.report + other.report)
+
     def with_report(self, report: Report) -> Finding:
         """The same with more in its report."""
         return Finding(self.edges, self.report + report)
