@@ -22,9 +22,8 @@ class Draft:
     `ids` may hold `correlation` (of a launch and what it launched), `sequence` (autograd), `record_function`, and
     `external`; of kernels `waves` (rounds in which their blocks ran, in hundredths); of calls that synchronise
     `stream` (row of the lane that waits or is waited for), `event_stream` (lane that the event was recorded on) and
-    `event_record` (correlation of the call that did); of host operators `communication` (number that a collective and the
-    wait for it share). They are not part of the trace: passes turn them into
-    dependencies.
+    `event_record` (correlation of the call that did); of host operators `communication` (a number that a collective
+    and the wait for it share). They are not part of the trace: passes turn them into dependencies.
     """
 
     trace: Trace

@@ -111,7 +111,7 @@ def _same_number(t: Timeline, starts: Array, waiters: Array) -> Array:
     starts = starts[number[starts] != NULL]
     if not len(starts):
         return np.full(len(waiters), -1, dtype=np.int64)
-    groups, group = np.unique(number, return_inverse=True)
+    group = np.unique(number, return_inverse=True)[1]
     starts = starts[np.lexsort((t.start[starts], group[starts]))]
     wanted = np.where(number[waiters] == NULL, -1, group[waiters])
     return latest(starts, group, t.start, wanted, t.start[waiters])

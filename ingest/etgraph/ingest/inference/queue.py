@@ -1,4 +1,4 @@
-"""SYNC where the launch queue is full: a launch returns when the operator launched a queue's length before has ended."""
+"""SYNC of a full launch queue: a launch returns when the operator launched one queue's length before it has ended."""
 
 from __future__ import annotations
 

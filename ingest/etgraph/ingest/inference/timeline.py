@@ -1,4 +1,4 @@
-"""What the rules look at: device operators in the order of their streams, calls by what they do, and fitted constants."""
+"""What the rules look at: device operators in the order of their streams, calls by what they do, usual latencies."""
 
 from __future__ import annotations
 
@@ -200,12 +200,12 @@ def ragged(first: Array, last: Array) -> tuple[Array, Array]:
 
 
 def latest(rows: Array, group: Array, time: Array, in_group: Array, before: Array) -> Array:
-    """Of rows sorted by (group, time): for each question the last in that group with a time before then; -1 for none."""
+    """Of rows by (group, time): for each question the last in that group with a time before then; -1 for none."""
     return _search(rows, group, time, in_group, before, -1)
 
 
 def earliest(rows: Array, group: Array, time: Array, in_group: Array, after: Array) -> Array:
-    """Of rows sorted by (group, time): for each question the first in that group with a time from then on; -1: none."""
+    """Of rows by (group, time): for each question the first in that group with a time from then on; -1 for none."""
     return _search(rows, group, time, in_group, after, 0)
 
 
