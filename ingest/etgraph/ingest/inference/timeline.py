@@ -8,17 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from etgraph.ingest.draft import Draft
+from etgraph.ingest.inference.ready import EARLY, TOLERANCE_NS, on_streams, previous_on_stream, ready_times
 from etgraph.ingest.launches import launchers
-from etgraph.model import Category, DependencyKind, LaneKind, NodeType, Trace
+from etgraph.model import Category, NodeType, Trace
 from etgraph.model.columns import Array
-from etgraph.model.latency import ENOUGH, launch_latency
-
-EARLY = -(2**62)
-"""A time before every other."""
-TOLERANCE_NS = 4_000
-"""A start this much after its causes is explained by them; the jitter of launches and streams stays below it."""
-SATURATED_NS = 20_000
-"""An operator launched this long before its predecessor's end waited for nothing but its stream."""
 
 RECORD = re.compile(r"^(?:cuda|hip|cu)EventRecord(?:WithFlags)?$")
 WAIT = re.compile(r"^(?:cuda|hip|cu)StreamWaitEvent$")
@@ -115,27 +108,19 @@ class Timeline:
 def survey(draft: Draft) -> Timeline:
     """Prepare a draft that was nested and launched. O(operators log operators)."""
     trace = draft.trace
-    o, d = trace.operators, trace.dependencies
-    count = len(o)
-    start, end, lane = o["start_ns"], trace.end_ns, o["lane"]
+    o = trace.operators
+    start, end, lane, category = o["start_ns"], trace.end_ns, o["lane"], o["category"]
+    device = on_streams(trace)
     timed = ~o.is_null("start_ns") & ~o.is_null("duration_ns") & (lane >= 0)
-    streams = trace.lanes["kind"] == int(LaneKind.STREAM)
-    device = np.flatnonzero(timed & streams[lane]) if len(streams) else np.zeros(0, dtype=np.int64)
-    device = device[np.lexsort((start[device], lane[device]))]
-    category = o["category"]
     calls = np.flatnonzero(timed & ((category == int(Category.RUNTIME)) | (category == int(Category.DRIVER))))
     calls = calls[np.argsort(start[calls], kind="stable")]
     launcher = launchers(draft).launcher
-    late = (launcher >= 0) & (start < start[launcher])
-    launcher = np.where(late, -1, launcher)
-    previous = np.full(count, -1, dtype=np.int64)
-    follows = d["kind"] == int(DependencyKind.STREAM)
-    previous[d["dst"][follows]] = d["src"][follows]
-    timeline = Timeline(
-        draft, start, end, launcher, previous, _issued(device, lane, start, launcher), np.full(count, EARLY), device,
-        calls,
+    launcher = np.where((launcher >= 0) & (start < start[launcher]), -1, launcher)
+    previous = previous_on_stream(trace)
+    ready = ready_times(trace, device, launcher, previous)
+    return Timeline(
+        draft, start, end, launcher, previous, _issued(device, lane, start, launcher), ready, device, calls
     )  # fmt: skip
-    return replace(timeline, ready=_ready(timeline))
 
 
 def _issued(device: Array, lane: Array, start: Array, launcher: Array) -> Array:
@@ -150,45 +135,6 @@ def _issued(device: Array, lane: Array, start: Array, launcher: Array) -> Array:
     times, rank = np.unique(at, return_inverse=True)
     issued[device] = times[np.maximum.accumulate(group * len(times) + rank) - group * len(times)]
     return issued
-
-
-def _ready(t: Timeline) -> Array:
-    """When launch and stream let each device operator start: the call's end and the usual latency, the gap included."""
-    ready = np.full(len(t.start), EARLY)
-    d, device = t.trace.dependencies, t.device
-    launched = d["dst"][d["kind"] == int(DependencyKind.LAUNCH)]
-    own = launched[t.launcher[launched] >= 0]
-    ready[own] = t.end[t.launcher[own]] + launch_latency(t.trace)[own]
-    inside = device[(t.launcher[device] >= 0) & (ready[device] == EARLY)]
-    ready[inside] = t.start[t.launcher[inside]]
-    gap = stream_gaps(t)
-    behind = device[t.previous[device] >= 0]
-    ready[behind] = np.maximum(ready[behind], t.end[t.previous[behind]] + gap[behind])
-    return ready
-
-
-def stream_gaps(t: Timeline) -> Array:
-    """Usual pause between an operator and its stream's previous one, by operator (ns).
-
-    The arithmetic mean for each pair of categories, over operators launched so early that only the stream held them;
-    a median would be off by a fifth of a percent of a saturated stream. The mean of all where few of a pair are seen.
-    """
-    o = t.trace.operators
-    gap = np.zeros(len(t.start), dtype=np.int64)
-    behind = t.device[t.previous[t.device] >= 0]
-    if not len(behind):
-        return gap
-    before = t.previous[behind]
-    pause = t.start[behind] - t.end[before]
-    call = t.launcher[behind]
-    saturated = (call >= 0) & (t.end[call] + SATURATED_NS < t.end[before])
-    usual = float(pause[saturated].mean()) if saturated.any() else 0.0
-    pair = o["category"][before] * len(Category) + o["category"][behind]
-    seen = np.bincount(pair[saturated], minlength=len(Category) ** 2)
-    total = np.bincount(pair[saturated], weights=pause[saturated], minlength=len(Category) ** 2)
-    mean = np.where(seen >= ENOUGH, total / np.maximum(seen, 1), usual)
-    gap[behind] = mean[pair].astype(np.int64)
-    return gap
 
 
 def ragged(first: Array, last: Array) -> tuple[Array, Array]:

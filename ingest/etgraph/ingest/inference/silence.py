@@ -1,0 +1,62 @@
+"""Where the trace is silent: what began before it, and waiting and calls whose cause it does not record."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from etgraph.ingest.inference.findings import Finding
+from etgraph.ingest.inference.timeline import DEVICE_SYNC, EVENT_SYNC, STREAM_SYNC, TOLERANCE_NS, Timeline
+from etgraph.model import DependencyKind, Report, Trace
+from etgraph.model.columns import Array
+
+LONG_NS = 20_000
+"""A blocking call that returned sooner did not wait for long."""
+SLOW_NS = 1_000_000
+"""No runtime call takes this long that neither waits nor starts something up."""
+MUCH = 0.01
+"""Slow calls are worth a warning from this share of the window on."""
+_OTHER_SYNC = re.compile(r"^synchronize(?:Stream|Device|Event)?$")
+
+
+def before_recording(t: Timeline) -> Finding:
+    """Counts of what the beginning of the recording cut off: conditions at its boundary, not causes.
+
+    Streams whose first operator starts long after its launch were busy before; operators without a launch, where the
+    trace records launches, were launched before or are without a record of it.
+    """
+    first = t.device[(t.previous[t.device] < 0) & (t.launcher[t.device] >= 0)]
+    busy = int((t.start[first] - t.ready[first] > TOLERANCE_NS).sum())
+    unlaunched = t.device[t.launcher[t.device] < 0]
+    early = int((t.issued[unlaunched] <= 0).sum() if len(unlaunched) < len(t.device) else 0)
+    report = Report().with_count("streamsBusyBeforeRecording", busy).with_count("launchedBeforeRecording", early)
+    if len(unlaunched) and len(unlaunched) == len(t.device):
+        warning = "no launch of a device operator is recorded: why and when it was launched is not known"
+        report += Report(warnings=(warning,))
+    return Finding(report=report)
+
+
+def silent_calls(t: Timeline, sync: Array) -> Report:
+    """Counts and warnings of calls that took long, and for which nothing stored says why. `sync`: calls with a cause.
+
+    Blocking calls whose work is not recorded; and start-up, when modules are loaded and memory is first allocated.
+    """
+    blocking = np.concatenate([t.called(p) for p in (STREAM_SYNC, DEVICE_SYNC, EVENT_SYNC, _OTHER_SYNC)])
+    took = t.end - t.start
+    open_ones = np.setdiff1d(blocking[took[blocking] > LONG_NS], sync)
+    report = Report().with_count(
+        "blockingCallsWithoutCause",
+        len(open_ones),
+        f"{len(open_ones)} blocking calls waited for something that the trace does not record",
+    )
+    slow = np.setdiff1d(t.calls[took[t.calls] >= SLOW_NS], np.concatenate([sync, blocking]))
+    total, window = int(took[slow].sum()), max(t.trace.span_ns, 1)
+    warning = f"{len(slow)} runtime calls took {total / 1e6:.0f} ms in all without a recorded reason (start-up?)"
+    return report.with_count("slowCallsWithoutCause", len(slow), warning if total > MUCH * window else "")
+
+
+def synchronising(trace: Trace) -> Array:
+    """Rows of the calls that a stored SYNC dependency explains."""
+    d = trace.dependencies
+    return np.unique(d["dst"][d["kind"] == int(DependencyKind.SYNC)])
