@@ -28,7 +28,7 @@ from etgraph.ingest.inference.queue import full_launch_queues
 from etgraph.ingest.inference.silence import before_recording, silent_calls, synchronising
 from etgraph.ingest.inference.threads import handed_over
 from etgraph.ingest.inference.timeline import Timeline, survey
-from etgraph.model import DependencyKind, Report
+from etgraph.model import Columns, DependencyKind, Report
 
 Rule = Callable[[Timeline], Finding]
 
@@ -49,7 +49,8 @@ def infer(draft: Draft) -> Draft:
     if not len(draft.trace):
         return draft
     timeline = survey(draft)
-    edges, report = [], Report()
+    edges: list[Columns] = []
+    report = Report()
     for rule in RULES:
         found = rule(timeline)
         edges += found.edges

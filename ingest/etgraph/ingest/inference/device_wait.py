@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.ingest.inference.ready import TOLERANCE_NS, on_streams, previous_on_stream, ready_times
+from etgraph.ingest.inference.ready import EARLY, TOLERANCE_NS, at_boundary, on_streams, previous_on_stream, ready_times
 from etgraph.model import DependencyKind, Trace
 from etgraph.model.columns import Array
 
@@ -39,7 +39,8 @@ def unexplained_device_wait(trace: Trace) -> DeviceWait:
 
     An operator may start when its launch (the call's end and the usual latency), its stream's previous operator (its
     end and the usual gap), and every EVENT let it, and may be held while an OCCUPANCY source runs. What remains until
-    its start, beyond `TOLERANCE_NS`, is unexplained. The first operator of a stream waits for what was not recorded.
+    its start, beyond `TOLERANCE_NS`, is unexplained. What was launched before anything ran on the device, and starts
+    first on its stream, waits for what is not recorded, and counts neither way.
     """
     start, end = trace.operators["start_ns"], trace.end_ns
     d = trace.dependencies
@@ -54,12 +55,13 @@ def unexplained_device_wait(trace: Trace) -> DeviceWait:
     held = start.copy()
     occupied = d["kind"] == int(DependencyKind.OCCUPANCY)
     np.minimum.at(held, d["dst"][occupied], start[d["src"][occupied]])
-    behind = device[previous[device] >= 0]
-    left = np.maximum(held[behind] - ready[behind] - TOLERANCE_NS, 0)
-    waiting = start[behind] - end[previous[behind]]
+    counted = device[~at_boundary(trace, device, launcher, previous) & (ready[device] > EARLY)]
+    left = np.maximum(held[counted] - ready[counted] - TOLERANCE_NS, 0)
+    before = previous[counted]
+    waiting = start[counted] - np.where(before >= 0, end[before], ready[counted])
     window = _window(trace)
-    unexplained = int(np.minimum(left, waiting).sum())
-    return DeviceWait(window, int(waiting.sum()), unexplained, unexplained / window if window else 0.0)
+    unexplained = int(left.sum())
+    return DeviceWait(window, int(np.maximum(waiting, 0).sum()), unexplained, unexplained / window if window else 0.0)
 
 
 def _window(trace: Trace) -> int:

@@ -6,7 +6,8 @@ import numpy as np
 
 from etgraph.ingest.inference.findings import Finding, stored
 from etgraph.ingest.inference.occupancy import holders
-from etgraph.ingest.inference.timeline import TOLERANCE_NS, WAIT, Timeline, ragged
+from etgraph.ingest.inference.ready import EARLY, TOLERANCE_NS
+from etgraph.ingest.inference.timeline import WAIT, Timeline, ragged
 from etgraph.model import DependencyKind
 from etgraph.model.columns import Array
 
@@ -55,7 +56,8 @@ def _wait_between(t: Timeline, src: Array, dst: Array, waits: Array) -> Array:
     same = t.lane[t.device[1:]] == t.lane[t.device[:-1]]
     after[t.device[:-1][same]] = t.device[1:][same]
     follower = np.where(t.communicates[src], -1, after[src])
-    opened = np.maximum(t.issued[src], t.issued[t.previous[dst]])
+    before = np.where(t.previous[dst] >= 0, t.issued[t.previous[dst]], EARLY)
+    opened = np.maximum(t.issued[src], before)
     closed = np.where(follower >= 0, np.minimum(t.issued[follower], t.issued[dst]), t.issued[dst])
     called = t.start[waits]
     found = np.searchsorted(called, closed) > np.searchsorted(called, opened, side="right")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from etgraph.ingest.draft import dependencies
-from etgraph.ingest.inference.timeline import TOLERANCE_NS, Timeline
+from etgraph.ingest.inference.ready import TOLERANCE_NS
+from etgraph.ingest.inference.timeline import Timeline
 from etgraph.model import Columns, DependencyKind, Report
 from etgraph.model.columns import Array
 

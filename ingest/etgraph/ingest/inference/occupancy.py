@@ -7,7 +7,8 @@ import re
 import numpy as np
 
 from etgraph.ingest.inference.findings import Finding, stored
-from etgraph.ingest.inference.timeline import TOLERANCE_NS, Timeline, ragged
+from etgraph.ingest.inference.ready import TOLERANCE_NS
+from etgraph.ingest.inference.timeline import Timeline, ragged
 from etgraph.model import Category, DependencyKind
 from etgraph.model.columns import Array
 

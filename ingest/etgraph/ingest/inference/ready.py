@@ -36,6 +36,19 @@ def previous_on_stream(trace: Trace) -> Array:
     return previous
 
 
+def at_boundary(trace: Trace, device: Array, launcher: Array, previous: Array) -> Array:
+    """Which of those device operators may have waited for what ran before the recording began: the first on a stream.
+
+    One that was launched after the device had started something else that is recorded is not excused by that.
+    """
+    o = trace.operators
+    first = np.full(max(trace.ranks, default=0) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, o["rank"][device], o["start_ns"][device])
+    call = launcher[device]
+    excused = (call < 0) | (o["start_ns"][call] <= first[o["rank"][device]])
+    return np.asarray((previous[device] < 0) & excused)
+
+
 def ready_times(trace: Trace, device: Array, launcher: Array, previous: Array) -> Array:
     """When launch and stream let each device operator start (ns); `EARLY` where neither is known.
 

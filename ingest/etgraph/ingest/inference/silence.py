@@ -7,7 +7,8 @@ import re
 import numpy as np
 
 from etgraph.ingest.inference.findings import Finding
-from etgraph.ingest.inference.timeline import DEVICE_SYNC, EVENT_SYNC, STREAM_SYNC, TOLERANCE_NS, Timeline
+from etgraph.ingest.inference.ready import TOLERANCE_NS, at_boundary
+from etgraph.ingest.inference.timeline import DEVICE_SYNC, EVENT_SYNC, STREAM_SYNC, Timeline
 from etgraph.model import DependencyKind, Report, Trace
 from etgraph.model.columns import Array
 
@@ -23,10 +24,11 @@ _OTHER_SYNC = re.compile(r"^synchronize(?:Stream|Device|Event)?$")
 def before_recording(t: Timeline) -> Finding:
     """Counts of what the beginning of the recording cut off: conditions at its boundary, not causes.
 
-    Streams whose first operator starts long after its launch were busy before; operators without a launch, where the
-    trace records launches, were launched before or are without a record of it.
+    Streams whose first operator starts long after its launch, with nothing recorded on the device before, were busy
+    with something else; operators without a launch, where launches are recorded, were launched before.
     """
-    first = t.device[(t.previous[t.device] < 0) & (t.launcher[t.device] >= 0)]
+    first = t.device[at_boundary(t.trace, t.device, t.launcher, t.previous)]
+    first = first[t.launcher[first] >= 0]
     busy = int((t.start[first] - t.ready[first] > TOLERANCE_NS).sum())
     unlaunched = t.device[t.launcher[t.device] < 0]
     early = int((t.issued[unlaunched] <= 0).sum() if len(unlaunched) < len(t.device) else 0)

@@ -67,9 +67,9 @@ class Timeline:
         return self.calls[o.codes_where("name", pattern.match)[o["name"][self.calls]]]
 
     def late(self) -> Array:
-        """Device operators that started later than every known cause explains; those first on a stream are not."""
+        """Device operators that started later than every known cause explains."""
         delay = self.start[self.device] - self.ready[self.device]
-        return self.device[(delay > TOLERANCE_NS) & (self.previous[self.device] >= 0)]
+        return self.device[(delay > TOLERANCE_NS) & (self.ready[self.device] > EARLY)]
 
     def last_issued(self, lane: Array, before: Array) -> Array:
         """For each stream and moment the last operator issued to it before then; -1 for none."""
