@@ -144,8 +144,14 @@ def slow_walk(trace: Trace, window: Interval) -> list[tuple[int, int, int, int, 
                 if cause.start <= asleep.start:  # type: ignore[union-attr]
                     left = min(cause.end, asleep.start)  # type: ignore[union-attr]
                     extra = latency.get(asleep.row, 0) if kind is K.LAUNCH else 0  # type: ignore[union-attr]
-                    reasons.append((min(left + extra, asleep.start), left, kind, cause))  # type: ignore[union-attr]
-            elif kind in (K.STREAM, K.EVENT, K.CTRL, K.DATA, K.JOIN, K.OCCUPANCY) and cause.end <= asleep.start:  # type: ignore[union-attr]
+                    ready = min(left + extra, asleep.start)  # type: ignore[union-attr]
+                    if kind is K.LAUNCH and asleep.end <= cause.end:  # type: ignore[union-attr]
+                        ready = cause.start
+                    reasons.append((ready, left, kind, cause))
+            elif kind is K.OCCUPANCY and cause.start < asleep.start:  # type: ignore[union-attr]
+                left = min(cause.end, asleep.start)  # type: ignore[union-attr]
+                reasons.append((left, left, kind, cause))
+            elif kind in (K.STREAM, K.EVENT, K.CTRL, K.DATA, K.JOIN) and cause.end <= asleep.start:  # type: ignore[union-attr]
                 reasons.append((cause.end, cause.end, kind, cause))
         best = max(reasons, key=lambda r: (r[0], r[1])) if reasons else None
         if sibling and (best is None or min(sibling.clipped, t) >= best[1]):

@@ -24,7 +24,7 @@ TOLERANCE_NS = 4_000
 OPERATOR, LATENCY, GAP, DEPENDENCY_LATENCY, UNEXPLAINED, BEFORE_RECORDING = range(6)
 """What a step of the walk is: an operator's own time, or a kind of pause."""
 
-CALL, THREAD, LAUNCH, SYNC, SPAWN, COMM, COLLECTIVE = (
+CALL, THREAD, LAUNCH, SYNC, SPAWN, OCCUPANCY, COMM, COLLECTIVE = (
     int(k)
     for k in (
         DependencyKind.CALL,
@@ -32,6 +32,7 @@ CALL, THREAD, LAUNCH, SYNC, SPAWN, COMM, COLLECTIVE = (
         DependencyKind.LAUNCH,
         DependencyKind.SYNC,
         DependencyKind.SPAWN,
+        DependencyKind.OCCUPANCY,
         DependencyKind.COMM,
         DependencyKind.COLLECTIVE,
     )
@@ -221,15 +222,17 @@ def _walk(
                     if not timed[s] or k in (CALL, THREAD, SYNC, COMM, COLLECTIVE):
                         continue
                     left = end[s]
-                    if k in (LAUNCH, SPAWN):
+                    if k in (LAUNCH, SPAWN, OCCUPANCY):
                         left = min(left, start[waits])
-                        if start[s] > start[waits]:
+                        if start[s] > start[waits] or (k == OCCUPANCY and start[s] == start[waits]):
                             continue
                     elif left > start[waits]:
                         continue
                     at_last = left
                     if k == LAUNCH:
                         at_last = min(left + latency[waits], start[waits])
+                        if end[waits] <= end[s]:
+                            at_last = start[s]  # the call waits for it, so its end does not say when it was ready
                     if cause < 0 or at_last > ready or (at_last == ready and left > base):
                         cause, ready, base, kind = s, at_last, left, k
             if child >= 0 and (cause < 0 or child_end >= base):

@@ -9,21 +9,15 @@ import numpy as np
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.inference.events import recording_calls
 from etgraph.ingest.inference.findings import Finding, stored
-from etgraph.ingest.inference.timeline import (
-    COPY_SYNC,
-    DEVICE_SYNC,
-    EVENT_SYNC,
-    STREAM_SYNC,
-    Timeline,
-    earliest,
-    latest,
-)
+from etgraph.ingest.inference.occupancy import WITHIN_DEVICE
+from etgraph.ingest.inference.timeline import Timeline, earliest, latest
 from etgraph.model import Category, DependencyKind
 from etgraph.model.columns import Array
+from etgraph.model.runtime_calls import COPY_SYNC, DEVICE_SYNC, EVENT_SYNC, STREAM_SYNC
 
 RETURN_NS = 20_000
 """A call that an event released returns within this after the event."""
-_TO_HOST = re.compile(r"DtoH|Device -> Host|DeviceToHost")
+_WITH_STREAM = re.compile(r"^hipMemcpyWithStream$")
 _TO_PAGEABLE = re.compile(r"DtoH.*Pageable")
 _FROM_PAGEABLE = re.compile(r"HtoD.*Pageable")
 _SYNC = DependencyKind.SYNC
@@ -64,12 +58,16 @@ def blocking_copies(t: Timeline) -> Finding:
     """A copy that its caller waits for: to memory of the host that is not pinned, and by a call that never returns
     before.
 
-    Not every asynchronous copy: those between devices or from and to pinned memory return at once.
+    Not every asynchronous copy: those from and to pinned memory return at once, as do copies within the device by any
+    call but `hipMemcpyWithStream`.
     """
     copies, names = _copies(t)
     call = t.launcher[copies]
     o = t.trace.operators
-    waits = o.codes_where("name", COPY_SYNC.match)[o["name"][call]] & o.codes_where("name", _TO_HOST.search)[names]
+    waits = (
+        o.codes_where("name", COPY_SYNC.match)[o["name"][call]] & ~o.codes_where("name", WITHIN_DEVICE.search)[names]
+    )
+    waits |= o.codes_where("name", _WITH_STREAM.match)[o["name"][call]]
     waits |= o.codes_where("name", _TO_PAGEABLE.search)[names]
     return stored(t, _SYNC, copies[waits], call[waits], "copy that blocks", 0.95)
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.inference.findings import Finding, stored
-from etgraph.ingest.inference.timeline import RECORD, WAIT, Timeline, latest
+from etgraph.ingest.inference.timeline import Timeline, latest
 from etgraph.model import Category, DependencyKind, Report
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
+from etgraph.model.runtime_calls import RECORD, WAIT
 
 
 def recorded_waits(t: Timeline) -> Finding:

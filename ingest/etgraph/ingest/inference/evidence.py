@@ -7,9 +7,10 @@ import numpy as np
 from etgraph.ingest.inference.findings import Finding, stored
 from etgraph.ingest.inference.occupancy import holders
 from etgraph.ingest.inference.ready import EARLY, TOLERANCE_NS
-from etgraph.ingest.inference.timeline import WAIT, Timeline, ragged
+from etgraph.ingest.inference.timeline import Timeline, ragged
 from etgraph.model import DependencyKind
 from etgraph.model.columns import Array
+from etgraph.model.runtime_calls import WAIT
 
 NEAR_NS = 20_000
 """An operator that starts within this after another stream's one ended may have waited for it."""

@@ -24,7 +24,8 @@ LONG_NS = 20_000
 """A copy shorter than this is over before its tail could be told from its end."""
 CLOSE_NS = 1_000
 """A held operator starts no later than this after the end of what held it."""
-_WITHIN_DEVICE = re.compile(r"DtoD|Device -> Device|DeviceToDevice")
+WITHIN_DEVICE = re.compile(r"DtoD|Device -> Device|DeviceToDevice")
+"""Names of copies within a device."""
 
 
 def holders(t: Timeline, late: Array, *, when_ready: bool = True) -> Array:
@@ -76,7 +77,7 @@ def _waves(t: Timeline) -> Array:
     waves = np.maximum(t.draft.id("waves"), 0).astype(np.int64)
     copies = t.device[o["category"][t.device] == int(Category.MEMCPY)]
     if len(copies):
-        within = o.codes_where("name", _WITHIN_DEVICE.search)[o["name"][copies]]
+        within = o.codes_where("name", WITHIN_DEVICE.search)[o["name"][copies]]
         copies = copies[within & (t.end[copies] - t.start[copies] >= LONG_NS)]
         waves[copies] = COPY_WAVES
     return waves

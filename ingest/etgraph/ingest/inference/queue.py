@@ -8,8 +8,8 @@ from etgraph.ingest.inference.findings import Finding, stored
 from etgraph.ingest.inference.timeline import Timeline
 from etgraph.model import Category, DependencyKind, Report
 from etgraph.model.columns import Array
+from etgraph.model.schema import LAUNCH_QUEUE_FULL
 
-METHOD = "launch queue full"
 LONG_NS = 20_000
 """A launch that takes this long, and several times as long as usual, may have waited."""
 SEVERAL = 5
@@ -38,7 +38,7 @@ def full_launch_queues(t: Timeline) -> Finding:
             continue
         waiting, released = call[queue:], done[:-queue]
         waited = t.end[released] > t.start[waiting]
-        found += stored(t, DependencyKind.SYNC, released[waited], waiting[waited], METHOD, 0.9)
+        found += stored(t, DependencyKind.SYNC, released[waited], waiting[waited], LAUNCH_QUEUE_FULL, 0.9)
         report = report.with_count("launchQueueLength", queue)
     return found.with_report(report)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from etgraph.ingest.inference.findings import Finding
 from etgraph.ingest.inference.ready import TOLERANCE_NS, at_boundary
-from etgraph.ingest.inference.timeline import DEVICE_SYNC, EVENT_SYNC, STREAM_SYNC, Timeline
+from etgraph.ingest.inference.timeline import Timeline
 from etgraph.model import DependencyKind, Report, Trace
 from etgraph.model.columns import Array
+from etgraph.model.runtime_calls import BLOCKING
 
 LONG_NS = 20_000
 """A blocking call that returned sooner did not wait for long."""
@@ -18,7 +17,6 @@ SLOW_NS = 1_000_000
 """No runtime call takes this long that neither waits nor starts something up."""
 MUCH = 0.01
 """Slow calls are worth a warning from this share of the window on."""
-_OTHER_SYNC = re.compile(r"^synchronize(?:Stream|Device|Event)?$")
 
 
 def before_recording(t: Timeline) -> Finding:
@@ -44,7 +42,7 @@ def silent_calls(t: Timeline, sync: Array) -> Report:
 
     Blocking calls whose work is not recorded; and start-up, when modules are loaded and memory is first allocated.
     """
-    blocking = np.concatenate([t.called(p) for p in (STREAM_SYNC, DEVICE_SYNC, EVENT_SYNC, _OTHER_SYNC)])
+    blocking = t.called(BLOCKING)
     took = t.end - t.start
     open_ones = np.setdiff1d(blocking[took[blocking] > LONG_NS], sync)
     report = Report().with_count(

@@ -13,16 +13,6 @@ from etgraph.ingest.launches import launchers
 from etgraph.model import Category, NodeType, Trace
 from etgraph.model.columns import Array
 
-RECORD = re.compile(r"^(?:cuda|hip|cu)EventRecord(?:WithFlags)?$")
-WAIT = re.compile(r"^(?:cuda|hip|cu)StreamWaitEvent$")
-STREAM_SYNC = re.compile(r"^(?:cuda|hip|cu)StreamSynchronize$")
-DEVICE_SYNC = re.compile(r"^(?:(?:cuda|hip)DeviceSynchronize|cuCtxSynchronize)$")
-EVENT_SYNC = re.compile(r"^(?:cuda|hip|cu)EventSynchronize$")
-COPY_SYNC = re.compile(
-    r"^(?:cuda|hip)Memcpy(?:2D|3D|Peer|ToSymbol|FromSymbol)?$|^cuMemcpy(?:HtoD|DtoH|DtoD)_v2$|^hipMemcpyWithStream$"
-)
-"""What the names of runtime calls of CUDA and HIP say that they do."""
-
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
