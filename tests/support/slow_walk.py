@@ -44,21 +44,24 @@ def median(values: list[int]) -> int:
 
 
 def usual_latency(ops: list[Op]) -> dict[int, int]:
-    """By operator: median delay behind the launching call where the stream was used and free."""
-    by_key, free = defaultdict(list), []
+    """By operator: median delay behind the launching call where the stream was used and free, if that is often seen."""
+    by_key, free, all_delays = defaultdict(list), [], []
     for op in ops:
         for kind, call in op.causes:
             if kind is K.LAUNCH:
+                all_delays.append(op.start - call.end)
                 before = [c.end for k, c in op.causes if k is K.STREAM]
-                if before and before[-1] <= call.end:
+                if before and max(before) <= call.end:
                     by_key[call.name, op.category].append(op.start - call.end)
                     free.append(op.start - call.end)
+    shortest = min((d for d in all_delays if d >= 0), default=0)
+    usual = median(free) if len(free) >= ENOUGH else shortest
     result = {}
     for op in ops:
         for kind, call in op.causes:
             if kind is K.LAUNCH:
                 own = by_key[call.name, op.category]
-                result[op.row] = median(own) if len(own) >= ENOUGH else median(free) if free else 0
+                result[op.row] = median(own) if len(own) >= ENOUGH else usual
     return result
 
 

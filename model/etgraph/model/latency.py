@@ -16,7 +16,8 @@ def launch_latency(trace: Trace) -> Array:
     """Usual time from the end of the launching call to the start of the device operator, by operator (0: none).
 
     The median over operators of the same call and category that nothing else held up: their stream had been used
-    before and was free when the call returned. Where fewer than `ENOUGH` of a kind are seen, the median of all.
+    before and was free when the call returned. Where fewer than `ENOUGH` of a kind are seen, the median of all; where
+    fewer than that at all, the shortest delay of any launch, since one that was held up would be taken for usual.
     Copies that work inside their call start before its end and have no latency.
     """
     o, d = trace.operators, trace.dependencies
@@ -28,11 +29,13 @@ def launch_latency(trace: Trace) -> Array:
     never = np.iinfo(np.int64).max
     ready = np.full(len(o), never)
     stream = np.flatnonzero(d["kind"] == int(DependencyKind.STREAM))
+    stream = stream[np.argsort(trace.end_ns[d["src"][stream]], kind="stable")]  # of several before one, the last counts
     ready[d["dst"][stream]] = trace.end_ns[d["src"][stream]]
     delay = o["start_ns"][device] - trace.end_ns[call]
     key = o["name"][call].astype(np.int64) * len(Category) + o["category"][device]
     free = ready[device] <= trace.end_ns[call]
-    usual = _median(delay[free])
+    enough = free.sum() >= ENOUGH
+    usual = _median(delay[free]) if enough else int(min(delay[delay >= 0], default=0))
     for one in np.unique(key).tolist():
         same = key == one
         alone = delay[same & free]
