@@ -13,6 +13,8 @@ from etgraph.model.schema import LAUNCH_QUEUE_FULL
 LONG_NS = 20_000
 """A launch that takes this long, and several times as long as usual, may have waited."""
 SEVERAL = 5
+QUICK = 10
+"""The percentile of launches that surely did not wait, however full the queue mostly was."""
 FEW = 10
 """Fewer long launches than this say nothing about a queue."""
 AT_FULL_DEPTH = 0.8
@@ -59,7 +61,7 @@ def _length(t: Timeline, call: Array, done: Array, depth: Array) -> int:
         return 0
     took = t.end[call] - t.start[call]
     copies = t.trace.operators["category"][done] == int(Category.MEMCPY)
-    long = (took > max(LONG_NS, SEVERAL * int(np.median(took)))) & ~copies
+    long = (took > max(LONG_NS, SEVERAL * int(np.percentile(took, QUICK)))) & ~copies
     queue = int(depth.max()) + 1
     full = long & (depth >= queue - NEAR_FULL)
     return queue if long.sum() >= FEW and full.sum() >= AT_FULL_DEPTH * long.sum() and queue < len(call) else 0
