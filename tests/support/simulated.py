@@ -202,11 +202,11 @@ class Machine:
         self._event("cuda_runtime", "cudaMemcpyAsync", 100, 100 + thread, start, took, correlation=number)
         self._true(K.SYNC, number, number, seen=True)
 
-    def hand_over(self, thread: int, other: int, burst: Callable[[], Thread], spawner: int) -> Thread:
+    def hand_over(self, thread: int, other: int, burst: Thread, spawner: int) -> Thread:
         """Let another thread do a burst of operators, and go on when it is done; `spawner` is the operator before."""
         self._clock[other] = max(self._clock[other], self._clock[thread] + self.random.randint(60_000, 200_000))
         first = len(self.result.events)
-        yield from burst()
+        yield from burst
         mine = [e["args"]["External id"] for e in self.result.events[first:] if e["cat"] == "cpu_op"]
         self._clock[thread] = self._clock[other] + self.random.randint(60_000, 150_000)
         start = self._clock[thread]

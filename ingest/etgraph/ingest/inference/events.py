@@ -26,6 +26,7 @@ def recorded_waits(t: Timeline) -> Finding:
     src = t.last_issued(source[known], t.start[record[known]])
     dst = t.first_issued(stream[known], t.start[waits[known]])
     both = (src >= 0) & (dst >= 0)
+    both[both] = t.lane[src[both]] != t.lane[dst[both]]
     found = stored(t, DependencyKind.EVENT, src[both], dst[both], "event wait as recorded", 1.0, inferred=False)
     return found.with_report(Report().with_count("eventWaitsWithoutSource", silent))
 

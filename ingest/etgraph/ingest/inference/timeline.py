@@ -127,8 +127,14 @@ def _issued(device: Array, lane: Array, start: Array, launcher: Array) -> Array:
     return issued
 
 
+MOST_CANDIDATES = 256
+"""So many candidates of one operator are looked at, those next to it: a bound for traces where all happens at once."""
+
+
 def ragged(first: Array, last: Array) -> tuple[Array, Array]:
-    """All (row, place) with first[row] ≤ place < last[row], rows in order."""
+    """All (row, place) with first[row] ≤ place < last[row], rows in order; of too many in a row those with the highest
+    places."""
+    first = np.maximum(first, last - MOST_CANDIDATES)
     length = np.maximum(last - first, 0)
     which = np.repeat(np.arange(len(first)), length)
     place = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length) + first[which]
