@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from etgraph.ingest.draft import NULL
 from etgraph.ingest.inference import infer
 from etgraph.model import DependencyKind
 from support.drafts import drawn_draft, inferred
@@ -39,6 +40,22 @@ def test_a_recorded_wait_joins_what_was_issued_before_the_event_with_what_follow
 
 def test_an_event_that_was_recorded_before_the_recording_orders_nothing() -> None:
     assert recorded(event_record=5) == []
+
+
+def test_a_wait_whose_event_has_no_number_is_for_the_last_one_of_the_thread() -> None:
+    assert recorded(event_record=NULL) == [("late", "b", "event wait on a recorded stream")]
+
+
+def test_without_any_recording_call_the_event_is_recorded_right_before_the_wait() -> None:
+    text = RECORDED.replace("cudaEventRecord        10000", "cudaStreamIsCapturing  10000")
+    text = text.replace("b                      63000..70000", "b                      93000..99000")
+    ids = {"stream": 2, "event_stream": 1, "event_record": NULL}
+    draft = drawn_draft(text, **{name: {"cudaStreamWaitEvent": value} for name, value in ids.items()})
+    assert inferred(draft, EVENT) == [("after", "b", "event wait on a recorded stream")]
+
+
+def test_a_wait_of_a_stream_for_itself_is_its_order() -> None:
+    assert recorded(stream=1) == []
 
 
 def test_a_recorded_wait_that_the_times_refute_is_counted_and_not_stored() -> None:

@@ -16,19 +16,32 @@ from etgraph.model.runtime_calls import RECORD, WAIT
 def recorded_waits(t: Timeline) -> Finding:
     """Waits that CUPTI recorded: from the last operator issued before the event, to the first one after the wait.
 
-    An event of which the recording call or the stream is not told orders nothing that is known; it is counted.
+    Where only the event's stream is told and not the call that recorded it, that is the last such call of the thread,
+    or, where none is recorded, one right before the wait. An event of which no more is told, or which was recorded
+    before the recording began, orders nothing that is known; it is counted.
     """
     waits = t.called(WAIT)
     stream, source = t.draft.id("stream")[waits], t.draft.id("event_stream")[waits]
-    record = recording_calls(t, t.draft.id("event_record")[waits])
-    known = (source != NULL) & (record >= 0) & (stream != NULL)
-    silent = int((~known & (stream != NULL)).sum())
+    waits, stream, source = waits[stream != NULL], stream[stream != NULL], source[stream != NULL]
+    told = t.draft.id("event_record")[waits]
+    exact = recording_calls(t, told)
+    records = t.called(RECORD)
+    records = records[np.lexsort((t.start[records], t.lane[records]))]
+    nearest = latest(records, t.lane, t.start, t.lane[waits], t.start[waits])
+    record = np.where(exact >= 0, exact, np.where(nearest >= 0, nearest, waits))
+    known = (source != NULL) & ((exact >= 0) | (told == NULL))
     src = t.last_issued(source[known], t.start[record[known]])
     dst = t.first_issued(stream[known], t.start[waits[known]])
     both = (src >= 0) & (dst >= 0)
     both[both] = t.lane[src[both]] != t.lane[dst[both]]
-    found = stored(t, DependencyKind.EVENT, src[both], dst[both], "event wait as recorded", 1.0, inferred=False)
-    return found.with_report(Report().with_count("eventWaitsWithoutSource", silent))
+    src, dst, certain = src[both], dst[both], exact[known][both] >= 0
+    found = Finding(report=Report().with_count("eventWaitsWithoutSource", int((~known).sum())))
+    for sure, method in ((True, "event wait as recorded"), (False, "event wait on a recorded stream")):
+        part = certain == sure
+        found += stored(
+            t, DependencyKind.EVENT, src[part], dst[part], method, 1.0 if sure else 0.9, inferred=not sure
+        )  # fmt: skip
+    return found
 
 
 def recording_calls(t: Timeline, correlation: Array) -> Array:

@@ -70,13 +70,16 @@ class MemoryArguments(msgspec.Struct, gc=False):
 
 
 class WaitArguments(msgspec.Struct, gc=False):
-    """The arguments of a record of CUPTI that says what a synchronising call waits for; -1 where it does not know."""
+    """The arguments of a record of CUPTI that says what a synchronising call waits for; -1 where it does not know.
+
+    Older versions leave out the call that recorded the event.
+    """
 
     correlation: int = NULL
     device: int = -1
     stream: int = -1
     source: int = msgspec.field(default=-1, name="wait_on_stream")
-    record: int = msgspec.field(default=-1, name="wait_on_cuda_event_record_corr_id")
+    record: int = msgspec.field(default=NULL, name="wait_on_cuda_event_record_corr_id")
 
 
 _OPERATORS = {
