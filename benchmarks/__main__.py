@@ -7,6 +7,7 @@ from importlib import import_module
 
 ALL = {
     "reading": "Kineto files into columns, beside json + pandas; memory",
+    "inference": "dependencies inferred within a rank, what they leave unexplained, and what they cost an event",
     "path": "the path kernel, beside rustworkx and networkx",
     "slack": "the model's critical path and every slack, beside rustworkx and networkx",
     "export": "exports of a whole trace, beside networkx' own writers",
