@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from etgraph.ingest import read
 from etgraph.model import DependencyKind, Trace
 from etgraph.model.errors import MissingData, UsageError
+from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import critical_path, walk
 from etgraph.queries.windows import window_of
 from support.build import build
@@ -118,16 +120,56 @@ def test_a_blocking_call_whose_cause_is_not_stored_is_synchronisation_with_a_war
     assert "not resolved" in " ".join(critical_path(trace).trust.warnings)
 
 
-def test_an_asynchronous_copy_to_pageable_memory_blocks_its_call() -> None:
+def test_an_asynchronous_copy_that_its_call_waits_for_is_synchronisation() -> None:
     text = """
         rank 0 | thread 1 | cudaMemcpyAsync  0..100   -> copy
-        rank 0 | stream 7 | copy: {name}     20..90
+        rank 0 | stream 7 | copy: Memcpy     20..90   {arrow}
     """
-    name = "Memcpy_DtoH_(Device->Pageable)"
-    assert path(build(text.format(name=name))) == [("cudaMemcpyAsync", "synchronisation", 100, None)]
-    assert path(build(text.format(name="Memcpy_DtoH_(Device->Pinned)"))) == [
-        ("cudaMemcpyAsync", "runtime-call", 100, None)
+    assert path(build(text.format(arrow=""))) == [("cudaMemcpyAsync", "runtime-call", 100, None)]
+    assert path(build(text.format(arrow="-SYNC-> cudaMemcpyAsync"))) == [
+        ("cudaMemcpyAsync", "synchronisation", 20, None),
+        ("Memcpy", "copy", 70, "LAUNCH"),
+        ("cudaMemcpyAsync", "synchronisation", 10, "SYNC"),
     ]
+
+
+def test_a_copy_inside_its_call_waits_for_its_stream_and_not_for_the_call() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel    0..10   -> a
+        rank 0 | thread 1 | cudaMemcpyAsync    10..100  -> copy
+        rank 0 | stream 7 | a                  12..60
+        rank 0 | stream 7 | copy: Memcpy       62..90   -SYNC-> cudaMemcpyAsync
+    """)
+    assert path(trace) == [
+        ("cudaLaunchKernel", "runtime-call", 10, None),
+        (None, "latency", 2, None),
+        ("a", "kernel", 48, "LAUNCH"),
+        (None, "dependency-latency", 2, None),
+        ("Memcpy", "copy", 28, "STREAM"),
+        ("cudaMemcpyAsync", "synchronisation", 10, "SYNC"),
+    ]
+
+
+def test_a_launch_that_found_the_queue_full() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel        0..10   -> a
+        rank 0 | thread 1 | b: cudaLaunchKernel    10..110
+        rank 0 | stream 7 | a                      12..100  -SYNC-> b
+    """)
+    full = trace.dependencies.replace({}, {"method": [
+        LAUNCH_QUEUE_FULL if m == "drawn" else m for m in trace.dependencies.texts("method").to_pylist()
+    ]})  # fmt: skip
+    assert path(replace(trace, dependencies=full))[-1] == ("cudaLaunchKernel", "queue-full", 10, "SYNC")
+
+
+def test_a_kernel_that_held_the_device_owns_the_path_though_it_ends_later() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel  0..10   -> a
+        rank 0 | thread 1 | cudaLaunchKernel 10..20   -> b
+        rank 0 | stream 7 | a                12..100  -OCCUPANCY-> b
+        rank 0 | stream 9 | b                98..150
+    """)
+    assert path(trace)[-2:] == [("a", "kernel", 86, "LAUNCH"), ("b", "kernel", 52, "OCCUPANCY")]
 
 
 def test_a_blocking_call_released_at_the_moment_its_last_child_ends_waited_for_the_device() -> None:

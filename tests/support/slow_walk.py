@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from etgraph.model import Category, DependencyKind, LaneKind, Trace
+from etgraph.model.latency import ENOUGH
 from etgraph.queries.walk import (
     BEFORE_RECORDING,
     DEPENDENCY_LATENCY,
-    ENOUGH,
     GAP,
     LATENCY,
     OPERATOR,
@@ -44,21 +44,24 @@ def median(values: list[int]) -> int:
 
 
 def usual_latency(ops: list[Op]) -> dict[int, int]:
-    """By operator: median delay behind the launching call where the stream was used and free."""
-    by_key, free = defaultdict(list), []
+    """By operator: median delay behind the launching call where the stream was used and free, if that is often seen."""
+    by_key, free, all_delays = defaultdict(list), [], []
     for op in ops:
         for kind, call in op.causes:
             if kind is K.LAUNCH:
+                all_delays.append(op.start - call.end)
                 before = [c.end for k, c in op.causes if k is K.STREAM]
-                if before and before[-1] <= call.end:
+                if before and max(before) <= call.end:
                     by_key[call.name, op.category].append(op.start - call.end)
                     free.append(op.start - call.end)
+    shortest = min((d for d in all_delays if d >= 0), default=0)
+    usual = median(free) if len(free) >= ENOUGH else shortest
     result = {}
     for op in ops:
         for kind, call in op.causes:
             if kind is K.LAUNCH:
                 own = by_key[call.name, op.category]
-                result[op.row] = median(own) if len(own) >= ENOUGH else median(free) if free else 0
+                result[op.row] = median(own) if len(own) >= ENOUGH else usual
     return result
 
 
@@ -144,8 +147,14 @@ def slow_walk(trace: Trace, window: Interval) -> list[tuple[int, int, int, int, 
                 if cause.start <= asleep.start:  # type: ignore[union-attr]
                     left = min(cause.end, asleep.start)  # type: ignore[union-attr]
                     extra = latency.get(asleep.row, 0) if kind is K.LAUNCH else 0  # type: ignore[union-attr]
-                    reasons.append((min(left + extra, asleep.start), left, kind, cause))  # type: ignore[union-attr]
-            elif kind in (K.STREAM, K.EVENT, K.CTRL, K.DATA, K.JOIN, K.OCCUPANCY) and cause.end <= asleep.start:  # type: ignore[union-attr]
+                    ready = min(left + extra, asleep.start)  # type: ignore[union-attr]
+                    if kind is K.LAUNCH and asleep.end <= cause.end:  # type: ignore[union-attr]
+                        ready = cause.start
+                    reasons.append((ready, left, kind, cause))
+            elif kind is K.OCCUPANCY and cause.start < asleep.start:  # type: ignore[union-attr]
+                left = min(cause.end, asleep.start)  # type: ignore[union-attr]
+                reasons.append((left, left, kind, cause))
+            elif kind in (K.STREAM, K.EVENT, K.CTRL, K.DATA, K.JOIN) and cause.end <= asleep.start:  # type: ignore[union-attr]
                 reasons.append((cause.end, cause.end, kind, cause))
         best = max(reasons, key=lambda r: (r[0], r[1])) if reasons else None
         if sibling and (best is None or min(sibling.clipped, t) >= best[1]):

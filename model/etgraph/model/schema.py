@@ -186,6 +186,10 @@ DEPENDENCIES: Final = MappingProxyType(
 )
 
 
+LAUNCH_QUEUE_FULL: Final = "launch queue full"
+"""Method of the SYNC dependencies by which a launch waits for room in the queue rather than for work that it wants."""
+
+
 @dataclass(frozen=True, slots=True)
 class Type:
     """How a column is held: NumPy dtype, Arrow type name, and the value that stands for null (None: needs a mask)."""

@@ -10,6 +10,8 @@ import numpy as np
 
 from etgraph.model import Category, DependencyKind, NodeType, Trace, Trust
 from etgraph.model.columns import Array
+from etgraph.model.runtime_calls import BLOCKING
+from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import walk as walking
 from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
 from etgraph.queries.windows import Interval, Iterations, Window, window_of
@@ -31,13 +33,6 @@ DETAILS: tuple[tuple[str, str], ...] = (
 _CODE = {detail: code for code, (_, detail) in enumerate(DETAILS)}
 SHORT_GAP_NS = 50_000
 """A shorter pause on a thread is the host's own work between operators, whatever other threads do meanwhile."""
-BLOCKING = re.compile(
-    r"^(?:cuda|hip|cu)(?:Device|Stream|Event|Ctx)Synchronize$|^(?:cuda|hip)Memcpy(?:2D|3D|Peer)?$|"
-    r"^cuMemcpy(?:HtoD|DtoH)_v2$|^hipMemcpyWithStream$|^synchronize(?:Stream|Device|Event)$"
-)
-"""Host calls that return only when device work is done."""
-BLOCKING_COPY = re.compile(r"DtoH.*Pageable")
-"""Device operators whose launching call returns only when they are done: copies to memory that is not pinned."""
 _DISPATCH = re.compile(r"^(?:autograd::|c10d::|torch::|DistributedDataParallel|Optimizer\.|enumerate\(|\[|## )")
 """Host operators that call others and compute nothing themselves."""
 
@@ -169,25 +164,29 @@ def operator_details(trace: Trace, rows: Array) -> Array:
         [
             communicates & _alone(trace, rows),
             communicates,
-            runtime & (blocks[name] | _launches_blocking_copy(trace)[rows]),
+            runtime & (blocks[name] | _released(trace, by_queue=False)[rows]),
+            runtime & _released(trace, by_queue=True)[rows],
             runtime,
             category == int(Category.MEMCPY),
             category == int(Category.MEMSET),
             category >= int(Category.KERNEL),
             (category == int(Category.CPU_OP)) & (kind == int(NodeType.COMP)) & cpu_only & ~dispatches[name],
         ],
-        [_CODE[d] for d in ("waiting", "transfer", "synchronisation", "runtime-call", "copy", "set", "kernel",
-                            "cpu-kernel")],
+        [_CODE[d] for d in ("waiting", "transfer", "synchronisation", "queue-full", "runtime-call", "copy", "set",
+                            "kernel", "cpu-kernel")],
         _CODE["operator"],
     )  # fmt: skip
 
 
-def _launches_blocking_copy(trace: Trace) -> Array:
-    """For every operator whether it launched a copy that blocks its caller, whatever the call's name says."""
-    o, d = trace.operators, trace.dependencies
-    blocking = (o["category"] == int(Category.MEMCPY)) & o.codes_where("name", BLOCKING_COPY.search)[o["name"]]
-    found = np.zeros(len(o), dtype=bool)
-    found[d["src"][(d["kind"] == int(DependencyKind.LAUNCH)) & blocking[d["dst"]]]] = True
+def _released(trace: Trace, *, by_queue: bool) -> Array:
+    """For every operator whether device work released it: room in the launch queue, or what a blocking call wants."""
+    d = trace.dependencies
+    full = d.codes_where("method", LAUNCH_QUEUE_FULL.__eq__)
+    chosen = d["kind"] == int(DependencyKind.SYNC)
+    if len(full):
+        chosen &= full[d["method"]] == by_queue
+    found = np.zeros(len(trace), dtype=bool)
+    found[d["dst"][chosen]] = True
     return found
 
 

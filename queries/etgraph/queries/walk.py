@@ -11,22 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import Category, DependencyKind, LaneKind, Trace
+from etgraph.model import DependencyKind, LaneKind, Trace
 from etgraph.model.columns import Array
 from etgraph.model.graph import Adjacency, adjacency
 from etgraph.model.kernels import kernel
+from etgraph.model.latency import launch_latency
 from etgraph.queries.windows import Interval
 
 TOLERANCE_NS = 4_000
 """A start this much after its cause is still explained by it; later than that, the rest has no recorded cause."""
 
-ENOUGH = 3
-"""Fewer observations than this say nothing about what is usual."""
-
 OPERATOR, LATENCY, GAP, DEPENDENCY_LATENCY, UNEXPLAINED, BEFORE_RECORDING = range(6)
 """What a step of the walk is: an operator's own time, or a kind of pause."""
 
-CALL, THREAD, LAUNCH, SYNC, SPAWN, COMM, COLLECTIVE = (
+CALL, THREAD, LAUNCH, SYNC, SPAWN, OCCUPANCY, COMM, COLLECTIVE = (
     int(k)
     for k in (
         DependencyKind.CALL,
@@ -34,6 +32,7 @@ CALL, THREAD, LAUNCH, SYNC, SPAWN, COMM, COLLECTIVE = (
         DependencyKind.LAUNCH,
         DependencyKind.SYNC,
         DependencyKind.SPAWN,
+        DependencyKind.OCCUPANCY,
         DependencyKind.COMM,
         DependencyKind.COLLECTIVE,
     )
@@ -112,38 +111,6 @@ def _only_if_recorded(trace: Trace, what: Array) -> Array:
     if (trace.dependencies["kind"] == int(DependencyKind.LAUNCH)).any():
         return what
     return np.where(what == BEFORE_RECORDING, UNEXPLAINED, what)
-
-
-def launch_latency(trace: Trace) -> Array:
-    """Usual time from the end of the launching call to the start of the device operator, by operator (0: none).
-
-    The median over operators of the same call and category that nothing else held up: their stream had been used
-    before and was free when the call returned. Where fewer than `ENOUGH` of a kind are seen, the median of all.
-    Copies that work inside their call start before its end and have no latency.
-    """
-    o, d = trace.operators, trace.dependencies
-    latency = np.zeros(len(o), dtype=np.int64)
-    launches = np.flatnonzero(d["kind"] == int(DependencyKind.LAUNCH))
-    if not len(launches):
-        return latency
-    call, device = d["src"][launches], d["dst"][launches]
-    never = np.iinfo(np.int64).max
-    ready = np.full(len(o), never)
-    stream = np.flatnonzero(d["kind"] == int(DependencyKind.STREAM))
-    ready[d["dst"][stream]] = trace.end_ns[d["src"][stream]]
-    delay = o["start_ns"][device] - trace.end_ns[call]
-    key = o["name"][call].astype(np.int64) * len(Category) + o["category"][device]
-    free = ready[device] <= trace.end_ns[call]
-    usual = _median(delay[free])
-    for one in np.unique(key).tolist():
-        same = key == one
-        alone = delay[same & free]
-        latency[device[same]] = _median(alone) if len(alone) >= ENOUGH else usual
-    return latency
-
-
-def _median(delays: Array) -> int:
-    return max(0, int(np.median(delays))) if len(delays) else 0
 
 
 @kernel
@@ -255,15 +222,17 @@ def _walk(
                     if not timed[s] or k in (CALL, THREAD, SYNC, COMM, COLLECTIVE):
                         continue
                     left = end[s]
-                    if k in (LAUNCH, SPAWN):
+                    if k in (LAUNCH, SPAWN, OCCUPANCY):
                         left = min(left, start[waits])
-                        if start[s] > start[waits]:
+                        if start[s] > start[waits] or (k == OCCUPANCY and start[s] == start[waits]):
                             continue
                     elif left > start[waits]:
                         continue
                     at_last = left
                     if k == LAUNCH:
                         at_last = min(left + latency[waits], start[waits])
+                        if end[waits] <= end[s]:
+                            at_last = start[s]  # the call waits for it, so its end does not say when it was ready
                     if cause < 0 or at_last > ready or (at_last == ready and left > base):
                         cause, ready, base, kind = s, at_last, left, k
             if child >= 0 and (cause < 0 or child_end >= base):

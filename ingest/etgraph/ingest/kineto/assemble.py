@@ -90,6 +90,9 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     )
     names = ("correlation", "sequence", "record_function", "external", "order")
     ids, annotation_ids = ({name: raw[name][which] for name in names} for which in (rows, spans))
+    ids["waves"] = raw["waves"][rows]
+    if len(recording.waits["correlation"]):
+        ids |= _waits(recording, trace, ids["correlation"])
     draft = Draft(trace, ids, annotation_ids)
     return _with_flows(draft, recording, lane_rows, zero)
 
@@ -327,6 +330,27 @@ def _groups(recording: Recording, top: Document) -> tuple[Columns, Columns, Arra
     order = {name: row for row, name in enumerate(groups)}
     rows = np.array([order.get(m.group, -1) for m in recording.messages] or [-1], dtype=np.int32)
     return (*process_group_tables(list(groups.values())), rows)
+
+
+def _waits(recording: Recording, trace: Trace, correlation: Array) -> dict[str, Array]:
+    """What the records of synchronisation say of the calls that they share a correlation with; see `Draft.ids`."""
+    waits, o, lanes = recording.waits, trace.operators, trace.lanes
+    texts = lanes.texts("id").to_pylist()
+    row_of: dict[tuple[int, int], int] = {}
+    for row in np.flatnonzero(lanes["kind"] == int(LaneKind.STREAM)).tolist():
+        if (text := texts[lanes["id"][row]]).isdecimal():
+            row_of[int(lanes["device"][row]), int(text)] = row_of[-1, int(text)] = row
+    calls = np.flatnonzero(np.isin(o["category"], (int(Category.RUNTIME), int(Category.DRIVER))) & (correlation > 0))
+    calls = calls[np.argsort(correlation[calls], kind="stable")]
+    at = np.searchsorted(correlation[calls], waits["correlation"])
+    known = np.append(correlation[calls], NULL)[at] == waits["correlation"]
+    columns = {name: np.full(len(o), NULL) for name in ("stream", "event_stream", "event_record")}
+    call = calls[at[known]]
+    columns["event_record"][call] = waits["record"][known]
+    for name, recorded in (("stream", waits["stream"]), ("event_stream", waits["source"])):
+        pairs = zip(waits["device"][known].tolist(), recorded[known].tolist(), strict=True)
+        columns[name][call] = np.array([row_of.get(pair, NULL) for pair in pairs], dtype=np.int64)
+    return columns
 
 
 def _with_flows(draft: Draft, recording: Recording, lane_rows: Array, zero: int) -> Draft:

@@ -50,6 +50,8 @@ class Arguments(msgspec.Struct, gc=False):
     group_description: str = msgspec.field(default="", name="Process Group Description")
     group_ranks: msgspec.Raw = msgspec.field(default=_NOTHING, name="Process Group Ranks")
     group_size: int = msgspec.field(default=-1, name="Group size")
+    warps: float = msgspec.field(default=0.0, name="warps per SM")
+    occupancy: float = msgspec.field(default=0.0, name="est. achieved occupancy %")
 
 
 _Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
@@ -65,6 +67,19 @@ class MemoryArguments(msgspec.Struct, gc=False):
     reserved: int = msgspec.field(default=NULL, name="Total Reserved")
     device_type: _Int32 = msgspec.field(default=-(2**31), name="Device Type")
     device: _Int32 = msgspec.field(default=-(2**31), name="Device Id")
+
+
+class WaitArguments(msgspec.Struct, gc=False):
+    """The arguments of a record of CUPTI that says what a synchronising call waits for; -1 where it does not know.
+
+    Older versions leave out the call that recorded the event.
+    """
+
+    correlation: int = NULL
+    device: int = -1
+    stream: int = -1
+    source: int = msgspec.field(default=-1, name="wait_on_stream")
+    record: int = msgspec.field(default=NULL, name="wait_on_cuda_event_record_corr_id")
 
 
 _OPERATORS = {

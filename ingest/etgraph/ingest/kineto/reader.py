@@ -14,20 +14,22 @@ import numpy as np
 from etgraph.ingest.digits import nanoseconds
 from etgraph.ingest.document import Block, Document, source_error
 from etgraph.ingest.draft import NULL, Draft, Growing, Texts, int64s
-from etgraph.ingest.kineto.events import Arguments, Event, MemoryArguments, meaning
+from etgraph.ingest.kineto.events import Arguments, Event, MemoryArguments, WaitArguments, meaning
 from etgraph.ingest.source import SourceFile
-from etgraph.model import AttributeWriter, Category
+from etgraph.model import AttributeWriter, Category, Span
 from etgraph.model.columns import Array
 
 T = TypeVar("T")
 ARRAY = "traceEvents"
+WARPS = 64
+"""Warps that a multiprocessor can hold."""
 LONGEST_NS = 366 * 86_400 * 10**9
 """No operator takes longer than this; a longer duration is a damaged file."""
 
 _INTERVALS = {
     "name": "i4", "category": "i4", "lane": "i4", "start": "i8", "duration": "i8", "order": "i8", "position": "i8",
     "attrs": "i4", "correlation": "i8", "external": "i8", "record_function": "i8", "sequence": "i8",
-    "shapes": "i4", "stack": "i4", "modules": "i4", "device": "i4", "message": "i4",
+    "shapes": "i4", "stack": "i4", "modules": "i4", "device": "i4", "message": "i4", "waves": "i4",
 }  # fmt: skip
 _PLAIN = Arguments()
 _NO_ARGUMENTS = frozenset({b"", b"{}", b"null"})
@@ -63,6 +65,7 @@ class Recording:
     instants: dict[str, Array]
     memory: dict[str, Array]
     counters: dict[str, Array]
+    waits: dict[str, Array]
     thread_names: dict[tuple[Any, Any], str]
     processes: dict[str, dict[str, Any]]
     unread: Counter[str]
@@ -79,6 +82,7 @@ class KinetoReader:
         self._shapes: Any = Texts()
         self._messages: Any = Texts()
         self._typed: list[bool] = []
+        self._synchronises: list[bool] = []
         self._intervals = Growing(_INTERVALS)
         self._flows = Growing({"start": "?", "id": "i8", "lane": "i4", "time": "i8"})
         self._flow_ids: Any = Texts()
@@ -88,11 +92,13 @@ class KinetoReader:
              "reserved": "i8", "device_type": "i4", "device": "i4", "attrs": "i4"}
         )  # fmt: skip
         self._counters = Growing({"name": "i4", "time": "i8", "value": "f8"})
+        self._waits = Growing(dict.fromkeys(WaitArguments.__struct_fields__, "i8"))
         self._thread_names: dict[tuple[Any, Any], str] = {}
         self._processes: dict[str, dict[str, Any]] = {}
         self._unread: Counter[str] = Counter()
         self._block: Block[Event] | None = None
         self._decode_arguments = msgspec.json.Decoder(Arguments, strict=False).decode
+        self._decode_wait = msgspec.json.Decoder(WaitArguments, strict=False).decode
         self._decode_memory = msgspec.json.Decoder(MemoryArguments, strict=False).decode
         self.decode = msgspec.json.Decoder(list[Event]).decode
 
@@ -113,7 +119,8 @@ class KinetoReader:
         recording = Recording(
             self._intervals.join(), list(self._names), list(self._categories), list(self._lanes), list(self._shapes),
             list(self._stacks), list(self._modules), list(self._messages), self._flows.join(), self._instants.join(),
-            self._memory.join(), self._counters.join(), self._thread_names, self._processes, self._unread,
+            self._memory.join(), self._counters.join(), self._waits.join(), self._thread_names, self._processes,
+            self._unread,
         )  # fmt: skip
         return assemble(recording, self._source, top)
 
@@ -147,12 +154,16 @@ class KinetoReader:
         category = self._categories.codes([e.cat for e in events], count)
         for text in list(self._categories)[len(self._typed) :]:
             self._typed.append(isinstance(meaning(text), Category) or text == "user_annotation")
+            self._synchronises.append(meaning(text) is Span.SYNCHRONIZATION)
         typed = np.array(self._typed)[category].tolist()
         given = [bytes(e.args) for e in events]
         arguments = [
             self._decoded(self._decode_arguments, e, numbers[i]) if wanted and given[i] not in _NO_ARGUMENTS else _PLAIN
             for i, (e, wanted) in enumerate(zip(events, typed, strict=True))
         ]
+        waits = np.flatnonzero(np.array(self._synchronises)[category]).tolist()
+        if waits := [i for i in waits if given[i] not in _NO_ARGUMENTS]:
+            self._add_waits([self._decoded(self._decode_wait, events[i], int(numbers[i])) for i in waits])
         position = numbers + (self._block.first if self._block else 0)
         order = int64s([a.order if a.order != NULL else a.order_2022 for a in arguments])
         external = int64s([a.external if a.external != NULL else a.external_2021 for a in arguments])
@@ -176,7 +187,11 @@ class KinetoReader:
             modules=np.array([self._modules[a.modules] if a.modules else -1 for a in arguments]),
             device=np.array([d if isinstance(d := a.device, int) and 0 <= d < 2**31 else -1 for a in arguments]),
             message=np.array([messages[_message(a)] if a.collective or a.group else -1 for a in arguments]),
+            waves=np.array([_waves(a) if a.occupancy > 0 else 0 for a in arguments]),
         )
+
+    def _add_waits(self, found: list[WaitArguments]) -> None:
+        self._waits.add(**{k: int64s([getattr(a, k) for a in found]) for k in WaitArguments.__struct_fields__})
 
     def _decoded(self, decode: Callable[[msgspec.Raw], T], event: Event, number: int) -> T:
         """The arguments of an event of the current block. One that is null says nothing, like one that is absent."""
@@ -282,6 +297,15 @@ def _without_nulls(arguments: msgspec.Raw) -> bytes:
     if isinstance(members, dict):
         members = {key: value for key, value in members.items() if value is not None}
     return msgspec.json.encode(members)
+
+
+def _waves(arguments: Arguments) -> int:
+    """In how many rounds a kernel's blocks ran, in hundredths: its warps over those that were there at once.
+
+    The recorded occupancy is the share of 64 warps, the most that a multiprocessor of any recent device holds.
+    """
+    waves = arguments.warps / (arguments.occupancy / 100 * WARPS)
+    return int(100 * min(max(waves, 0.0), 1e7)) if waves == waves else 0
 
 
 def _message(arguments: Arguments) -> Message:

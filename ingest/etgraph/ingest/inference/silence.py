@@ -1,0 +1,62 @@
+"""Where the trace is silent: what began before it, and waiting and calls whose cause it does not record."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from etgraph.ingest.inference.findings import Finding
+from etgraph.ingest.inference.ready import TOLERANCE_NS, at_boundary
+from etgraph.ingest.inference.timeline import Timeline
+from etgraph.model import DependencyKind, Report, Trace
+from etgraph.model.columns import Array
+from etgraph.model.runtime_calls import BLOCKING
+
+LONG_NS = 20_000
+"""A blocking call that returned sooner did not wait for long."""
+SLOW_NS = 1_000_000
+"""No runtime call takes this long that neither waits nor starts something up."""
+MUCH = 0.01
+"""Slow calls are worth a warning from this share of the window on."""
+
+
+def before_recording(t: Timeline) -> Finding:
+    """Counts of what the beginning of the recording cut off: conditions at its boundary, not causes.
+
+    Streams whose first operator starts long after its launch, with nothing recorded on the device before, were busy
+    with something else; operators without a launch, where launches are recorded, were launched before.
+    """
+    first = t.device[at_boundary(t.trace, t.device, t.launcher, t.previous)]
+    first = first[t.launcher[first] >= 0]
+    busy = int((t.start[first] - t.ready[first] > TOLERANCE_NS).sum())
+    unlaunched = t.device[t.launcher[t.device] < 0]
+    early = int((t.issued[unlaunched] <= 0).sum() if len(unlaunched) < len(t.device) else 0)
+    report = Report().with_count("streamsBusyBeforeRecording", busy).with_count("launchedBeforeRecording", early)
+    if len(unlaunched) and len(unlaunched) == len(t.device):
+        warning = "no launch of a device operator is recorded: why and when it was launched is not known"
+        report += Report(warnings=(warning,))
+    return Finding(report=report)
+
+
+def silent_calls(t: Timeline, sync: Array) -> Report:
+    """Counts and warnings of calls that took long, and for which nothing stored says why. `sync`: calls with a cause.
+
+    Blocking calls whose work is not recorded; and start-up, when modules are loaded and memory is first allocated.
+    """
+    blocking = t.called(BLOCKING)
+    took = t.end - t.start
+    open_ones = np.setdiff1d(blocking[took[blocking] > LONG_NS], sync)
+    report = Report().with_count(
+        "blockingCallsWithoutCause",
+        len(open_ones),
+        f"{len(open_ones)} blocking calls waited for something that the trace does not record",
+    )
+    slow = np.setdiff1d(t.calls[took[t.calls] >= SLOW_NS], np.concatenate([sync, blocking]))
+    total, window = int(took[slow].sum()), max(t.trace.span_ns, 1)
+    warning = f"{len(slow)} runtime calls took {total / 1e6:.0f} ms in all without a recorded reason (start-up?)"
+    return report.with_count("slowCallsWithoutCause", len(slow), warning if total > MUCH * window else "")
+
+
+def synchronising(trace: Trace) -> Array:
+    """Rows of the calls that a stored SYNC dependency explains."""
+    d = trace.dependencies
+    return np.unique(d["dst"][d["kind"] == int(DependencyKind.SYNC)])
