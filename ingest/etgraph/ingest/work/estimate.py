@@ -1,0 +1,111 @@
+"""The pass that fills `flops` and `bytes` of host operators, once for each distinct name, shapes and arguments."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from etgraph.ingest.draft import NULL, Draft
+from etgraph.ingest.work.arguments import codes_of, decoded, recorded_arguments
+from etgraph.ingest.work.call import Call
+from etgraph.ingest.work.families import Known, known
+from etgraph.ingest.work.ownership import owned
+from etgraph.ingest.work.relatives import RELATED, Convolved, pair_lookups
+from etgraph.ingest.work.tensors import Input, Unknown, inputs_of
+from etgraph.model import Category, Report
+from etgraph.model.columns import Array
+
+
+def estimate(draft: Draft) -> Draft:
+    """Add floating-point operations and unique bytes of the operators whose semantics and dims are known.
+
+    An operator has the work that it does itself: what operators inside it have is not counted again, so that a sum over
+    any operators counts nothing twice (`ownership`). Null where the semantics, the dims or a needed argument are not
+    known, and where a number exceeds int64. Device operators get nothing: the host operator that launched them has the
+    work. Recorded numbers are kept. The report counts the operators whose work is known.
+    """
+    o = draft.trace.operators
+    names = o.texts("name").to_pylist()
+    by_name = [known(name) for name in names]
+    family_of = np.array([-1 if k is None else k.family for k in by_name] + [-1], dtype=np.int8)
+    host = o["category"] == int(Category.CPU_OP)
+    family = np.where(host, family_of[o["name"]], np.int8(-1))
+    rows = np.flatnonzero((family >= 0) & (o["shapes"] >= 0))
+    if not len(rows):
+        return draft
+    distinct, which = _distinct(draft, rows, names, by_name)
+    work = _computed(draft, distinct, names, by_name)
+    flops, size = (np.full(len(o), NULL, dtype=np.int64) for _ in range(2))
+    flops[rows], size[rows] = work[which, 0], work[which, 1]
+    owned(o["parent"], family, flops, size)
+    data = {}
+    for name, values in (("flops", flops), ("bytes", size)):
+        data[name] = np.where(o.is_null(name), values, o[name])
+    report = Report().with_count("operatorsOfKnownWork", int(((flops != NULL) | (size != NULL)).sum()))
+    return draft.with_operators(data).with_report(report)
+
+
+class _Distinct:
+    """Distinct (name, shapes, arguments, partner's shapes), and the inputs that they are computed from."""
+
+    def __init__(self, keys: Array, arguments: list[bytes], texts: list[str]) -> None:
+        self.keys, self.arguments, self.texts = keys, arguments, texts
+        self._inputs: dict[int, list[Input] | None] = {}
+
+    def inputs(self, shapes: int) -> list[Input] | None:
+        """The inputs by the code of their shapes; None where they cannot be understood."""
+        if shapes not in self._inputs:
+            try:
+                self._inputs[shapes] = inputs_of(self.texts[shapes])
+            except Unknown:
+                self._inputs[shapes] = None
+        return self._inputs[shapes]
+
+
+def _distinct(draft: Draft, rows: Array, names: list[str], by_name: list[Known | None]) -> tuple[_Distinct, Array]:
+    o = draft.trace.operators
+    name, shapes = o["name"][rows].astype(np.int64), o["shapes"][rows].astype(np.int64)
+    needs = np.array([k is not None and k.arguments for k in by_name])[name]
+    halves = np.array([k is not None and k.partner for k in by_name])[name]
+    plain = ~needs & ~halves
+    width = int(shapes.max()) + 1
+    key = name * width + shapes
+    argument, partner = np.full(len(rows), -1, dtype=np.int64), np.full(len(rows), -1, dtype=np.int64)
+    texts: list[bytes] = []
+    if needs.any():
+        at = np.flatnonzero(needs)
+        argument[at], texts = codes_of(recorded_arguments(draft.trace.attributes, o["attrs"][rows[at]]))
+    if halves.any():
+        at = np.flatnonzero(halves)
+        pairs = pair_lookups(zip(at.tolist(), [names[n] for n in name[at].tolist()], strict=True))
+        for half, other in pairs.items():
+            partner[half] = shapes[other]
+    special = np.flatnonzero(~plain)
+    more = np.unique(np.stack([key[special], argument[special], partner[special]]), axis=1, return_inverse=True)
+    values, inverse = np.unique(key[plain], return_inverse=True)
+    which = np.empty(len(rows), dtype=np.int64)
+    which[plain] = inverse
+    which[special] = len(values) + more[1].reshape(-1)
+    keys = np.concatenate([np.stack([values, np.full_like(values, -1), np.full_like(values, -1)]), more[0]], axis=1)
+    keys = np.stack([keys[0] // width, keys[0] % width, keys[1], keys[2]])
+    return _Distinct(keys, texts, o.texts("shapes").to_pylist()), which
+
+
+def _computed(draft: Draft, distinct: _Distinct, names: list[str], by_name: list[Known | None]) -> Array:
+    """Flops and bytes of each distinct call."""
+    convolved = Convolved()
+    for name, shapes, _, _ in distinct.keys.T.tolist():
+        if names[name] in RELATED and (inputs := distinct.inputs(shapes)) is not None:
+            convolved.add(names[name], inputs)
+    work = np.full((distinct.keys.shape[1], 2), NULL, dtype=np.int64)
+    for at, (name, shapes, argument, partner) in enumerate(distinct.keys.T.tolist()):
+        found, inputs = by_name[name], distinct.inputs(shapes)
+        if found is None or inputs is None:
+            continue
+        text = distinct.arguments[argument] if argument >= 0 else None
+        other = distinct.inputs(partner) if partner >= 0 else None
+        try:
+            numbers = found.formula(Call(names[name], inputs, decoded(text, inputs), other, convolved)).numbers()
+        except Unknown:
+            continue
+        work[at] = [NULL if number is None else number for number in numbers]
+    return work

@@ -1,0 +1,78 @@
+"""All families of operators, and which one an operator belongs to."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from etgraph.ingest.work import (
+    attention,
+    convolution,
+    copies,
+    elementwise,
+    embedding,
+    fbgemm,
+    losses,
+    matmul,
+    normalisation,
+    optimizers,
+    pooling,
+    reductions,
+    wrappers,
+)
+from etgraph.ingest.work.call import Family, Formula
+
+FAMILIES: tuple[Family, ...] = (
+    matmul.FAMILY,
+    convolution.FAMILY,
+    attention.FAMILY,
+    embedding.FAMILY,
+    fbgemm.FAMILY,
+    normalisation.FAMILY,
+    elementwise.FAMILY,
+    reductions.FAMILY,
+    losses.FAMILY,
+    pooling.FAMILY,
+    copies.FAMILY,
+    optimizers.FAMILY,
+    wrappers.VIEW_FAMILY,
+    wrappers.WRAPPER_FAMILY,
+)
+"""Every family; an operator has at most one."""
+NUMBER = {family.name: number for number, family in enumerate(FAMILIES)}
+VIEWS, WRAPPERS = NUMBER["views"], NUMBER["wrappers"]
+
+
+class Known(NamedTuple):
+    """An operator whose work can be known: its family's number, its formula, and what else that reads."""
+
+    family: int
+    formula: Formula
+    arguments: bool = False
+    partner: bool = False
+
+
+_BY_NAME = {
+    name: Known(number, formula, name in family.with_arguments)
+    for number, family in enumerate(FAMILIES)
+    for name, formula in family.formulas.items()
+}
+
+
+@lru_cache(maxsize=1 << 14)
+def known(name: str) -> Known | None:
+    """What is known of an operator by its name; None where its semantics are not.
+
+    >>> FAMILIES[known("aten::addmm").family].name
+    'matmul'
+    >>> known("my::kernel") is None
+    True
+    """
+    found = _BY_NAME.get(name)
+    if found is not None:
+        return found
+    half = fbgemm.batched(name)
+    if half is not None:
+        formula = fbgemm.lookup if half else fbgemm.update
+        return Known(NUMBER["fbgemm"], formula, arguments=half, partner=True)
+    return Known(WRAPPERS, wrappers.nothing) if wrappers.is_node(name) else None
