@@ -72,7 +72,7 @@ def _literal(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     """A value of an execution trace without tensors: those are lists that end in the name of a device."""
     if isinstance(value, list):
-        return None if any(isinstance(v, (str, list)) for v in value) else value
+        return None if value and value[-1].__class__ in (str, list) else value
     return None if value == "<None>" else value
 
 

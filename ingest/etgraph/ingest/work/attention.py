@@ -41,7 +41,7 @@ def _forward(heads_first: bool, lengths: tuple[int, ...] = (), sums: bool = True
         b, h, s, t, d, e = _sizes(query, key, value, heads_first)
         out = query.like(*query.dims[:3], e)
         log_sums = [Tensor((b, h, s), FLOAT32)] if sums else []
-        return Work(2 * b * h * s * t * (d + e), [*call.all(), out, *log_sums])
+        return Work(2 * b * h * s * t * (d + e), [*call.tensors(), out, *log_sums])
 
     return formula
 
@@ -56,7 +56,7 @@ def _backward(heads_first: bool, lengths: tuple[int, ...] = ()) -> Formula:
         b, h, s, t, d, e = _sizes(query, key, value, heads_first)
         if call.tensor(0).dims != (*query.dims[:3], e):
             raise Unknown
-        return Work(2 * b * h * s * t * (3 * d + 2 * e), [*call.all(), query, key, value])
+        return Work(2 * b * h * s * t * (3 * d + 2 * e), [*call.tensors(), query, key, value])
 
     return formula
 

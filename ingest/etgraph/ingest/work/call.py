@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from etgraph.ingest.work.tensors import Input, Tensor, Unknown
 
@@ -34,14 +34,24 @@ class Work(NamedTuple):
         )
 
 
+class Relations(Protocol):
+    """What backward operators say of forward ones; see `relatives`."""
+
+    def output(self, x: Dims, weight: Dims) -> Dims | None:
+        """Dims of a convolution's output."""
+
+    def learned(self, x: Dims) -> bool:
+        """Whether a batch norm was trained."""
+
+
 class Call:
     """Name, inputs and, where recorded, the values of the inputs that are no tensors.
 
-    `partner` is the other half of a call whose dims are split over a forward and a backward operator; `convolved`
-    the third of input, weight and output dims of a convolution, where the trace has it elsewhere.
+    `partner` has the inputs of a call that completes this one: the other half of a batched lookup, or the operator
+    around it. `backward` is what the backward operators of the trace say of forward ones.
     """
 
-    __slots__ = ("arguments", "convolved", "inputs", "name", "partner")
+    __slots__ = ("arguments", "backward", "inputs", "name", "partner")
 
     def __init__(
         self,
@@ -49,15 +59,15 @@ class Call:
         inputs: Sequence[Input],
         arguments: Sequence[Any] | None = None,
         partner: Sequence[Input] | None = None,
-        convolved: Callable[..., Dims | None] | None = None,
+        backward: Relations | None = None,
     ) -> None:
         self.name, self.inputs, self.arguments, self.partner = name, inputs, arguments, partner
-        self.convolved = convolved
+        self.backward = backward
 
     def maybe(self, position: int) -> Tensor | None:
         """The tensor at a position, None where there is none."""
         found = self.inputs[position] if position < len(self.inputs) else None
-        return found if found.__class__ is Tensor else None  # type: ignore[return-value]
+        return found if isinstance(found, Tensor) else None
 
     def tensor(self, position: int) -> Tensor:
         """The tensor at a position. Raises Unknown where there is none."""
@@ -66,16 +76,16 @@ class Call:
             raise Unknown
         return found
 
-    def list(self, position: int) -> list[Tensor]:
+    def tensor_list(self, position: int) -> list[Tensor]:
         """The tensors of the list at a position. Raises Unknown where there is none or it is not recorded."""
         found = self.inputs[position] if position < len(self.inputs) else None
         if not isinstance(found, list) or not found:
             raise Unknown
         return found
 
-    def all(self, first: int = 0, end: int | None = None) -> list[Tensor]:
+    def tensors(self, first: int = 0, end: int | None = None) -> list[Tensor]:
         """All tensors among the inputs, lists left out."""
-        return [t for t in self.inputs[first:end] if t.__class__ is Tensor]  # type: ignore[misc]
+        return [t for t in self.inputs[first:end] if isinstance(t, Tensor)]
 
     def argument(self, position: int) -> Any:
         """The value of an input that is no tensor, None for `None`. Raises Unknown where it is not recorded."""

@@ -9,8 +9,9 @@ Of a grouped convolution the counter takes the gradient of the weight for `group
 channels with all); here it is counted as what it is, so there the two differ by that factor.
 
 The output's dims follow from stride, padding and dilation where these are recorded. Older traces have none of them:
-there the dims of the missing third of (input, weight, output) are those of the convolutions backward of the same trace
-that have the other two, where all of these agree.
+there they are those of the gradient in the convolutions backward of the same trace with these dims of input and weight,
+where all of them agree. What one half of a backward convolution lacks (`cudnn_convolution_backward_weight` does not
+record the weight) the operator around it has.
 """
 
 from __future__ import annotations
@@ -62,6 +63,9 @@ def convolutions() -> dict[str, Layout]:
     return {f"aten::{name}": layout for name, layout in (named | by_dims).items()}
 
 
+HALVES = frozenset(f"aten::{library}_convolution_backward_{half}"
+                   for library in ("cudnn", "miopen") for half in ("input", "weight"))  # fmt: skip
+"""Operators that compute one gradient, within one that records the dims of both."""
 FORWARD = convolutions()
 TRIPLES = {
     "aten::convolution_backward": (1, 2, 0),
@@ -106,7 +110,7 @@ def _forward(call: Call) -> Work:
         flops = 2 * prod(out[2:]) * x.dims[0] * weight.numel
     else:
         raise Unknown
-    return Work(flops, None if out is None else [*call.all(), x.like(*out)])
+    return Work(flops, None if out is None else [*call.tensors(), x.like(*out)])
 
 
 def _flag(call: Call, position: int) -> bool:
@@ -120,8 +124,8 @@ def _output(call: Call, layout: Layout, x: Tensor, weight: Tensor, transposed: b
     try:
         return _computed(call, layout, x, weight, transposed)
     except Unknown:
-        if call.arguments is None and call.convolved is not None:
-            return call.convolved(x=x.dims, weight=weight.dims)
+        if call.arguments is None and call.backward is not None:
+            return call.backward.output(x.dims, weight.dims)
         if transposed:
             return None
         raise
@@ -182,7 +186,7 @@ def _gradients(x: Tensor, weight: Tensor, grad: Tensor, transposed: bool, mask: 
 def _backward_input(call: Call) -> Work:
     """`cudnn_convolution_backward_input` (self_size, grad_output, weight, …)."""
     grad, weight = call.tensor(1), call.tensor(2)
-    x = _recorded(call, 0) or _third(call, weight=weight.dims, out=grad.dims)
+    x = _recorded(call, 0) or _around(call, 0)
     _fit(grad, weight)
     written = None if x is None else [grad, weight, grad.like(*x)]
     return Work(2 * grad.dims[0] * prod(grad.dims[2:]) * weight.numel, written)
@@ -191,7 +195,7 @@ def _backward_input(call: Call) -> Work:
 def _backward_weight(call: Call) -> Work:
     """`cudnn_convolution_backward_weight` (weight_size, grad_output, self, …)."""
     grad, x = call.tensor(1), call.tensor(2)
-    dims = _recorded(call, 0) or _third(call, x=x.dims, out=grad.dims)
+    dims = _recorded(call, 0) or _around(call, 2)
     if dims is None:
         raise Unknown
     weight = x.like(*dims)
@@ -212,8 +216,10 @@ def _recorded(call: Call, position: int) -> Dims | None:
     return None
 
 
-def _third(call: Call, *, x: Dims | None = None, weight: Dims | None = None, out: Dims | None = None) -> Dims | None:
-    return None if call.convolved is None else call.convolved(x=x, weight=weight, out=out)
+def _around(call: Call, position: int) -> Dims | None:
+    """Dims from the operator around it, which has input, gradient and weight."""
+    found = call.partner[position] if call.partner and position < len(call.partner) else None
+    return found.dims if isinstance(found, Tensor) else None
 
 
 FAMILY = Family(
@@ -229,6 +235,5 @@ FAMILY = Family(
         "aten::miopen_convolution_backward_weight": _backward_weight,
     },
     MATMUL,
-    frozenset({*FORWARD, *TRIPLES, "aten::cudnn_convolution_backward_input", "aten::miopen_convolution_backward_input",
-               "aten::cudnn_convolution_backward_weight", "aten::miopen_convolution_backward_weight"}),
-)  # fmt: skip
+    frozenset({*FORWARD, *TRIPLES, *HALVES}),
+)

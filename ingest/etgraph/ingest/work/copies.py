@@ -34,7 +34,7 @@ def _join(call: Call) -> Work:
 
     The result may be among the inputs, before the list or at the end; its size is then that of the parts too.
     """
-    given = call.all()
+    given = call.tensors()
     if len(given) == 1:
         return moved(given[0], given[0])
     parts = next((x for x in call.inputs if isinstance(x, list)), None)

@@ -44,7 +44,6 @@ def coverage(trace: Trace) -> Coverage:
     """
     o = trace.operators
     communicates = _communicates(trace)
-    # A communication operator takes what it calls with it.
     device = (o["category"] == int(Category.KERNEL)) & ~communicates
     other_device = np.isin(o["category"], (int(Category.KERNEL), int(Category.DEVICE), int(Category.MEMCPY)))
     timed = ~o.is_null("duration_ns")
@@ -76,7 +75,11 @@ def _communicates(trace: Trace) -> Array:
     o = trace.operators
     by_name = o.codes_where("name", lambda name: name.startswith(_COMMUNICATION))
     named = by_name[o["name"]] if len(by_name) else np.zeros(len(o), dtype=bool)
-    return named | ((o["kind"] >= int(NodeType.COMM_SEND)) & (o["kind"] <= int(NodeType.COMM_COLL)))
+    own = named | ((o["kind"] >= int(NodeType.COMM_SEND)) & (o["kind"] <= int(NodeType.COMM_COLL)))
+    # What calls a host's communication directly waits for it in its own time.
+    callers = o["parent"][own & (o["parent"] >= 0)]
+    own[callers] = True
+    return own
 
 
 def _launchers(trace: Trace) -> Array:

@@ -86,9 +86,10 @@ RULES: dict[str, Rule] = {
     "native_dropout_backward": Rule(2, 3),
 }
 _FLOATING = frozenset(
-    "div true_divide divide exp exp2 expm1 log log2 log10 log1p sqrt sin cos tan asin acos atan sinh cosh tanh erf erfc "
-    "erfinv reciprocal rsqrt sigmoid logit lgamma digamma atan2".split()
-)
+    ("div", "true_divide", "divide", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos",
+     "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "erfc", "erfinv", "reciprocal", "rsqrt", "sigmoid", "logit",
+     "lgamma", "digamma", "atan2")
+)  # fmt: skip
 _TYPE_OF_FIRST = frozenset({"masked_fill", "native_dropout_backward"})
 
 
@@ -98,12 +99,12 @@ def elementwise(name: str) -> Formula:
     rule, in_place = RULES[base], name != base
 
     def formula(call: Call) -> Work:
-        operands = call.all(end=rule.inputs)
+        operands = call.tensors(end=rule.inputs)
         if not operands:
             raise Unknown
         dims, dtype = broadcast(operands), _type(call, base, operands)
         if in_place:
-            out: Tensor | None = call.tensor(0)
+            out = call.tensor(0)
         else:
             out = call.maybe(rule.inputs) or Tensor(dims, BOOL if rule.truth else dtype)
         if rule.flops and dtype is None and not in_place:

@@ -1,8 +1,8 @@
 """Embeddings and their bags, forward and backward, and lookups by index.
 
-Which rows are looked up twice is in the values of a tensor, not in its dims: every lookup is taken to touch a row of its
-own, but never more than the table has. A lookup takes no operations; a bag takes one addition an element looked up (two
-operations with a weight of each sample), and so does its gradient.
+Which rows are looked up twice is in the values of a tensor, not in its dims: every lookup is taken to touch a row of
+its own, but never more than the table has. A lookup takes no operations; a bag takes one addition an element looked up
+(two operations with a weight of each sample), and so does its gradient.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _bag(call: Call) -> Work:
     except Unknown:
         return Work(flops, None)
     out = weight.like(bags, *weight.dims[1:])
-    return Work(flops, [looked_up(weight, indices.numel), *call.all(1), out])
+    return Work(flops, [looked_up(weight, indices.numel), *call.tensors(1), out])
 
 
 def _bag_backward(call: Call) -> Work:
@@ -93,7 +93,7 @@ def _scatter(call: Call, *, adds: bool) -> Work:
 
 def _index(call: Call) -> Work:
     """(self, indices) where the leading dims are indexed by tensors of numbers, the rest is kept."""
-    x, indices = call.tensor(0), call.list(1)
+    x, indices = call.tensor(0), call.tensor_list(1)
     if len(indices) > len(x.dims) or any(not index.dims for index in indices):
         raise Unknown
     # A mask has as many dims as it selects from, and its result depends on its values.

@@ -9,7 +9,7 @@ from etgraph.ingest.work.arguments import codes_of, decoded, recorded_arguments
 from etgraph.ingest.work.call import Call
 from etgraph.ingest.work.families import Known, known
 from etgraph.ingest.work.ownership import owned
-from etgraph.ingest.work.relatives import RELATED, Convolved, pair_lookups
+from etgraph.ingest.work.relatives import RELATED, BackwardDims, pair_lookups
 from etgraph.ingest.work.tensors import Input, Unknown, inputs_of
 from etgraph.model import Category, Report
 from etgraph.model.columns import Array
@@ -65,8 +65,9 @@ def _distinct(draft: Draft, rows: Array, names: list[str], by_name: list[Known |
     o = draft.trace.operators
     name, shapes = o["name"][rows].astype(np.int64), o["shapes"][rows].astype(np.int64)
     needs = np.array([k is not None and k.arguments for k in by_name])[name]
-    halves = np.array([k is not None and k.partner for k in by_name])[name]
-    plain = ~needs & ~halves
+    completed = [k.partner if k is not None else "" for k in by_name]
+    halves, within = (np.array([c == kind for c in completed])[name] for kind in ("half", "around"))
+    plain = ~needs & ~halves & ~within
     width = int(shapes.max()) + 1
     key = name * width + shapes
     argument, partner = np.full(len(rows), -1, dtype=np.int64), np.full(len(rows), -1, dtype=np.int64)
@@ -79,6 +80,9 @@ def _distinct(draft: Draft, rows: Array, names: list[str], by_name: list[Known |
         pairs = pair_lookups(zip(at.tolist(), [names[n] for n in name[at].tolist()], strict=True))
         for half, other in pairs.items():
             partner[half] = shapes[other]
+    if within.any():
+        around = o["parent"][rows[within]]
+        partner[within] = np.where(around >= 0, o["shapes"][around], -1)
     special = np.flatnonzero(~plain)
     more = np.unique(np.stack([key[special], argument[special], partner[special]]), axis=1, return_inverse=True)
     values, inverse = np.unique(key[plain], return_inverse=True)
@@ -92,10 +96,10 @@ def _distinct(draft: Draft, rows: Array, names: list[str], by_name: list[Known |
 
 def _computed(draft: Draft, distinct: _Distinct, names: list[str], by_name: list[Known | None]) -> Array:
     """Flops and bytes of each distinct call."""
-    convolved = Convolved()
+    backward = BackwardDims()
     for name, shapes, _, _ in distinct.keys.T.tolist():
         if names[name] in RELATED and (inputs := distinct.inputs(shapes)) is not None:
-            convolved.add(names[name], inputs)
+            backward.add(names[name], inputs)
     work = np.full((distinct.keys.shape[1], 2), NULL, dtype=np.int64)
     for at, (name, shapes, argument, partner) in enumerate(distinct.keys.T.tolist()):
         found, inputs = by_name[name], distinct.inputs(shapes)
@@ -104,7 +108,7 @@ def _computed(draft: Draft, distinct: _Distinct, names: list[str], by_name: list
         text = distinct.arguments[argument] if argument >= 0 else None
         other = distinct.inputs(partner) if partner >= 0 else None
         try:
-            numbers = found.formula(Call(names[name], inputs, decoded(text, inputs), other, convolved)).numbers()
+            numbers = found.formula(Call(names[name], inputs, decoded(text, inputs), other, backward)).numbers()
         except Unknown:
             continue
         work[at] = [NULL if number is None else number for number in numbers]

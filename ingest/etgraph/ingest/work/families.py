@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from etgraph.ingest.work import (
     attention,
@@ -12,6 +12,7 @@ from etgraph.ingest.work import (
     elementwise,
     embedding,
     fbgemm,
+    generated,
     losses,
     matmul,
     normalisation,
@@ -35,6 +36,7 @@ FAMILIES: tuple[Family, ...] = (
     pooling.FAMILY,
     copies.FAMILY,
     optimizers.FAMILY,
+    generated.FAMILY,
     wrappers.VIEW_FAMILY,
     wrappers.WRAPPER_FAMILY,
 )
@@ -44,16 +46,19 @@ VIEWS, WRAPPERS = NUMBER["views"], NUMBER["wrappers"]
 
 
 class Known(NamedTuple):
-    """An operator whose work can be known: its family's number, its formula, and what else that reads."""
+    """An operator whose work can be known: its family's number, its formula, and what else that reads.
+
+    `partner` is where the inputs of another call come from: the other half of a batched lookup, or the operator around.
+    """
 
     family: int
     formula: Formula
     arguments: bool = False
-    partner: bool = False
+    partner: Literal["", "half", "around"] = ""
 
 
 _BY_NAME = {
-    name: Known(number, formula, name in family.with_arguments)
+    name: Known(number, formula, name in family.with_arguments, "around" if name in convolution.HALVES else "")
     for number, family in enumerate(FAMILIES)
     for name, formula in family.formulas.items()
 }
@@ -74,5 +79,7 @@ def known(name: str) -> Known | None:
     half = fbgemm.batched(name)
     if half is not None:
         formula = fbgemm.lookup if half else fbgemm.update
-        return Known(NUMBER["fbgemm"], formula, arguments=half, partner=True)
+        return Known(NUMBER["fbgemm"], formula, arguments=half, partner="half")
+    if name.startswith(generated.PREFIX):
+        return Known(NUMBER["generated kernels"], generated.pointwise, arguments=True)
     return Known(WRAPPERS, wrappers.nothing) if wrappers.is_node(name) else None

@@ -3,8 +3,8 @@
 A batched lookup (table batched embedding) reads rows of several tables at once, sums them into bags and writes
 batch × total width; its backward node adds the gradients up and updates the rows in the same kernel. The forward call
 records tables and lookups, the backward one batch and total width: each is computed with the other as `partner`. Where
-tables differ in width, what the dims do not say is how lookups spread over them: every lookup is taken to be of the mean
-width, which is exact where widths are equal. As in other embeddings every lookup touches a row of its own, but never
+tables differ in width, the dims do not say how lookups spread over them: every lookup is taken to be of the mean width,
+which is exact where widths are equal. As in other embeddings every lookup touches a row of its own, but never
 more than the tables hold.
 
 Operations: one addition an element looked up (two operations with weights) forward, the same for the gradients
@@ -22,10 +22,14 @@ import re
 from etgraph.ingest.work.call import Call, Family, Work, moved
 from etgraph.ingest.work.tensors import FLOAT32, UINT8, Input, Tensor, Unknown
 
-LOOKUP = re.compile(r"^fbgemm::(?:split|dense)_embedding(?:_nobag)?_codegen_lookup_(?:(\w+?)_)?function(?:_pt2)?$")
+LOOKUP = re.compile(r"^fbgemm::(?:split|dense)_embedding_codegen_lookup_(?:(\w+?)_)?function(?:_pt2)?$")
 UPDATE = re.compile(r"^torch::autograd::CppNode<SplitLookupFunction_(\w+?)_Op(?:_pt2)?>$")
 _UPDATES = {"sgd": (2, 0), "rowwise_adagrad": (4, 1), "adagrad": (7, -1), "adam": (13, -2)}
 """Operations an element, and the state: so many floats a row, or (negative) a float an element."""
+
+
+NARROWEST = 4
+"""FBGEMM's tables have rows of whole groups of four elements."""
 
 
 class _Batch:
@@ -62,8 +66,8 @@ def dense(name: str) -> bool:
     return "dense_embedding" in name or "_Dense_" in name
 
 
-def _width(call: Call, forward: bool) -> int:
-    """The width of all tables together, from an argument or from the gradient."""
+def _width(call: Call, batch: _Batch, forward: bool) -> int:
+    """The width of all tables together, from an argument or from a gradient that fits the batch and the tables."""
     if forward:
         try:
             return call.integer(3 if dense(call.name) else 7)
@@ -71,13 +75,16 @@ def _width(call: Call, forward: bool) -> int:
             pass
     inputs = call.partner if forward else call.inputs
     grad = inputs[0] if inputs else None
-    if not isinstance(grad, Tensor) or len(grad.dims) != 2:
+    if not isinstance(grad, Tensor) or len(grad.dims) != 2 or grad.dims[0] != batch.batch:
+        raise Unknown
+    if grad.dims[1] < NARROWEST * batch.tables:
         raise Unknown
     return grad.dims[1]
 
 
 def _lookup(call: Call) -> Work:
-    batch, width = _Batch(list(call.inputs), dense(call.name)), _width(call, forward=True)
+    batch = _Batch(list(call.inputs), dense(call.name))
+    width = _width(call, batch, forward=True)
     out = Tensor((batch.batch, width), FLOAT32)
     flops = (2 if batch.weighted else 1) * batch.looked_up(width)
     return Work(flops, [batch.touched(width), *batch.dims, out])
@@ -87,10 +94,8 @@ def _update(call: Call) -> Work:
     """The backward node: gradients added up by row, rows updated in place (dense: the gradient is written)."""
     if call.partner is None:
         raise Unknown
-    batch, width = _Batch(list(call.partner), dense(call.name)), _width(call, forward=False)
-    grad = call.tensor(0)
-    if grad.dims[0] != batch.batch:
-        raise Unknown
+    batch = _Batch(list(call.partner), dense(call.name))
+    width, grad = _width(call, batch, forward=False), call.tensor(0)
     flops = (2 if batch.weighted else 1) * batch.looked_up(width)
     rows = batch.touched(width)
     if dense(call.name):
@@ -106,7 +111,7 @@ def _update(call: Call) -> Work:
 def _permute_pooled(call: Call) -> Work:
     """Columns of a batch of pooled embeddings in another order: (values, offsets and orders …)."""
     values = call.tensor(0)
-    return moved(values, *call.all(1), values)
+    return moved(values, *call.tensors(1), values)
 
 
 def _permute_sparse(call: Call) -> Work:

@@ -46,7 +46,7 @@ def _addmv(call: Call) -> Work:
 def _vector(call: Call, matrix: Tensor, vector: Tensor) -> Work:
     if len(matrix.dims) != 2 or vector.dims != matrix.dims[1:]:
         raise Unknown
-    return Work(2 * matrix.numel, [*call.all(), matrix.like(matrix.dims[0])])
+    return Work(2 * matrix.numel, [*call.tensors(), matrix.like(matrix.dims[0])])
 
 
 def _dot(call: Call) -> Work:
@@ -61,7 +61,7 @@ def _scaled_mm(call: Call) -> Work:
     a, b = call.tensor(0), call.tensor(1)
     if len(a.dims) != 2 or len(b.dims) != 2 or a.dims[1] != b.dims[0]:
         raise Unknown
-    return Work(2 * a.numel * b.dims[1], [*call.all(), Tensor((a.dims[0], b.dims[1]))])
+    return Work(2 * a.numel * b.dims[1], [*call.tensors(), Tensor((a.dims[0], b.dims[1]))])
 
 
 def _linear(call: Call) -> Work:
@@ -70,7 +70,7 @@ def _linear(call: Call) -> Work:
     if not x.dims or len(weight.dims) not in (1, 2) or x.dims[-1] != weight.dims[-1]:
         raise Unknown
     out = x.like(*x.dims[:-1], *weight.dims[:-1])
-    return Work(2 * out.numel * x.dims[-1], [*call.all(), out])
+    return Work(2 * out.numel * x.dims[-1], [*call.tensors(), out])
 
 
 def _matmul(call: Call) -> Work:
@@ -97,7 +97,7 @@ def _einsum(call: Call) -> Work:
     Without letters to sum over it is a product of elements, which takes one operation each.
     """
     match = _EINSUM.match(str(call.argument(0)).replace(" ", ""))
-    operands = call.list(1)
+    operands = call.tensor_list(1)
     if match is None or len(operands) != 2:
         raise Unknown
     size: dict[str, int] = {}

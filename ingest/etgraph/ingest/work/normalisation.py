@@ -27,13 +27,13 @@ def _batch(call: Call, *, training: int | bool) -> Work:
         learns = training
     elif call.arguments is not None:
         learns = call.flag(training)
-    elif call.convolved is not None and call.convolved(normalised=x.dims) is not None:
+    elif call.backward is not None and call.backward.learned(x.dims):
         learns = True
     else:
         raise Unknown
-    given = call.all(1, 5)
+    given = call.tensors(1, 5)
     saved = [Tensor((x.dims[1],), FLOAT32)] * 2 if learns else []
-    renewed = call.all(3, 5) if learns else []
+    renewed = call.tensors(3, 5) if learns else []
     flops = (5 if learns else 2) + (2 if call.maybe(1) else 0)
     return Work(flops * x.arithmetic, [x, *given, x, *saved, *renewed])
 
@@ -44,7 +44,7 @@ def _batch_backward(call: Call, *, x: int, grad: int) -> Work:
     if value.dims != gradient.dims or len(value.dims) < 2:
         raise Unknown
     channel = Tensor((value.dims[1],), FLOAT32)
-    return Work(9 * value.arithmetic, [*call.all(), value, channel, channel])
+    return Work(9 * value.arithmetic, [*call.tensors(), value, channel, channel])
 
 
 def _layer(call: Call) -> Work:
@@ -58,7 +58,7 @@ def _layer(call: Call) -> Work:
         rank = len(weight.dims)
     rows = Tensor(x.dims[: len(x.dims) - rank], FLOAT32)
     flops = 5 + (call.maybe(2) is not None) + (call.maybe(3) is not None)
-    return Work(flops * x.arithmetic, [*call.all(), x, rows, rows])
+    return Work(flops * x.arithmetic, [*call.tensors(), x, rows, rows])
 
 
 def _layer_backward(call: Call) -> Work:
@@ -67,7 +67,7 @@ def _layer_backward(call: Call) -> Work:
     if grad.dims != x.dims:
         raise Unknown
     written = [x, *(t for t in (weight, bias) if t is not None)]
-    return Work((13 if weight else 9) * x.arithmetic, [*call.all(), *written])
+    return Work((13 if weight else 9) * x.arithmetic, [*call.tensors(), *written])
 
 
 def _group(call: Call) -> Work:
@@ -78,7 +78,7 @@ def _group(call: Call) -> Work:
         rows = Tensor((call.integer(3), call.integer(6)), x.dtype)
     except Unknown:
         return Work(flops * x.arithmetic, None)
-    return Work(flops * x.arithmetic, [*call.all(), x, rows, rows])
+    return Work(flops * x.arithmetic, [*call.tensors(), x, rows, rows])
 
 
 def _group_backward(call: Call) -> Work:
@@ -87,7 +87,7 @@ def _group_backward(call: Call) -> Work:
     if grad.dims != x.dims:
         raise Unknown
     written = [x, *([weight, weight] if weight else [])]
-    return Work((13 if weight else 9) * x.arithmetic, [*call.all(), *written])
+    return Work((13 if weight else 9) * x.arithmetic, [*call.tensors(), *written])
 
 
 def _rms(call: Call) -> Work:
@@ -104,7 +104,7 @@ def _rms_backward(call: Call) -> Work:
     grad, x, weight = call.tensor(0), call.tensor(1), call.maybe(4)
     if grad.dims != x.dims:
         raise Unknown
-    return Work(9 * x.arithmetic, [*call.all(), x, *([weight] if weight else [])])
+    return Work(9 * x.arithmetic, [*call.tensors(), x, *([weight] if weight else [])])
 
 
 _TRAINING = ("cudnn_batch_norm", "miopen_batch_norm", "native_batch_norm", "_native_batch_norm_legit", "batch_norm",

@@ -31,31 +31,31 @@ def _foreach(call: Call, *, each: int) -> Work:
     lists = [x for x in call.inputs if isinstance(x, list)]
     if not lists:
         raise Unknown
-    return Work(_arithmetic(lists[0], each), [*(t for x in lists for t in x), *call.all(), *lists[0]])
+    return Work(_arithmetic(lists[0], each), [*(t for x in lists for t in x), *call.tensors(), *lists[0]])
 
 
 def _foreach_copy(call: Call) -> Work:
-    return Work(0, [*call.list(0), *call.list(1)])
+    return Work(0, [*call.tensor_list(0), *call.tensor_list(1)])
 
 
 def _foreach_zero(call: Call) -> Work:
-    return Work(0, call.list(0))
+    return Work(0, call.tensor_list(0))
 
 
 def _foreach_norm(call: Call) -> Work:
-    tensors = call.list(0)
+    tensors = call.tensor_list(0)
     return Work(_arithmetic(tensors, 2), [*tensors, *(t.like() for t in tensors)])
 
 
 def _unscale(call: Call) -> Work:
     """`_amp_foreach_non_finite_check_and_unscale_` (self[], found_inf, inv_scale)."""
-    tensors = call.list(0)
-    return Work(_arithmetic(tensors, 2), [*tensors, *tensors, *call.all()])
+    tensors = call.tensor_list(0)
+    return Work(_arithmetic(tensors, 2), [*tensors, *tensors, *call.tensors()])
 
 
 def _adam(call: Call, *, decoupled: bool) -> Work:
     """(self[], grads[], exp_avgs[], exp_avg_sqs[], max_exp_avg_sqs[], state_steps[], lr, β₁, β₂, weight_decay, …)."""
-    parameters, gradients, first, second = (call.list(at) for at in range(4))
+    parameters, gradients, first, second = (call.tensor_list(at) for at in range(4))
     largest = call.inputs[4] if isinstance(call.inputs[4], list) else []
     changed = [*parameters, *first, *second, *(largest or [])]
     try:
@@ -69,7 +69,7 @@ def _adam(call: Call, *, decoupled: bool) -> Work:
 
 def _sgd(call: Call) -> Work:
     """(self[], grads[], momentum_buffer_list[], weight_decay, momentum, lr, dampening, nesterov, …)."""
-    parameters, gradients = call.list(0), call.list(1)
+    parameters, gradients = call.tensor_list(0), call.tensor_list(1)
     buffers = call.inputs[2] if isinstance(call.inputs[2], list) else []
     changed = [*parameters, *(buffers or [])]
     try:
@@ -82,7 +82,7 @@ def _sgd(call: Call) -> Work:
 
 def _adagrad(call: Call) -> Work:
     """(self[], grads[], state_sums[], state_steps[], lr, lr_decay, weight_decay, …)."""
-    parameters, gradients, sums = (call.list(at) for at in range(3))
+    parameters, gradients, sums = (call.tensor_list(at) for at in range(3))
     try:
         flops = _arithmetic(parameters, 7 + 2 * bool(call.argument(6)))
     except Unknown:

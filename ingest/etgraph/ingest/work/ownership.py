@@ -1,9 +1,9 @@
 """Whose work it is: an operator and those inside it must not count the same work twice.
 
 The innermost operator whose semantics are known has the work, because it is the one that ran: `aten::linear` calls
-`aten::addmm`, and the kernel is the latter's. So an operator leaves its work to those inside it, at any depth, that have
-some of their own in its family or in one that it yields to; its own is 0 then. It does not yield to helpers of another
-kind: an `aten::addmm` that copies its bias first keeps its product, and the copy keeps its bytes.
+`aten::addmm`, and the kernel is the latter's. So an operator leaves its work to those inside it, at any depth, that
+have some of their own in its family or in one that it yields to; its own is 0 then. It does not yield to helpers of
+another kind: an `aten::addmm` that copies its bias first keeps its product, and the copy keeps its bytes.
 """
 
 from __future__ import annotations

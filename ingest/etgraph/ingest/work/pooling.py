@@ -48,7 +48,7 @@ def _largest(call: Call, *, space: int, places: bool) -> Work:
 def _largest_backward(call: Call) -> Work:
     """(grad_output, self, kernel_size, stride, padding, dilation, ceil_mode, indices)."""
     grad, x = call.tensor(0), call.tensor(1)
-    return Work(grad.arithmetic, [grad, *call.all(7), x])
+    return Work(grad.arithmetic, [grad, *call.tensors(7), x])
 
 
 def _mean(call: Call, *, space: int) -> Work:

@@ -8,12 +8,13 @@ is not recorded the size of the result is unknown, and so are the bytes, but not
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from etgraph.ingest.work.call import Call, Dims, Family, Formula, Work, same
 from etgraph.ingest.work.tensors import BOOL, INT64, Dtype, Tensor, Unknown
 
 
-def _kept(x: Tensor, dims: object, keep: bool) -> Dims:
+def _kept(x: Tensor, dims: Any, keep: bool) -> Dims:
     """The dims of a reduced tensor. An empty list, or None, stands for all dims."""
     chosen = [] if dims is None else dims if isinstance(dims, list) else [dims]
     rank = len(x.dims)
@@ -63,7 +64,7 @@ def _with_places(call: Call, *, each: int) -> Work:
 
 def _running(call: Call) -> Work:
     """A running sum has the size of its input; integers become int64. An `out` form may have the result first."""
-    tensors = call.all()
+    tensors = call.tensors()
     if not tensors:
         raise Unknown
     x = tensors[0]
@@ -73,8 +74,8 @@ def _running(call: Call) -> Work:
     return Work(x.arithmetic, [x, written])
 
 
-def _by(each: int, **places: object) -> Formula:
-    return partial(_reduced, each=each, **places)  # type: ignore[arg-type]
+def _by(each: int, **places: Any) -> Formula:
+    return partial(_reduced, each=each, **places)
 
 
 _DIMS = {"full": 2, "dims": 1, "keep": 2, "out": 4, "dtype": 3}
@@ -98,6 +99,6 @@ FAMILY = Family(
     },
     frozenset({"reductions"}),
     frozenset(f"aten::{name}" for name in
-              "sum nansum mean prod amax amin argmax argmin any all var std logsumexp linalg_vector_norm norm max min"
-              .split()),
+              ("sum", "nansum", "mean", "prod", "amax", "amin", "argmax", "argmin", "any", "all", "var", "std",
+               "logsumexp", "linalg_vector_norm", "norm", "max", "min")),
 )  # fmt: skip

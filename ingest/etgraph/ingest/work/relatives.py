@@ -2,80 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from etgraph.ingest.work.call import Dims
 from etgraph.ingest.work.convolution import TRIPLES
 from etgraph.ingest.work.fbgemm import batched, stem
 from etgraph.ingest.work.tensors import Input, Tensor
 
-_NORMALISED_BACKWARD = {"aten::cudnn_batch_norm_backward": 0, "aten::miopen_batch_norm_backward": 0,
-                        "aten::native_batch_norm_backward": 1}  # fmt: skip
-_AMBIGUOUS: Dims = (-1,)
-RELATED = frozenset({*TRIPLES, *_NORMALISED_BACKWARD})
+_NORMALISED = {"aten::cudnn_batch_norm_backward": 0, "aten::miopen_batch_norm_backward": 0,
+               "aten::native_batch_norm_backward": 1}  # fmt: skip
+RELATED = frozenset({*TRIPLES, *_NORMALISED})
 """Names of the operators that others are completed from."""
 
 
-class Convolved:
-    """Dims of convolutions by two of input, weight and output; and the inputs that batch norms learned from.
+class BackwardDims:
+    """What the backward operators of a trace say of the forward ones, by their dims.
 
-    Operators backward record all three dims. Where all that share two agree on the third, it holds for the forward one
-    with these two as well; where they do not, it is unknown.
+    A convolution backward records input, weight and the gradient of the output. Where all of one trace with the same
+    input and weight agree on the output, it is that of the forward convolutions with these dims too. A batch norm
+    backward says that batches of these dims were normalised by their own statistics.
     """
 
     def __init__(self) -> None:
-        self._third: dict[tuple[str, Dims, Dims], Dims] = {}
-        self._normalised: set[Dims] = set()
+        self._output: dict[tuple[Dims, Dims], Dims | None] = {}
+        self._learned: set[Dims] = set()
 
-    def add(self, name: str, inputs: list[Input]) -> None:
+    def add(self, name: str, inputs: Sequence[Input]) -> None:
         """Take in one operator of `RELATED`."""
-        if name in _NORMALISED_BACKWARD:
-            found = inputs[_NORMALISED_BACKWARD[name]]
-            if isinstance(found, Tensor):
-                self._normalised.add(found.dims)
-            return
-        triple = [inputs[at] if at < len(inputs) else None for at in TRIPLES[name]]
-        if all(isinstance(t, Tensor) for t in triple):
-            x, weight, out = (t.dims for t in triple)  # type: ignore[union-attr]
-            for key, dims in ((("out", x, weight), out), (("weight", x, out), weight), (("x", weight, out), x)):
-                if self._third.setdefault(key, dims) != dims:
-                    self._third[key] = _AMBIGUOUS
+        places = TRIPLES.get(name) or (_NORMALISED[name],)
+        dims = [t.dims for at in places if at < len(inputs) and isinstance(t := inputs[at], Tensor)]
+        if len(dims) == 3:
+            x, weight, output = dims
+            if self._output.setdefault((x, weight), output) != output:
+                self._output[x, weight] = None
+        elif name in _NORMALISED:
+            self._learned.update(dims)
 
-    def __call__(
-        self,
-        *,
-        x: Dims | None = None,
-        weight: Dims | None = None,
-        out: Dims | None = None,
-        normalised: Dims | None = None,
-    ) -> Dims | None:
-        """The third of the dims, None where the trace does not have it; `normalised` back where it was learned from."""
-        if normalised is not None:
-            return normalised if normalised in self._normalised else None
-        if out is None and x is not None and weight is not None:
-            found = self._third.get(("out", x, weight))
-        elif weight is None and x is not None and out is not None:
-            found = self._third.get(("weight", x, out))
-        elif x is None and weight is not None and out is not None:
-            found = self._third.get(("x", weight, out))
-        else:
-            found = None
-        return None if found == _AMBIGUOUS else found
+    def output(self, x: Dims, weight: Dims) -> Dims | None:
+        """Dims of a convolution's output by those of its input and weight; None where the trace does not have them."""
+        return self._output.get((x, weight))
+
+    def learned(self, x: Dims) -> bool:
+        """Whether a batch norm of these dims was trained."""
+        return x in self._learned
 
 
-def pair_lookups(rows: Iterable[tuple[int, str]]) -> dict[int, int]:
-    """Batched lookups with their backward nodes, both ways, by row; rows in order of start, with their names.
+def pair_lookups(calls: Iterable[tuple[int, str]]) -> dict[int, int]:
+    """Batched lookups with their backward nodes, both ways; calls are numbers and names, in order of start.
 
-    Autograd runs backwards: a node belongs to the last lookup of its optimizer that has none yet. Lookups that never get
-    one (evaluation, the end of the recording) stay single.
+    Autograd runs backwards: a node belongs to the last lookup of its optimizer that has none yet. Lookups that never
+    get one (evaluation, the end of the recording) stay single.
     """
-    open_lookups: dict[str, list[int]] = {}
+    waiting: dict[str, list[int]] = {}
     partner: dict[int, int] = {}
-    for row, name in rows:
+    for call, name in calls:
         half = batched(name)
         if half:
-            open_lookups.setdefault(stem(name), []).append(row)
-        elif half is False and open_lookups.get(stem(name)):
-            other = open_lookups[stem(name)].pop()
-            partner[row], partner[other] = other, row
+            waiting.setdefault(stem(name), []).append(call)
+        elif half is False and waiting.get(stem(name)):
+            other = waiting[stem(name)].pop()
+            partner[call], partner[other] = other, call
     return partner

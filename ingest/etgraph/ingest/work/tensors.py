@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import prod
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -100,8 +101,10 @@ class Shapes(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(Shapes).decode
+_dtype = dict(DTYPES).get
 
 
+@lru_cache(maxsize=1 << 14)
 def inputs_of(text: str) -> list[Input]:
     """The inputs that a text of the `shapes` column describes. Raises Unknown for one that cannot be understood.
 
@@ -119,7 +122,7 @@ def inputs_of(text: str) -> list[Input]:
 
 
 def _input(dims: Any, type: Any) -> Input:
-    dtype = DTYPES.get(type) if isinstance(type, str) else None
+    dtype = _dtype(type) if type.__class__ is str else None
     if dtype is None and not dims:
         return None
     if not isinstance(dims, list):
@@ -138,7 +141,7 @@ def _list(dims: list[Any], type: Any) -> Input:
         names = [name.strip() for name in type[12:-1].split(",")]
         if len(names) != len(dims) or not all(name.startswith("Tensor(") for name in names):
             return None
-        types = [DTYPES.get(name[7:-1]) for name in names]
+        types = [_dtype(name[7:-1]) for name in names]
     elif any(dims):
         types = [None] * len(dims)
     else:
@@ -176,8 +179,7 @@ def promoted(tensors: Sequence[Tensor]) -> Dtype | None:
             dtype = tensor.dtype
             if dtype is None:
                 return None
-            if best is None or dtype.kind > best.kind:
-                best = dtype
-            elif with_dims and dtype.kind == best.kind and dtype.size > best.size:
+            wider = best is not None and with_dims and dtype.kind == best.kind and dtype.size > best.size
+            if best is None or dtype.kind > best.kind or wider:
                 best = dtype
     return best
