@@ -121,7 +121,7 @@ def lines() -> Iterator[str]:
         name = str(operator).removeprefix("aten.")
         if not str(operator).startswith("aten.") or name == "_slow_conv2d_forward" or name.startswith("_efficient"):
             continue
-        for _ in range(EACH):
+        for _ in range(3 * EACH if name == "convolution_backward" else EACH):
             arguments, out = cases.one(name)
             yield _line(torch, name, arguments, int(formula(*arguments, out_val=out)))
 

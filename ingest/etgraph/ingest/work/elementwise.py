@@ -124,14 +124,9 @@ def _type(call: Call, base: str, operands: list[Tensor]) -> Dtype | None:
         return dtype
     if base in _FLOATING:
         return FLOAT32
-    # An integer tensor and a number: a fraction would make the result floating.
-    numbers = RULES[base].inputs > len(operands) and len(call.inputs) > 1
-    return None if numbers and not RULES[base].truth and not _whole(call) else dtype
-
-
-def _whole(call: Call) -> bool:
-    """Whether all numbers among the arguments are recorded and whole."""
-    return call.arguments is not None and not any(isinstance(value, float) for value in call.arguments)
+    # An integer tensor and a number: a fraction would make the result floating. Between tensors it could not be one.
+    number = len(operands) == 1 and len(call.inputs) > 1 and not RULES[base].truth
+    return None if number else dtype
 
 
 def _dropout(call: Call) -> Work:
