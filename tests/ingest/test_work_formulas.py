@@ -60,7 +60,9 @@ def test_operations_are_those_of_pytorchs_counter() -> None:
         if grouped(name, dims, values) == 1:
             assert formula(name, dims, types, values)[0] == flops, (name, dims, values)
             checked[name] += 1
-    assert len(checked) == 20 and sum(checked.values()) > 450 and min(checked.values()) >= 10
+    assert len(checked) == 20
+    assert sum(checked.values()) > 450
+    assert min(checked.values()) >= 10
 
 
 def test_the_gradient_of_a_grouped_weight_is_not_counted_for_every_group() -> None:
@@ -95,7 +97,8 @@ def test_memory_efficient_attention_counts_like_the_operator_around_it() -> None
     """Its dims are batch × positions × heads × width; heads and positions exchanged, it is the same attention."""
     inner = formula("aten::_efficient_attention_forward", [[2, 5, 3, 8]] * 3 + [[]], ["float"] * 3 + [""])
     outer = formula("aten::_scaled_dot_product_efficient_attention", [[2, 3, 5, 8]] * 3 + [[]], ["float"] * 3 + [""])
-    assert inner == outer and inner[0] == 2 * 2 * 3 * 5 * 5 * (8 + 8)
+    assert inner == outer
+    assert inner[0] == 2 * 2 * 3 * 5 * 5 * (8 + 8)
 
 
 # Bytes: every element that a definition touches, once a direction
@@ -215,7 +218,8 @@ def test_bytes_of_pooling_are_those_of_its_definition() -> None:
         ("aten::gather 50 float | 0 | 8 long | false", (0, 4 * 8 + 64 + 32)),
         ("aten::index_select 10x4 float | 1 | 2 long", (0, 80 + 16 + 80)),
         ("aten::scatter_add_ 50 float | 0 | 8 long | 8 float", (8, 64 + 32 + 32 + 32)),
-        ("aten::index 10x4 float | {3 long int}", (0, 48 + 24 + 48)),
+        ("aten::index 10x4 float | {3 long int}", (0, 48 + 48)),
+        ("aten::_index_put_impl_ 10x4 float | - | 3x4 float | true | true", (12, 3 * 48)),
         ("aten::index 10x4 float | {10 bool}", (None, None)),
         # normalisation
         ("aten::native_layer_norm 2x3x8 float | [8] | 8 float | 8 float | 0.1", (7 * 48, 4 * (96 + 16 + 12))),
@@ -245,6 +249,8 @@ def test_bytes_of_pooling_are_those_of_its_definition() -> None:
         ("aten::cumsum 4 int | 0 | -", (0, 16 + 32)),
         ("aten::argmax 4x8 float | 1 | false", (32, 128 + 32)),
         ("aten::sum 4x8 float | [7] | true | -", (32, None)),
+        ("aten::sort 4x8 long | -1 | false", (0, 3 * 256)),
+        ("aten::topk 4x8 float | 2 | -1 | true | true", (None, 128 + 32 + 64)),
         # softmax and loss
         ("aten::_softmax 2x5 float | 1 | false", (50, 80)),
         ("aten::_log_softmax_backward_data 2x5 float | 2x5 float | 1 | 6", (40, 120)),
@@ -271,7 +277,7 @@ def test_bytes_of_pooling_are_those_of_its_definition() -> None:
         ("aten::_foreach_sqrt {4 float; 6 float}", (10, 4 * 20)),
         ("aten::_fused_adam_ {4 float} | {4 float} | {4 float} | {4 float} | - | {1 float} | 0.1 | 0.9 | 0.9 | 0 ",
          (13 * 4, 4 * 4 * 7)),
-        ("aten::_fused_adam_ {4 float} | {4 float} | {4 float} | {4 float} | {4 float} | {1 float} | 0.1 | 0.9 | 0.9 | 1",
+        ("aten::_fused_adam_ {4 float} | {4 float} | {4 float} | {4 float} | {4 float} | {1 float} | 1 | 0.9 | 0.9 | 1",
          (16 * 4, 4 * 4 * 9)),
         ("aten::_fused_adamw_ {4 float} | {4 float} | {4 float} | {4 float} | - | {1 float} | 0.1 | 0.9 | 0.9 | 0.01",
          (14 * 4, 4 * 4 * 7)),
@@ -296,7 +302,8 @@ def test_work_by_hand(line: str, expected: Numbers) -> None:
 
 def test_what_needs_recorded_values_is_null_without_them() -> None:
     conv = "aten::conv2d 1x2x5x5 float | 4x2x3x3 float | - | [1, 1] | [0, 0] | [1, 1] | 1"
-    assert work(conv)[0] == 1296 and work(conv, values=False) == (None, None)
+    assert work(conv)[0] == 1296
+    assert work(conv, values=False) == (None, None)
     total = "aten::sum 4x8 float | [0] | true | -"
     assert work(total, values=False) == (32, None)
     assert work("aten::_fused_adam_ {4 float} | {4 float} | {4 float} | {4 float} | -", values=False) == (None, 112)
@@ -311,7 +318,8 @@ def test_equal_dims_with_other_values_are_other_work() -> None:
 def test_a_number_beyond_int64_is_null() -> None:
     large = 2**31
     found = formula("aten::mm", [[large, large], [large, large]], ["float", "float"])
-    assert found == (None, None) and 2 * large**3 > LARGEST
+    assert found == (None, None)
+    assert 2 * large**3 > LARGEST
     assert formula("aten::add_", [[large, 2**29], [], []], ["float", "Scalar", "Scalar"]) == (2**60, None)
 
 

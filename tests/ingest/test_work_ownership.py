@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.work import estimate
 from etgraph.ingest.work.families import FAMILIES, NUMBER, WRAPPERS
+from etgraph.ingest.work.nodes import pair_nodes
 from etgraph.ingest.work.ownership import owned
 from etgraph.ingest.work.relatives import pair_lookups
 from support.shaped import shaped
@@ -118,7 +120,8 @@ def test_device_operators_inherit_nothing_and_recorded_numbers_stay() -> None:
     """)
     draft = draft.with_operators({"flops": np.array([NULL, NULL, 5])})
     o = estimate(draft).trace.operators
-    assert o["flops"].tolist() == [1024, NULL, 5] and o["bytes"].tolist() == [896, NULL, 896]
+    assert o["flops"].tolist() == [1024, NULL, 5]
+    assert o["bytes"].tolist() == [896, NULL, 896]
 
 
 def test_a_trace_without_dims_is_left_alone() -> None:
@@ -204,6 +207,21 @@ def test_lookups_without_update_stay_single() -> None:
     assert pair_lookups(enumerate(calls[2:3])) == {}
 
 
+def test_a_joined_list_has_the_size_of_its_gradient() -> None:
+    """Older traces record no dims of a list; the node of the same sequence number has those of the result."""
+    draft = shaped("aten::cat - | 0\naten::cat - | 0\nCatBackward0 6x4 float\n", values=False)
+    numbered = replace(draft, ids={"sequence": np.array([7, 8, 8])})
+    assert works(numbered)[:2] == [("aten::cat", None, None), ("aten::cat", 0, 2 * 96)]
+    assert works(draft)[1] == ("aten::cat", None, None)
+
+
+def test_nodes_belong_to_operators_of_their_name_and_number_where_there_is_one() -> None:
+    operators = [(0, "aten::cat", 5), (1, "aten::cat", 6), (2, "aten::cat", 6), (3, "aten::index", 7)]
+    nodes = [(9, "IndexBackward0", 7), (10, "CatBackward0", 6), (11, "CatBackward0", 5), (12, "CatBackward", 9)]
+    assert pair_nodes(operators, nodes) == {0: 11, 3: 9}
+    assert pair_nodes(operators, [*nodes, (13, "CatBackward0", 5)]) == {3: 9}
+
+
 # The rule itself, beside a recursive one
 
 
@@ -250,9 +268,12 @@ def test_a_deep_nest_takes_no_longer_than_a_wide_one() -> None:
     """Each operator is visited once for each family inside it, however deep the nest is."""
     count = 20_000
     family = np.full(count, NUMBER["matmul"], dtype=np.int8)
-    flops, size = np.full(count, 1), np.full(count, NULL)
-    owned(np.arange(-1, count - 1), family, flops, size)
-    assert flops.tolist() == [0] * (count - 1) + [1]
+    for inner in (count - 1, 0):  # the work of all, or of the innermost and the outermost
+        flops, size = np.full(count, 1), np.full(count, NULL)
+        flops[1 : inner or 1] = NULL
+        owned(np.arange(-1, count - 1), family, flops, size)
+        assert flops[0] == 0
+        assert flops[-1] == 1
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)

@@ -1,9 +1,9 @@
 """Make the table of operations that `torch.utils.flop_counter` counts: `python tests/support/flop_table.py`.
 
-It needs PyTorch, which the tests do not: they read the table, `tests/ingest/data/flop_counter.jsonl`. A line holds name,
-dims, types, values of the inputs that are no tensors, and the counter's number. Tensors live on the `meta` device, so
-that no operator computes anything; the numbers come from the counter's own formulas, with the result of PyTorch's own
-shape functions.
+It needs PyTorch, which the tests do not: they read the table, `tests/ingest/data/flop_counter.jsonl`. A line holds
+name, dims, types, values of the inputs that are no tensors, and the counter's number. Tensors live on the `meta`
+device, so that no operator computes anything; the numbers come from the counter's own formulas, with the result of
+PyTorch's own shape functions.
 
 Left out is what the counter itself cannot count: `_slow_conv2d_forward`, whose arguments its formula does not take, and
 `_efficient_attention_…`, whose dims it reads in another order than the operator has them.
@@ -129,9 +129,7 @@ def lines() -> Iterator[str]:
 def _line(torch: Any, name: str, arguments: list[Any], flops: int) -> str:
     tensors = [isinstance(a, torch.Tensor) for a in arguments]
     dims = [list(a.shape) if t else [] for a, t in zip(arguments, tensors, strict=True)]
-    types = [
-        _TYPES[str(a.dtype).removeprefix("torch.")] if t else "" for a, t in zip(arguments, tensors, strict=True)
-    ]
+    types = [_TYPES[str(a.dtype).removeprefix("torch.")] if t else "" for a, t in zip(arguments, tensors, strict=True)]
     values = [None if t or isinstance(a, torch.dtype) else a for a, t in zip(arguments, tensors, strict=True)]
     return json.dumps([f"aten::{name}", dims, types, values, flops], separators=(",", ":"))
 

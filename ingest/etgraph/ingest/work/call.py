@@ -47,8 +47,8 @@ class Relations(Protocol):
 class Call:
     """Name, inputs and, where recorded, the values of the inputs that are no tensors.
 
-    `partner` has the inputs of a call that completes this one: the other half of a batched lookup, or the operator
-    around it. `backward` is what the backward operators of the trace say of forward ones.
+    `partner` has the inputs of a call that completes this one: the other half of a batched lookup, the operator around
+    it, or its autograd node. `backward` is what the backward operators of the trace say of forward ones.
     """
 
     __slots__ = ("arguments", "backward", "inputs", "name", "partner")
@@ -86,6 +86,13 @@ class Call:
     def tensors(self, first: int = 0, end: int | None = None) -> list[Tensor]:
         """All tensors among the inputs, lists left out."""
         return [t for t in self.inputs[first:end] if isinstance(t, Tensor)]
+
+    def gradient(self) -> Tensor:
+        """The gradient of the result, from the autograd node. Raises Unknown where there is none."""
+        found = self.partner[0] if self.partner else None
+        if not isinstance(found, Tensor):
+            raise Unknown
+        return found
 
     def argument(self, position: int) -> Any:
         """The value of an input that is no tensor, None for `None`. Raises Unknown where it is not recorded."""

@@ -1,7 +1,9 @@
 """Copies, fills and joins: no operations, every byte read once and written once.
 
 A tensor list whose dims or types are not recorded leaves the bytes unknown, unless the call has the result among its
-inputs. Random numbers are written once; how many operations they take depends on the generator and stays unknown.
+inputs, or the autograd node of the same sequence number has the gradient of the result, which is of its size and type;
+the parts together are of that size, too. Random numbers are written once; how many operations they take depends on the
+generator and stays unknown.
 """
 
 from __future__ import annotations
@@ -38,8 +40,11 @@ def _join(call: Call) -> Work:
     if len(given) == 1:
         return moved(given[0], given[0])
     parts = next((x for x in call.inputs if isinstance(x, list)), None)
-    if given or not parts:
+    if given:
         raise Unknown
+    if not parts or any(part.dtype is None for part in parts):
+        whole = call.gradient()
+        return moved(whole, whole)
     dtypes = {part.dtype for part in parts}
     # Parts of several types are converted to one of them.
     dtype = dtypes.pop() if len(dtypes) == 1 else None

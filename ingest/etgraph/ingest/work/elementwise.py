@@ -87,8 +87,8 @@ RULES: dict[str, Rule] = {
 }
 _FLOATING = frozenset(
     ("div", "true_divide", "divide", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos",
-     "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "erfc", "erfinv", "reciprocal", "rsqrt", "sigmoid", "logit",
-     "lgamma", "digamma", "atan2")
+     "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "erfc", "erfinv", "reciprocal", "rsqrt", "sigmoid",
+     "logit", "lgamma", "digamma", "atan2")
 )  # fmt: skip
 _TYPE_OF_FIRST = frozenset({"masked_fill", "native_dropout_backward"})
 

@@ -2,7 +2,9 @@
 
 Which rows are looked up twice is in the values of a tensor, not in its dims: every lookup is taken to touch a row of
 its own, but never more than the table has. A lookup takes no operations; a bag takes one addition an element looked up
-(two operations with a weight of each sample), and so does its gradient.
+(two operations with a weight of each sample), and so does its gradient. Of `index` and `index_put`, whose indices are
+lists of tensors that Kineto leaves out, only the elements are counted, not the indices; the size of the result is then
+that of its gradient in the autograd node of the same sequence number.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 
 from etgraph.ingest.work.call import Call, Family, Work, moved, same
-from etgraph.ingest.work.tensors import INT64, Tensor, Unknown, broadcast
+from etgraph.ingest.work.tensors import Tensor, Unknown, broadcast
 
 
 def looked_up(table: Tensor, lookups: int) -> Tensor:
@@ -93,16 +95,25 @@ def _scatter(call: Call, *, adds: bool) -> Work:
 
 def _index(call: Call) -> Work:
     """(self, indices) where the leading dims are indexed by tensors of numbers, the rest is kept."""
-    x, indices = call.tensor(0), call.tensor_list(1)
+    x = call.tensor(0)
+    if len(call.inputs) < 2 or not isinstance(call.inputs[1], list):
+        out = x.like(*call.gradient().dims)
+        return moved(x if out.numel > x.numel else out, out)
+    indices = call.tensor_list(1)
     if len(indices) > len(x.dims) or any(not index.dims for index in indices):
         raise Unknown
     # A mask has as many dims as it selects from, and its result depends on its values.
     if any(index.dtype is not None and index.dtype.kind == 0 for index in indices):
         raise Unknown
-    if any(index.dtype is None for index in indices):
-        indices = [index.typed(INT64) for index in indices]
     out = x.like(*broadcast(indices), *x.dims[len(indices) :])
-    return moved(x if out.numel > x.numel else out, *indices, out)
+    return moved(x if out.numel > x.numel else out, out)
+
+
+def _index_put(call: Call) -> Work:
+    """`_index_put_impl_` (self, indices, values, accumulate, …): self is changed, or added to, where it is indexed."""
+    x, values, adds = call.tensor(0), call.tensor(2), call.flag(3)
+    changed = x if values.numel > x.numel else values.typed(x.dtype)
+    return Work(values.arithmetic if adds else 0, [values, changed, *([changed] if adds else [])])
 
 
 FAMILY = Family(
@@ -117,11 +128,12 @@ FAMILY = Family(
         "aten::index_select": _index_select,
         "aten::gather": _gather,
         "aten::index": _index,
+        "aten::_index_put_impl_": _index_put,
         **same(partial(_scatter, adds=True), ("scatter_add_", "scatter_add", "index_add_", "index_add")),
         **same(partial(_scatter, adds=False), ("index_copy_", "index_copy", "scatter_")),
     },
     frozenset({"embedding and lookup"}),
     frozenset(f"aten::{name}" for name in
               ("embedding_dense_backward", "embedding_backward", "_embedding_bag", "_embedding_bag_forward_only",
-               "embedding_bag", "_embedding_bag_dense_backward", "index_select")),
+               "embedding_bag", "_embedding_bag_dense_backward", "index_select", "_index_put_impl_")),
 )  # fmt: skip

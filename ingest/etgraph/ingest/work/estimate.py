@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.work.arguments import codes_of, decoded, recorded_arguments
 from etgraph.ingest.work.call import Call
 from etgraph.ingest.work.families import Known, known
+from etgraph.ingest.work.nodes import NODES, pair_nodes
 from etgraph.ingest.work.ownership import owned
 from etgraph.ingest.work.relatives import RELATED, BackwardDims, pair_lookups
 from etgraph.ingest.work.tensors import Input, Unknown, inputs_of
@@ -66,8 +69,8 @@ def _distinct(draft: Draft, rows: Array, names: list[str], by_name: list[Known |
     name, shapes = o["name"][rows].astype(np.int64), o["shapes"][rows].astype(np.int64)
     needs = np.array([k is not None and k.arguments for k in by_name])[name]
     completed = [k.partner if k is not None else "" for k in by_name]
-    halves, within = (np.array([c == kind for c in completed])[name] for kind in ("half", "around"))
-    plain = ~needs & ~halves & ~within
+    halves, within, graded = (np.array([c == kind for c in completed])[name] for kind in ("half", "around", "node"))
+    plain = ~needs & ~halves & ~within & ~graded
     width = int(shapes.max()) + 1
     key = name * width + shapes
     argument, partner = np.full(len(rows), -1, dtype=np.int64), np.full(len(rows), -1, dtype=np.int64)
@@ -83,6 +86,10 @@ def _distinct(draft: Draft, rows: Array, names: list[str], by_name: list[Known |
     if within.any():
         around = o["parent"][rows[within]]
         partner[within] = np.where(around >= 0, o["shapes"][around], -1)
+    if graded.any():
+        at = np.flatnonzero(graded)
+        for operator, node in _nodes(draft, rows, at, names).items():
+            partner[operator] = o["shapes"][node]
     special = np.flatnonzero(~plain)
     more = np.unique(np.stack([key[special], argument[special], partner[special]]), axis=1, return_inverse=True)
     values, inverse = np.unique(key[plain], return_inverse=True)
@@ -92,6 +99,23 @@ def _distinct(draft: Draft, rows: Array, names: list[str], by_name: list[Known |
     keys = np.concatenate([np.stack([values, np.full_like(values, -1), np.full_like(values, -1)]), more[0]], axis=1)
     keys = np.stack([keys[0] // width, keys[0] % width, keys[1], keys[2]])
     return _Distinct(keys, texts, o.texts("shapes").to_pylist()), which
+
+
+def _nodes(draft: Draft, rows: Array, at: Array, names: list[str]) -> dict[int, int]:
+    """For positions `at` of rows the rows of their autograd nodes, by sequence number."""
+    o, sequence = draft.trace.operators, draft.id("sequence")
+    wanted = tuple(NODES.values())
+    is_node = np.array([name.startswith(wanted) for name in names])[o["name"]]
+    nodes = np.flatnonzero(is_node & (sequence != NULL) & (o["shapes"] >= 0))
+    at = at[sequence[rows[at]] != NULL]
+    if not len(nodes) or not len(at):
+        return {}
+
+    def described(chosen: Array, numbers: Array) -> Iterator[tuple[int, str, int]]:
+        texts = [names[n] for n in o["name"][chosen].tolist()]
+        return zip(numbers.tolist(), texts, sequence[chosen].tolist(), strict=True)
+
+    return pair_nodes(described(rows[at], at), described(nodes, nodes))
 
 
 def _computed(draft: Draft, distinct: _Distinct, names: list[str], by_name: list[Known | None]) -> Array:

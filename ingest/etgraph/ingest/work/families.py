@@ -22,6 +22,7 @@ from etgraph.ingest.work import (
     wrappers,
 )
 from etgraph.ingest.work.call import Family, Formula
+from etgraph.ingest.work.nodes import NODES
 
 FAMILIES: tuple[Family, ...] = (
     matmul.FAMILY,
@@ -48,17 +49,22 @@ VIEWS, WRAPPERS = NUMBER["views"], NUMBER["wrappers"]
 class Known(NamedTuple):
     """An operator whose work can be known: its family's number, its formula, and what else that reads.
 
-    `partner` is where the inputs of another call come from: the other half of a batched lookup, or the operator around.
+    `partner` is where the inputs of another call come from: the other half of a batched lookup, the operator around, or
+    the autograd node of the same sequence number.
     """
 
     family: int
     formula: Formula
     arguments: bool = False
-    partner: Literal["", "half", "around"] = ""
+    partner: Literal["", "half", "around", "node"] = ""
+
+
+def _partner(name: str) -> Literal["", "around", "node"]:
+    return "around" if name in convolution.HALVES else "node" if name in NODES else ""
 
 
 _BY_NAME = {
-    name: Known(number, formula, name in family.with_arguments, "around" if name in convolution.HALVES else "")
+    name: Known(number, formula, name in family.with_arguments, _partner(name))
     for number, family in enumerate(FAMILIES)
     for name, formula in family.formulas.items()
 }

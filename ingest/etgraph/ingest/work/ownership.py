@@ -13,7 +13,9 @@ import numpy as np
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.work.families import FAMILIES, NUMBER, WRAPPERS
 from etgraph.model.columns import Array
+from etgraph.model.kernels import kernel
 
+_ROUNDS = 64
 _YIELDS = np.array([sum(1 << NUMBER[name] for name in family.yields_to) for family in FAMILIES] + [0], dtype=np.int64)
 
 
@@ -35,12 +37,13 @@ def owned(parent: Array, family: Array, flops: Array, size: Array) -> None:
 def _families_inside(parent: Array, bits: Array) -> Array:
     """For each operator the bits of all operators inside it, at any depth.
 
-    Each round hands what is new to the parents, so an operator is visited at most once for each bit it gains.
+    Each round hands what is new to the parents, so an operator is visited at most once for each bit it gains. What is
+    nested deeper than any program's own calls is handed up row by row.
     """
     inside = np.zeros(len(parent), dtype=np.int64)
     rows = np.flatnonzero(bits)
     carried = bits[rows]
-    while len(rows):
+    for _ in range(_ROUNDS):
         rows, carried = parent[rows], carried[parent[rows] >= 0]
         rows = rows[rows >= 0]
         new = (carried & ~inside[rows]) != 0
@@ -48,4 +51,14 @@ def _families_inside(parent: Array, bits: Array) -> Array:
         np.bitwise_or.at(inside, rows, carried)
         rows = np.unique(rows)
         carried = inside[rows]
+    _climb(parent, rows, carried, inside)
     return inside
+
+
+@kernel
+def _climb(parent: Array, rows: Array, carried: Array, inside: Array) -> None:
+    for i in range(len(rows)):
+        above = parent[rows[i]]
+        while above >= 0 and carried[i] & ~inside[above]:
+            inside[above] |= carried[i]
+            above = parent[above]

@@ -1,8 +1,9 @@
-"""Sums and their kind over some or all dims, and running sums: so many operations an element of the input.
+"""Sums and their kind over some or all dims, running sums and sorting: so many operations an element of the input.
 
 A sum takes one addition an element (one less for each result, which is not subtracted), a maximum one comparison. The
 variance takes four (the mean, a subtraction, a square, an addition), a norm two. Which dims go is an argument; where it
-is not recorded the size of the result is unknown, and so are the bytes, but not the operations.
+is not recorded the size of the result is unknown, and so are the bytes, but not the operations. How often sorting
+compares depends on the values: unknown for floating types.
 """
 
 from __future__ import annotations
@@ -74,6 +75,19 @@ def _running(call: Call) -> Work:
     return Work(x.arithmetic, [x, written])
 
 
+def _sort(call: Call) -> Work:
+    """`sort` (self, …) gives the values in order and their places, `topk` (self, k, dim, …) the first k of them."""
+    x = call.tensor(0)
+    out = x
+    if call.name == "aten::topk":
+        dim, count = call.argument(2), call.integer(1)
+        kept = _kept(x, [dim], keep=True)
+        out = x.like(*(count if n != k else k for n, k in zip(x.dims, kept, strict=True)))
+        if out.numel > x.numel:
+            raise Unknown
+    return Work(0 if x.dtype and x.dtype.kind < 2 else None, [x, out, out.typed(INT64)])
+
+
 def _by(each: int, **places: Any) -> Formula:
     return partial(_reduced, each=each, **places)
 
@@ -95,10 +109,11 @@ FAMILY = Family(
         "aten::linalg_vector_norm": _by(2, full=0, dims=2, keep=3, out=5),
         "aten::norm": _by(2, full=2, dims=2, keep=3, out=5),
         **same(partial(_with_places, each=1), ("max", "min")),
+        **same(_sort, ("sort", "topk")),
         **same(_running, ("cumsum", "cumsum_", "cumprod", "logcumsumexp")),
     },
     frozenset({"reductions"}),
     frozenset(f"aten::{name}" for name in
               ("sum", "nansum", "mean", "prod", "amax", "amin", "argmax", "argmin", "any", "all", "var", "std",
-               "logsumexp", "linalg_vector_norm", "norm", "max", "min")),
+               "logsumexp", "linalg_vector_norm", "norm", "max", "min", "topk")),
 )  # fmt: skip
