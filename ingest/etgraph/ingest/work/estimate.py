@@ -92,13 +92,25 @@ def _distinct(draft: Draft, rows: Array, names: list[str], by_name: list[Known |
             partner[operator] = o["shapes"][node]
     special = np.flatnonzero(~plain)
     more = np.unique(np.stack([key[special], argument[special], partner[special]]), axis=1, return_inverse=True)
-    values, inverse = np.unique(key[plain], return_inverse=True)
+    values, inverse = _unique(key[plain], len(names) * width)
     which = np.empty(len(rows), dtype=np.int64)
     which[plain] = inverse
     which[special] = len(values) + more[1].reshape(-1)
     keys = np.concatenate([np.stack([values, np.full_like(values, -1), np.full_like(values, -1)]), more[0]], axis=1)
     keys = np.stack([keys[0] // width, keys[0] % width, keys[1], keys[2]])
     return _Distinct(keys, texts, o.texts("shapes").to_pylist()), which
+
+
+def _unique(keys: Array, limit: int) -> tuple[Array, Array]:
+    """Distinct keys below a limit, ascending, and the place of each key among them; by a table where that is small."""
+    if limit > 16 * len(keys):
+        values, inverse = np.unique(keys, return_inverse=True)
+        return values, inverse
+    place = np.zeros(limit, dtype=np.int32)
+    place[keys] = 1
+    values = np.flatnonzero(place)
+    place[values] = np.arange(len(values), dtype=np.int32)
+    return values, place[keys]
 
 
 def _nodes(draft: Draft, rows: Array, at: Array, names: list[str]) -> dict[int, int]:

@@ -44,6 +44,8 @@ def _families_inside(parent: Array, bits: Array) -> Array:
     rows = np.flatnonzero(bits)
     carried = bits[rows]
     for _ in range(_ROUNDS):
+        if not len(rows):
+            break
         rows, carried = parent[rows], carried[parent[rows] >= 0]
         rows = rows[rows >= 0]
         new = (carried & ~inside[rows]) != 0
