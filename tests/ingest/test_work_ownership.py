@@ -60,6 +60,16 @@ def test_helpers_of_another_kind_take_nothing_away() -> None:
     """)) == [("aten::addmm", 1024, 960), ("aten::copy_", 0, 320)]  # fmt: skip
 
 
+def test_helpers_that_look_indices_up_do_not_take_a_bag_s_work_away() -> None:
+    found = works(shaped("""
+        aten::_embedding_bag_dense_backward 4x8 float | 6 long | 6 long | 4 long | 4 long | 10 | false | 0 | -
+          aten::index_select                6 long | 0 | 6 long
+        aten::embedding                     10x8 float | 6 long
+          aten::index_select                10x8 float | 0 | 6 long
+    """))  # fmt: skip
+    assert [size for _, _, size in found] == [4 * 32 + 48 + 320, 3 * 48, 0, 2 * 192 + 48]
+
+
 def test_an_unknown_inside_takes_nothing_away() -> None:
     assert works(shaped("""
         aten::conv1d      1x2x5 float | 4x2x3 float | - | [1] | [0] | [1] | 1

@@ -123,7 +123,8 @@ def _type(call: Call, base: str, operands: list[Tensor]) -> Dtype | None:
     if dtype is None or dtype.kind >= 2:
         return dtype
     if base in _FLOATING:
-        return FLOAT32
+        # With a third argument, the rounding mode, the quotient of integers may be one.
+        return None if len(call.inputs) > 2 and call.maybe(2) is None else FLOAT32
     # An integer tensor and a number: a fraction would make the result floating. Between tensors it could not be one.
     number = len(operands) == 1 and len(call.inputs) > 1 and not RULES[base].truth
     return None if number else dtype

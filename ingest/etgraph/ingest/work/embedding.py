@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from etgraph.ingest.work.call import Call, Family, Work, moved, same
+from etgraph.ingest.work.call import Call, Family, Formula, Work, moved, same
 from etgraph.ingest.work.tensors import Tensor, Unknown, broadcast
 
 
@@ -116,15 +116,17 @@ def _index_put(call: Call) -> Work:
     return Work(values.arithmetic if adds else 0, [values, changed, *([changed] if adds else [])])
 
 
-FAMILY = Family(
-    "embedding and lookup",
-    "0; bags and gradients 1 an element looked up, 2 with weights",
+_BAGS: dict[str, Formula] = {
+    **same(_embedding_backward, ("embedding_dense_backward", "embedding_backward")),
+    **same(_bag, ("_embedding_bag", "_embedding_bag_forward_only", "embedding_bag")),
+    "aten::_embedding_bag_dense_backward": _bag_backward,
+}
+LOOKUP_FAMILY = Family(
+    "lookup",
+    "0, where something is added 1 an element of it",
     "a row for each lookup, at most the table; indices and result",
     {
         "aten::embedding": _embedding,
-        **same(_embedding_backward, ("embedding_dense_backward", "embedding_backward")),
-        **same(_bag, ("_embedding_bag", "_embedding_bag_forward_only", "embedding_bag")),
-        "aten::_embedding_bag_dense_backward": _bag_backward,
         "aten::index_select": _index_select,
         "aten::gather": _gather,
         "aten::index": _index,
@@ -132,8 +134,15 @@ FAMILY = Family(
         **same(partial(_scatter, adds=True), ("scatter_add_", "scatter_add", "index_add_", "index_add")),
         **same(partial(_scatter, adds=False), ("index_copy_", "index_copy", "scatter_")),
     },
-    frozenset({"embedding and lookup"}),
-    frozenset(f"aten::{name}" for name in
-              ("embedding_dense_backward", "embedding_backward", "_embedding_bag", "_embedding_bag_forward_only",
-               "embedding_bag", "_embedding_bag_dense_backward", "index_select", "_index_put_impl_")),
-)  # fmt: skip
+    frozenset({"lookup"}),
+    frozenset({"aten::index_select", "aten::_index_put_impl_"}),
+)
+BAG_FAMILY = Family(
+    "embedding bag",
+    "1 an element looked up, 2 with weights; gradients of embeddings likewise",
+    "a row for each lookup, at most the table; indices and result, or the whole gradient",
+    _BAGS,
+    # They look indices up themselves, to sort them; that is not the work of the bag.
+    frozenset({"embedding bag"}),
+    frozenset(_BAGS),
+)

@@ -28,8 +28,10 @@ FAMILIES: tuple[Family, ...] = (
     matmul.FAMILY,
     convolution.FAMILY,
     attention.FAMILY,
-    embedding.FAMILY,
-    fbgemm.FAMILY,
+    embedding.LOOKUP_FAMILY,
+    embedding.BAG_FAMILY,
+    fbgemm.BATCHED_FAMILY,
+    fbgemm.DATA_FAMILY,
     normalisation.FAMILY,
     elementwise.FAMILY,
     reductions.FAMILY,
@@ -85,7 +87,7 @@ def known(name: str) -> Known | None:
     half = fbgemm.batched(name)
     if half is not None:
         formula = fbgemm.lookup if half else fbgemm.update
-        return Known(NUMBER["fbgemm"], formula, arguments=half, partner="half")
+        return Known(NUMBER["batched embeddings"], formula, arguments=half, partner="half")
     if name.startswith(generated.PREFIX):
         return Known(NUMBER["generated kernels"], generated.pointwise, arguments=True)
     return Known(WRAPPERS, wrappers.nothing) if wrappers.is_node(name) else None

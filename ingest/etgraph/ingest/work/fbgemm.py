@@ -173,11 +173,17 @@ def _from_bytes(call: Call) -> Work:
     return moved(x, x.typed(FLOAT32))
 
 
-FAMILY = Family(
-    "fbgemm",
-    "batched embeddings 1 an element looked up (2 with weights), the update 2 to 13 an element touched; "
-    "permutations 0; row-wise fp8 1 to 2 an element",
+BATCHED_FAMILY = Family(
+    "batched embeddings",
+    "1 an element looked up (2 with weights), the update 2 to 13 an element touched",
     "a row of the mean width for each lookup, at most the tables; indices, offsets, state and result",
+    {},
+    frozenset({"batched embeddings"}),
+)
+DATA_FAMILY = Family(
+    "sparse data of FBGEMM",
+    "permutations and checks 0; row-wise fp8 2 an element, back 1",
+    "what is read and what is written, each once",
     {
         "fbgemm::permute_pooled_embs": _permute_pooled,
         "fbgemm::permute_pooled_embs_auto_grad": _permute_pooled,
@@ -194,7 +200,7 @@ FAMILY = Family(
         "fbgemm::FloatToHFP8Quantized": _to_bytes,
         "fbgemm::HFP8QuantizedToFloat": _from_bytes,
     },
-    frozenset({"fbgemm"}),
+    frozenset({"sparse data of FBGEMM"}),
     frozenset({"fbgemm::permute_2D_sparse_data", "fbgemm::permute_sparse_features"}),
 )  # fmt: skip
 
