@@ -117,6 +117,10 @@ def test_nothing_recorded_gives_no_share() -> None:
 NOT_LAUNCHED = {"hta/mtia_inference_trace/mtia_inference_rank_0.json.gz", "chakra/chakra.0.et"}
 """Files with dims and device operators, but no record of what launched them: there is no base."""
 
+LEFT_OUT = re.compile(r"series/|whatif/(?!extra_all_gather_1/kineto_rank0)|worker[2-7]_|_et\.json|/et_|dlrm_eg"
+                      r"|resnet_kineto|ns_resolution|nccl_data")  # fmt: skip
+"""Repetitions of other files, and large files without times or dims; `python -m benchmarks work` reads them all."""
+
 
 def shaped_and_timed(trace: Trace) -> bool:
     o = trace.operators
@@ -129,7 +133,7 @@ def test_nine_tenths_of_the_computation_under_recorded_dims_are_covered(traces_d
     named = [traces_dir / e["file"] for e in json.loads(manifest.read_text())] if manifest.exists() else []
     checked, without = 0, set()
     for file in named or trace_files(traces_dir):
-        if re.search(r"series/|whatif/\w+_[2-4]/|/et_|dlrm_eg", str(file)):  # repetitions, and files without times
+        if LEFT_OUT.search(str(file)):
             continue
         trace = estimated(file)
         if not shaped_and_timed(trace):
@@ -142,7 +146,7 @@ def test_nine_tenths_of_the_computation_under_recorded_dims_are_covered(traces_d
         assert 0 < found.covered_ns <= found.base_ns <= found.total_ns
         checked += 1
     assert without <= NOT_LAUNCHED
-    assert checked >= (40 if named else 1)
+    assert checked >= (28 if named else 1)
 
 
 def test_the_base_of_recorded_traces(collection_dir: Path) -> None:
