@@ -200,6 +200,13 @@ def test_batched_lookups_and_their_updates_complete_each_other_backwards() -> No
     assert found[2][2] == 4 * 5 * 16 + other + 2 * rows + 2 * state
 
 
+def test_the_report_says_how_many_lookups_are_at_a_mean_width() -> None:
+    text = f"{lookup(1, 5, 20, 4000)}\n{lookup(2, 5, 30, 4000)}\n{UPDATE.format(5, 16)}\n{UPDATE.format(5, 32)}"
+    counts = estimate(shaped(text, values=False)).trace.metadata.report.counts
+    assert counts["batchedLookupsAtMeanWidth"] == 2
+    assert counts["operatorsOfKnownWork"] == 4
+
+
 def test_more_lookups_than_the_tables_hold_touch_all_of_them_once() -> None:
     found = works(shaped(f"{lookup(1, 5, 1000, 40, '8')}"))
     assert found[0][1:] == (8000, 4 * 40 + 8 * 1000 + 8 * 6 + 4 * 40)

@@ -10,6 +10,7 @@ from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.work.arguments import codes_of, decoded, recorded_arguments
 from etgraph.ingest.work.call import Call
 from etgraph.ingest.work.families import Known, known
+from etgraph.ingest.work.fbgemm import tables
 from etgraph.ingest.work.nodes import NODES, pair_nodes
 from etgraph.ingest.work.ownership import owned
 from etgraph.ingest.work.relatives import RELATED, BackwardDims, pair_lookups
@@ -24,7 +25,8 @@ def estimate(draft: Draft) -> Draft:
     An operator has the work that it does itself: what operators inside it have is not counted again, so that a sum over
     any operators counts nothing twice (`ownership`). Null where the semantics, the dims or a needed argument are not
     known, and where a number exceeds int64. Device operators get nothing: the host operator that launched them has the
-    work. Recorded numbers are kept. The report counts the operators whose work is known.
+    work. Recorded numbers are kept. The report counts the operators whose work is known, and the batched lookups of
+    several tables, whose width is taken at its mean.
     """
     o = draft.trace.operators
     names = o.texts("name").to_pylist()
@@ -44,6 +46,7 @@ def estimate(draft: Draft) -> Draft:
     for name, values in (("flops", flops), ("bytes", size)):
         data[name] = np.where(o.is_null(name), values, o[name])
     report = Report().with_count("operatorsOfKnownWork", int(((flops != NULL) | (size != NULL)).sum()))
+    report = report.with_count("batchedLookupsAtMeanWidth", _at_mean_width(distinct, which, work, names, by_name))
     return draft.with_operators(data).with_report(report)
 
 
@@ -128,6 +131,19 @@ def _nodes(draft: Draft, rows: Array, at: Array, names: list[str]) -> dict[int, 
         return zip(numbers.tolist(), texts, sequence[chosen].tolist(), strict=True)
 
     return pair_nodes(described(rows[at], at), described(nodes, nodes))
+
+
+def _at_mean_width(
+    distinct: _Distinct, which: Array, work: Array, names: list[str], by_name: list[Known | None]
+) -> int:
+    """How many operators are batched lookups of several tables whose work is known."""
+    halves = np.array([k is not None and k.partner == "half" for k in by_name])[distinct.keys[0]]
+    mean = np.zeros(len(work), dtype=bool)
+    for at in np.flatnonzero(halves & (work[:, 0] != NULL)).tolist():
+        name, shapes, _, partner = distinct.keys[:, at].tolist()
+        other = distinct.inputs(partner) if partner >= 0 else None
+        mean[at] = tables(names[name], distinct.inputs(shapes) or (), other) > 1
+    return int(mean[which].sum())
 
 
 def _computed(draft: Draft, distinct: _Distinct, names: list[str], by_name: list[Known | None]) -> Array:

@@ -18,6 +18,7 @@ Source: FBGEMM's generated `split_embedding_codegen_lookup_*_function` (argument
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from etgraph.ingest.work.call import Call, Family, Work, moved
 from etgraph.ingest.work.tensors import FLOAT32, UINT8, Input, Tensor, Unknown
@@ -80,6 +81,15 @@ def _width(call: Call, batch: _Batch, forward: bool) -> int:
     if grad.dims[1] < NARROWEST * batch.tables:
         raise Unknown
     return grad.dims[1]
+
+
+def tables(name: str, inputs: Sequence[Input], partner: Sequence[Input] | None) -> int:
+    """How many tables a batched lookup or its backward node has; 0 where that is not recorded."""
+    batch = inputs if batched(name) else partner
+    try:
+        return _Batch(list(batch or ()), dense(name)).tables
+    except Unknown:
+        return 0
 
 
 def _lookup(call: Call) -> Work:
