@@ -100,7 +100,7 @@ def _forward(call: Call) -> Work:
     layout = FORWARD[call.name]
     weight = call.tensor(1)
     x = _batched(call.tensor(0), weight)
-    transposed = layout.transposed if isinstance(layout.transposed, bool) else _flag(call, layout.transposed)
+    transposed = layout.transposed if isinstance(layout.transposed, bool) else call.flag(layout.transposed)
     out = _output(call, layout, x, weight, transposed)
     if transposed:
         _groups(x, weight, transposed=True)
@@ -113,21 +113,14 @@ def _forward(call: Call) -> Work:
     return Work(flops, None if out is None else [*call.tensors(), x.like(*out)])
 
 
-def _flag(call: Call, position: int) -> bool:
-    """Whether it is transposed; where that is not recorded, only what the backward operators say is left."""
-    if call.arguments is not None:
-        return call.flag(position)
-    return False
-
-
 def _output(call: Call, layout: Layout, x: Tensor, weight: Tensor, transposed: bool) -> Dims | None:
     try:
         return _computed(call, layout, x, weight, transposed)
     except Unknown:
-        if call.arguments is None and call.backward is not None:
-            return call.backward.output(x.dims, weight.dims)
         if transposed:
             return None
+        if call.arguments is None and call.backward is not None:
+            return call.backward.output(x.dims, weight.dims)
         raise
 
 

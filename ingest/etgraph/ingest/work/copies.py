@@ -19,6 +19,7 @@ def _copy(call: Call) -> Work:
 
 
 def _fill(call: Call) -> Work:
+    """One tensor, written (`fill_`) or read (`_local_scalar_dense`)."""
     return moved(call.tensor(0))
 
 
@@ -57,7 +58,7 @@ FAMILY = Family(
     "what is read and what is written, each once",
     {
         **same(_copy, ("copy_", "_copy_from")),
-        **same(_fill, ("fill_", "zero_")),
+        **same(_fill, ("fill_", "zero_", "_local_scalar_dense")),
         **same(_random, ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")),
         **same(_clone, ("clone", "roll", "flip", "tril", "triu")),
         **same(_join, ("cat", "_cat", "stack", "concat")),

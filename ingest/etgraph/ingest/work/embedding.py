@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import partial
 
 from etgraph.ingest.work.call import Call, Family, Formula, Work, moved, same
-from etgraph.ingest.work.tensors import Tensor, Unknown, broadcast
+from etgraph.ingest.work.tensors import BOOL, Tensor, Unknown, broadcast
 
 
 def looked_up(table: Tensor, lookups: int) -> Tensor:
@@ -96,14 +96,14 @@ def _scatter(call: Call, *, adds: bool) -> Work:
 def _index(call: Call) -> Work:
     """(self, indices) where the leading dims are indexed by tensors of numbers, the rest is kept."""
     x = call.tensor(0)
-    if len(call.inputs) < 2 or not isinstance(call.inputs[1], list):
+    indices = call.inputs[1] if len(call.inputs) > 1 else None
+    if not isinstance(indices, list) or any(index.dtype is None for index in indices):
         out = x.like(*call.gradient().dims)
         return moved(x if out.numel > x.numel else out, out)
-    indices = call.tensor_list(1)
     if len(indices) > len(x.dims) or any(not index.dims for index in indices):
         raise Unknown
     # A mask has as many dims as it selects from, and its result depends on its values.
-    if any(index.dtype is not None and index.dtype.kind == 0 for index in indices):
+    if any(index.dtype is BOOL for index in indices):
         raise Unknown
     out = x.like(*broadcast(indices), *x.dims[len(indices) :])
     return moved(x if out.numel > x.numel else out, out)

@@ -21,13 +21,11 @@ VIEWS = (
 )  # fmt: skip
 WRAPPERS = (
     "_to_copy", "zeros", "zeros_like", "new_zeros", "ones", "ones_like", "new_ones", "full", "full_like", "new_full",
-    "scalar_tensor", "repeat", "cross_entropy_loss", "nll_loss_nd", "dropout",
-    "_embedding_bag_backward", "binary_cross_entropy_with_logits", "gather_backward",
-    "index_backward", "slice_backward", "select_backward", "linalg_norm", "tensordot", "index_put",
-    "index_put_", "group_norm", "rms_norm", "instance_norm", "repeat_interleave", "clip_grad_norm_", "rand", "randn",
-    "randint", "randperm", "hstack", "vstack", "dstack", "diff", "pin_memory", "_pin_memory", "is_nonzero",
-    "adaptive_max_pool2d", "flatten_dense_tensors", "unflatten_dense_tensors", "value_selecting_reduction_backward",
-    "argsort", "type", "float", "half", "addr", "ger", "einsum_backward", "multi_head_attention_forward",
+    "scalar_tensor", "repeat", "cross_entropy_loss", "nll_loss_nd", "dropout", "_embedding_bag_backward",
+    "binary_cross_entropy_with_logits", "gather_backward", "index_backward", "slice_backward", "select_backward",
+    "linalg_norm", "tensordot", "index_put", "index_put_", "group_norm", "rms_norm", "instance_norm", "rand", "randn",
+    "randint", "hstack", "vstack", "dstack", "diff", "pin_memory", "_pin_memory", "item", "is_nonzero", "argsort",
+    "flatten_dense_tensors", "unflatten_dense_tensors", "value_selecting_reduction_backward",
 )  # fmt: skip
 _NODE = re.compile(r"^(?:autograd::engine::evaluate_function: .*|\w+Backward\d+|torch::autograd::AccumulateGrad"
                    r"|torch::autograd::CopySlices|<(?:forward|backward) op>)$")  # fmt: skip
