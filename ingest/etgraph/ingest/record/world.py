@@ -14,7 +14,7 @@ LAUNCHERS = (
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # SLURM_NTASKS is set in a batch script too, which is one process
 )
-"""Pairs of variables by which launchers tell a process its rank and the number of ranks. The first whole pair counts."""
+"""Variables by which launchers tell a process its rank and the number of ranks. The first pair that is whole counts."""
 
 
 @dataclass(frozen=True, slots=True)
