@@ -10,8 +10,10 @@ import hypothesis
 import pytest
 
 from etgraph.store import Store, connect
-from support import neo4j
+from support import neo4j, torch_environment
 from support.neo4j import Neo4jUnderTest
+from support.recorded import record_two_ranks
+from support.torch_environment import TorchPython
 
 BUNDLED = Path(__file__).resolve().parents[1] / "ingest" / "etgraph" / "ingest" / "samples"
 
@@ -36,22 +38,25 @@ def pytest_configure(config: pytest.Config) -> None:
     folder_named_by("ETGRAPH_TRACES")
     folder_named_by("ETGRAPH_REFERENCE")
     neo4j.is_off()
+    torch_environment.check_setting()
     config.addinivalue_line("markers", neo4j.MARKER)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `ETGRAPH_NEO4J=off`, leave out the tests that need a Neo4j server; else keep them in one process."""
-    sharing = [item for item in items if neo4j.needs_server(item)]
-    if neo4j.is_off():
-        config.hook.pytest_deselected(items=sharing)
-        items[:] = [item for item in items if not neo4j.needs_server(item)]
-        return
-    for item in sharing:
+    """Leave out the tests that need what is switched off: `ETGRAPH_NEO4J=off`, `ETGRAPH_TORCH=off`.
+
+    Those that share a Neo4j server stay in one process.
+    """
+    for module, needed in ((neo4j, neo4j.needs_server), (torch_environment, torch_environment.needs_torch)):
+        if module.is_off():
+            config.hook.pytest_deselected(items=[item for item in items if needed(item)])
+            items[:] = [item for item in items if not needed(item)]
+    for item in filter(neo4j.needs_server, items):
         item.add_marker(pytest.mark.xdist_group("neo4j"))
 
 
 def pytest_report_header() -> list[str]:
-    """Say which traces, which reference figures and which Neo4j server this run sees."""
+    """Say which traces, which reference figures, which Neo4j server and which PyTorch this run sees."""
     traces, reference = folder_named_by("ETGRAPH_TRACES"), folder_named_by("ETGRAPH_REFERENCE")
     return [
         f"traces: the full collection, {traces}"
@@ -59,6 +64,7 @@ def pytest_report_header() -> list[str]:
         else "traces: only the bundled samples (ETGRAPH_TRACES unset)",
         f"reference figures: {reference}" if reference else "reference figures: none (ETGRAPH_REFERENCE unset)",
         *neo4j.header(),
+        *torch_environment.header(),
     ]
 
 
@@ -132,3 +138,15 @@ def neo4j_releases(request: pytest.FixtureRequest) -> Neo4jUnderTest:
 def neo4j_parts() -> None:
     """What a server of our own is made of is here: Java and the jars."""
     neo4j.parts()
+
+
+@pytest.fixture(scope="session")
+def torch_python() -> TorchPython:
+    """An interpreter that has PyTorch and, of etgraph, only what recording needs."""
+    return torch_environment.obtain()
+
+
+@pytest.fixture(scope="session")
+def recorded_run(torch_python: TorchPython, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that two ranks have just recorded with `etgraph.ingest.record`: `support/train.py` says what they do."""
+    return record_two_ranks(torch_python, tmp_path_factory.mktemp("recorded") / "run")

@@ -1,8 +1,9 @@
-"""Ingest: trace files of all supported formats into traces."""
+"""Ingest: trace files of all supported formats into traces.
 
-from etgraph.ingest.discovery import trace_files
-from etgraph.ingest.kept import KeptRanks
-from etgraph.ingest.pipeline import read, read_each
-from etgraph.ingest.source import Limits
+Names are imported when they are first asked for: `etgraph.ingest.record` runs inside training processes, which need
+none of the readers. They stand in `__init__.pyi`.
+"""
 
-__all__ = ["KeptRanks", "Limits", "read", "read_each", "trace_files"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -76,6 +76,13 @@ class MissingData(EtgraphError):
     http_status = 422
 
 
+class RecordingError(EtgraphError):
+    """A run cannot be recorded: PyTorch is missing or too old, another profiler is running, files are in the way."""
+
+    code = "RECORDING"
+    http_status = 422
+
+
 class NotFound(EtgraphError):
     """No trace, tag, artefact or file answers to that name."""
 
