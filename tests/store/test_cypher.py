@@ -15,8 +15,8 @@ import pytest
 
 from etgraph.model.errors import StoreError, UsageError
 from etgraph.store import connect
-from etgraph.store.neo4j.cypher import run
-from etgraph.store.neo4j.cypher_gate import check_plan, check_text
+from etgraph.store.neo4j.cypher.gate import check_plan, check_text
+from etgraph.store.neo4j.cypher.running import run
 from etgraph.store.protocol import CypherResult
 from support.neo4j import Neo4jUnderTest
 

@@ -16,17 +16,17 @@ from etgraph.model import TABLES, AttributeWriter, Columns, DependencyKind, Meta
 from etgraph.model.schema import Column, Table
 from etgraph.queries import artefact_of, critical_path, slack
 from etgraph.store import Store
-from etgraph.store.neo4j import artefact_rows
-from etgraph.store.neo4j.documentation import PAGE, PICTURE, page
-from etgraph.store.neo4j.graph_examples import EXAMPLES
-from etgraph.store.neo4j.graph_picture import PLACES, arrows_of, box_size, picture
-from etgraph.store.neo4j.graph_schema import BYTES, GRAPH_NODES, GRAPH_RELATIONSHIPS, Node, Property, node_of
+from etgraph.store.neo4j.artefacts import rows as artefact_rows
+from etgraph.store.neo4j.graph.documentation import PAGE, PICTURE, page
+from etgraph.store.neo4j.graph.examples import EXAMPLES
+from etgraph.store.neo4j.graph.picture import PLACES, arrows_of, box_size, picture
+from etgraph.store.neo4j.graph.schema import BYTES, GRAPH_NODES, GRAPH_RELATIONSHIPS, Node, Property, node_of
 from etgraph.store.neo4j.migrations import INDEXES, KEYED
 from model.tables import columns_of
 from support.build import build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-HOW = "run: python -m etgraph.store.neo4j.documentation docs"
+HOW = "run: python -m etgraph.store.neo4j.graph.documentation docs"
 
 # The page and its picture
 

@@ -25,8 +25,9 @@ from etgraph.model import Trace
 from etgraph.model.errors import NotFound, StoreError
 from etgraph.model.progress import Progress
 from etgraph.store import Store, processes
-from etgraph.store.neo4j import batched, catalogue, connection, deleting, lease, loading
+from etgraph.store.neo4j import catalogue, connection
 from etgraph.store.neo4j.connection import Connection
+from etgraph.store.neo4j.writing import batched, deleting, lease, loading
 from support.forks import Fork
 from support.neo4j import Neo4jUnderTest
 

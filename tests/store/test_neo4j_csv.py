@@ -26,9 +26,9 @@ from etgraph.model.property_graph import Values
 from etgraph.store import Store, TraceInfo, connect
 from etgraph.store.neo4j.address import Address
 from etgraph.store.neo4j.connection import Connection
-from etgraph.store.neo4j.import_files import ImportFiles
 from etgraph.store.neo4j.migrations import missing
-from etgraph.store.neo4j.offline import prepare, write_import
+from etgraph.store.neo4j.offline.export import prepare, write_import
+from etgraph.store.neo4j.offline.files import ImportFiles
 from etgraph.store.neo4j.reading import read_trace
 from etgraph.store.neo4j_server import importing, process, server
 from etgraph.store.neo4j_server.errors import ServerError

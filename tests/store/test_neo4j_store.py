@@ -20,8 +20,8 @@ from etgraph.model.errors import CorruptStore, EtgraphError, NotFound, UsageErro
 from etgraph.queries import artefact_of, critical_path, slack
 from etgraph.store import Store, connect
 from etgraph.store.errors import UnknownFormat
-from etgraph.store.neo4j import loading
-from etgraph.store.neo4j.batches import units_of
+from etgraph.store.neo4j.writing import loading
+from etgraph.store.neo4j.writing.batches import units_of
 from support.build import build
 
 MakeTrace = Callable[..., Trace]

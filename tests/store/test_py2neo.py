@@ -14,7 +14,7 @@ from py2neo.ogm import GraphObject
 from etgraph.model import Trace as ModelTrace
 from etgraph.model.errors import UsageError
 from etgraph.store import Store, connect
-from etgraph.store.neo4j.graph_schema import node_of
+from etgraph.store.neo4j.graph.schema import node_of
 from etgraph.store.py2neo import Operator, Rank, Trace, Workload, graph
 from support.build import build
 from support.neo4j import Neo4jUnderTest

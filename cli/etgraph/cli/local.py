@@ -233,7 +233,7 @@ class LocalSession:
     def export_for_neo4j(self, references: Sequence[str], target: Path, *, progress: Progress | None = None) -> Written:
         """See `Session.export_for_neo4j`. Traces are opened one after another."""
         from etgraph.ingest.writers.output import Written, check_folder, folder_output, mark_folder
-        from etgraph.store.neo4j.offline import write_import
+        from etgraph.store.neo4j.offline.export import write_import
 
         progress = progress or silent
 

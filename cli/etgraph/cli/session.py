@@ -168,7 +168,7 @@ class Session(Protocol):
         ...
 
     def export_for_neo4j(self, references: Sequence[str], target: Path, *, progress: Progress | None = None) -> Written:
-        """Write traces to a folder from which `neo4j-admin` fills a database; see `etgraph.store.neo4j.offline`.
+        """Write traces to a folder from which `neo4j-admin` fills a database; see `etgraph.store.neo4j.offline.export`.
 
         Stored traces come with their workloads, teams, labels and tags, paths and parts of traces without.
         """

@@ -23,7 +23,7 @@ import re
 from typing import Any
 
 from etgraph.model.errors import UsageError
-from etgraph.store.neo4j.graph_schema import GRAPH_RELATIONSHIPS, node_of
+from etgraph.store.neo4j.graph.schema import GRAPH_RELATIONSHIPS, node_of
 from etgraph.store.protocol import Store
 
 try:

@@ -119,7 +119,7 @@ def import_(settings: Settings, folder: Path, release: str | None, overwrite: bo
     """
     from etgraph.cli.neo4j_view import server_document, server_view
     from etgraph.cli.progress import watched
-    from etgraph.store.neo4j.offline import prepare
+    from etgraph.store.neo4j.offline.export import prepare
     from etgraph.store.neo4j_server import server
     from etgraph.store.neo4j_server.importing import import_files
 

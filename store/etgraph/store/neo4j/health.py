@@ -8,11 +8,13 @@ from typing import Any
 
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError
-from etgraph.store.neo4j import artefacts, catalogue, deleting
+from etgraph.store.neo4j import catalogue
+from etgraph.store.neo4j.artefacts import tables as artefacts
 from etgraph.store.neo4j.connection import Connection
 from etgraph.store.neo4j.migrations import FORMAT, found_format, missing
 from etgraph.store.neo4j.reading import read_trace
 from etgraph.store.neo4j.types import Transaction
+from etgraph.store.neo4j.writing import deleting
 from etgraph.store.protocol import Check, Problem
 
 

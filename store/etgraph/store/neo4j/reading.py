@@ -15,10 +15,10 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import CorruptStore
 from etgraph.model.property_graph import NODES, Decoded, NodeTable, decode
 from etgraph.model.schema import Column
-from etgraph.store.neo4j.batches import CONTEXT, RELATIONSHIPS, key_base
 from etgraph.store.neo4j.connection import Connection, rows_of
 from etgraph.store.neo4j.description import metadata_of
 from etgraph.store.neo4j.types import Transaction
+from etgraph.store.neo4j.writing.batches import CONTEXT, RELATIONSHIPS, key_base
 
 PAGE: Final = 25_000
 """Keys of a range."""

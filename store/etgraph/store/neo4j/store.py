@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from etgraph.model import Trace
 from etgraph.model.errors import NotFound
 from etgraph.model.progress import Progress
-from etgraph.store.neo4j import artefacts, catalogue, cypher, deleting, health, lease, loading
+from etgraph.store.neo4j import catalogue, health
 from etgraph.store.neo4j.address import parse
+from etgraph.store.neo4j.artefacts import tables as artefacts
 from etgraph.store.neo4j.connection import Connection
+from etgraph.store.neo4j.cypher import running as cypher
 from etgraph.store.neo4j.failures import explained
 from etgraph.store.neo4j.migrations import found_format, migrate, refuse_newer
 from etgraph.store.neo4j.reading import read_trace
 from etgraph.store.neo4j.types import Transaction
+from etgraph.store.neo4j.writing import deleting, lease, loading
 from etgraph.store.protocol import ArtefactInfo, Check, CypherResult, Problem, TraceInfo, WorkloadInfo
 from etgraph.store.references import (
     Match,

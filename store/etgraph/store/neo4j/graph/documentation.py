@@ -1,6 +1,6 @@
 """The page about the graph in the database, and its picture, from the declarations themselves.
 
-`python -m etgraph.store.neo4j.documentation docs` writes `graph-model.md` and `graph-model.svg` into a folder.
+`python -m etgraph.store.neo4j.graph.documentation docs` writes `graph-model.md` and `graph-model.svg` into a folder.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from etgraph.store.neo4j.batches import KEY_BITS
-from etgraph.store.neo4j.graph_examples import EXAMPLES, Example
-from etgraph.store.neo4j.graph_picture import picture
-from etgraph.store.neo4j.graph_schema import GRAPH_NODES, GRAPH_RELATIONSHIPS, Node, Part, Property, Relationship
+from etgraph.store.neo4j.graph.examples import EXAMPLES, Example
+from etgraph.store.neo4j.graph.picture import picture
+from etgraph.store.neo4j.graph.schema import GRAPH_NODES, GRAPH_RELATIONSHIPS, Node, Part, Property, Relationship
 from etgraph.store.neo4j.migrations import FORMAT, INDEXES, Index
+from etgraph.store.neo4j.writing.batches import KEY_BITS
 
 PAGE: Final = "graph-model.md"
 PICTURE: Final = "graph-model.svg"
@@ -26,7 +26,7 @@ What a store in Neo4j keeps, for whoever asks it in Cypher: in Neo4j Browser, wi
 The page follows from the declarations in `model/etgraph/model/schema.py` and `store/etgraph/store/neo4j/`. After a
 change there, write it anew:
 
-    python -m etgraph.store.neo4j.documentation docs
+    python -m etgraph.store.neo4j.graph.documentation docs
 
 ![Labels and relationships of the graph]({PICTURE})
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from etgraph.model.errors import StoreError, UsageError
-from etgraph.store.neo4j.cypher_gate import check_plan, check_prefix, check_text, refusal
-from etgraph.store.neo4j.cypher_values import plain
+from etgraph.store.neo4j.cypher.gate import check_plan, check_prefix, check_text, refusal
+from etgraph.store.neo4j.cypher.values import plain
 from etgraph.store.protocol import CypherResult
 
 if TYPE_CHECKING:

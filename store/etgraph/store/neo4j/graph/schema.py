@@ -12,7 +12,7 @@ from typing import Final
 
 from etgraph.model.property_graph import NODES, RELATIONSHIPS_OF_DEPENDENCIES, NodeTable
 from etgraph.model.schema import DEPENDENCIES, Column, DependencyKind, DependencyMeaning
-from etgraph.store.neo4j.batches import RELATIONSHIPS as DEPENDENCY_TYPES
+from etgraph.store.neo4j.writing.batches import RELATIONSHIPS as DEPENDENCY_TYPES
 
 INTEGER: Final = "INTEGER"
 FLOAT: Final = "FLOAT"

@@ -19,9 +19,8 @@ from etgraph.model.errors import UsageError
 from etgraph.model.progress import Progress, silent
 from etgraph.model.property_graph import NODES, Values
 from etgraph.store.clock import now
-from etgraph.store.neo4j.batches import RELATIONSHIPS, Batches, Unit, units_of
 from etgraph.store.neo4j.description import label_properties, source_properties, trace_properties
-from etgraph.store.neo4j.graph_schema import (
+from etgraph.store.neo4j.graph.schema import (
     BOOLEAN,
     FLOAT,
     GRAPH_RELATIONSHIPS,
@@ -31,8 +30,9 @@ from etgraph.store.neo4j.graph_schema import (
     Property,
     node_of,
 )
-from etgraph.store.neo4j.import_files import ImportFiles
 from etgraph.store.neo4j.migrations import FORMAT, MIGRATIONS, ROOT
+from etgraph.store.neo4j.offline.files import ImportFiles
+from etgraph.store.neo4j.writing.batches import RELATIONSHIPS, Batches, Unit, units_of
 from etgraph.store.neo4j_server.importing import ARGUMENTS
 from etgraph.store.protocol import TraceInfo
 from etgraph.store.references import check_publication

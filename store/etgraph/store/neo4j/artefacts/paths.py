@@ -9,12 +9,12 @@ import pyarrow as pa
 from etgraph.model import path_tables
 from etgraph.model.errors import CorruptStore, UsageError
 from etgraph.model.results import camel_case
-from etgraph.store.neo4j.artefact_values import from_values, to_values
-from etgraph.store.neo4j.batches import key_base
+from etgraph.store.neo4j.artefacts.values import from_values, to_values
 from etgraph.store.neo4j.connection import Connection
+from etgraph.store.neo4j.writing.batches import key_base
 
 if TYPE_CHECKING:
-    from etgraph.store.neo4j.artefacts import Artefact
+    from etgraph.store.neo4j.artefacts.tables import Artefact
 
 LABELS: Final = ":CriticalPath"
 PAGE: Final = 50_000

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from etgraph.model.property_graph import NODES
-from etgraph.store.neo4j import artefacts, catalogue, lease
-from etgraph.store.neo4j.batched import delete_all
-from etgraph.store.neo4j.batches import key_base
+from etgraph.store.neo4j import catalogue
+from etgraph.store.neo4j.artefacts import tables as artefacts
 from etgraph.store.neo4j.connection import Connection, rows_of
-from etgraph.store.neo4j.loading import discard
 from etgraph.store.neo4j.types import Transaction
+from etgraph.store.neo4j.writing import lease
+from etgraph.store.neo4j.writing.batched import delete_all
+from etgraph.store.neo4j.writing.batches import key_base
+from etgraph.store.neo4j.writing.loading import discard
 
 BATCH: Final = 5_000
 """Nodes of a transaction; each takes its relationships with it."""

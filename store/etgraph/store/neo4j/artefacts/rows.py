@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from etgraph.model.errors import CorruptStore
-from etgraph.store.neo4j.artefact_values import from_values, names_of, to_values
+from etgraph.store.neo4j.artefacts.values import from_values, names_of, to_values
 from etgraph.store.neo4j.connection import Connection
 
 if TYPE_CHECKING:
-    from etgraph.store.neo4j.artefacts import Artefact
+    from etgraph.store.neo4j.artefacts.tables import Artefact
 
 LABELS: Final = ""
 PAGE: Final = 50_000

@@ -21,12 +21,13 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import StoreError
 from etgraph.model.progress import Progress
 from etgraph.model.property_graph import NODES
-from etgraph.store.neo4j import catalogue, lease
-from etgraph.store.neo4j.batches import CONTEXT, Batches, Statement, Unit, gaps, key_base, units_of
+from etgraph.store.neo4j import catalogue
 from etgraph.store.neo4j.connection import Connection, rows_of
 from etgraph.store.neo4j.description import source_properties, trace_properties
 from etgraph.store.neo4j.failures import is_out_of_memory, is_out_of_time
 from etgraph.store.neo4j.types import Transaction
+from etgraph.store.neo4j.writing import lease
+from etgraph.store.neo4j.writing.batches import CONTEXT, Batches, Statement, Unit, gaps, key_base, units_of
 
 IN_FLIGHT: Final = 2
 """Transactions at a time: while the server works on one, the next is made ready and sent."""
@@ -127,7 +128,7 @@ def _written(tx: Transaction, key: int) -> tuple[Unit, ...]:
 
 
 def discard(tx: Transaction, key: int) -> None:
-    """Make a trace invisible for good; `etgraph.store.neo4j.deleting` deletes its nodes."""
+    """Make a trace invisible for good; `etgraph.store.neo4j.writing.deleting` deletes its nodes."""
     catalogue.forget(tx, key)
     tx.run("MATCH (t:Trace {key: $key}) SET t.state = 'deleting' REMOVE t.owner, t.seen", {"key": key}).consume()
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final
 from xml.sax.saxutils import escape
 
-from etgraph.store.neo4j.graph_schema import GRAPH_RELATIONSHIPS, Part, node_of
+from etgraph.store.neo4j.graph.schema import GRAPH_RELATIONSHIPS, Part, node_of
 
 WIDTH: Final = 1240
 HEIGHT: Final = 800

@@ -15,11 +15,14 @@ from etgraph.model import path_tables
 from etgraph.model.errors import CorruptStore
 from etgraph.store.clock import now
 from etgraph.store.errors import StoreFull
-from etgraph.store.neo4j import artefact_paths, artefact_rows, catalogue, lease
-from etgraph.store.neo4j.batched import delete_all
-from etgraph.store.neo4j.batches import KEY_BITS, key_base
+from etgraph.store.neo4j import catalogue
+from etgraph.store.neo4j.artefacts import paths as artefact_paths
+from etgraph.store.neo4j.artefacts import rows as artefact_rows
 from etgraph.store.neo4j.connection import Connection, rows_of
 from etgraph.store.neo4j.types import Transaction
+from etgraph.store.neo4j.writing import lease
+from etgraph.store.neo4j.writing.batched import delete_all
+from etgraph.store.neo4j.writing.batches import KEY_BITS, key_base
 from etgraph.store.protocol import ArtefactInfo
 from etgraph.store.references import revision_differs
 

@@ -1,0 +1,1 @@
+"""Cypher from outside: checked before it runs, bounded, and answered in columns."""

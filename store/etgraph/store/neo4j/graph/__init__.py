@@ -1,0 +1,1 @@
+"""The graph model: declared, drawn and documented."""

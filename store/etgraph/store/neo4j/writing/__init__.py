@@ -1,0 +1,1 @@
+"""Traces into the graph and out of it: batches, loads that survive their loader, deletion."""
