@@ -19,7 +19,7 @@ from etgraph.ingest.iterations import STEP
 from etgraph.ingest.joining import join
 from etgraph.ingest.kept import KeptRanks
 from etgraph.ingest.parallel import read_ranks
-from etgraph.ingest.reading import Options, RankTask, read_file
+from etgraph.ingest.reading import Options, RankTask, finished, read_file
 from etgraph.ingest.source import Limits, SourceFile
 from etgraph.model import Report, Trace
 from etgraph.model.errors import EtgraphError, InputError
@@ -53,7 +53,7 @@ def read(
     path, options = Path(path), Options(iteration)
     if not path.is_dir() and not is_archive(SourceFile(path, limits).head()):
         progress("reading", 0, 1)
-        return _identified([read_file(SourceFile(path, limits), options)], options)
+        return _identified([finished(read_file(SourceFile(path, limits), options))], options)
     progress("searching")
     with discover(path, limits) as found:
         run = found.one_run()
@@ -86,7 +86,7 @@ def read_each(
 
 def _trace_or_error(source: SourceFile, options: Options) -> Trace | EtgraphError:
     try:
-        return _identified([read_file(source, options)], options)
+        return _identified([finished(read_file(source, options))], options)
     except EtgraphError as error:
         return error
 

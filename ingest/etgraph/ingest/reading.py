@@ -12,15 +12,18 @@ from etgraph.ingest.chakra.sniff import is_chakra
 from etgraph.ingest.discovery.grouping import HINT, RankFiles, TraceFile
 from etgraph.ingest.document import Block, Document, read_document
 from etgraph.ingest.draft import Draft, Pass
+from etgraph.ingest.inference import infer
 from etgraph.ingest.iterations import STEP, mark_iterations
 from etgraph.ingest.kineto import ARRAY as KINETO
 from etgraph.ingest.kineto import KinetoReader
 from etgraph.ingest.launches import launch
+from etgraph.ingest.linking import add_data, link
 from etgraph.ingest.nesting import nest
 from etgraph.ingest.pytorch_et import ARRAY as PYTORCH_ET
 from etgraph.ingest.pytorch_et import PyTorchReader, mark_steps, relate
 from etgraph.ingest.scopes import add_scopes
 from etgraph.ingest.source import Limits, SourceFile
+from etgraph.ingest.work import estimate
 from etgraph.model import AttributeWriter, Report
 from etgraph.model.errors import InputError
 
@@ -60,9 +63,13 @@ def passes_of_a_file(format: str, options: Options, shown: str) -> tuple[Pass, .
     return relate, lambda draft: mark_steps(draft, options.iteration)
 
 
-def passes_of_a_rank(options: Options) -> tuple[Pass, ...]:
+def passes_of_a_rank(draft: Draft) -> tuple[Pass, ...]:
     """What follows once the files of a rank are one draft."""
-    return ()
+    formats = [source.format for source in draft.trace.metadata.sources]
+    if any(format.startswith(CHAKRA) for format in formats):
+        return ()
+    timed = any(format.startswith("kineto") for format in formats)
+    return (add_data, infer, estimate) if timed else (add_data, estimate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +87,17 @@ def read_rank(task: RankTask) -> Draft:
     host, device = drafts.get("host"), drafts.get("device")
     if host is not None and device is not None:
         _check_ranks(task.files, host, device)
-        draft = _linked(task.files, host, device)
+        draft = link(host, device)
     else:
         (draft,) = drafts.values()
-    for step in passes_of_a_rank(task.options):
+    return finished(draft)
+
+
+def finished(draft: Draft) -> Draft:
+    """A rank's draft with what its passes add."""
+    for step in passes_of_a_rank(draft):
         draft = step(draft)
     return draft
-
-
-def _linked(files: RankFiles, host: Draft, device: Draft) -> Draft:
-    """The host's and the device's draft of one rank as one."""
-    assert files.host is not None
-    assert files.device is not None
-    found = f"formats kineto, pytorch-et for rank {files.rank}: {files.device.name} and {files.host.name}"
-    expected = "one format: this version does not link an execution trace with a Kineto trace"
-    raise InputError(str(files.host.place), found=found, expected=expected, hint=HINT)
 
 
 def _check_ranks(files: RankFiles, host: Draft, device: Draft) -> None:
