@@ -50,6 +50,12 @@ class Arguments(msgspec.Struct, gc=False):
     group_description: str = msgspec.field(default="", name="Process Group Description")
     group_ranks: msgspec.Raw = msgspec.field(default=_NOTHING, name="Process Group Ranks")
     group_size: int = msgspec.field(default=-1, name="Group size")
+    group_start: msgspec.Raw = msgspec.field(default=_NOTHING, name="Global rank start")
+    group_stride: msgspec.Raw = msgspec.field(default=_NOTHING, name="Global rank stride")
+    group_sequence: msgspec.Raw = msgspec.field(default=_NOTHING, name="Seq")
+    sender: msgspec.Raw = msgspec.field(default=_NOTHING, name="Src Rank")
+    receiver: msgspec.Raw = msgspec.field(default=_NOTHING, name="Dst Rank")
+    values: msgspec.Raw = msgspec.field(default=_NOTHING, name="Concrete Inputs")
 
 
 _Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
