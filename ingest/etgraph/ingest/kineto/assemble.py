@@ -11,7 +11,7 @@ from etgraph.ingest.communication import communication_annotation, communication
 from etgraph.ingest.communication.groups import Group, declared_groups, listed_ranks, rank_number
 from etgraph.ingest.document import Document
 from etgraph.ingest.draft import NULL, Draft, Texts, dependencies
-from etgraph.ingest.kineto.calls import communication
+from etgraph.ingest.kineto.calls import KnownGroups, communication
 from etgraph.ingest.kineto.events import ANNOTATION_2021, DEVICE, meaning
 from etgraph.ingest.kineto.reader import Recording
 from etgraph.ingest.nesting import innermost
@@ -167,7 +167,7 @@ def _adopt_python(recording: Recording, sort: Array, lane: Array, to_row: Array)
 
 
 def _operators(
-    recording: Recording, sort: Array, rows: Array, rank: int, lane_rows: Array, groups: tuple[Array, list[list[int]]]
+    recording: Recording, sort: Array, rows: Array, rank: int, lane_rows: Array, groups: KnownGroups
 ) -> Columns:
     raw = recording.intervals
     name, category = raw["name"][rows], sort[rows]
@@ -185,7 +185,7 @@ def _operators(
         "attrs": raw["attrs"][rows],
         "scope": raw["modules"][rows],
         "source": raw["stack"][rows],
-        **communication(recording, sort, rows, kind, *groups),
+        **communication(recording, sort, rows, kind, groups),
     }
     optional = {"shapes": -1, "comm_type": _NULL32, "comm_bytes": NULL, "group": -1, "attrs": -1, "peer": _NULL32,
                 "tag": _NULL32}  # fmt: skip
@@ -275,13 +275,14 @@ def _counters(recording: Recording, rank: int, zero: int) -> Columns:
     return Columns(TABLES["counters"], data, {"name": recording.names})
 
 
-def _groups(recording: Recording, top: Document) -> tuple[Columns, Columns, tuple[Array, list[list[int]]]]:
-    """Process groups that the file declares or names; for each message the row of its group, for each row its ranks."""
+def _groups(recording: Recording, top: Document) -> tuple[Columns, Columns, KnownGroups]:
+    """Process groups that the file declares or names. One that it declares alone is that of all its communication."""
     groups: dict[str, Group] = {}
     distributed = top.rest.get("distributedInfo")
     config = distributed.get("pg_config") if isinstance(distributed, dict) else None
     for group in declared_groups(config):
         groups[group[0]] = group
+    only = 0 if len(groups) == 1 else -1
     for message in recording.messages:
         if message.group and message.group not in groups:
             ranks = listed_ranks(message.ranks, message.size, message.start, message.stride)
@@ -290,7 +291,8 @@ def _groups(recording: Recording, top: Document) -> tuple[Columns, Columns, tupl
             )  # fmt: skip
     order = {name: row for row, name in enumerate(groups)}
     rows = np.array([order.get(m.group, -1) for m in recording.messages] or [-1], dtype=np.int32)
-    return (*process_group_tables(list(groups.values())), (rows, [group[4] for group in groups.values()]))
+    known = KnownGroups(rows, [group[4] for group in groups.values()], only)
+    return (*process_group_tables(list(groups.values())), known)
 
 
 def _with_flows(draft: Draft, recording: Recording, lane_rows: Array, zero: int) -> Draft:

@@ -7,6 +7,7 @@ A kernel's calls are open when it is launched. gloo's operators are worked off i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -30,18 +31,26 @@ _CLASSES: Final = ("record_param_comms", "nccl:", "c10d::")
 """The calls around one launch, the one that says most first."""
 _HOST: Final = ("gloo:", "mpi:")
 _SPANS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGroups:
+    """Process groups of a file: the row of each message's, the ranks of each row, and the row of the only one or -1."""
+
+    of_message: Array
+    members: Sequence[Sequence[int]]
+    only: int
+
+
 Facts = tuple[int, int, int, int, int, int]
 """Node type, type of collective, bytes, row of the group, peer, tag."""
 
 
-def communication(
-    recording: Recording, sort: Array, rows: Array, kind: Array, group_rows: Array, members: Sequence[Sequence[int]]
-) -> dict[str, Array]:
+def communication(recording: Recording, sort: Array, rows: Array, kind: Array, groups: KnownGroups) -> dict[str, Array]:
     """The columns of communication for the operators at `rows` of the raw intervals, whose kinds are known by name.
 
-    `group_rows` holds for each message the row of its process group, `members` the ranks of each row. What an
-    operator's own arguments say goes first, then the calls around it. The number in its group goes into the raw column
-    `group_sequence`.
+    What an operator's own arguments say goes first, then the calls around it. The number in its group goes into the
+    raw column `group_sequence`.
     """
     raw, count = recording.intervals, len(rows)
     nulls = {"comm_type": NULL32, "comm_bytes": NULL, "group": -1, "peer": NULL32, "tag": NULL32}
@@ -53,7 +62,7 @@ def communication(
     sources = np.stack([own, *_calls_around(recording, sort, own)])
     codes = np.concatenate([np.where(sources >= 0, raw[c][sources], -1) for c in ("name", "message", "shapes")])
     distinct, inverse = np.unique(codes, axis=1, return_inverse=True)
-    facts = [_facts(recording, column.reshape(3, -1).T.tolist(), group_rows, members) for column in distinct.T]
+    facts = [_facts(recording, column.reshape(3, -1).T.tolist(), groups) for column in distinct.T]
     for name, values in zip(found, zip(*facts, strict=True), strict=True):
         found[name][which] = int64s(values)[inverse.reshape(-1)]
     sequence = np.where(sources >= 0, raw["group_sequence"][sources], NULL)
@@ -61,9 +70,7 @@ def communication(
     return found
 
 
-def _facts(
-    recording: Recording, sources: Sequence[Sequence[int]], group_rows: Array, members: Sequence[Sequence[int]]
-) -> Facts:
+def _facts(recording: Recording, sources: Sequence[Sequence[int]], groups: KnownGroups) -> Facts:
     """What the sources of one operator say together; each is (name, message, shapes) as codes, -1 where it has none."""
     names = [recording.names[name] if name >= 0 else "" for name, _, _ in sources]
     messages = [recording.messages[m] for _, m, _ in sources if m >= 0]
@@ -71,8 +78,10 @@ def _facts(
     kind = next((node_type(text) for text in texts if _tells(text)), node_type(names[0]))
     type = next((t for text in texts if (t := collective_type(text)) is not None), None)
     type = type if kind is NodeType.COMM_COLL else None
-    ranks = next((m.size for m in messages if m.size > 0), 0)
-    group = next((int(group_rows[m]) for _, m, _ in sources if m >= 0 and group_rows[m] >= 0), -1)
+    rows = groups.of_message
+    group = next((int(rows[m]) for _, m, _ in sources if m >= 0 and rows[m] >= 0), groups.only)
+    inside = groups.members[group] if group >= 0 else ()
+    ranks = next((m.size for m in messages if m.size > 0), len(inside))
     size = next((b for m in messages if (b := _message_bytes(kind, type, m)) is not None), None)
     if size is None and (kind is not NodeType.COMM_COLL or type is not None):
         shaped = ((n, recording.shapes[s]) for n, (_, _, s) in zip(names, sources, strict=True) if s >= 0)
@@ -80,8 +89,8 @@ def _facts(
     peer, tag = NULL32, NULL32
     if kind is not NodeType.COMM_COLL:
         for message in (m for m in messages if m.peer >= 0):
-            inside = members[group] if group >= 0 and not message.collective else ()
-            peer = inside[message.peer] if message.peer < len(inside) else message.peer
+            named = not message.collective and message.peer < len(inside)
+            peer = inside[message.peer] if named else message.peer
             break
         tag = next((m.tag for m in messages if m.tag >= 0), NULL32)
     return int(kind), NULL32 if type is None else int(type), NULL if size is None else size, group, peer, tag
