@@ -1,8 +1,8 @@
 """Communication: what operators say of collectives and messages, and which of them meet over all ranks.
 
 `names` and `groups` read one file's words, `kernels` hands what a host call says to the kernel that it launched.
-`match` works on all ranks together: `members`, `gather`, `candidates` and `messages` find who meets whom, `clocks`
-compares the ranks' clocks, and `matching` puts all of it into the trace and its report.
+`matching.match` works on all ranks together: `members` and `communicators` prepare, `gather`, `candidates` and
+`messages` find who meets whom, `clocks` compares the ranks' clocks.
 """
 
 from etgraph.ingest.communication.names import (
