@@ -6,8 +6,9 @@ ranks is right when a part of it waited for another: when it came earlier than a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,10 @@ WAITS: Final = 2
 """Waits that show one group where several smaller ones would fit the times too."""
 
 
+Possible = Callable[[Array], bool]
+"""Whether these sets of the operators (-1: none) leave an order in which all ranks can run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The communicator of each operator, -1 where none fits or several do; and for each key whether several do."""
@@ -29,37 +34,41 @@ class Choice:
     ambiguous: Array
 
 
-def choose(c: Communicators, ops: Operators, tolerance: int) -> Choice:
+def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible) -> Choice:
     """Find the groups of operators of which no file names one; all of a key (type, size) are taken to have one cover.
 
-    Where several covers fit, one that a key with a clear answer has is taken, if it is the only such. Without any
-    declared group the default group, of all ranks, is what a program has, if nothing contradicts it.
+    Operators without times are asked whether all ranks can still run. Where several covers fit, one that a key with a
+    clear answer has is taken, if it is the only such. Without any declared group the default group, of all ranks, is
+    what a program has, if nothing contradicts it.
     """
     keys = int(ops.key.max(initial=-1)) + 1
     group = np.full(len(ops.key), -1, dtype=np.int64)
     ambiguous = np.zeros(keys, dtype=bool)
     covers: dict[tuple[int, ...], list[Family]] = {}
-    open_keys: dict[int, list[Family]] = {}
+    unclear: dict[int, list[Family]] = {}
     clear: dict[int, Family] = {}
     order = np.argsort(ops.key, kind="stable")
     ends = np.searchsorted(ops.key[order], np.arange(keys + 1))
-    parts = [order[a:b] for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
+    parts = [order[a:b] for a, b in pairwise(ends.tolist())]
     for key, here in enumerate(parts):
         part = ops.take(here)
         ranks = tuple(np.unique(part.rank).tolist())
-        known = covers.setdefault(ranks, families(c, ranks)) if ranks not in covers else covers[ranks]
-        fitting = [family for family in known if _fits(c, family, part, tolerance)]
+        if ranks not in covers:
+            covers[ranks] = families(c, ranks)
+        fitting = [family for family in covers[ranks] if _fits(c, family, part, tolerance)]
+        if c.declared and not part.timed.all() and len(fitting) > 1:
+            fitting = [f for f in fitting if possible(_among(len(group), here, _sets(c, f, part)))]
         best = _clearest(c, fitting, part)
         if best is not None:
             clear[key] = best
         elif fitting:
-            open_keys[key] = fitting
+            unclear[key] = fitting
     used = set(clear.values())
-    for key, fitting in open_keys.items():
+    for key, fitting in unclear.items():
         seen = [family for family in fitting if family in used]
         if len(seen) == 1:
             clear[key] = seen[0]
-        elif not c.declared and not seen:
+        elif not c.declared and not seen and c.ranks[fitting[0][0]] == c.world:
             clear[key] = fitting[0]
         else:
             ambiguous[key] = True
@@ -76,6 +85,17 @@ def _of_rank(c: Communicators, family: Family, rank: Array) -> Array:
     return result
 
 
+def _sets(c: Communicators, family: Family, ops: Operators) -> Array:
+    """The k-th operators of each group as sets."""
+    return codes(_of_rank(c, family, ops.rank), ordinals(ops.rank))
+
+
+def _among(count: int, here: Array, sets: Array) -> Array:
+    result = np.full(count, -1, dtype=np.int64)
+    result[here] = sets
+    return result
+
+
 def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> bool:
     """Whether all ranks of each group have equally many, and the k-th of each never contradict the times."""
     group = _of_rank(c, family, ops.rank)
@@ -85,35 +105,37 @@ def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> b
         counts = np.unique(ops.rank[group == number], return_counts=True)[1]
         if len(counts) != len(c.present(number)) or len(np.unique(counts)) > 1:
             return False
-    return bool(causal(codes(group, ordinals(ops.rank)), ops, tolerance).all())
+    return bool(causal(_sets(c, family, ops), ops, tolerance).all())
 
 
 def _clearest(c: Communicators, fitting: Sequence[Family], ops: Operators) -> Family | None:
-    """The only family that fits, or the one whose groups are seen to wait for all of their members."""
-    if len(fitting) == 1:
-        return fitting[0]
-    if not fitting or not ops.timed.all():
-        return None
-    for coarse in fitting:
-        others = [fine for fine in fitting if fine != coarse]
-        if all(_refines(c, fine, coarse) and _waits(c, coarse, fine, ops) >= WAITS for fine in others):
+    """The only family that fits, or the one whose groups are seen to wait for all of their members.
+
+    One that no file declares must always be seen to wait: what else might fit was not asked.
+    """
+    timed = bool(ops.timed.all())
+    for coarse in fitting if timed else fitting[:1] if len(fitting) == 1 and c.declared else ():
+        others = [_of_rank(c, fine, ops.rank) for fine in fitting if fine != coarse]
+        if not c.declared:
+            others.append(ops.rank)
+        whole = _of_rank(c, coarse, ops.rank)
+        if all(_refines(part, whole) and _waits(whole, part, ops) >= WAITS for part in others):
             return coarse
     return None
 
 
-def _refines(c: Communicators, fine: Family, coarse: Family) -> bool:
-    """Whether each group of one family lies within a group of the other."""
-    return all(any(set(c.ranks[f]) <= set(c.ranks[g]) for g in coarse) for f in fine)
+def _refines(part: Array, whole: Array) -> bool:
+    """Whether all operators of one part have one whole."""
+    return len(np.unique(part)) == len(np.unique(np.stack([part, whole]), axis=1).T)
 
 
-def _waits(c: Communicators, coarse: Family, fine: Family, ops: Operators) -> int:
-    """How often a part of a coarse group came so early that it had ended before the others came, had it not waited.
+def _waits(whole_of: Array, part_of: Array, ops: Operators) -> int:
+    """How often a part of a group came so early that it had ended before the others came, had it not waited.
 
-    The last part to come shows how long a transfer takes at most, whichever of the two families is the true one.
+    The last part to come shows how long a transfer takes at most, whether the group is the whole or that part.
     """
-    turn = ordinals(ops.rank)
-    whole = codes(_of_rank(c, coarse, ops.rank), turn)
-    part = codes(whole, _of_rank(c, fine, ops.rank))
+    whole = codes(whole_of, ordinals(ops.rank))
+    part = codes(whole, part_of)
     parts, wholes = int(part.max()) + 1, int(whole.max()) + 1
     came, left = np.full(parts, -(2**62)), np.full(parts, 2**62)
     np.maximum.at(came, part, ops.start)

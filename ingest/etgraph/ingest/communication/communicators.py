@@ -16,6 +16,10 @@ WORLD: Final = ("", "0")
 """Names of the process group of all ranks."""
 MOST_FAMILIES: Final = 64
 """Ways to cover the ranks with disjoint groups that are tried."""
+FOUND: Final = -1
+"""Row of a group that times or order show."""
+UNNAMED: Final = -2
+"""Row of a group that the format does not name, and the tables neither."""
 Family = tuple[int, ...]
 """Communicators without a common rank."""
 
@@ -24,7 +28,7 @@ Family = tuple[int, ...]
 class Communicators:
     """Process groups by a number: the row of the table, and the ranks where they are known (else empty).
 
-    `of_row` is the number of each row of the table. Groups found by times alone are added at the end, with row -1.
+    `of_row` is the number of each row of the table. Groups found by times alone are added at the end, with row `FOUND`.
     """
 
     of_row: Array
@@ -36,11 +40,11 @@ class Communicators:
     declared: bool
     added: dict[tuple[int, ...], int] = field(default_factory=dict)
 
-    def add(self, ranks: tuple[int, ...]) -> int:
+    def add(self, ranks: tuple[int, ...], row: int = FOUND) -> int:
         """The communicator of those ranks that no file names."""
         if ranks not in self.added:
             self.added[ranks] = len(self.row)
-            self.row.append(-1)
+            self.row.append(row)
             self.ranks.append(ranks)
             self.size.append(len(ranks))
         return self.added[ranks]
@@ -126,7 +130,10 @@ def _cover(
 
 
 def _regular(c: Communicators, wanted: frozenset[int]) -> list[Family]:
-    """All ranks, and for each divisor of their number blocks of neighbours and of equal distances."""
+    """All ranks, and for each divisor of their number blocks of neighbours and of equal distances.
+
+    Of those that are alike on the wanted ranks only the coarsest; none in which all of these are by themselves.
+    """
     world = sorted(set(c.world) | wanted)
     count = len(world)
     found: dict[tuple[tuple[int, ...], ...], None] = {(tuple(world),): None}
@@ -136,7 +143,14 @@ def _regular(c: Communicators, wanted: frozenset[int]) -> list[Family]:
         found[tuple(tuple(world[k::steps]) for k in range(steps))] = None
         if len(found) >= MOST_FAMILIES:
             break
-    return [tuple(c.add(g) for g in family if wanted & set(g)) for family in found]
+    different: dict[frozenset[frozenset[int]], tuple[tuple[int, ...], ...]] = {}
+    for family in found:
+        different.setdefault(frozenset(frozenset(g) & wanted for g in family) - {frozenset()}, family)
+    return [
+        tuple(c.add(g) for g in family if wanted & set(g))
+        for parts, family in different.items()
+        if len(wanted) == 1 or any(len(part) > 1 for part in parts)
+    ]
 
 
 def group_tables(trace: Trace, c: Communicators, used: Array) -> tuple[Columns, Columns, Array]:
@@ -154,13 +168,14 @@ def group_tables(trace: Trace, c: Communicators, used: Array) -> tuple[Columns, 
         listed.append((group["name"], group["description"], group["backend"], size, list(inside)))
     rows = list(c.row)
     for number in sorted(set(used.tolist())):
-        if number >= 0 and rows[number] < 0:
+        if number >= 0 and rows[number] == FOUND:
             rows[number] = len(listed)
             ranks = c.ranks[number]
-            listed.append((_span(ranks), "found by the order and times of its collectives", None, len(ranks),
+            name = WORLD[-1] if ranks == c.world and not c.declared else _span(ranks)
+            listed.append((name, "found by the order and times of its collectives", None, len(ranks),
                            list(ranks)))  # fmt: skip
     groups, inside_groups = process_group_tables(listed)
-    return groups, inside_groups, np.array([*rows, -1], dtype=np.int32)
+    return groups, inside_groups, np.maximum(np.array([*rows, -1], dtype=np.int32), -1)
 
 
 def _span(ranks: Sequence[int]) -> str:

@@ -10,14 +10,14 @@ import numpy as np
 
 from etgraph.ingest.communication.candidates import choose
 from etgraph.ingest.communication.clocks import Clocks, compare_clocks, on_one_clock
-from etgraph.ingest.communication.communicators import Communicators, communicators, group_tables
+from etgraph.ingest.communication.communicators import UNNAMED, Communicators, communicators, group_tables
 from etgraph.ingest.communication.gather import ANY_TIME, NO_SET, Operators, by_number, by_order
 from etgraph.ingest.communication.members import Members, classes, codes, members
 from etgraph.ingest.communication.messages import Messages, issuers, match_messages
 from etgraph.ingest.draft import NULL, Draft, dependencies
 from etgraph.model import TABLES, Columns, DependencyKind, NodeType, Report, Trace
 from etgraph.model.columns import Array
-from etgraph.model.graph import topological_order
+from etgraph.model.graph import event_graph, topological_order
 
 ORDER_CONFIDENCE: Final = 0.95
 """Of messages paired by their order alone; the times do not contradict them."""
@@ -85,16 +85,17 @@ def match(draft: Draft) -> Draft:
     end = trace.end_ns
     m = replace(m, start=trace.operators["start_ns"][m.rows], end=end[m.rows])
     tolerance = clocks.tolerance_ns if clocks.comparable else ANY_TIME
-    found = _collectives(trace, m, c, tolerance)
     issued = issuers(trace, m.rows)
     sends = match_messages(trace, m, trace.operators["start_ns"][issued], m.end, tolerance)
+    pairs = dependencies(DependencyKind.COMM, issued[sends.sends], m.rows[sends.receives], "pair, tag and order",
+                         inferred=True, confidence=ORDER_CONFIDENCE)  # fmt: skip
+    draft = replace(draft, trace=trace)
+    draft = draft.with_dependencies(pairs) if len(pairs) else draft
+    found = _collectives(draft.trace, m, c, tolerance)
     for reason, which in ((Reason.NO_PEER, sends.no_peer), (Reason.NOT_RECORDED, sends.not_recorded),
                           (Reason.MESSAGES, sends.alone)):  # fmt: skip
         found.reason[which] = int(reason)
-    matched = _with_rows(replace(draft, trace=trace), m, c, found)
-    pairs = dependencies(DependencyKind.COMM, issued[sends.sends], m.rows[sends.receives], "pair, tag and order",
-                         inferred=True, confidence=ORDER_CONFIDENCE)  # fmt: skip
-    matched = _without_circles(matched.with_dependencies(pairs) if len(pairs) else matched, m, found)
+    matched = _without_circles(_with_rows(draft, m, c, found), m, found)
     return matched.with_report(report + _report(matched.trace, m, found, sends, clocks))
 
 
@@ -106,11 +107,12 @@ def _collectives(trace: Trace, m: Members, c: Communicators, tolerance: int) -> 
     todo = collective & (m.type >= 0)
     none = np.flatnonzero(todo & (group < 0))
     if len(none) and all(s.format.startswith(_WORLD_BY_CONVENTION) for s in trace.metadata.sources):
-        group[none] = c.add(c.world)
+        group[none] = c.add(c.world, UNNAMED)
     elif len(none):
-        choice = choose(c, _operators(m, none, classes(m, none)), tolerance)
+        kind = codes(classes(m, none), m.timed[none])
+        choice = choose(c, _operators(m, none, kind), tolerance, lambda sets: _can_run(trace, m.rows[none], sets))
         group[none] = choice.group
-        unclear = choice.ambiguous[classes(m, none)]
+        unclear = choice.ambiguous[kind]
         reason[none[choice.group < 0]] = np.where(unclear, int(Reason.SEVERAL), int(Reason.GROUP))[choice.group < 0]
     todo &= group >= 0
     where = np.flatnonzero(todo)
@@ -131,7 +133,7 @@ def _collectives(trace: Trace, m: Members, c: Communicators, tolerance: int) -> 
         sets[first], numbered[first] = got, got >= 0
         reason[first[got < 0]] = np.where(against, int(Reason.TIMES), int(Reason.NUMBERS))[got < 0]
     if len(rest):
-        key = codes(group[rest], classes(m, rest))
+        key = codes(group[rest], classes(m, rest), m.timed[rest])
         wanted = np.zeros(int(key.max()) + 1, dtype=np.int64)
         wanted[key] = present[group[rest]]
         got, against = by_order(_operators(m, rest, key), wanted, tolerance)
@@ -193,6 +195,16 @@ def _with_rows(draft: Draft, m: Members, c: Communicators, found: _Found) -> Dra
     return replace(draft, trace=changed)
 
 
+def _can_run(trace: Trace, rows: Array, sets: Array) -> bool:
+    """Whether all ranks can run if these operators meet as these sets (-1: none)."""
+    collective = np.full(len(trace), -1, dtype=np.int32)
+    collective[rows] = sets
+    count = int(sets.max(initial=-1)) + 1
+    table = Columns(TABLES["collectives"], {"type": np.zeros(count, dtype=np.int32)}, length=count)
+    events = event_graph(trace.operators.replace({"collective": collective}), trace.dependencies, table)
+    return len(topological_order(events.nodes, events.sources, events.targets)[0]) == events.nodes
+
+
 def _without_circles(draft: Draft, m: Members, found: _Found) -> Draft:
     """Leave out the collectives on which ranks would wait in a circle; of measured times no circle can come."""
     trace = draft.trace
@@ -228,7 +240,7 @@ def _report(trace: Trace, m: Members, found: _Found, sends: Messages, clocks: Cl
     report = Report(collectives_matched=len(trace.collectives), collectives_unmatched=unmatched)
     report = report.with_count("collectivesBySequence", numbered)
     report = report.with_count("collectivesByOrder", len(trace.collectives) - numbered)
-    guessed = len(np.unique(collective[(m.group < 0) & (collective >= 0)]))
+    guessed = len(np.unique(collective[(m.group < 0) & (collective >= 0) & (trace.operators["group"][m.rows] >= 0)]))
     report = report.with_count("collectivesOfFoundGroups", guessed)
     report = report.with_count("messagesMatched", len(sends.sends))
     missing = f"{partial} collectives are matched without all members: not all ranks of their groups are recorded"

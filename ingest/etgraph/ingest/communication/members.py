@@ -80,8 +80,13 @@ def members(draft: Draft) -> Members:
 
 
 def outer_calls(trace: Trace, rows: Array) -> Array:
-    """Rows of those communication operators that enclose or launch another one."""
+    """Rows of those communication operators that only issue another one: they enclose it, or it runs on a device.
+
+    By nesting only PyTorch's and NCCL's calls do. In an execution trace operators that follow an asynchronous one of
+    gloo's are written as its children.
+    """
     o, d = trace.operators, trace.dependencies
+    issues = o.codes_where("name", communication_call)
     communicates = np.zeros(len(o) + 1, dtype=bool)
     communicates[rows] = True
     device = np.zeros(len(o) + 1, dtype=bool)
@@ -93,7 +98,9 @@ def outer_calls(trace: Trace, rows: Array) -> Array:
     outer = np.zeros(len(o) + 1, dtype=bool)
     recorded = np.flatnonzero(np.isin(d["kind"], (int(DependencyKind.CTRL), int(DependencyKind.DATA))))
     recorded = recorded[device[d["dst"][recorded]] & communicates[d["src"][recorded]]]
-    outer[d["src"][recorded[~device[d["src"][recorded]]]]] = True
+    joined = outer.copy()
+    joined[d["src"][recorded[~device[d["src"][recorded]]]]] = True
+    outer |= joined
     parent = o["parent"]
     around = np.where(caller[rows] >= 0, caller[rows], parent[rows])
     for _ in range(DEEPEST):
@@ -102,7 +109,7 @@ def outer_calls(trace: Trace, rows: Array) -> Array:
             break
         outer[around] = True
         around = parent[around]
-    return np.flatnonzero(outer[:-1] & communicates[:-1])
+    return rows[outer[rows] & (issues[o["name"][rows]] | joined[rows])]
 
 
 def _on_device(trace: Trace, rows: Array) -> Array:
