@@ -14,14 +14,16 @@ from typing import Final
 import numpy as np
 
 from etgraph.ingest.communication.communicators import Communicators, Family, families
-from etgraph.ingest.communication.gather import Operators, causal
+from etgraph.ingest.communication.gather import Operators, causal, together
 from etgraph.ingest.communication.members import codes, ordinals
 from etgraph.model.columns import Array
 
-WAITS: Final = 2
+WAITS: Final = 4
 """Waits that show one group where several smaller ones would fit the times too."""
 
 
+FEWEST: Final = 3
+"""Operators of a rank whose order alone may show their groups."""
 Possible = Callable[[Array], bool]
 """Whether these sets of the operators (-1: none) leave an order in which all ranks can run."""
 
@@ -39,7 +41,7 @@ def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible)
 
     Operators without times are asked whether all ranks can still run. Where several covers fit, one that a key with a
     clear answer has is taken, if it is the only such. Without any declared group the default group, of all ranks, is
-    what a program has, if nothing contradicts it.
+    what a program has, if nothing contradicts it and all ranks are there to do so.
     """
     keys = int(ops.key.max(initial=-1)) + 1
     group = np.full(len(ops.key), -1, dtype=np.int64)
@@ -64,17 +66,43 @@ def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible)
         elif fitting:
             unclear[key] = fitting
     used = set(clear.values())
+    default = _default(c, [clear[k] if k in clear else (unclear.get(k) or [()])[0] for k in range(keys)], used, ops)
     for key, fitting in unclear.items():
         seen = [family for family in fitting if family in used]
         if len(seen) == 1:
             clear[key] = seen[0]
-        elif not c.declared and not seen and c.ranks[fitting[0][0]] == c.world:
-            clear[key] = fitting[0]
+        elif default is not None:
+            clear[key] = default
         else:
             ambiguous[key] = True
     for key, family in clear.items():
         group[parts[key]] = _of_rank(c, family, ops.rank[parts[key]])
+    bare = np.flatnonzero(~ops.timed)
+    if len(bare) and not _explains_all(group[bare], ops.take(bare)):
+        ambiguous[np.unique(ops.key[bare[group[bare] >= 0]])] = True
+        group[bare] = -1
     return Choice(group, ambiguous)
+
+
+def _default(c: Communicators, coarsest: Sequence[Family], used: set[Family], ops: Operators) -> Family | None:
+    """The cover by all ranks, where it fits every key, no other is seen, and enough is there to contradict it."""
+    if c.declared or len(set(coarsest)) != 1 or not coarsest[0] or c.ranks[coarsest[0][0]] != c.world:
+        return None
+    enough = ops.timed.all() or len(ops.rank) >= FEWEST * len(np.unique(ops.rank))
+    return coarsest[0] if used or (c.world == c.recorded and enough) else None
+
+
+def _explains_all(group: Array, ops: Operators) -> bool:
+    """Whether all operators have a group, and its ranks come to their collectives in one order whatever the type.
+
+    Order alone is believed only where nothing is left over: a program issues one sequence for each group.
+    """
+    if (group < 0).any():
+        return False
+    place = codes(group, ordinals(codes(group, ops.rank)))
+    first = np.zeros(int(place.max(initial=-1)) + 1, dtype=np.int64)
+    first[place[::-1]] = ops.key[::-1]
+    return bool((ops.key == first[place]).all())
 
 
 def _of_rank(c: Communicators, family: Family, rank: Array) -> Array:
@@ -97,7 +125,7 @@ def _among(count: int, here: Array, sets: Array) -> Array:
 
 
 def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> bool:
-    """Whether all ranks of each group have equally many, and the k-th of each never contradict the times."""
+    """Whether all ranks of each group have equally many, and the times let the k-th of each be one."""
     group = _of_rank(c, family, ops.rank)
     if (group < 0).any():
         return False
@@ -105,20 +133,23 @@ def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> b
         counts = np.unique(ops.rank[group == number], return_counts=True)[1]
         if len(counts) != len(c.present(number)) or len(np.unique(counts)) > 1:
             return False
-    return bool(causal(_sets(c, family, ops), ops, tolerance).all())
+    sets = _sets(c, family, ops)
+    return bool(causal(sets, ops, tolerance).all() and together(sets, ops).all())
 
 
 def _clearest(c: Communicators, fitting: Sequence[Family], ops: Operators) -> Family | None:
-    """The only family that fits, or the one whose groups are seen to wait for all of their members.
+    """The family whose groups are seen to wait for all of their members, whatever else fits; without times the only one.
 
-    One that no file declares must always be seen to wait: what else might fit was not asked.
+    One that fits alone must be seen to wait too: few operators fit by chance, where the true groups were not asked.
     """
-    timed = bool(ops.timed.all())
-    for coarse in fitting if timed else fitting[:1] if len(fitting) == 1 and c.declared else ():
-        others = [_of_rank(c, fine, ops.rank) for fine in fitting if fine != coarse]
-        if not c.declared:
-            others.append(ops.rank)
+    if not ops.timed.all():
+        enough = len(ops.rank) >= FEWEST * len(np.unique(ops.rank))
+        return fitting[0] if len(fitting) == 1 and c.declared and enough else None
+    for coarse in fitting:
         whole = _of_rank(c, coarse, ops.rank)
+        if len(np.unique(whole)) == len(np.unique(ops.rank)) and len(fitting) == 1:
+            return coarse
+        others = [ops.rank, *(_of_rank(c, fine, ops.rank) for fine in fitting if fine != coarse)]
         if all(_refines(part, whole) and _waits(whole, part, ops) >= WAITS for part in others):
             return coarse
     return None

@@ -17,23 +17,29 @@ from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
 
 NO_SET: Final = -1
+APART_NS: Final = 20_000
+APART_SHARE: Final = 50
 ANY_TIME: Final = 2**61
 """A tolerance that no times exceed: of ranks whose clocks cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operators:
-    """Operators of one or more keys, each key's in order on each rank. Times are 0 where `timed` is false."""
+    """Operators of one or more keys, each key's in order on each rank; `timed` says which have times.
+
+    Those on devices leave a collective together.
+    """
 
     key: Array
     rank: Array
     start: Array
     end: Array
     timed: Array
+    device: Array
 
     def take(self, which: Array) -> Operators:
         """Only some of them."""
-        return Operators(*(c[which] for c in (self.key, self.rank, self.start, self.end, self.timed)))
+        return Operators(*(c[which] for c in (self.key, self.rank, self.start, self.end, self.timed, self.device)))
 
 
 def causal(sets: Array, ops: Operators, tolerance: int) -> Array:
@@ -45,6 +51,18 @@ def causal(sets: Array, ops: Operators, tolerance: int) -> Array:
     np.maximum.at(last, sets[chosen], ops.start[chosen])
     np.minimum.at(first, sets[chosen], ops.end[chosen])
     result: Array = last <= first + tolerance
+    return result
+
+
+def together(sets: Array, ops: Operators) -> Array:
+    """For each set whether its members on devices end together: within 50 µs, or a fiftieth of the longest one."""
+    count = int(sets.max(initial=-1)) + 1
+    first, last, longest = np.full(count, 2**62), np.full(count, -(2**62)), np.zeros(count, dtype=np.int64)
+    chosen = (sets >= 0) & ops.timed & ops.device
+    np.minimum.at(first, sets[chosen], ops.end[chosen])
+    np.maximum.at(last, sets[chosen], ops.end[chosen])
+    np.maximum.at(longest, sets[chosen], (ops.end - ops.start)[chosen])
+    result: Array = last - first <= np.maximum(APART_NS, longest // APART_SHARE)
     return result
 
 

@@ -143,7 +143,7 @@ def _collectives(trace: Trace, m: Members, c: Communicators, tolerance: int) -> 
 
 
 def _operators(m: Members, which: Array, key: Array) -> Operators:
-    return Operators(key, m.rank[which], m.start[which], m.end[which], m.timed[which])
+    return Operators(key, m.rank[which], m.start[which], m.end[which], m.timed[which], m.device[which])
 
 
 def _ranks_of_groups(m: Members, c: Communicators, group: Array, where: Array) -> tuple[Array, Array]:
