@@ -19,11 +19,11 @@ from etgraph.ingest.communication.members import codes, ordinals
 from etgraph.model.columns import Array
 
 WAITS: Final = 4
-"""Waits that show one group where several smaller ones would fit the times too."""
+"""Waits of parts of a group, at `FEWEST` of its collectives or more, that show it to be one."""
 
 
 FEWEST: Final = 3
-"""Operators of a rank whose order alone may show their groups."""
+"""Operators of a rank from which its groups may be told."""
 Possible = Callable[[Array], bool]
 """Whether these sets of the operators (-1: none) leave an order in which all ranks can run."""
 
@@ -138,7 +138,7 @@ def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> b
 
 
 def _clearest(c: Communicators, fitting: Sequence[Family], ops: Operators) -> Family | None:
-    """The family whose groups are seen to wait for all of their members, whatever else fits; without times the only one.
+    """The family whose groups are seen to wait for all members, whatever else fits; without times the only one.
 
     One that fits alone must be seen to wait too: few operators fit by chance, where the true groups were not asked.
     """
@@ -150,7 +150,7 @@ def _clearest(c: Communicators, fitting: Sequence[Family], ops: Operators) -> Fa
         if len(np.unique(whole)) == len(np.unique(ops.rank)) and len(fitting) == 1:
             return coarse
         others = [ops.rank, *(_of_rank(c, fine, ops.rank) for fine in fitting if fine != coarse)]
-        if all(_refines(part, whole) and _waits(whole, part, ops) >= WAITS for part in others):
+        if all(_refines(part, whole) and _waits(whole, part, ops) for part in others):
             return coarse
     return None
 
@@ -160,21 +160,23 @@ def _refines(part: Array, whole: Array) -> bool:
     return len(np.unique(part)) == len(np.unique(np.stack([part, whole]), axis=1).T)
 
 
-def _waits(whole_of: Array, part_of: Array, ops: Operators) -> int:
-    """How often a part of a group came so early that it had ended before the others came, had it not waited.
+def _waits(whole_of: Array, part_of: Array, ops: Operators) -> bool:
+    """Whether parts of groups often came so early that they had ended before the others came, had they not waited.
 
     The last part to come shows how long a transfer takes at most, whether the group is the whole or that part.
     """
-    whole = codes(whole_of, ordinals(ops.rank))
+    turn = ordinals(ops.rank)
+    whole = codes(whole_of, turn)
     part = codes(whole, part_of)
     parts, wholes = int(part.max()) + 1, int(whole.max()) + 1
     came, left = np.full(parts, -(2**62)), np.full(parts, 2**62)
     np.maximum.at(came, part, ops.start)
     np.minimum.at(left, part, ops.end)
-    of = np.zeros(parts, dtype=np.int64)
-    of[part] = whole
+    of, turn_of = np.zeros(parts, dtype=np.int64), np.zeros(parts, dtype=np.int64)
+    of[part], turn_of[part] = whole, turn
     last = np.full(wholes, -(2**62))
     np.maximum.at(last, of, came)
     is_last = came == last[of]
     longest = int((left - came)[is_last].max(initial=0))
-    return int((last[of] - came > longest).sum())
+    early = last[of] - came > longest
+    return int(early.sum()) >= WAITS and len(np.unique(turn_of[early])) >= FEWEST
