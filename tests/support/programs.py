@@ -73,15 +73,18 @@ class Program:
     operators: list[list[Operator]]
 
 
-def program(seed: int, *, steps: int = 12, messages: bool = True, covers: int = 3) -> Program:
-    """A random program. Its groups are all ranks, and blocks and strides of them."""
+def program(seed: int, *, steps: int = 12, messages: bool = True, regular: bool = False) -> Program:
+    """A random program. Its groups are all ranks, and blocks and strides of them.
+
+    In a regular one each group has sizes of its own, as layers and gradients have; else any group takes any size.
+    """
     rng = random.Random(seed)
     ranks = rng.choice((2, 3, 4, 4, 6, 8))
     groups = [tuple(range(ranks))]
     for size in (s for s in range(2, ranks) if ranks % s == 0):
         blocks = [tuple(range(k, k + size)) for k in range(0, ranks, size)]
         strides = [tuple(range(k, ranks, ranks // size)) for k in range(ranks // size)]
-        groups += [g for g in blocks + strides if g not in groups][: covers * ranks]
+        groups += [g for g in blocks + strides if g not in groups]
     clock = [rng.randrange(100_000) for _ in range(ranks)]
     numbers: Counter[tuple[int, int]] = Counter()
     done: list[list[Operator]] = [[] for _ in range(ranks)]
@@ -99,7 +102,9 @@ def program(seed: int, *, steps: int = 12, messages: bool = True, covers: int = 
         cover = [g for g in groups if len(g) == len(groups[group]) and _alike(g, groups[group])]
         for one in cover:
             truth += 1
-            _collective(rng, done, clock, groups.index(one), one, truth, rng.choice(TYPES), rng.choice(sizes), numbers)
+            size = rng.choice(sizes) if not regular else sizes[0] + 8 * group
+            type = rng.choice(TYPES) if not regular else TYPES[group % 3]
+            _collective(rng, done, clock, groups.index(one), one, truth, type, size, numbers)
     return Program(ranks, groups, done)
 
 
@@ -137,9 +142,7 @@ def _message(
     sent = begin + rng.randrange(2_000, 8_000)
     got = max(clock[target], begin) + rng.randrange(3_000, 20_000)
     tag = rng.randrange(2)
-    done[source].append(
-        Operator(source, truth, NodeType.COMM_SEND, NULL32, size, 0, NULL, begin, sent, target, tag)
-    )
+    done[source].append(Operator(source, truth, NodeType.COMM_SEND, NULL32, size, 0, NULL, begin, sent, target, tag))
     done[target].append(
         Operator(target, truth, NodeType.COMM_RECV, NULL32, size, 0, NULL, clock[target], got, source, tag)
     )

@@ -39,8 +39,8 @@ class Choice:
 def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible) -> Choice:
     """Find the groups of operators of which no file names one; all of a key (type, size) are taken to have one cover.
 
-    Operators without times are asked whether all ranks can still run. Where several covers fit, one that a key with a
-    clear answer has is taken, if it is the only such. Without any declared group the default group, of all ranks, is
+    Operators without times are asked whether all ranks can still run. A cover that fits alone, though the key has too
+    few operators to show it, is taken where a key with a clear answer has it. Without any declared group the default group, of all ranks, is
     what a program has, if nothing contradicts it and all ranks are there to do so.
     """
     keys = int(ops.key.max(initial=-1)) + 1
@@ -68,9 +68,8 @@ def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible)
     used = set(clear.values())
     default = _default(c, [clear[k] if k in clear else (unclear.get(k) or [()])[0] for k in range(keys)], used, ops)
     for key, fitting in unclear.items():
-        seen = [family for family in fitting if family in used]
-        if len(seen) == 1:
-            clear[key] = seen[0]
+        if len(fitting) == 1 and fitting[0] in used and (c.declared or c.world == c.recorded):
+            clear[key] = fitting[0]
         elif default is not None:
             clear[key] = default
         else:
@@ -85,11 +84,10 @@ def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible)
 
 
 def _default(c: Communicators, coarsest: Sequence[Family], used: set[Family], ops: Operators) -> Family | None:
-    """The cover by all ranks, where it fits every key, no other is seen, and enough is there to contradict it."""
+    """The cover by all ranks, where it fits every key, no other is seen, and times could have contradicted it."""
     if c.declared or len(set(coarsest)) != 1 or not coarsest[0] or c.ranks[coarsest[0][0]] != c.world:
         return None
-    enough = ops.timed.all() or len(ops.rank) >= FEWEST * len(np.unique(ops.rank))
-    return coarsest[0] if used or (c.world == c.recorded and enough) else None
+    return coarsest[0] if ops.timed.all() and (used or c.world == c.recorded) else None
 
 
 def _explains_all(group: Array, ops: Operators) -> bool:

@@ -106,7 +106,9 @@ def _collectives(trace: Trace, m: Members, c: Communicators, tolerance: int) -> 
     reason[collective & (m.type < 0)] = int(Reason.TYPE)
     todo = collective & (m.type >= 0)
     none = np.flatnonzero(todo & (group < 0))
-    if len(none) and all(s.format.startswith(_WORLD_BY_CONVENTION) for s in trace.metadata.sources):
+    if _numbered_alike(m, c, none):
+        group[none] = c.add(c.world)
+    elif len(none) and all(s.format.startswith(_WORLD_BY_CONVENTION) for s in trace.metadata.sources):
         group[none] = c.add(c.world, UNNAMED)
     elif len(none):
         kind = codes(classes(m, none), m.timed[none])
@@ -140,6 +142,19 @@ def _collectives(trace: Trace, m: Members, c: Communicators, tolerance: int) -> 
         sets[rest] = np.where(got >= 0, got + len(m), NO_SET)
         reason[rest[got < 0]] = np.where(against, int(Reason.TIMES), int(Reason.NUMBERS))[got < 0]
     return _Found(sets, group, reason, numbered)
+
+
+def _numbered_alike(m: Members, c: Communicators, which: Array) -> bool:
+    """Whether all ranks number these operators alike, each number once: those of the only group there is, without name.
+
+    Asked of operators without times, where nothing else can contradict that group.
+    """
+    if not len(which) or c.declared or c.world != c.recorded or m.timed[which].any():
+        return False
+    numbers = [m.sequence[which[m.rank[which] == rank]] for rank in c.world]
+    once = [len(np.unique(n)) == len(n) for n in numbers]
+    alike = all(np.array_equal(np.sort(n), np.sort(numbers[0])) for n in numbers)
+    return all(once) and alike and not (m.sequence[which] == NULL).any()
 
 
 def _operators(m: Members, which: Array, key: Array) -> Operators:
