@@ -159,7 +159,7 @@ def record(p: Program, how: Recorded) -> tuple[Draft, np.ndarray]:
     ]
     count = len(kept)
     present = sorted({o.rank for o in kept})
-    index = {rank: 0 for rank in present}
+    index = dict.fromkeys(present, 0)
     numbers = []
     for o in kept:
         numbers.append(index[o.rank])

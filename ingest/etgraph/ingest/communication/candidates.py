@@ -40,8 +40,8 @@ def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible)
     """Find the groups of operators of which no file names one; all of a key (type, size) are taken to have one cover.
 
     Operators without times are asked whether all ranks can still run. A cover that fits alone, though the key has too
-    few operators to show it, is taken where a key with a clear answer has it. Without any declared group the default group, of all ranks, is
-    what a program has, if nothing contradicts it and all ranks are there to do so.
+    few operators to show it, is taken where a key with a clear answer has it. Without any declared group the default
+    group, of all ranks, is what a program has, if nothing contradicts it and all ranks are there to do so.
     """
     keys = int(ops.key.max(initial=-1)) + 1
     group = np.full(len(ops.key), -1, dtype=np.int64)
