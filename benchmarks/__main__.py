@@ -7,6 +7,7 @@ from importlib import import_module
 
 ALL = {
     "reading": "Kineto files into columns, beside json + pandas; memory",
+    "communication": "collectives over ranks: time an operator, what is found where files say little",
     "path": "the path kernel, beside rustworkx and networkx",
     "slack": "the model's critical path and every slack, beside rustworkx and networkx",
     "export": "exports of a whole trace, beside networkx' own writers",
