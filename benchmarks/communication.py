@@ -38,7 +38,7 @@ def main() -> None:
             assert len(trace.collectives) == size // RANKS // SHARE, "not all collectives were found"
             print(f"| {what} | {len(trace):,} | {len(trace.collectives):,} | {taken * 1e6:.3f} |", flush=True)
     print(
-        f"\n{PROGRAMS} random programs of 2 to 8 ranks: how much of what is matched is right, and of what could be found"
+        f"\n{PROGRAMS} random programs of 2 to 8 ranks: how much of what is matched is right, of what could be is found"
     )
     print("\n| recorded | regular programs: right | found | any programs: right | found |\n|---|---:|---:|---:|---:|")
     for what, how in _kinds().items():

@@ -155,7 +155,7 @@ def _clearest(c: Communicators, fitting: Sequence[Family], ops: Operators) -> Fa
 
 def _refines(part: Array, whole: Array) -> bool:
     """Whether all operators of one part have one whole."""
-    return len(np.unique(part)) == len(np.unique(np.stack([part, whole]), axis=1).T)
+    return int(codes(part).max()) == int(codes(part, whole).max())
 
 
 def _waits(whole_of: Array, part_of: Array, ops: Operators) -> bool:

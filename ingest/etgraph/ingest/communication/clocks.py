@@ -83,7 +83,7 @@ def _links(m: Members, c: Communicators) -> dict[int, dict[int, tuple[int, int]]
     keys, number = int(key.max(initial=-1)) + 1, int(sets.max(initial=-1)) + 1
     most = np.zeros(keys, dtype=np.int64)
     np.maximum.at(most, key, turn + 1)
-    ranks_of_key = np.bincount(np.unique(np.stack([key, rank]), axis=1)[0], minlength=keys)
+    ranks_of_key = np.bincount(key[turn == 0], minlength=keys)
     even = most * ranks_of_key == np.bincount(key, minlength=keys)
     lowest = np.full(number, len(which), dtype=np.int64)
     np.minimum.at(lowest, sets, np.arange(len(which)))

@@ -17,7 +17,7 @@ from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
 
 NO_SET: Final = -1
-APART_NS: Final = 20_000
+APART_NS: Final = 10_000
 APART_SHARE: Final = 50
 ANY_TIME: Final = 2**61
 """A tolerance that no times exceed: of ranks whose clocks cannot be compared."""
@@ -55,7 +55,7 @@ def causal(sets: Array, ops: Operators, tolerance: int) -> Array:
 
 
 def together(sets: Array, ops: Operators) -> Array:
-    """For each set whether its members on devices end together: within 50 µs, or a fiftieth of the longest one."""
+    """For each set whether its members on devices end together: within 10 µs, or a fiftieth of the longest one."""
     count = int(sets.max(initial=-1)) + 1
     first, last, longest = np.full(count, 2**62), np.full(count, -(2**62)), np.zeros(count, dtype=np.int64)
     chosen = (sets >= 0) & ops.timed & ops.device

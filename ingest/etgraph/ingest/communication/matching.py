@@ -163,8 +163,9 @@ def _operators(m: Members, which: Array, key: Array) -> Operators:
 
 def _ranks_of_groups(m: Members, c: Communicators, group: Array, where: Array) -> tuple[Array, Array]:
     """For each communicator how many of its ranks are recorded, and how many there are (0: not known)."""
-    pairs = np.unique(np.stack([group[where], m.rank[where]]), axis=1)
-    using = np.bincount(pairs[0], minlength=len(c.row))
+    pair = codes(group[where], m.rank[where])
+    first = np.unique(pair, return_index=True)[1]
+    using = np.bincount(group[where][first], minlength=len(c.row))
     present = [len(c.present(n)) if ranks else int(using[n]) for n, ranks in enumerate(c.ranks)]
     size = [len(ranks) or (c.size[n] or 0) for n, ranks in enumerate(c.ranks)]
     return np.array([*present, 0]), np.array([*size, 0])

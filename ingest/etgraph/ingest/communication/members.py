@@ -132,9 +132,24 @@ def codes(*columns: Array) -> Array:
     """A number from 0 for each distinct combination of values, in their order."""
     total = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
-        values, code = np.unique(column, return_inverse=True)
-        total = np.unique(total * max(len(values), 1) + code.reshape(-1), return_inverse=True)[1].reshape(-1)
+        code, count = _dense(column)
+        total, _ = _dense(total * max(count, 1) + code)
     return total
+
+
+def _dense(values: Array) -> tuple[Array, int]:
+    """The rank of each value among the distinct ones, and how many there are; without sorting where they are near."""
+    if not len(values):
+        return np.zeros(0, dtype=np.int64), 0
+    low, high = int(values.min()), int(values.max())
+    if high - low > 4 * len(values) + 1024:
+        distinct, code = np.unique(values, return_inverse=True)
+        return code.reshape(-1), len(distinct)
+    offset = values.astype(np.int64) - low
+    there = np.zeros(high - low + 1, dtype=np.int64)
+    there[offset] = 1
+    number = np.cumsum(there)
+    return number[offset] - 1, int(number[-1])
 
 
 def ordinals(key: Array) -> Array:
