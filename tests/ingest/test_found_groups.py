@@ -54,9 +54,18 @@ def test_all_ranks_that_come_together_may_be_of_several_groups() -> None:
 
 
 def test_without_declared_groups_the_default_is_all_ranks() -> None:
-    trace = matched(rounds([(0, 1, 2, 3)], 2, early=1_000), world_size=4)
-    assert meetings(trace) == [[(r, k) for r in range(4)] for k in range(2)]
+    """Two sizes of two rounds each show together what neither shows by itself."""
+    text = rounds([(0, 1, 2, 3)], 2)
+    more = _later(rounds([(0, 1, 2, 3)], 2).replace("4MB", "8MB"), 10_000_000)
+    assert not len(matched(text, world_size=4).collectives)
+    trace = matched(text + "\n" + more, world_size=4)
+    assert meetings(trace) == [[(r, k) for r in range(4)] for k in range(4)]
     assert trace.process_groups.value("name", 0) == "0"
+
+
+def test_three_ranks_have_no_smaller_groups_that_cover_them() -> None:
+    text = "\n".join(f"rank {rank} | stream 7 | all_reduce 4MB  10..50" for rank in range(3))
+    assert meetings(matched(text, world_size=3)) == [[(0, 0), (1, 0), (2, 0)]]
 
 
 def test_a_single_round_of_groups_of_two_shows_nothing() -> None:

@@ -84,10 +84,17 @@ def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible)
 
 
 def _default(c: Communicators, coarsest: Sequence[Family], used: set[Family], ops: Operators) -> Family | None:
-    """The cover by all ranks, where it fits every key, no other is seen, and times could have contradicted it."""
+    """The cover by all ranks, where it fits every key, no other is seen, and times could have contradicted it.
+
+    All keys together must show that the ranks wait for each other, unless no smaller groups could cover them.
+    """
     if c.declared or len(set(coarsest)) != 1 or not coarsest[0] or c.ranks[coarsest[0][0]] != c.world:
         return None
-    return coarsest[0] if ops.timed.all() and (used or c.world == c.recorded) else None
+    if not ops.timed.all() or not (used or c.world == c.recorded):
+        return None
+    divides = any(len(c.world) % size == 0 for size in range(2, len(c.world)))
+    seen = used or not divides or _waits(np.zeros_like(ops.rank), ops.rank, ops)
+    return coarsest[0] if seen else None
 
 
 def _explains_all(group: Array, ops: Operators) -> bool:
@@ -163,7 +170,7 @@ def _waits(whole_of: Array, part_of: Array, ops: Operators) -> bool:
 
     The last part to come shows how long a transfer takes at most, whether the group is the whole or that part.
     """
-    turn = ordinals(ops.rank)
+    turn = codes(ops.key, ordinals(codes(ops.key, ops.rank)))
     whole = codes(whole_of, turn)
     part = codes(whole, part_of)
     parts, wholes = int(part.max()) + 1, int(whole.max()) + 1
