@@ -112,10 +112,11 @@ def _explains_all(group: Array, ops: Operators) -> bool:
 
 def _of_rank(c: Communicators, family: Family, rank: Array) -> Array:
     """The communicator of a family that each rank belongs to, -1 for none."""
-    result = np.full(len(rank), -1, dtype=np.int64)
+    number_of = np.full(max(int(rank.max(initial=-1)), *c.world, *c.recorded) + 1, -1, dtype=np.int64)
     for number in family:
-        result[np.isin(rank, c.ranks[number])] = number
-    return result
+        inside = np.array(c.ranks[number])
+        number_of[inside[inside < len(number_of)]] = number
+    return number_of[rank]
 
 
 def _sets(c: Communicators, family: Family, ops: Operators) -> Array:
@@ -134,10 +135,9 @@ def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> b
     group = _of_rank(c, family, ops.rank)
     if (group < 0).any():
         return False
-    for number in family:
-        counts = np.unique(ops.rank[group == number], return_counts=True)[1]
-        if len(counts) != len(c.present(number)) or len(np.unique(counts)) > 1:
-            return False
+    counts = np.bincount(ops.rank, minlength=max(c.recorded) + 1)
+    if any(len({int(counts[rank]) for rank in c.present(number)}) > 1 for number in family):
+        return False
     sets = _sets(c, family, ops)
     return bool(causal(sets, ops, tolerance).all() and together(sets, ops).all())
 

@@ -16,6 +16,8 @@ WORLD: Final = ("", "0")
 """Names of the process group of all ranks."""
 MOST_FAMILIES: Final = 64
 """Ways to cover the ranks with disjoint groups that are tried."""
+MOST_STEPS: Final = 20_000
+"""Steps of the search for them."""
 FOUND: Final = -1
 """Row of a group that times or order show."""
 UNNAMED: Final = -2
@@ -118,14 +120,19 @@ def _cover(
 ) -> None:
     """Exact covers of `left`: each step takes a set for its smallest rank, so the depth is the number of groups."""
     waiting = [(left, chosen)]
-    while waiting and len(found) < MOST_FAMILIES:
+    with_rank: dict[int, list[frozenset[int]]] = {}
+    for one in reversed(sets):
+        for rank in one:
+            with_rank.setdefault(rank, []).append(one)
+    for _ in range(MOST_STEPS):
+        if not waiting or len(found) == MOST_FAMILIES:
+            break
         left, chosen = waiting.pop()
         if not left:
             found.append(chosen)
             continue
-        first = min(left)
-        for one in reversed(sets):
-            if first in one and one <= left:
+        for one in with_rank.get(min(left), ()):
+            if one <= left:
                 waiting.append((left - one, (*chosen, number[one])))
 
 

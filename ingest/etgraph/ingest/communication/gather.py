@@ -95,8 +95,10 @@ def by_order(ops: Operators, wanted: Array, tolerance: int) -> tuple[Array, Arra
     even = np.bincount(key_of, weights=~complete, minlength=keys) == 0
     in_time = np.bincount(key_of, weights=~causal(sets, ops, tolerance), minlength=keys) == 0
     result = np.where((even & in_time)[ops.key], sets, NO_SET)
+    order = np.argsort(ops.key, kind="stable")
+    starts = np.searchsorted(ops.key[order], np.arange(keys + 1))
     for key in np.flatnonzero(~(even & in_time)).tolist():
-        here = np.flatnonzero(ops.key == key)
+        here = order[starts[key] : starts[key + 1]]
         ranks, first = np.unique(ops.rank[here], return_index=True)
         if len(ranks) == wanted[key] > 1 and ops.timed[here].all() and tolerance < ANY_TIME:
             part = ops.take(here)
@@ -133,16 +135,25 @@ def _anchored(first: Array, start: Array, end: Array, tolerance: int) -> Array:
                     running = False
         if not waits:
             continue
+        opens, opens_next = np.int64(2**62), np.int64(2**62)
+        closes, closes_next = -np.int64(2**62), -np.int64(2**62)
+        opener, closer = 0, 0
+        for r in range(ranks):
+            if start[at[r]] < opens:
+                opens_next, opens, opener = opens, start[at[r]], r
+            else:
+                opens_next = min(opens_next, start[at[r]])
+            if end[at[r]] > closes:
+                closes_next, closes, closer = closes, end[at[r]], r
+            else:
+                closes_next = max(closes_next, end[at[r]])
         certain = True
         for r in range(ranks):
-            opens, closes = np.int64(2**62), -np.int64(2**62)
-            for q in range(ranks):
-                if q != r:
-                    opens = min(opens, start[at[q]])
-                    closes = max(closes, end[at[q]])
-            if at[r] > first[r] and end[at[r] - 1] + tolerance >= opens:
+            others_open = opens_next if r == opener else opens
+            others_close = closes_next if r == closer else closes
+            if at[r] > first[r] and end[at[r] - 1] + tolerance >= others_open:
                 certain = False
-            if at[r] + 1 < first[r + 1] and start[at[r] + 1] <= closes + tolerance:
+            if at[r] + 1 < first[r + 1] and start[at[r] + 1] <= others_close + tolerance:
                 certain = False
         if certain:
             for r in range(ranks):

@@ -73,7 +73,10 @@ def match_messages(trace: Trace, m: Members, start: Array, end: Array, tolerance
     of_pair[point] = key
     bad[of_pair[pairs[0][contradicted]]] = True
     pairs = pairs[:, ~bad[of_pair[pairs[0]]]]
-    more = [_shifted(point[key == k], sends, start, end, tolerance) for k in np.flatnonzero(~even).tolist()]
+    order = np.argsort(key, kind="stable")
+    starts = np.searchsorted(key[order], np.arange(keys + 1))
+    uneven = (point[order[starts[k] : starts[k + 1]]] for k in np.flatnonzero(~even).tolist())
+    more = [_shifted(here, sends, start, end, tolerance) for here in uneven]
     matched = np.concatenate([pairs, *more], axis=1)
     return Messages(matched[0], matched[1], no_peer, absent, np.setdiff1d(point, matched))
 

@@ -88,7 +88,7 @@ def _facts(recording: Recording, sources: Sequence[Sequence[int]], groups: Known
         size = next((b for n, (d, t) in shaped if (b := recorded_bytes(n, type, d, t, ranks)) is not None), None)
     peer, tag = NULL32, NULL32
     if kind is not NodeType.COMM_COLL:
-        for message in (m for m in messages if m.peer >= 0):
+        for message in (m for m in messages if 0 <= m.peer < -NULL32):
             named = not message.collective and message.peer < len(inside)
             peer = inside[message.peer] if named else message.peer
             break
