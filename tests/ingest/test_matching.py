@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from etgraph.ingest.communication.gather import _anchored
+from etgraph.ingest.communication.matching import match
 from etgraph.model import CommType, Trace
-from support.meetings import matched, meetings
+from support.meetings import draft_of, matched, meetings
 
 
 def counts(trace: Trace) -> dict[str, int]:
@@ -197,9 +201,6 @@ def test_a_group_of_unknown_members_is_that_of_the_ranks_that_name_it() -> None:
 
 def test_a_type_that_is_not_recorded() -> None:
     text = "rank 0 | stream 7 | all_reduce@0 4MB  10..50\nrank 1 | stream 7 | all_reduce@0 4MB  10..50"
-    from etgraph.ingest.communication.matching import match
-    from support.meetings import draft_of
-
     draft = draft_of(text, {"0": [0, 1]})
     silent = draft.with_operators({"comm_type": np.full(2, -(2**31))})
     trace = match(silent).trace
@@ -229,3 +230,43 @@ def test_ranks_that_would_wait_in_a_circle_are_not_matched() -> None:
     assert not len(trace.collectives)
     assert counts(trace) == {"unmatchedInCycles": 4}
     trace.validate()
+
+
+@st.composite
+def sequences(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Operators of two to four ranks, each rank's one after another: where each rank begins, starts and ends."""
+    first, starts, ends = [0], [], []
+    for _ in range(draw(st.integers(2, 4))):
+        now = draw(st.integers(0, 20))
+        for _ in range(draw(st.integers(1, 8))):
+            now += draw(st.integers(0, 12))
+            starts.append(now)
+            now += draw(st.integers(0, 12))
+            ends.append(now)
+        first.append(len(starts))
+    return np.array(first), np.array(starts), np.array(ends)
+
+
+@given(sequences(), st.sampled_from([0, 2]))
+def test_sets_of_unequal_ranks_are_sets(drawn: tuple[np.ndarray, np.ndarray, np.ndarray], tolerance: int) -> None:
+    """One of each rank, in the order of each rank, and none against the times."""
+    first, start, end = drawn
+    found = _anchored(first, start, end, tolerance)
+    rank = np.searchsorted(first, np.arange(len(start)), side="right") - 1
+    for number in range(found.max() + 1):
+        members = np.flatnonzero(found == number)
+        assert rank[members].tolist() == list(range(len(first) - 1))
+        assert start[members].max() <= end[members].min() + tolerance
+    for r in range(len(first) - 1):
+        own = found[first[r] : first[r + 1]]
+        assert (np.diff(own[own >= 0]) > 0).all()
+
+
+def test_compiled_and_plain_code_find_the_same() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(20):
+        first = np.concatenate([[0], np.cumsum(rng.integers(1, 30, size=3))])
+        start = np.concatenate([np.sort(rng.integers(0, 2_000, size=n)) for n in np.diff(first)])
+        end = start + rng.integers(1, 60, size=len(start))
+        plain = _anchored.python(first, start, end, 2)
+        assert np.array_equal(_anchored.compiled(first, start, end, 2), plain)
