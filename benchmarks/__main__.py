@@ -9,6 +9,7 @@ ALL = {
     "reading": "Kineto files into columns, beside json + pandas; memory",
     "linking": "host and device file of a rank into one draft, and DATA dependencies; right links with ids hidden",
     "inference": "dependencies inferred within a rank, what they leave unexplained, and what they cost an event",
+    "communication": "collectives over ranks: time an operator, what is found where files say little",
     "path": "the path kernel, beside rustworkx and networkx",
     "slack": "the model's critical path and every slack, beside rustworkx and networkx",
     "export": "exports of a whole trace, beside networkx' own writers",

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from etgraph.ingest.communication import (
-    collective_type,
-    communication_annotation,
-    communication_kernel,
-    elements_bytes,
-    message_bytes,
-    node_type,
-)
+from etgraph.ingest.communication import communication_annotation, communication_kernel, node_type
+from etgraph.ingest.communication.groups import Group, declared_groups, listed_ranks, rank_number
 from etgraph.ingest.document import Document
-from etgraph.ingest.draft import NULL, Draft, Texts, dependencies, int64s
+from etgraph.ingest.draft import NULL, Draft, Texts, dependencies
+from etgraph.ingest.kineto.calls import KnownGroups, communication
 from etgraph.ingest.kineto.events import ANNOTATION_2021, DEVICE, meaning
-from etgraph.ingest.kineto.reader import Message, Recording
+from etgraph.ingest.kineto.reader import Recording
 from etgraph.ingest.nesting import innermost
 from etgraph.ingest.scopes import source_of_stack
 from etgraph.ingest.shapes import shapes_text
@@ -62,8 +55,8 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     spans = np.flatnonzero(~is_operator)
     spans = spans[np.lexsort((raw["position"][spans], raw["start"][spans]))]
     lanes, lane_rows = _lanes(recording, sort, rank)
-    groups, members, group_rows = _groups(recording, top)
-    operators = _operators(recording, sort, rows, rank, lane_rows, group_rows)
+    groups, members, known_groups = _groups(recording, top)
+    operators = _operators(recording, sort, rows, rank, lane_rows, known_groups)
     base = _integer(top.rest.get("baseTimeNanoseconds"))
     unix_zero = zero + base
     if abs(unix_zero) >= 2**63:
@@ -90,7 +83,7 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     )
     names = ("correlation", "sequence", "record_function", "external", "order")
     ids, annotation_ids = ({name: raw[name][which] for name in names} for which in (rows, spans))
-    ids["waves"] = raw["waves"][rows]
+    ids |= {"waves": raw["waves"][rows], "comm_sequence": raw["group_sequence"][rows]}
     if len(recording.waits["correlation"]):
         ids |= _waits(recording, trace, ids["correlation"])
     draft = Draft(trace, ids, annotation_ids)
@@ -177,34 +170,28 @@ def _adopt_python(recording: Recording, sort: Array, lane: Array, to_row: Array)
 
 
 def _operators(
-    recording: Recording, sort: Array, rows: Array, rank: int, lane_rows: Array, group_rows: Array
+    recording: Recording, sort: Array, rows: Array, rank: int, lane_rows: Array, groups: KnownGroups
 ) -> Columns:
     raw = recording.intervals
-    name, category, message = raw["name"][rows], sort[rows], raw["message"][rows]
-    kind, comm_type = _kinds(recording, name, category, message)
+    name, category = raw["name"][rows], sort[rows]
+    kind = _kinds(recording, name, category)
     shapes = [shapes_text(*pair) for pair in recording.shapes]
-    known_bytes = int64s([NULL if (b := _message_bytes(m)) is None else b for m in recording.messages] or [NULL])
     data = {
         "rank": np.full(len(rows), rank),
         "index": np.arange(len(rows)),
         "name": name,
-        "kind": kind,
         "category": category,
         "lane": lane_rows[raw["lane"][rows]],
         "start_ns": raw["start"][rows],
         "duration_ns": raw["duration"][rows],
         "shapes": raw["shapes"][rows],
-        "comm_type": comm_type,
-        "comm_bytes": np.where(message >= 0, known_bytes[message], NULL),
-        "group": np.where(message >= 0, group_rows[message], -1),
         "attrs": raw["attrs"][rows],
         "scope": raw["modules"][rows],
         "source": raw["stack"][rows],
+        **communication(recording, sort, rows, kind, groups),
     }
-    communicates = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
-    for column in ("comm_bytes", "group"):
-        data[column] = np.where(communicates, data[column], NULL if column == "comm_bytes" else -1)
-    optional = {"shapes": -1, "comm_type": _NULL32, "comm_bytes": NULL, "group": -1, "attrs": -1}
+    optional = {"shapes": -1, "comm_type": _NULL32, "comm_bytes": NULL, "group": -1, "attrs": -1, "peer": _NULL32,
+                "tag": _NULL32}  # fmt: skip
     data = {k: v for k, v in data.items() if k not in optional or (np.asarray(v) != optional[k]).any()}
     dictionaries = {"name": recording.names, "shapes": shapes}
     for column, texts in (("scope", recording.modules), ("source", [source_of_stack(s) for s in recording.stacks])):
@@ -217,40 +204,22 @@ def _operators(
     return Columns(TABLES["operators"], data, dictionaries)
 
 
-def _kinds(recording: Recording, name: Array, category: Array, message: Array) -> tuple[Array, Array]:
-    """Chakra's node type and the collective's type of every operator, by its category, name and arguments."""
+def _kinds(recording: Recording, name: Array, category: Array) -> Array:
+    """Chakra's node type of every operator, by its category and name."""
     names = recording.names
     by_name = np.array([int(node_type(n)) for n in names] or [0])
     communicates = np.array([communication_kernel(n) or communication_annotation(n) for n in names] or [False])
-    types = [collective_type(n) for n in names]
-    type_by_name = np.array([_NULL32 if t is None else int(t) for t in types] or [0])
     copies = np.array([int(_copy_type(n)) for n in names] or [0])
     kind = np.full(len(name), int(NodeType.COMP))
     copy = np.isin(category, (int(Category.MEMCPY), int(Category.MEMSET)))
     kind = np.where(copy, copies[name], kind)
     comm = np.isin(category, (int(Category.KERNEL), int(Category.ANNOTATION))) & communicates[name]
-    kind = np.where(comm, by_name[name], kind)
-    recorded = [m.collective for m in recording.messages]
-    kind_recorded = np.array([int(node_type(text)) if text else _NULL32 for text in recorded] or [_NULL32])
-    kind_of_message = np.where(message >= 0, kind_recorded[message], _NULL32)
-    kind = np.where(comm & (kind_of_message != _NULL32), kind_of_message, kind)
-    type_recorded = np.array([_NULL32 if (t := collective_type(text)) is None else int(t) for text in recorded] or [0])
-    from_message = np.where(message >= 0, type_recorded[message], _NULL32)
-    comm_type = np.where(from_message != _NULL32, from_message, type_by_name[name])
-    return kind, np.where(comm & (kind == int(NodeType.COMM_COLL)), comm_type, _NULL32)
+    return np.where(comm, by_name[name], kind)
 
 
 def _copy_type(name: str) -> NodeType:
     """A copy from the host loads device memory; any other copy and every fill stores into memory."""
     return NodeType.MEM_LOAD if "HtoD" in name or "HostToDevice" in name else NodeType.MEM_STORE
-
-
-def _message_bytes(message: Message) -> int | None:
-    kind = node_type(message.collective)
-    if kind is NodeType.COMM_COLL:
-        type = collective_type(message.collective)
-        return message_bytes(type, message.elements_in, message.elements_out, message.dtype)
-    return elements_bytes(message.elements_in if kind is NodeType.COMM_SEND else message.elements_out, message.dtype)
 
 
 def _annotations(recording: Recording, sort: Array, spans: Array, rank: int, lane_rows: Array) -> Columns:
@@ -309,27 +278,24 @@ def _counters(recording: Recording, rank: int, zero: int) -> Columns:
     return Columns(TABLES["counters"], data, {"name": recording.names})
 
 
-def _groups(recording: Recording, top: Document) -> tuple[Columns, Columns, Array]:
-    """Process groups that the file declares or names, and for each message the row of its group."""
-    groups: dict[str, tuple[str, str | None, str | None, int | None, list[int]]] = {}
+def _groups(recording: Recording, top: Document) -> tuple[Columns, Columns, KnownGroups]:
+    """Process groups that the file declares or names. One that it declares alone is that of all its communication."""
+    groups: dict[str, Group] = {}
     distributed = top.rest.get("distributedInfo")
-    config = _literal(distributed.get("pg_config")) if isinstance(distributed, dict) else None
-    for entry in config if isinstance(config, list) else ():
-        if isinstance(entry, dict) and "pg_name" in entry:
-            listed = _literal(entry.get("ranks"))
-            ranks = [r for r in listed if _count(r) is not None] if isinstance(listed, (list, dict)) else []
-            name, size = str(entry["pg_name"]), _count(entry.get("pg_size")) or None
-            groups[name] = name, _text(entry.get("pg_desc")), _text(entry.get("backend_config")), size, ranks
+    config = distributed.get("pg_config") if isinstance(distributed, dict) else None
+    for group in declared_groups(config):
+        groups[group[0]] = group
+    only = 0 if len(groups) == 1 else -1
     for message in recording.messages:
         if message.group and message.group not in groups:
-            numbers = [int(digits) for digits in re.findall(rb"\d{1,10}", message.ranks)]
-            ranks = [r for r in numbers if _count(r) is not None] if b"..." not in message.ranks else []
+            ranks = listed_ranks(message.ranks, message.size, message.start, message.stride)
             groups[message.group] = (
-                message.group, message.description or None, None, _count(message.size) or None, ranks
+                message.group, message.description or None, None, rank_number(message.size) or None, ranks
             )  # fmt: skip
     order = {name: row for row, name in enumerate(groups)}
     rows = np.array([order.get(m.group, -1) for m in recording.messages] or [-1], dtype=np.int32)
-    return (*process_group_tables(list(groups.values())), rows)
+    known = KnownGroups(rows, [group[4] for group in groups.values()], only)
+    return (*process_group_tables(list(groups.values())), known)
 
 
 def _waits(recording: Recording, trace: Trace, correlation: Array) -> dict[str, Array]:
@@ -420,24 +386,6 @@ def _device_model(rest: dict[str, Any]) -> str | None:
         return None
     names = dict.fromkeys(str(d["name"]) for d in devices if isinstance(d, dict) and d.get("name"))
     return ", ".join(names) or None
-
-
-def _literal(value: Any) -> Any:
-    """The value itself, or the one that a text holds in Python's notation, as some versions write it."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and 0 <= value < 2**31 else None
 
 
 def _integer(value: Any) -> int:

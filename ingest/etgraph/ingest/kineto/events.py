@@ -52,6 +52,12 @@ class Arguments(msgspec.Struct, gc=False):
     group_size: int = msgspec.field(default=-1, name="Group size")
     warps: float = msgspec.field(default=0.0, name="warps per SM")
     occupancy: float = msgspec.field(default=0.0, name="est. achieved occupancy %")
+    group_start: msgspec.Raw = msgspec.field(default=_NOTHING, name="Global rank start")
+    group_stride: msgspec.Raw = msgspec.field(default=_NOTHING, name="Global rank stride")
+    group_sequence: msgspec.Raw = msgspec.field(default=_NOTHING, name="Seq")
+    sender: msgspec.Raw = msgspec.field(default=_NOTHING, name="Src Rank")
+    receiver: msgspec.Raw = msgspec.field(default=_NOTHING, name="Dst Rank")
+    values: msgspec.Raw = msgspec.field(default=_NOTHING, name="Concrete Inputs")
 
 
 _Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]

@@ -15,6 +15,7 @@ from etgraph.ingest.digits import nanoseconds
 from etgraph.ingest.document import Block, Document, source_error
 from etgraph.ingest.draft import NULL, Draft, Growing, Texts, int64s
 from etgraph.ingest.kineto.events import Arguments, Event, MemoryArguments, WaitArguments, meaning
+from etgraph.ingest.kineto.values import MESSAGE, peer_and_tag, whole_number
 from etgraph.ingest.source import SourceFile
 from etgraph.model import AttributeWriter, Category, Span
 from etgraph.model.columns import Array
@@ -30,6 +31,7 @@ _INTERVALS = {
     "name": "i4", "category": "i4", "lane": "i4", "start": "i8", "duration": "i8", "order": "i8", "position": "i8",
     "attrs": "i4", "correlation": "i8", "external": "i8", "record_function": "i8", "sequence": "i8",
     "shapes": "i4", "stack": "i4", "modules": "i4", "device": "i4", "message": "i4", "waves": "i4",
+    "group_sequence": "i8",
 }  # fmt: skip
 _PLAIN = Arguments()
 _NO_ARGUMENTS = frozenset({b"", b"{}", b"null"})
@@ -47,6 +49,10 @@ class Message:
     description: str
     ranks: bytes
     size: int
+    start: int = -1
+    stride: int = -1
+    peer: int = -1
+    tag: int = -1
 
 
 @dataclass(slots=True)
@@ -57,7 +63,7 @@ class Recording:
     names: list[str]
     categories: list[str]
     lanes: list[tuple[Any, Any]]
-    shapes: list[bytes]
+    shapes: list[tuple[bytes, bytes]]
     stacks: list[str]
     modules: list[str]
     messages: list[Message]
@@ -186,7 +192,13 @@ class KinetoReader:
             stack=np.array([self._stacks[a.call_stack] if a.call_stack else -1 for a in arguments]),
             modules=np.array([self._modules[a.modules] if a.modules else -1 for a in arguments]),
             device=np.array([d if isinstance(d := a.device, int) and 0 <= d < 2**31 else -1 for a in arguments]),
-            message=np.array([messages[_message(a)] if a.collective or a.group else -1 for a in arguments]),
+            message=np.array(
+                [
+                    -1 if (m := _message(e.name, a)) is None else messages[m]
+                    for e, a in zip(events, arguments, strict=True)
+                ]
+            ),
+            group_sequence=int64s([whole_number(s, NULL) if (s := a.group_sequence) else NULL for a in arguments]),
             waves=np.array([_waves(a) if a.occupancy > 0 else 0 for a in arguments]),
         )
 
@@ -308,8 +320,16 @@ def _waves(arguments: Arguments) -> int:
     return int(100 * min(max(waves, 0.0), 1e7)) if waves == waves else 0
 
 
-def _message(arguments: Arguments) -> Message:
-    return Message(
-        arguments.collective, arguments.elements_in, arguments.elements_out, arguments.dtype, arguments.group,
-        arguments.group_description, bytes(arguments.group_ranks), arguments.group_size,
-    )  # fmt: skip
+def _message(name: str, arguments: Arguments) -> Message | None:
+    """What an operator's arguments say of communication, None where they say nothing."""
+    if arguments.collective or arguments.group or arguments.group_size >= 0:
+        return Message(
+            arguments.collective, arguments.elements_in, arguments.elements_out, arguments.dtype, arguments.group,
+            arguments.group_description, bytes(arguments.group_ranks), arguments.group_size,
+            whole_number(arguments.group_start), whole_number(arguments.group_stride),
+            whole_number(arguments.receiver if arguments.collective == "send" else arguments.sender),
+        )  # fmt: skip
+    if arguments.values and name.startswith(MESSAGE):
+        peer, tag = peer_and_tag(bytes(arguments.values))
+        return Message("", -1, -1, "", "", "", b"", -1, peer=peer, tag=tag)
+    return None

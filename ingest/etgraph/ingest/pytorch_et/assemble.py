@@ -82,7 +82,7 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     )
     operators = Columns(TABLES["operators"], _without_empty(data), dictionaries)
     trace = Trace(operators, waits, lanes=lanes, process_groups=tables[0], group_members=tables[1], metadata=metadata)
-    ids = {name: raw[name] for name in ("sequence", "record_function", "forward")}
+    ids = {name: raw[name] for name in ("sequence", "record_function", "forward", "comm_sequence")}
     return Draft(trace, ids, tensors=_tensors(recording))
 
 
@@ -231,9 +231,10 @@ def _communication(
         if name and name not in groups:
             groups[name] = (name, m.description or None, None, m.size, [])
     order = {name: row for row, name in enumerate(groups)}
+    alone = next(iter(groups)) if len(groups) == 1 else ""
     for row in rows.tolist():
         m = messages[raw["message"][row]]
-        name = m.group or addresses.get(m.pointer or 0, "")
+        name = m.group or addresses.get(m.pointer or 0, "") or ("" if m.pointer else alone)
         around = int(raw["position"][parent[row]]) if parent[row] >= 0 else -1
         to, marked = (m.peer, m.tag) if m.peer is not None else recording.peers.get(around, (None, None))
         bytes_ = m.bytes

@@ -71,6 +71,16 @@ def read_peer(node: Node) -> tuple[int | None, int | None]:
     return (_small(values[2]), _small(values[3])) if len(values) >= 4 else (None, None)
 
 
+def read_sequence(node: Node) -> int | None:
+    """Number of a collective, or of a wait for it, in its group: an argument, since 1.1 paired with what it counts."""
+    values = node.values("inputs")
+    at = next((i for i, v in enumerate(values) if isinstance(v, str) and not v.startswith("<")), 0)
+    number = values[at - 3] if at >= 3 else None
+    if isinstance(number, list) and len(number) == 2:
+        number = number[0]
+    return _count(number, 2**62)
+
+
 def gathered_bytes(node: Node) -> int | None:
     """Bytes of all the tensors that an operator of `c10d::` writes; None where none is recorded."""
     return tensor_bytes(node.values("outputs")) or None

@@ -12,8 +12,8 @@ import numpy as np
 from etgraph.ingest.digits import nanoseconds
 from etgraph.ingest.document import Block, Document, source_error
 from etgraph.ingest.draft import NULL, Draft, Growing, Texts, int64s
-from etgraph.ingest.pytorch_et.messages import Message, gathered_bytes, read_message, read_peer
-from etgraph.ingest.pytorch_et.nodes import GROUPS, WAITS, Node, may_communicate, passes_message
+from etgraph.ingest.pytorch_et.messages import Message, gathered_bytes, read_message, read_peer, read_sequence
+from etgraph.ingest.pytorch_et.nodes import COMMUNICATION, GROUPS, WAITS, Node, may_communicate, passes_message
 from etgraph.ingest.pytorch_et.tensors import Accesses
 from etgraph.ingest.shapes import plain_types
 from etgraph.ingest.source import SourceFile
@@ -27,7 +27,7 @@ LONGEST_NS = 366 * 86_400 * 10**9
 _NODES = {
     "id": "u8", "parent": "u8", "has_parent": "?", "name": "i4", "sort": "i4", "lane": "i4", "record_function": "i8",
     "sequence": "i8", "forward": "i8", "shapes": "i4", "attrs": "i4", "message": "i4", "start": "i8", "duration": "i8",
-    "position": "i4",
+    "position": "i4", "comm_sequence": "i8",
 }  # fmt: skip
 _WAITS = {"position": "i4", "which": "i1", "id": "u8"}
 _INTEGERS = ("rf_id", "fw_parent", "seq_id", "scope")
@@ -120,6 +120,7 @@ class PyTorchReader:
             start=self._times(nodes, "ts", lambda n: n.ts),
             duration=self._durations(nodes),
             position=block.first + np.arange(count),
+            comm_sequence=self._sequences(nodes),
         )  # fmt: skip
         self._add_waits(nodes)
         self._accesses.add(nodes, [f.get("op_schema", n.op_schema) for f, n in zip(facts, nodes, strict=True)])
@@ -209,6 +210,17 @@ class PyTorchReader:
             except msgspec.DecodeError as error:
                 raise source_error(self._source, error, self._place(at, "inputs")) from error
         return codes
+
+    def _sequences(self, nodes: Sequence[Node]) -> Array:
+        """Numbers of collectives, and of waits for them, within their groups."""
+        numbers = np.full(len(nodes), NULL)
+        for at in (at for at, node in enumerate(nodes) if node.name == COMMUNICATION):
+            try:
+                number = read_sequence(nodes[at])
+            except msgspec.DecodeError as error:
+                raise source_error(self._source, error, self._place(at, "inputs")) from error
+            numbers[at] = NULL if number is None else number
+        return numbers
 
     def _times(self, nodes: Sequence[Node], what: str, text: Callable[[Node], msgspec.Raw]) -> Array:
         """Nanoseconds of a time that only ET+ records, `NULL` elsewhere."""

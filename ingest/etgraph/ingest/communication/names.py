@@ -20,6 +20,8 @@ _TYPES = (
 )
 _KERNEL = re.compile(r"^(?:void )?(?:r?ccl|nccl|msccl)\w*?(?:Dev)?Kernel", re.IGNORECASE)
 _ANNOTATION = re.compile(r"^(?:gloo|mpi):")
+_CALL = re.compile(r"^(?:c10d::|nccl:|record_param_comms$)")
+_ALGORITHM = re.compile(r"_(TREE|RING|COLLNET(?:_DIRECT|_CHAIN)?|NVLS(?:_TREE)?|PAT)_(LL128|LL|SIMPLE)(?=_|\(|$)")
 
 DTYPE_BYTES = {
     "bool": 1, "byte": 1, "char": 1, "uint8": 1, "int8": 1, "unsigned char": 1, "signed char": 1,
@@ -41,6 +43,25 @@ def communication_kernel(name: str) -> bool:
 def communication_annotation(name: str) -> bool:
     """Whether an annotation is itself the communication: gloo and MPI run on host threads."""
     return _ANNOTATION.match(name) is not None
+
+
+def communication_call(name: str) -> bool:
+    """Whether a host operator or annotation issues communication that runs elsewhere: on a device or another thread."""
+    return _CALL.match(name) is not None
+
+
+def kernel_algorithm(name: str) -> tuple[str, str] | None:
+    """Algorithm and protocol in the name of a kernel of NCCL or RCCL; None where it has none.
+
+    Sends and receives are built as RING and SIMPLE whatever they do, and some builds leave both out.
+
+    >>> kernel_algorithm("ncclDevKernel_AllReduce_Sum_bf16_TREE_LL128(ncclDevKernelArgsStorage<4096ul>)")
+    ('TREE', 'LL128')
+    """
+    if not communication_kernel(name) or "sendrecv" in name.lower():
+        return None
+    found = _ALGORITHM.search(name)
+    return (found[1], found[2]) if found else None
 
 
 def collective_type(text: str) -> CommType | None:

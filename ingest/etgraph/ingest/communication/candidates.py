@@ -1,0 +1,187 @@
+"""Groups that no file names: of the ways in which groups may cover the ranks, the one that the times allow.
+
+True members always overlap, so the true cover is never contradicted; a wrong one soon is. A coarser cover of the same
+ranks is right when a part of it waited for another: when it came earlier than any transfer takes, and stayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from etgraph.ingest.communication.communicators import Communicators, Family, families
+from etgraph.ingest.communication.gather import Operators, causal, together
+from etgraph.ingest.communication.members import codes, ordinals
+from etgraph.model.columns import Array
+
+WAITS: Final = 4
+"""Waits of parts of a group, at `FEWEST` of its collectives or more, that show it to be one."""
+
+
+FEWEST: Final = 3
+"""Operators of a rank from which its groups may be told."""
+Possible = Callable[[Array], bool]
+"""Whether these sets of the operators (-1: none) leave an order in which all ranks can run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The communicator of each operator, -1 where none fits or several do; and for each key whether several do."""
+
+    group: Array
+    ambiguous: Array
+
+
+def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible) -> Choice:
+    """Find the groups of operators of which no file names one; all of a key (type, size) are taken to have one cover.
+
+    Operators without times are asked whether all ranks can still run. A cover that fits alone, though the key has too
+    few operators to show it, is taken where a key with a clear answer has it. Without any declared group the default
+    group, of all ranks, is what a program has, if nothing contradicts it and all ranks are there to do so.
+    """
+    keys = int(ops.key.max(initial=-1)) + 1
+    group = np.full(len(ops.key), -1, dtype=np.int64)
+    ambiguous = np.zeros(keys, dtype=bool)
+    covers: dict[tuple[int, ...], list[Family]] = {}
+    unclear: dict[int, list[Family]] = {}
+    clear: dict[int, Family] = {}
+    order = np.argsort(ops.key, kind="stable")
+    ends = np.searchsorted(ops.key[order], np.arange(keys + 1))
+    parts = [order[a:b] for a, b in pairwise(ends.tolist())]
+    for key, here in enumerate(parts):
+        part = ops.take(here)
+        ranks = tuple(np.unique(part.rank).tolist())
+        if ranks not in covers:
+            covers[ranks] = families(c, ranks)
+        fitting = [family for family in covers[ranks] if _fits(c, family, part, tolerance)]
+        if c.declared and not part.timed.all() and len(fitting) > 1:
+            fitting = [f for f in fitting if possible(_among(len(group), here, _sets(c, f, part)))]
+        best = _clearest(c, fitting, part)
+        if best is not None:
+            clear[key] = best
+        elif fitting:
+            unclear[key] = fitting
+    used = set(clear.values())
+    default = _default(c, [clear[k] if k in clear else (unclear.get(k) or [()])[0] for k in range(keys)], used, ops)
+    for key, fitting in unclear.items():
+        if len(fitting) == 1 and fitting[0] in used and (c.declared or c.world == c.recorded):
+            clear[key] = fitting[0]
+        elif default is not None:
+            clear[key] = default
+        else:
+            ambiguous[key] = True
+    for key, family in clear.items():
+        group[parts[key]] = _of_rank(c, family, ops.rank[parts[key]])
+    bare = np.flatnonzero(~ops.timed)
+    if len(bare) and not _explains_all(group[bare], ops.take(bare)):
+        ambiguous[np.unique(ops.key[bare[group[bare] >= 0]])] = True
+        group[bare] = -1
+    return Choice(group, ambiguous)
+
+
+def _default(c: Communicators, coarsest: Sequence[Family], used: set[Family], ops: Operators) -> Family | None:
+    """The cover by all ranks, where it fits every key, no other is seen, and times could have contradicted it.
+
+    All keys together must show that the ranks wait for each other, unless no smaller groups could cover them.
+    """
+    if c.declared or len(set(coarsest)) != 1 or not coarsest[0] or c.ranks[coarsest[0][0]] != c.world:
+        return None
+    if not ops.timed.all() or not (used or c.world == c.recorded):
+        return None
+    divides = any(len(c.world) % size == 0 for size in range(2, len(c.world)))
+    seen = used or not divides or _waits(np.zeros_like(ops.rank), ops.rank, ops)
+    return coarsest[0] if seen else None
+
+
+def _explains_all(group: Array, ops: Operators) -> bool:
+    """Whether all operators have a group, and its ranks come to their collectives in one order whatever the type.
+
+    Order alone is believed only where nothing is left over: a program issues one sequence for each group.
+    """
+    if (group < 0).any():
+        return False
+    place = codes(group, ordinals(codes(group, ops.rank)))
+    first = np.zeros(int(place.max(initial=-1)) + 1, dtype=np.int64)
+    first[place[::-1]] = ops.key[::-1]
+    return bool((ops.key == first[place]).all())
+
+
+def _of_rank(c: Communicators, family: Family, rank: Array) -> Array:
+    """The communicator of a family that each rank belongs to, -1 for none."""
+    number_of = np.full(max(int(rank.max(initial=-1)), *c.world, *c.recorded) + 1, -1, dtype=np.int64)
+    for number in family:
+        inside = np.array(c.ranks[number])
+        number_of[inside[inside < len(number_of)]] = number
+    return number_of[rank]
+
+
+def _sets(c: Communicators, family: Family, ops: Operators) -> Array:
+    """The k-th operators of each group as sets."""
+    return codes(_of_rank(c, family, ops.rank), ordinals(ops.rank))
+
+
+def _among(count: int, here: Array, sets: Array) -> Array:
+    result = np.full(count, -1, dtype=np.int64)
+    result[here] = sets
+    return result
+
+
+def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> bool:
+    """Whether all ranks of each group have equally many, and the times let the k-th of each be one."""
+    group = _of_rank(c, family, ops.rank)
+    if (group < 0).any():
+        return False
+    counts = np.bincount(ops.rank, minlength=max(c.recorded) + 1)
+    if any(len({int(counts[rank]) for rank in c.present(number)}) > 1 for number in family):
+        return False
+    sets = _sets(c, family, ops)
+    return bool(causal(sets, ops, tolerance).all() and together(sets, ops).all())
+
+
+def _clearest(c: Communicators, fitting: Sequence[Family], ops: Operators) -> Family | None:
+    """The family whose groups are seen to wait for all members, whatever else fits; without times the only one.
+
+    One that fits alone must be seen to wait too: few operators fit by chance, where the true groups were not asked.
+    """
+    if not ops.timed.all():
+        enough = len(ops.rank) >= FEWEST * len(np.unique(ops.rank))
+        return fitting[0] if len(fitting) == 1 and c.declared and enough else None
+    for coarse in fitting:
+        whole = _of_rank(c, coarse, ops.rank)
+        if len(np.unique(whole)) == len(np.unique(ops.rank)) and len(fitting) == 1:
+            return coarse
+        others = [ops.rank, *(_of_rank(c, fine, ops.rank) for fine in fitting if fine != coarse)]
+        if all(_refines(part, whole) and _waits(whole, part, ops) for part in others):
+            return coarse
+    return None
+
+
+def _refines(part: Array, whole: Array) -> bool:
+    """Whether all operators of one part have one whole."""
+    return int(codes(part).max()) == int(codes(part, whole).max())
+
+
+def _waits(whole_of: Array, part_of: Array, ops: Operators) -> bool:
+    """Whether parts of groups often came so early that they had ended before the others came, had they not waited.
+
+    The last part to come shows how long a transfer takes at most, whether the group is the whole or that part.
+    """
+    turn = codes(ops.key, ordinals(codes(ops.key, ops.rank)))
+    whole = codes(whole_of, turn)
+    part = codes(whole, part_of)
+    parts, wholes = int(part.max()) + 1, int(whole.max()) + 1
+    came, left = np.full(parts, -(2**62)), np.full(parts, 2**62)
+    np.maximum.at(came, part, ops.start)
+    np.minimum.at(left, part, ops.end)
+    of, turn_of = np.zeros(parts, dtype=np.int64), np.zeros(parts, dtype=np.int64)
+    of[part], turn_of[part] = whole, turn
+    last = np.full(wholes, -(2**62))
+    np.maximum.at(last, of, came)
+    is_last = came == last[of]
+    longest = int((left - came)[is_last].max(initial=0))
+    early = last[of] - came > longest
+    return int(early.sum()) >= WAITS and len(np.unique(turn_of[early])) >= FEWEST
