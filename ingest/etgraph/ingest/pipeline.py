@@ -13,6 +13,7 @@ from pathlib import Path
 
 from etgraph.ingest.chakra.groups import Groups, with_members
 from etgraph.ingest.chakra.normalise import normalise
+from etgraph.ingest.communication.matching import match
 from etgraph.ingest.discovery import HINT, discover, is_archive
 from etgraph.ingest.draft import Draft, Pass
 from etgraph.ingest.iterations import STEP
@@ -31,6 +32,7 @@ def passes_of_all_ranks(options: Options, groups: Groups) -> tuple[Pass, ...]:
     return (
         lambda draft: replace(draft, trace=with_members(draft.trace, groups)),
         lambda draft: replace(draft, trace=normalise(draft.trace)),
+        match,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from etgraph.ingest.chakra.feeder import ARRAY as FEEDER
 from etgraph.ingest.chakra.normalise import FORMAT as CHAKRA
 from etgraph.ingest.chakra.sniff import is_chakra
+from etgraph.ingest.communication.kernels import hand_down
 from etgraph.ingest.discovery.grouping import HINT, RankFiles, TraceFile
 from etgraph.ingest.document import Block, Document, read_document
 from etgraph.ingest.draft import Draft, Pass
@@ -69,7 +70,7 @@ def passes_of_a_rank(draft: Draft) -> tuple[Pass, ...]:
     if any(format.startswith(CHAKRA) for format in formats):
         return ()
     timed = any(format.startswith("kineto") for format in formats)
-    return (add_data, infer, estimate) if timed else (add_data, estimate)
+    return (hand_down, add_data, infer, estimate) if timed else (hand_down, add_data, estimate)
 
 
 @dataclass(frozen=True, slots=True)

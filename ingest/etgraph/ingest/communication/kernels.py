@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -55,7 +56,7 @@ def hand_down(draft: Draft) -> Draft:
         columns[name] = np.where(issued, null, columns[name])
     kept: dict[str, Any] = {n: v for n, v in columns.items() if n in o.filled or (v != _COLUMNS.get(n)).any()}
     ids = {**draft.ids, "comm_sequence": sequence} if (sequence != NULL).any() else draft.ids
-    result = Draft(draft.with_operators(kept).trace, ids)
+    result = replace(draft.with_operators(kept), ids=ids)
     why = f"{lost} communication calls launched no kernel that was recorded: they are not matched"
     return result.with_report(Report().with_count("callsWithoutKernel", lost, why)) if lost else result
 

@@ -122,7 +122,7 @@ def merge(host: Draft, device: Draft, links: Links, identity: Identity) -> Draft
     for name, number in {**conflicts, "hostDependenciesLeft": left}.items():
         report = report.with_count(name, number)
     return Draft(
-        trace, _ids(host, device, links, places, count), device.annotation_ids, _tensors(host, places)
+        trace, _ids(host, device, links, places, count, identity), device.annotation_ids, _tensors(host, places)
     ).with_report(report)
 
 
@@ -278,8 +278,12 @@ def _dependencies(host: Draft, device: Draft, links: Links, places: Places) -> t
     return Columns.concat([theirs, ours]), int((others & ~kept).sum())
 
 
-def _ids(host: Draft, device: Draft, links: Links, places: Places, count: int) -> dict[str, Array]:
-    """Recorded identifiers of both files by new row; those of the host's have names that begin with `host_`."""
+def _ids(host: Draft, device: Draft, links: Links, places: Places, count: int, identity: Identity) -> dict[str, Array]:
+    """Recorded identifiers of both files by new row; those of the host's have names that begin with `host_`.
+
+    What the host's file alone tells is needed under its own name: which numbers of collectives are the same within the
+    file, and, where both files are of one iteration, the numbers themselves.
+    """
     ids = {}
     for name, values in device.ids.items():
         ids[name] = np.full(count, NULL)
@@ -288,7 +292,21 @@ def _ids(host: Draft, device: Draft, links: Links, places: Places, count: int) -
     for name, values in host.ids.items():
         ids[f"host_{name}"] = found = np.full(count, NULL)
         found[places.host[stays]] = values[stays]
+    if "host_comm_sequence" in ids:
+        number = ids["host_comm_sequence"]
+        ids["communication"] = np.full(count, NULL)
+        ids["communication"][places.host[stays]] = _numbers(host)[stays]
+        if identity is Identity.SAME:
+            recorded = ids.get("comm_sequence", number)
+            ids["comm_sequence"] = np.where(recorded == NULL, number, recorded)
     return ids
+
+
+def _numbers(host: Draft) -> Array:
+    """A number for each pair of process group and number of a collective; `NULL` where none is recorded."""
+    sequence, group = host.id("comm_sequence"), host.trace.operators["group"]
+    pairs = np.stack([sequence, group.astype(np.int64)])
+    return np.where(sequence == NULL, NULL, np.unique(pairs, axis=1, return_inverse=True)[1].ravel())
 
 
 def _tensors(host: Draft, places: Places) -> dict[str, Array]:
