@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -22,12 +23,12 @@ class Work(NamedTuple):
 
     def numbers(self) -> tuple[int | None, int | None]:
         """Flops and bytes; None for what is unknown or exceeds int64."""
-        flops, size = self.flops, None
-        if self.tensors is not None:
-            try:
-                size = sum(tensor.bytes for tensor in self.tensors)
-            except Unknown:
-                pass
+        flops, size = self.flops, None if self.tensors is None else 0
+        for dims, dtype in self.tensors or ():
+            if dtype is None:
+                size = None
+                break
+            size += prod(dims) * dtype.size  # type: ignore[operator]
         return (
             flops if flops is not None and 0 <= flops <= LARGEST else None,
             size if size is not None and 0 <= size <= LARGEST else None,
