@@ -235,6 +235,7 @@ def test_bytes_of_pooling_are_those_of_its_definition() -> None:
         ("aten::cudnn_batch_norm 2x3x4 float | 3 float | 3 float | 3 float | 3 float | true",
          (7 * 24, 4 * (48 + 12 + 6 + 6))),
         ("aten::cudnn_batch_norm 2x3x4 float | 3 float | 3 float | 3 float | 3 float | false", (96, 4 * (48 + 12))),
+        ("aten::native_layer_norm 3x8 c10::Half | [8] | 8 c10::Half | - | 0.1", (6 * 24, 2 * (24 + 8 + 24) + 4 * 6)),
         ("aten::native_layer_norm_backward 2x8 float | 2x8 float | [8] | 2x1 float | 2x1 float | 8 float | 8 float",
          (13 * 16, 4 * (16 + 16 + 4 + 16 + 16 + 16))),
         # elementwise
@@ -263,7 +264,11 @@ def test_bytes_of_pooling_are_those_of_its_definition() -> None:
         ("aten::topk 4x8 float | 2 | -1 | true | true", (None, 128 + 32 + 64)),
         # softmax and loss
         ("aten::_softmax 2x5 float | 1 | false", (50, 80)),
+        ("aten::_softmax 2x5 c10::Half | 1 | true", (50, 60)),
+        ("aten::_softmax 2x5 c10::Half | 1", (50, None)),
         ("aten::_log_softmax_backward_data 2x5 float | 2x5 float | 1 | 6", (40, 120)),
+        ("aten::_log_softmax_backward_data 2x5 float | 2x5 float | 1 | 5", (40, 100)),
+        ("aten::_log_softmax_backward_data 2x5 float | 2x5 float", (40, None)),
         ("aten::nll_loss_forward 8x100 float | 8 long | - | 1 | -100", (8, 32 + 64 + 8)),
         ("aten::nll_loss_backward scalar float | 8x100 float | 8 long | - | 1 | -100 | scalar float",
          (8, 4 + 64 + 3200)),

@@ -8,7 +8,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from etgraph.ingest.work.tensors import Input, Tensor, Unknown
+from etgraph.ingest.work.tensors import NUMBERED, Dtype, Input, Tensor, Unknown
 
 Dims = tuple[int, ...]
 LARGEST = 2**63 - 1
@@ -114,6 +114,14 @@ class Call:
         if value.__class__ is not bool:
             raise Unknown
         return bool(value)
+
+    def asked(self, position: int, otherwise: Dtype | None) -> Dtype | None:
+        """The element type that an argument asks for, `otherwise` where it is `None`; None where nothing is known."""
+        try:
+            number = self.argument(position)
+        except Unknown:
+            return None
+        return otherwise if number is None else NUMBERED.get(number) if number.__class__ is int else None
 
     def integers(self, position: int, count: int) -> Dims:
         """So many whole numbers: a list of them, or one for all. Raises Unknown for anything else."""
