@@ -10,15 +10,18 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etgraph.ingest.work import estimate
+from etgraph.ingest.work.arguments import recorded_arguments
 from etgraph.ingest.work.call import LARGEST, Call
 from etgraph.ingest.work.elementwise import RULES
 from etgraph.ingest.work.families import FAMILIES, known
 from etgraph.ingest.work.tensors import DTYPES, Unknown, broadcast, inputs_of
+from etgraph.model import AttributeWriter
 from support.shaped import shaped
 
 TABLE = Path(__file__).parent / "data" / "flop_counter.jsonl"
@@ -209,10 +212,14 @@ def test_bytes_of_pooling_are_those_of_its_definition() -> None:
         ("aten::conv_transpose1d 1x2x5 float | 2x3x4 float | - | [2] | [0] | [0] | 1 | [1]", (240, 4 * (10 + 24 + 36))),
         ("aten::conv1d 1x4x5 float | 4x1x3 float | - | [1] | [1] | [1] | 4", (2 * 5 * 12, 4 * (20 + 12 + 20))),
         ("aten::conv1d 1x4x5 float | 4x3x3 float | - | [1] | [1] | [1] | 1", (None, None)),
+        ("aten::conv1d 1x4x5 float | 4x2x3 float | - | [1] | [1] | [1] | 1", (None, None)),
+        ("aten::conv_transpose1d 1x2x5 float | 2x3x4 float | - | [2] | [0] | [1] | 1 | [1]", (240, 4 * (10 + 24 + 39))),
         # attention
         ("aten::scaled_dot_product_attention 2x4x6x8 float | 2x4x7x8 float | 2x4x7x8 float",
          (2 * 8 * 42 * 16, 4 * 8 * (48 + 56 + 56 + 48))),
         ("aten::_flash_attention_forward 60x4x8 float | 60x4x8 float | 60x4x8 float | 3 int | 3 int", (None, None)),
+        ("aten::_efficient_attention_forward 1x6x4x8 float | 1x6x4x8 float | 1x6x4x8 float | - | 3 int | 3 int",
+         (None, None)),
         # embedding and lookup
         ("aten::embedding 10x4 float | 2x3 long", (0, 4 * 24 + 8 * 6 + 4 * 24)),
         ("aten::embedding 3x4 float | 50 long", (0, 4 * 12 + 8 * 50 + 4 * 200)),
@@ -228,6 +235,7 @@ def test_bytes_of_pooling_are_those_of_its_definition() -> None:
         ("aten::cudnn_batch_norm 2x3x4 float | 3 float | 3 float | 3 float | 3 float | true",
          (7 * 24, 4 * (48 + 12 + 6 + 6))),
         ("aten::cudnn_batch_norm 2x3x4 float | 3 float | 3 float | 3 float | 3 float | false", (96, 4 * (48 + 12))),
+        ("aten::native_layer_norm 3x8 c10::Half | [8] | 8 c10::Half | - | 0.1", (6 * 24, 2 * (24 + 8 + 24) + 4 * 6)),
         ("aten::native_layer_norm_backward 2x8 float | 2x8 float | [8] | 2x1 float | 2x1 float | 8 float | 8 float",
          (13 * 16, 4 * (16 + 16 + 4 + 16 + 16 + 16))),
         # elementwise
@@ -256,7 +264,11 @@ def test_bytes_of_pooling_are_those_of_its_definition() -> None:
         ("aten::topk 4x8 float | 2 | -1 | true | true", (None, 128 + 32 + 64)),
         # softmax and loss
         ("aten::_softmax 2x5 float | 1 | false", (50, 80)),
+        ("aten::_softmax 2x5 c10::Half | 1 | true", (50, 60)),
+        ("aten::_softmax 2x5 c10::Half | 1", (50, None)),
         ("aten::_log_softmax_backward_data 2x5 float | 2x5 float | 1 | 6", (40, 120)),
+        ("aten::_log_softmax_backward_data 2x5 float | 2x5 float | 1 | 5", (40, 100)),
+        ("aten::_log_softmax_backward_data 2x5 float | 2x5 float", (40, None)),
         ("aten::nll_loss_forward 8x100 float | 8 long | - | 1 | -100", (8, 32 + 64 + 8)),
         ("aten::nll_loss_backward scalar float | 8x100 float | 8 long | - | 1 | -100 | scalar float",
          (8, 4 + 64 + 3200)),
@@ -267,6 +279,7 @@ def test_bytes_of_pooling_are_those_of_its_definition() -> None:
          (81, 100 + 36 + 72)),
         ("aten::max_pool2d_with_indices 1x1x6x6 float | [3, 3] | [2, 2] | [0, 0] | [1, 1] | true",
          (81, 144 + 36 + 72)),
+        ("aten::max_pool2d 1x1x3x3 float | [1, 1] | [3, 3] | [0, 0] | [1, 1] | true", (1, 36 + 4)),
         ("aten::_adaptive_avg_pool2d 1x2x4x4 float | [2, 2]", (32, 128 + 32)),
         ("aten::_adaptive_avg_pool2d 1x2x4x4 float | [3, 3]", (None, None)),
         # copies
@@ -310,6 +323,26 @@ def test_what_needs_recorded_values_is_null_without_them() -> None:
     total = "aten::sum 4x8 float | [0] | true | -"
     assert work(total, values=False) == (32, None)
     assert work("aten::_fused_adam_ {4 float} | {4 float} | {4 float} | {4 float} | -", values=False) == (None, 112)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"Concrete Inputs":["[1, 2]","True","0.5","nan","",""]}', [[1, 2], True, 0.5, "nan", None, None]),
+        ('{"inputs":{"values":[[1,2,0,4,4,"cpu"],3,[1,2],"<None>",[[1,2,0,4,4,"cpu"]],[]]}}',
+         [None, 3, [1, 2], None, None, []]),
+        ('{"inputs":[[1,1,0,1,4,"cpu"],false,[true,false]]}', [None, False, [True, False]]),
+        ('{"inputs":5}', None),
+        ('{"Concrete Inputs":7}', None),
+        ("{}", None),
+        ("[]", None),
+    ],
+)  # fmt: skip
+def test_values_are_read_from_every_format(text: str, expected: list[Any] | None) -> None:
+    with AttributeWriter() as attributes:
+        attributes.append(text.encode())
+    (found,) = recorded_arguments(attributes.attributes, np.zeros(1, dtype=np.int32))
+    assert (None if found is None else json.loads(found)) == expected
 
 
 def test_equal_dims_with_other_values_are_other_work() -> None:

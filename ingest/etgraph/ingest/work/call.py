@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from etgraph.ingest.work.tensors import Input, Tensor, Unknown
+from etgraph.ingest.work.tensors import NUMBERED, Dtype, Input, Tensor, Unknown
 
 Dims = tuple[int, ...]
 LARGEST = 2**63 - 1
@@ -22,12 +23,12 @@ class Work(NamedTuple):
 
     def numbers(self) -> tuple[int | None, int | None]:
         """Flops and bytes; None for what is unknown or exceeds int64."""
-        flops, size = self.flops, None
-        if self.tensors is not None:
-            try:
-                size = sum(tensor.bytes for tensor in self.tensors)
-            except Unknown:
-                pass
+        flops, size = self.flops, None if self.tensors is None else 0
+        for dims, dtype in self.tensors or ():
+            if dtype is None:
+                size = None
+                break
+            size += prod(dims) * dtype.size  # type: ignore[operator]
         return (
             flops if flops is not None and 0 <= flops <= LARGEST else None,
             size if size is not None and 0 <= size <= LARGEST else None,
@@ -113,6 +114,14 @@ class Call:
         if value.__class__ is not bool:
             raise Unknown
         return bool(value)
+
+    def asked(self, position: int, otherwise: Dtype | None) -> Dtype | None:
+        """The element type that an argument asks for, `otherwise` where it is `None`; None where nothing is known."""
+        try:
+            number = self.argument(position)
+        except Unknown:
+            return None
+        return otherwise if number is None else NUMBERED.get(number) if number.__class__ is int else None
 
     def integers(self, position: int, count: int) -> Dims:
         """So many whole numbers: a list of them, or one for all. Raises Unknown for anything else."""

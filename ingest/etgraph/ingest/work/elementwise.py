@@ -38,7 +38,7 @@ _UNARY = {
 }
 _BINARY = {
     1: "mul div true_divide divide multiply floor_divide fmod remainder maximum minimum fmax fmin pow atan2 "
-    "threshold prelu leaky_relu bitwise_and bitwise_or bitwise_xor",
+    "threshold leaky_relu bitwise_and bitwise_or bitwise_xor",
     # y (1 - y) g, (1 - y²) g
     3: "sigmoid_backward tanh_backward",
 }
@@ -81,7 +81,6 @@ RULES: dict[str, Rule] = {
     "elu_backward": Rule(4, 6),
     "where": Rule(0, 3),
     "masked_fill": Rule(0, 3),
-    "polar": Rule(4, 2),
     # mask and scale
     "native_dropout_backward": Rule(2, 3),
 }
@@ -120,6 +119,8 @@ def _type(call: Call, base: str, operands: list[Tensor]) -> Dtype | None:
     if base in _TYPE_OF_FIRST:
         return operands[0].dtype
     dtype = promoted(operands[1:] if base == "where" else operands)
+    if dtype is not None and dtype.kind == 3 and base == "abs":
+        return None
     if dtype is None or dtype.kind >= 2:
         return dtype
     if base in _FLOATING:

@@ -4,7 +4,8 @@ Which rows are looked up twice is in the values of a tensor, not in its dims: ev
 its own, but never more than the table has. A lookup takes no operations; a bag takes one addition an element looked up
 (two operations with a weight of each sample), and so does its gradient. Of `index` and `index_put`, whose indices are
 lists of tensors that Kineto leaves out, only the elements are counted, not the indices; the size of the result is then
-that of its gradient in the autograd node of the same sequence number.
+that of its gradient in the autograd node of the same sequence number. What a bag notes for its gradient (the bag of
+each index, the sizes of bags) is not counted.
 """
 
 from __future__ import annotations

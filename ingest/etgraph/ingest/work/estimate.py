@@ -149,8 +149,9 @@ def _at_mean_width(
 def _computed(draft: Draft, distinct: _Distinct, names: list[str], by_name: list[Known | None]) -> Array:
     """Flops and bytes of each distinct call."""
     backward = BackwardDims()
-    for name, shapes, _, _ in distinct.keys.T.tolist():
-        if names[name] in RELATED and (inputs := distinct.inputs(shapes)) is not None:
+    related = np.array([name in RELATED for name in names])[distinct.keys[0]]
+    for name, shapes, _, _ in distinct.keys[:, related].T.tolist():
+        if (inputs := distinct.inputs(shapes)) is not None:
             backward.add(names[name], inputs)
     work = np.full((distinct.keys.shape[1], 2), NULL, dtype=np.int64)
     for at, (name, shapes, argument, partner) in enumerate(distinct.keys.T.tolist()):

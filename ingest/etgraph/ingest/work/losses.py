@@ -10,23 +10,31 @@ from __future__ import annotations
 from functools import partial
 
 from etgraph.ingest.work.call import Call, Family, Work, same
-from etgraph.ingest.work.tensors import Unknown
+from etgraph.ingest.work.tensors import DTYPES, FLOAT32, Unknown
 
 _NONE = 0
 """PyTorch's number of the reduction that leaves every element."""
 
 
 def _softmax(call: Call) -> Work:
+    """(self, dim, half_to_float): only a type of half precision can become another."""
     x = call.tensor(0)
-    return Work(5 * x.arithmetic, [x, x])
+    out = x
+    if x.dtype == DTYPES["c10::Half"]:
+        try:
+            out = x.typed(FLOAT32) if call.flag(2) else x
+        except Unknown:
+            out = x.typed(None)
+    return Work(5 * x.arithmetic, [x, out])
 
 
 def _softmax_backward(call: Call) -> Work:
-    """(grad_output, output, dim, …)."""
+    """(grad_output, output, dim, input_dtype): only a float gradient can be one of halves."""
     grad, output = call.tensor(0), call.tensor(1)
     if grad.dims != output.dims:
         raise Unknown
-    return Work(4 * grad.arithmetic, [grad, output, grad])
+    written = grad if grad.dtype != FLOAT32 else grad.typed(call.asked(3, None))
+    return Work(4 * grad.arithmetic, [grad, output, written])
 
 
 def _likelihood(call: Call) -> Work:
@@ -74,5 +82,6 @@ FAMILY = Family(
     },
     frozenset({"softmax and loss"}),
     frozenset(f"aten::{name}" for name in
-              ("nll_loss_forward", "nll_loss2d_forward", "nll_loss", "nll_loss2d", "mse_loss", "mse_loss_backward")),
+              ("_softmax", "_log_softmax", "_softmax_backward_data", "_log_softmax_backward_data", "nll_loss_forward",
+               "nll_loss2d_forward", "nll_loss", "nll_loss2d", "mse_loss", "mse_loss_backward")),
 )  # fmt: skip

@@ -11,10 +11,8 @@ import re
 from math import prod
 
 from etgraph.ingest.work.call import Call, Family, Work, same
-from etgraph.ingest.work.tensors import DTYPES, Dtype, Tensor, Unknown, broadcast
+from etgraph.ingest.work.tensors import Tensor, Unknown, broadcast
 
-_NUMBERED = {5: DTYPES["c10::Half"], 6: DTYPES["float"], 7: DTYPES["double"], 15: DTYPES["c10::BFloat16"]}
-"""Element types by their number in PyTorch's `ScalarType`."""
 MATMUL = frozenset({"matmul", "convolution", "attention"})
 """Families that compute the same sums of products, by one another."""
 
@@ -66,16 +64,7 @@ def _scaled_mm(call: Call) -> Work:
     a, b = call.tensor(0), call.tensor(1)
     if len(a.dims) != 2 or len(b.dims) != 2 or a.dims[1] != b.dims[0]:
         raise Unknown
-    return Work(2 * a.numel * b.dims[1], [*call.tensors(), Tensor((a.dims[0], b.dims[1]), _asked(call, 6, a.dtype))])
-
-
-def _asked(call: Call, position: int, otherwise: Dtype | None) -> Dtype | None:
-    """The element type that an argument asks for by PyTorch's number; None where that is not recorded."""
-    try:
-        number = call.argument(position)
-    except Unknown:
-        return None
-    return otherwise if number is None else _NUMBERED.get(number) if isinstance(number, int) else None
+    return Work(2 * a.numel * b.dims[1], [*call.tensors(), Tensor((a.dims[0], b.dims[1]), call.asked(6, a.dtype))])
 
 
 def _linear(call: Call) -> Work:

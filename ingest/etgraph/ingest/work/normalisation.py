@@ -18,6 +18,11 @@ from etgraph.ingest.work.call import Call, Family, Work, same
 from etgraph.ingest.work.tensors import FLOAT32, Tensor, Unknown
 
 
+def _statistics(x: Tensor, *dims: int) -> Tensor:
+    """Statistics of a tensor: in single precision at least."""
+    return Tensor(dims, FLOAT32 if x.dtype is None or x.dtype.size < FLOAT32.size else x.dtype)
+
+
 def _batch(call: Call, *, training: int | bool) -> Work:
     """(input, weight, bias, running_mean, running_var, training, …); training also writes two statistics a channel."""
     x = call.tensor(0)
@@ -32,7 +37,7 @@ def _batch(call: Call, *, training: int | bool) -> Work:
     else:
         raise Unknown
     given = call.tensors(1, 5)
-    saved = [Tensor((x.dims[1],), FLOAT32)] * 2 if learns else []
+    saved = [_statistics(x, x.dims[1])] * 2 if learns else []
     renewed = call.tensors(3, 5) if learns else []
     flops = (5 if learns else 2) + (2 if call.maybe(1) else 0)
     return Work(flops * x.arithmetic, [x, *given, x, *saved, *renewed])
@@ -43,7 +48,7 @@ def _batch_backward(call: Call, *, x: int, grad: int) -> Work:
     value, gradient = call.tensor(x), call.tensor(grad)
     if value.dims != gradient.dims or len(value.dims) < 2:
         raise Unknown
-    channel = Tensor((value.dims[1],), FLOAT32)
+    channel = _statistics(value, value.dims[1])
     return Work(9 * value.arithmetic, [*call.tensors(), value, channel, channel])
 
 
@@ -56,7 +61,7 @@ def _layer(call: Call) -> Work:
         if weight is None:
             return Work(5 * x.arithmetic, None)
         rank = len(weight.dims)
-    rows = Tensor(x.dims[: len(x.dims) - rank], FLOAT32)
+    rows = _statistics(x, *x.dims[: len(x.dims) - rank])
     flops = 5 + (call.maybe(2) is not None) + (call.maybe(3) is not None)
     return Work(flops * x.arithmetic, [*call.tensors(), x, rows, rows])
 
@@ -96,7 +101,7 @@ def _rms(call: Call) -> Work:
     flops = (4 if weight else 3) * x.arithmetic
     if weight is None:
         return Work(flops, None)
-    return Work(flops, [x, weight, x, Tensor(x.dims[: len(x.dims) - len(weight.dims)], FLOAT32)])
+    return Work(flops, [x, weight, x, _statistics(x, *x.dims[: len(x.dims) - len(weight.dims)])])
 
 
 def _rms_backward(call: Call) -> Work:

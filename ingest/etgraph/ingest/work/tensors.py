@@ -55,6 +55,12 @@ DTYPES: Final = MappingProxyType(
 """Element types by the names that PyTorch's profiler and execution trace give them."""
 
 
+NUMBERED: Final = MappingProxyType(
+    {5: DTYPES["c10::Half"], 6: FLOAT32, 7: DTYPES["double"], 15: DTYPES["c10::BFloat16"]}
+)
+"""Floating element types by their number in PyTorch's `ScalarType`."""
+
+
 class Tensor(NamedTuple):
     """The dims of a tensor and its element type, None where that is not recorded."""
 
