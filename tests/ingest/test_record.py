@@ -13,11 +13,11 @@ import pytest
 
 from etgraph.ingest import read
 from etgraph.ingest.record import record
-from etgraph.ingest.record.observers import MINIMUM, import_torch
+from etgraph.ingest.record.observers import MINIMUM, _experimental_config, import_torch
 from etgraph.ingest.record.place import Place
 from etgraph.ingest.record.recording import Plan
 from etgraph.ingest.record.world import find_world
-from etgraph.model.errors import RecordingError, UsageError
+from etgraph.model.errors import InputError, RecordingError, UsageError
 from support import record_cases, torch_environment, train
 from support.recorded import HERE, WORLD_SIZE, document, execution_trace_ids, finish, kineto_ids
 from support.torch_environment import TorchPython
@@ -140,6 +140,32 @@ def test_a_pytorch_without_kineto_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         import_torch()
 
 
+@pytest.mark.parametrize(
+    ("asked", "release", "available", "expected"),
+    [
+        (True, "12.1", True, {"enable_cuda_sync_events": True}),
+        (False, "12.1", True, None),
+        (True, "12.1", False, None),
+        (True, None, True, None),  # ROCm, whose devices PyTorch calls CUDA's
+    ],
+)
+def test_waits_are_recorded_where_there_is_cuda(
+    asked: bool, release: str | None, available: bool, expected: dict[str, bool] | None
+) -> None:
+    torch = fake_torch("2.15.0")["torch"]
+    torch.cuda, torch.version = types.SimpleNamespace(is_available=lambda: available), types.SimpleNamespace()
+    torch.version.cuda = release
+    torch.profiler._ExperimentalConfig = dict
+    assert _experimental_config(torch, asked) == expected
+
+
+def test_a_pytorch_that_knows_no_waits_records_the_rest() -> None:
+    torch = fake_torch("2.15.0")["torch"]
+    torch.cuda, torch.version = types.SimpleNamespace(is_available=lambda: True), types.SimpleNamespace(cuda="12.1")
+    torch.profiler._ExperimentalConfig = lambda: None
+    assert _experimental_config(torch, True) is None
+
+
 def test_the_extra_asks_for_what_recording_needs() -> None:
     import tomllib
 
@@ -244,6 +270,8 @@ def names(folder: Path) -> list[str]:
 def test_nothing_is_seen_before_both_files_are_whole(tmp_path: Path) -> None:
     place = place_of(tmp_path)
     assert names(tmp_path) == [".etgraph-recording-rank0"]
+    with pytest.raises(InputError, match="no file that may be a trace"):
+        read(tmp_path)
     place.publish()
     place.close()
     assert names(tmp_path) == ["et_rank0.json", "kineto_rank0.json"]

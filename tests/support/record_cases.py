@@ -133,6 +133,22 @@ def options_reach_the_profiler(folder: Path) -> None:
 
 
 @case
+def this_pytorch_can_record_waits_on_cuda(folder: Path) -> None:
+    from types import SimpleNamespace
+
+    import torch
+
+    from etgraph.ingest.record.observers import _experimental_config
+
+    cuda = SimpleNamespace(is_available=lambda: True)
+    here = SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda="13.2"), profiler=torch.profiler)
+    config = _experimental_config(here, True)
+    assert config is not None
+    with torch.profiler.profile(experimental_config=config):
+        work()
+
+
+@case
 def a_launcher_tells_the_rank(folder: Path) -> None:
     from etgraph.ingest.record import record
 

@@ -14,7 +14,7 @@ from etgraph.model.errors import RecordingError
 _NAMES = re.compile(r"(?:et|kineto)_rank(\d{1,6})\.json(?:\.gz)?")
 _COPIED_AT_ONCE = 1 << 20
 _COMPRESSION = 4
-"""Level of gzip: traces shrink twentyfold; higher levels gain a few percent and take twice the time."""
+"""Level of gzip: traces shrink ten- to twentyfold."""
 
 
 class Place:
