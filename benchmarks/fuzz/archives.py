@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import tarfile
+import warnings
 import zipfile
 
 import zstandard
@@ -46,7 +47,8 @@ def _packed(data: bytes, rng: random.Random) -> bytes:
 def _zipped(members: dict[str, bytes], rng: random.Random) -> bytes:
     out = io.BytesIO()
     way = rng.choice((*(zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) * 4, zipfile.ZIP_BZIP2))
-    with zipfile.ZipFile(out, "w", way) as archive:
+    with zipfile.ZipFile(out, "w", way) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names that occur twice are what is wanted here
         for name, data in members.items():
             info = zipfile.ZipInfo(name.encode(errors="replace").decode() or "x")
             info.compress_type = way

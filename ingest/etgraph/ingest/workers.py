@@ -19,12 +19,15 @@ import threading
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
 from etgraph.model.errors import EtgraphError
 
-_START: Final = "import sys; sys.path[:] = {path!r}; from etgraph.ingest.workers import serve; serve({folder!r})"
+_START: Final = (
+    "import sys; sys.path[:] = {path!r}; from etgraph.ingest.workers import serve; serve({folder!r}, {answers})"
+)
 _LENGTH: Final = 8
 _END: Final = "end"
 
@@ -48,61 +51,79 @@ def each_done(
     for numbered in enumerate(tasks):
         todo.put(numbered)
     done: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
-    processes: list[subprocess.Popen[bytes]] = []
+    started: list[_Worker] = []
     threads: list[threading.Thread] = []
     try:
         for _ in range(min(workers, len(tasks))):
-            processes.append(_started(scratch))
-            threads.append(threading.Thread(target=_feed, args=(processes[-1], work, todo, done), daemon=True))
+            started.append(_start(scratch))
+            threads.append(threading.Thread(target=_feed, args=(started[-1], work, todo, done), daemon=True))
             threads[-1].start()
         for _ in tasks:
             number, result, error = done.get()
             if error is not None:
                 raise error
             yield number, result
-        for process in processes:
-            _send(process.stdin, _END)  # type: ignore[arg-type]
+        for worker in started:
+            _send(worker.tasks, _END)
     except BaseException:
-        for process in processes:
-            process.kill()
+        for worker in started:
+            worker.process.kill()
         raise
     finally:
-        for process in processes:
+        for worker in started:
             with suppress(OSError):
-                process.stdin.close()  # type: ignore[union-attr]
-            process.wait()
+                worker.tasks.close()
+            worker.process.wait()
         for thread in threads:
             thread.join()
-        for process in processes:
-            process.stdout.close()  # type: ignore[union-attr]
+        for worker in started:
+            worker.answers.close()
 
 
-def _started(scratch: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", _START.format(path=sys.path, folder=str(scratch))]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A process, where its tasks go and where its answers come from."""
+
+    process: subprocess.Popen[bytes]
+    tasks: IO[bytes]
+    answers: IO[bytes]
+
+
+def _start(scratch: Path) -> _Worker:
+    """Start a process. Its answers come through a pipe of their own, so that nothing that it prints is one."""
+    ours, theirs = os.pipe()
+    try:
+        code = _START.format(path=sys.path, folder=str(scratch), answers=theirs)
+        command = [sys.executable, "-c", code]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=(theirs,))
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    assert process.stdin is not None
+    return _Worker(process, process.stdin, os.fdopen(ours, "rb"))
 
 
 def _feed(
-    process: subprocess.Popen[bytes],
+    worker: _Worker,
     work: Callable[[Any], Any],
     todo: queue.SimpleQueue[tuple[int, Any]],
     done: queue.SimpleQueue[tuple[int, Any, BaseException | None]],
 ) -> None:
     """Give one process tasks as long as there are any, and pass its answers on."""
-    assert process.stdin is not None
-    assert process.stdout is not None
     while True:
         try:
             number, task = todo.get_nowait()
         except queue.Empty:
             return
         try:
-            _send(process.stdin, (work, task))
-            answer = _receive(process.stdout)
+            _send(worker.tasks, (work, task))
+            answer = _receive(worker.answers)
         except (OSError, ValueError):
             answer = None
         if answer is None:
-            code = process.wait()
+            code = worker.process.wait()
             how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
             hint = "if memory ran out, fewer workers need less: --workers 1, or read(path, workers=1)"
             done.put((number, None, LostWorker(f"a process that was reading ended {how}", hint=hint)))
@@ -126,18 +147,18 @@ def _receive(stream: IO[bytes]) -> Any:
     return pickle.loads(data) if len(data) == size else None
 
 
-def serve(scratch: str) -> None:
-    """The whole life of such a process: answer tasks from the input until there is none; never returns."""
+def serve(scratch: str, answers: int) -> None:
+    """The whole life of such a process: answer tasks from the input into a file descriptor; never returns."""
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever is printed must not come between the answers
+    os.set_inheritable(answers, False)
+    out = os.fdopen(answers, "wb")
     tempfile.tempdir = tempfile.mkdtemp(prefix="worker-", dir=scratch)
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, tasks, scratch), daemon=True).start()
     while True:
         try:
-            _send(answers, _answer(tasks.get()))
+            _send(out, _answer(tasks.get()))
         except OSError:
             os._exit(1)
 
