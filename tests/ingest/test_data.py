@@ -48,6 +48,32 @@ def test_the_innermost_last_writer_is_the_source(tmp_path: Path, alone: bool) ->
     assert ((d["confidence"][data] > 0) & (d["confidence"][data] < 1)).all()
 
 
+def test_the_outer_of_two_writers_gives_nothing_to_the_inner_one(tmp_path: Path) -> None:
+    """Both read what was there before; the outer one only passes it on."""
+    ops = """
+        1 | aten::rand    0..10            writes=5
+        1 | aten::outer  20..50  reads=5   writes=5  schema=aten::outer(Tensor(a!)~self)~->~Tensor(a!)
+        1 | aten::inner  25..45  reads=5   writes=6
+    """
+    for draft in (host_draft(tmp_path, ops), link(host_draft(tmp_path, ops), device_draft(tmp_path, ops))):
+        found = add_data(draft)
+        assert data_edges(found) == {("aten::rand", "aten::outer")}
+        assert "dataAgainstTime" not in found.trace.metadata.report.counts
+
+
+def test_a_recorded_flow_is_not_told_twice(tmp_path: Path) -> None:
+    ops = "1 | aten::linear 0..10 writes=5\n 2 | LinearBackward 20..30 reads=5\n"
+    flow = [
+        {"ph": ph, "cat": "fwdbwd", "name": "fwdbwd", "id": 1, "pid": 100, "tid": tid, "ts": ts, "bp": "e"}
+        for ph, tid, ts in (("s", 100, 0), ("f", 101, 20))
+    ]
+    draft = add_data(link(host_draft(tmp_path, ops), device_draft(tmp_path, ops, events=flow)))
+    d = draft.trace.dependencies
+    assert [d.value("method", row) for row in np.flatnonzero(d["kind"] == int(DependencyKind.DATA)).tolist()] == [
+        "forward-backward flow"
+    ]
+
+
 def test_a_view_writes_nothing_and_an_operator_in_place_does(tmp_path: Path) -> None:
     ops = """
         1 | aten::rand    0..10            writes=5

@@ -87,13 +87,19 @@ def _days_apart(host: Source, started: str | None) -> float | None:
 
 
 def identify(
-    process: bool | None, host_sequence: Array, device_sequence: Array, host_steps: list[str], device_steps: list[str]
+    process: bool | None,
+    host_sequence: Array,
+    device_sequence: Array,
+    host_steps: list[str],
+    device_steps: list[str],
+    *,
+    shared_ids: bool = False,
 ) -> tuple[Identity, int | None]:
     """The identity of a pair from linked operators, and by how much their sequence numbers differ as a rule.
 
     `host_sequence` and `device_sequence` are those of the same operators, `host_steps` and `device_steps` the names of
     the same steps, such as `ProfilerStep#7`. Sequence numbers count autograd's operations of a process: equal ones are
-    one iteration's. Where there are none, numbered steps tell.
+    one iteration's. Where there are none, shared ids of calls tell, or numbered steps.
     """
     both = (host_sequence != NULL) & (device_sequence != NULL)
     difference: int | None = None
@@ -102,6 +108,8 @@ def identify(
         values, counts = np.unique(device_sequence[both] - host_sequence[both], return_counts=True)
         difference = int(values[np.argmax(counts)])
         iteration = difference == 0 and bool(counts.max() >= AGREEING * both.sum())
+    elif shared_ids:
+        iteration = True
     elif host_steps:
         iteration = host_steps == device_steps
     if process is None:

@@ -10,7 +10,7 @@ from etgraph.ingest.linking.matching import Matches, match
 from etgraph.ingest.linking.merging import Links, merge
 from etgraph.ingest.linking.records import Records, records
 from etgraph.ingest.linking.shapes import contradict
-from etgraph.model import LaneKind, Report
+from etgraph.model import LaneKind, LinkMethod, Report
 from etgraph.model.columns import Array
 
 ONE_PROGRAM = 0.5
@@ -46,6 +46,7 @@ def link(host: Draft, device: Draft) -> Draft:
         theirs.sequence[pairs],
         [names.names[code] for code in ours.name[steps].tolist()],
         [names.names[code] for code in theirs.name[matches.partner[steps]].tolist()],
+        shared_ids=bool((matches.method[linked] == int(LinkMethod.RECORDED_ID)).any()),
     )
     links = _links(len(host.trace), ours, theirs, matches, linked)
     report = _report(ours, theirs, matches, linked, int(wrong.sum()), identity, difference)
