@@ -125,16 +125,11 @@ def test_recorded_waits_are_all_found(tmp_path: Path) -> None:
 
 
 def test_full_queues_of_generated_traces(tmp_path: Path) -> None:
-    results = []
     for seed, depth in enumerate((16, 50, 128)):
         simulated = flooded(seed, depth)
         draft, trace = learned(simulated, tmp_path)
         assert trace.metadata.report.counts["launchQueueLength"] == depth
-        results.append(
-            (of_kind(numbered(draft, trace), K.SYNC), simulated.pairs(K.SYNC), simulated.pairs(K.SYNC, seen=True))
-        )
-    precision, recall = scores(results)
-    assert (precision, recall) == (1.0, 1.0)
+        assert of_kind(numbered(draft, trace), K.SYNC) == simulated.pairs(K.SYNC, seen=True)
 
 
 def test_turns_of_generated_threads(tmp_path: Path) -> None:

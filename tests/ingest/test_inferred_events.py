@@ -7,6 +7,8 @@ import pytest
 
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.inference import infer
+from etgraph.ingest.inference.ready import EARLY
+from etgraph.ingest.inference.timeline import survey
 from etgraph.model import DependencyKind
 from support.drafts import drawn_draft, inferred
 
@@ -128,6 +130,15 @@ def test_a_wait_with_two_under_way_is_left_alone() -> None:
     assert inferred(drawn_draft(TWO), EVENT) == []
 
 
+def test_what_other_threads_have_under_way_is_their_own() -> None:
+    other = """
+        rank 0 | thread 0 | e: record_param_comms   0..4000
+        rank 0 | thread 0 | cudaLaunchKernel     1000..2000      -> all_gather
+        rank 0 | stream 9 | all_gather           4000..13000
+    """
+    assert inferred(drawn_draft(AWAITED + other), EVENT) == [("all_reduce", "b", "wait for communication")]
+
+
 @pytest.mark.parametrize(("row", "source"), [(1, "all_reduce"), (3, "all_gather")])
 def test_a_sequence_number_says_which_of_two_is_awaited(row: int, source: str) -> None:
     draft = drawn_draft(TWO, communication={})
@@ -187,6 +198,24 @@ def test_the_wait_must_come_before_what_follows_the_source() -> None:
     assert inferred(drawn_draft(text), EVENT) == []
 
 
+def test_communication_has_an_event_of_its_own_whatever_was_launched_after_it() -> None:
+    text = TWO.replace("200000..210000", "63000..70000")
+    assert inferred(drawn_draft(text), EVENT) == [("all_reduce", "b", "wait betrayed by times")]
+
+
+def test_a_wait_that_ended_while_the_device_was_held_is_betrayed_by_what_ended_then() -> None:
+    text = (
+        BETRAYED.replace("b                      63000..70000", "b                     160000..170000")
+        + """
+        rank 0 | thread 1 | cudaLaunchKernel       30000..34000     -> holder
+        rank 0 | stream 5 | holder                 50000..165000
+    """
+    )
+    draft = drawn_draft(text, waves={"holder": 300})
+    assert inferred(draft, EVENT) == [("a", "b", "wait betrayed by times")]
+    assert inferred(draft, OCCUPANCY) == [("holder", "b", "device held by another stream")]
+
+
 HELD = """
     rank 0 | thread 1 | cudaLaunchKernel           0..4000      -> big
     rank 0 | thread 1 | cudaLaunchKernel        5000..9000      -> b0
@@ -244,3 +273,31 @@ def test_what_follows_a_graph_follows_all_its_branches() -> None:
 def test_a_branch_of_a_graph_on_another_stream_starts_as_its_source_ends() -> None:
     text = GRAPH.replace("-> a -> b -> c", "-> a -> b -> c -> d") + "rank 0 | stream 9 | d  7000..8000"
     assert inferred(drawn_draft(text), EVENT) == [("a", "c", "branch of a graph launch")]
+
+
+def test_what_ends_in_another_graph_is_no_branch_of_this_one() -> None:
+    text = """
+        rank 0 | thread 1 | g: cudaGraphLaunch         0..4000      -> a -> b
+        rank 0 | thread 1 | h: cudaGraphLaunch      5000..9000      -> c -> d
+        rank 0 | stream 7 | a                       6000..15000
+        rank 0 | stream 7 | b                      16000..40000
+        rank 0 | stream 9 | c                      10000..12000
+        rank 0 | stream 9 | d                      41000..50000
+    """
+    assert inferred(drawn_draft(text), EVENT) == []
+
+
+def test_operators_are_issued_to_a_stream_in_its_order() -> None:
+    draft = drawn_draft("""
+        rank 0 | thread 1 | cudaLaunchKernel   5000..6000  -> a
+        rank 0 | thread 2 | cudaLaunchKernel   1000..2000  -> b
+        rank 0 | stream 7 | before                0..500
+        rank 0 | stream 7 | a                  7000..8000
+        rank 0 | stream 7 | b                  9000..9500
+        rank 0 | stream 7 | unknown            9600..9700
+    """)
+    t = survey(draft)
+    names = [draft.trace.operators.value("name", int(row)) for row in t.device]
+    assert dict(zip(names, t.issued[t.device].tolist(), strict=True)) == {
+        "before": EARLY, "a": 5000, "b": 5000, "unknown": 5000,
+    }  # fmt: skip

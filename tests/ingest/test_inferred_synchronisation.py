@@ -106,6 +106,19 @@ def test_copies_that_their_callers_wait_for(call: str, copy: str, source: str) -
     assert found == ([(copy if source == "copy" else source, call)] if source else [])
 
 
+def test_a_copy_from_pageable_memory_did_not_wait_for_what_had_ended() -> None:
+    text = COPY.format(call="cudaMemcpyAsync", copy="Memcpy_HtoD_(Pageable->Device)").replace(
+        "6000..30000", "1000..4500"
+    )
+    assert inferred(drawn_draft(text), SYNC) == []
+
+
+def test_a_blocking_call_without_a_cause_is_said() -> None:
+    report = infer(drawn_draft("rank 0 | thread 1 | cudaStreamSynchronize  0..90000")).trace.metadata.report
+    assert report.counts["blockingCallsWithoutCause"] == 1
+    assert "1 blocking calls waited for something" in report.warnings[0]
+
+
 def queue(depth: int, launches: int, *, long: str = "full") -> str:
     """Launches that wait for the one `depth` before; or long ones that have nothing to do with it."""
     lines, now, done = [], 0, 0
@@ -132,7 +145,7 @@ def test_a_launch_waits_for_room_in_the_queue() -> None:
 
 
 def test_long_launches_at_any_depth_do_not_show_a_queue() -> None:
-    assert inferred(drawn_draft(queue(8, 60, long="chance")), SYNC) == []
+    assert inferred(drawn_draft(queue(8, 200, long="chance")), SYNC) == []
 
 
 def test_too_few_long_launches_show_nothing() -> None:

@@ -35,7 +35,7 @@ def test_a_function_of_autograd_that_the_calling_thread_runs_does_not_end_its_pa
 
 
 def test_a_thread_that_was_at_work_before_the_pause_was_not_started_in_it() -> None:
-    assert both(BACKWARD + "rank 0 | thread 2 | SumBackward0  400000..540000") == []
+    assert both(BACKWARD + "rank 0 | thread 2 | SumBackward0  400000..505000") == []
 
 
 def test_a_thread_that_works_on_after_the_pause_does_not_end_it() -> None:
@@ -51,6 +51,16 @@ def test_a_short_pause_is_the_hosts_own() -> None:
         rank 0 | thread 1 | aten::a       0..500000
         rank 0 | thread 2 | MmBackward0  501000..540000
         rank 0 | thread 1 | aten::b      541000..600000
+    """
+    assert both(text) == []
+
+
+def test_a_thread_that_polls_did_not_call_for_what_others_do_meanwhile() -> None:
+    text = """
+        rank 0 | thread 2 | MmBackward0      100000..500000
+        rank 0 | thread 1 | aten::poll      1000000..1001000
+        rank 0 | thread 2 | AddBackward0    1100000..1950000
+        rank 0 | thread 1 | aten::poll      2000000..2001000
     """
     assert both(text) == []
 
