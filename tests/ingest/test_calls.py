@@ -110,14 +110,15 @@ def test_gloo_works_off_calls_in_order(tmp_path: Path) -> None:
     assert [size for _, _, size, _ in facts(trace)] == [1600, 3200]
 
 
-def test_gloo_operators_of_another_number_than_calls_are_not_paired(tmp_path: Path) -> None:
-    trace = trace_of(
-        tmp_path,
-        cpu("c10d::_allgather_base_", 0, 2, **shaped([400], [100], types=["float", "float"])),
-        gloo("all_gather", 10, [100]),
-        gloo("all_gather", 20, [200]),
-    )
-    assert [size for _, _, size, _ in facts(trace)] == [None, None]
+@pytest.mark.parametrize(("asked", "done"), [([0], [10, 20]), ([0, 3], [10]), ([0, 25], [10, 20])])
+def test_gloo_operators_that_cannot_be_the_calls_are_not_paired(
+    tmp_path: Path, asked: list[int], done: list[int]
+) -> None:
+    """Of another number, or worked off before they were issued."""
+    known = shaped([400], [100], types=["float", "float"])
+    calls = [cpu("c10d::_allgather_base_", at, at + 2, **known) for at in asked]
+    trace = trace_of(tmp_path, *calls, *(gloo("all_gather", at, [100]) for at in done))
+    assert {size for _, _, size, _ in facts(trace)} == {None}
 
 
 def test_the_only_declared_group_is_that_of_all_communication(tmp_path: Path) -> None:

@@ -74,6 +74,11 @@ def test_a_single_round_of_groups_of_two_shows_nothing() -> None:
     assert not len(trace.collectives)
 
 
+@pytest.mark.parametrize(("count", "found"), [(3, 0), (4, 4)])
+def test_four_waits_show_a_group(count: int, found: int) -> None:
+    assert len(matched(rounds([(0, 1)], count), BLOCKS, world_size=4).collectives) == found
+
+
 def test_a_single_round_takes_the_groups_that_another_size_shows() -> None:
     text = rounds([(0, 1), (2, 3)], 6)
     more = rounds([(0, 1), (2, 3)], 1).replace("4MB", "8MB")

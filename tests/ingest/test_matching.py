@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from etgraph.ingest.communication.gather import _anchored
 from etgraph.ingest.communication.matching import match
-from etgraph.model import CommType, Trace
+from etgraph.model import CommType, NodeType, Trace
 from support.meetings import draft_of, matched, meetings
 
 
@@ -161,6 +161,55 @@ def test_back_to_back_operators_of_which_one_is_lost_stay_apart() -> None:
     )
     assert meetings(trace) == [[(0, 2), (1, 1)]]
     assert counts(trace) == {"unmatchedByNumber": 3}
+
+
+def test_an_operator_that_overlaps_two_of_another_rank_is_not_certain() -> None:
+    """Rank 2's overlaps both of rank 0's, though only one of rank 1's."""
+    trace = matched(
+        """
+        rank 0 | stream 7 | all_reduce@0 4MB  100000..150000
+        rank 0 | stream 7 | all_reduce@0 4MB  160000..200000
+        rank 1 | stream 7 | all_reduce@0 4MB  100000..130000
+        rank 1 | stream 7 | all_reduce@0 4MB  160000..200000
+        rank 2 | stream 7 | all_reduce@0 4MB  145000..200000
+        """,
+        {"0": [0, 1, 2]},
+    )
+    assert not len(trace.collectives)
+    assert counts(trace) == {"unmatchedByNumber": 5}
+
+
+def communicating(text: str, name: str, *, timed: bool) -> Trace:
+    """The matched trace of the text, in which the host operator of that name communicates too, in the same group."""
+    draft = draft_of(text, {"0": [0]}, timed=timed)
+    o = draft.trace.operators
+    its = np.array([o.value("name", row) == name for row in range(len(o))])
+    kinds = np.where(its, int(NodeType.COMM_COLL), o["kind"])
+    types = np.where(its, int(CommType.ALL_REDUCE), o["comm_type"])
+    return match(draft.with_operators({"kind": kinds, "comm_type": types, "group": np.where(its, 0, o["group"])})).trace
+
+
+def test_of_a_call_and_what_it_encloses_one_meets() -> None:
+    text = """
+        rank 0 | thread 1 | record_param_comms      0..90
+        rank 0 | thread 1 | gloo:all_reduce@0 4MB  10..80
+    """
+    assert communicating(text, "record_param_comms", timed=False).operators["collective"].tolist() == [-1, 0]
+
+
+def test_operators_that_seem_to_lie_in_one_of_gloos_meet_as_well() -> None:
+    """Execution traces write what follows an asynchronous operator of gloo's as its child."""
+    text = """
+        rank 0 | thread 1 | gloo:all_reduce@0 4MB   0..90
+        rank 0 | thread 1 | gloo:all_reduce@0 4MB  10..80
+    """
+    assert matched(text, {"0": [0]}, timed=False).operators["collective"].tolist() == [0, 1]
+
+
+def test_a_timed_call_that_only_issues_meets_nobody() -> None:
+    trace = communicating("rank 0 | thread 1 | record_param_comms  0..90", "record_param_comms", timed=True)
+    assert not len(trace.collectives)
+    assert trace.metadata.report.counts == {"callsWithoutKernel": 1}
 
 
 def test_missing_ranks_leave_what_is_there() -> None:

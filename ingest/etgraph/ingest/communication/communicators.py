@@ -104,7 +104,7 @@ def families(c: Communicators, ranks: Sequence[int]) -> list[Family]:
     fitting: dict[frozenset[int], int] = {}
     for number in range(len(c.row)):
         present = frozenset(c.present(number))
-        if c.row[number] >= 0 and c.ranks[number] and present and present <= wanted:
+        if c.row[number] >= 0 and c.ranks[number] and present:
             fitting.setdefault(present, number)
     covers: list[Family] = []
     _cover(wanted, sorted(fitting, key=lambda f: (-len(f), sorted(f))), (), fitting, covers)

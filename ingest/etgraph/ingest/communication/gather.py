@@ -168,7 +168,7 @@ def _anchored(first: Array, start: Array, end: Array, tolerance: int) -> Array:
     sets = 0
     for a in range(anchors):
         between = place[a + 1, 0] - place[a, 0] - 1
-        even = anchors > 1
+        even = True
         for r in range(1, ranks):
             even = even and place[a + 1, r] - place[a, r] - 1 == between
         for k in range(1, between + 1):

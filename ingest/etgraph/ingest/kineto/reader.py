@@ -194,7 +194,10 @@ class KinetoReader:
             device=np.array([d if isinstance(d := a.device, int) and 0 <= d < 2**31 else -1 for a in arguments]),
             message=np.array(
                 [
-                    -1 if (m := _message(e.name, a)) is None else messages[m]
+                    messages[m]
+                    if (a.collective or a.values or a.group or a.group_size >= 0)
+                    and (m := _message(e.name, a)) is not None
+                    else -1
                     for e, a in zip(events, arguments, strict=True)
                 ]
             ),
