@@ -10,7 +10,7 @@ import pytest
 
 from etgraph.ingest import read
 from etgraph.ingest.draft import NULL
-from etgraph.ingest.pipeline import _read_json
+from etgraph.ingest.reading import _read_json
 from etgraph.ingest.source import SourceFile
 from etgraph.model import AttributeWriter, CommType, NodeType, Trace
 from ingest.kineto_oracle import call, cpu, gpu, interval, write

@@ -5,47 +5,25 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from etgraph.ingest import pipeline
-from etgraph.ingest.chakra.normalise import normalise
-from etgraph.ingest.chakra.sniff import is_chakra
-from etgraph.ingest.communication.matching import match
-from etgraph.ingest.draft import Draft
+from etgraph.ingest.pipeline import one_trace
+from etgraph.ingest.reading import Options, finished, read_file
 from etgraph.ingest.source import SourceFile
-from etgraph.model import AttributeWriter, DependencyKind, Trace
+from etgraph.model import DependencyKind, Trace
 
 STAGES = "gpt_tp2_pp2"
 SAMPLES = {"dlrm_alltoall": 4, "gpt_ddp": 14, "gpt_ddp_5steps": 70, "gpt_ddp_regressed": 21, STAGES: 32}
 
 
-def draft_of(path: Path) -> Draft:
-    """The finished draft of one file."""
-    source = SourceFile(path, None)
-    with AttributeWriter() as attributes:
-        reads = pipeline._read_chakra if is_chakra(source.head()) else pipeline._read_json
-        draft = reads(source, attributes)
-    draft = replace(draft, trace=replace(draft.trace, attributes=attributes.attributes))
-    for step in pipeline.passes(draft.trace.metadata.sources[0].format, pipeline.Options(), path):
-        draft = step(draft)
-    return draft
-
-
-def joined(paths: Sequence[Path]) -> Draft:
-    """One draft of the files of several ranks."""
-    drafts = sorted((draft_of(path) for path in paths), key=lambda d: d.trace.metadata.sources[0].rank)
-    trace = normalise(pipeline.join([d.trace for d in drafts]))
-    return Draft(trace, {"comm_sequence": np.concatenate([d.id("comm_sequence") for d in drafts])})
-
-
 def matched(paths: Sequence[Path]) -> Trace:
     """The trace of several ranks, matched and valid, with nothing against the times."""
     assert paths
-    trace = match(joined(paths)).trace
+    options = Options()
+    trace = one_trace([finished(read_file(SourceFile(path, None), options)) for path in paths], options)
     trace.validate()
     o, d = trace.operators, trace.dependencies
     if not o.is_null("start_ns").all():

@@ -15,7 +15,6 @@ from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.work import Coverage, coverage, estimate
 from etgraph.ingest.work.families import known
 from etgraph.model import Category, Trace
-from support.estimated import estimated
 from support.shaped import shaped
 
 
@@ -135,7 +134,7 @@ def test_nine_tenths_of_the_computation_under_recorded_dims_are_covered(traces_d
     for file in named or trace_files(traces_dir):
         if LEFT_OUT.search(str(file)):
             continue
-        trace = estimated(file)
+        trace = read(file)
         if not shaped_and_timed(trace):
             continue
         found = coverage(trace)
@@ -154,7 +153,7 @@ def test_the_base_of_recorded_traces(collection_dir: Path) -> None:
     bases = {}
     for name in ("hta/trace_diff/test/test.json.gz", "tracelens/h100/gaunernst_bert-small-uncased__1016001.json.gz",
                  "tracelens/inference/vllm_decode_full/graph_execution.json.gz"):  # fmt: skip
-        found = coverage(estimated(collection_dir / name))
+        found = coverage(read(collection_dir / name))
         bases[name.split("/")[1]] = round(found.base_ns / found.total_ns, 3)
     assert bases == {"trace_diff": 0.434, "h100": 1.0, "inference": 0.027}
 
@@ -162,7 +161,7 @@ def test_the_base_of_recorded_traces(collection_dir: Path) -> None:
 def test_a_recorded_residual_network_has_the_operations_of_its_layers(collection_dir: Path) -> None:
     """ResNet-50 on images of 224 × 224: 4.09 G multiplications and additions an image forward (He et al. 2015: 3.8 G
     without the first layers' strides of today's version), twice that backward but for the first layer's input."""
-    trace = estimated(collection_dir / "kineto_tb/resnet50_num_workers_0/worker0.1623143089861.pt.trace.json.gz")
+    trace = read(collection_dir / "kineto_tb/resnet50_num_workers_0/worker0.1623143089861.pt.trace.json.gz")
     o = trace.operators
     steps, batch = 6, 32
     by_name = {}
@@ -183,7 +182,7 @@ def test_host_and_device_traces_of_one_run_agree(collection_dir: Path) -> None:
     folder = collection_dir / "recorded" / "dlrm_alltoall"
     totals = []
     for file in ("et_rank0.json.gz", "kineto_rank0.json.gz"):
-        o = estimated(folder / file).operators
+        o = read(folder / file).operators
         names = o.texts("name").to_pylist()
         codes = [c for c, n in enumerate(names) if n.startswith("aten::") and known(n)]
         rows = [(o["name"] == c) & (o["flops"] > 0) for c in codes]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from etgraph.ingest import read
 from etgraph.ingest.work.documentation import families_markdown, work_page
 from etgraph.ingest.work.families import FAMILIES
-from support.estimated import estimated
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "work.md"
 
@@ -27,7 +27,7 @@ def test_every_family_and_operator_is_on_it() -> None:
 
 
 def test_its_example_is_what_the_trace_gives(collection_dir: Path) -> None:
-    trace = estimated(collection_dir / "kineto_tb/resnet50_num_workers_0/worker0.1623143089861.pt.trace.json.gz")
+    trace = read(collection_dir / "kineto_tb/resnet50_num_workers_0/worker0.1623143089861.pt.trace.json.gz")
     o = trace.operators
     first = next(row for row in range(len(o)) if o.value("name", row) == "aten::cudnn_convolution")
     flops, size = o.value("flops", first), o.value("bytes", first)

@@ -55,7 +55,7 @@ def read(
     path, options = Path(path), Options(iteration)
     if not path.is_dir() and not is_archive(SourceFile(path, limits).head()):
         progress("reading", 0, 1)
-        return _identified([finished(read_file(SourceFile(path, limits), options))], options)
+        return one_trace([finished(read_file(SourceFile(path, limits), options))], options)
     progress("searching")
     with discover(path, limits) as found:
         run = found.one_run()
@@ -64,7 +64,7 @@ def read(
     progress("joining", len(tasks), len(tasks))
     _check_ranks(path, drafts)
     report = Report(warnings=run.warnings, ignored=found.ignored)
-    return _identified(drafts, options, found.groups, report)
+    return one_trace(drafts, options, found.groups, report)
 
 
 def read_each(
@@ -88,12 +88,12 @@ def read_each(
 
 def _trace_or_error(source: SourceFile, options: Options) -> Trace | EtgraphError:
     try:
-        return _identified([finished(read_file(source, options))], options)
+        return one_trace([finished(read_file(source, options))], options)
     except EtgraphError as error:
         return error
 
 
-def _identified(
+def one_trace(
     drafts: Sequence[Draft], options: Options, groups: Groups | None = None, report: Report | None = None
 ) -> Trace:
     """One trace of the ranks' drafts, all passes done, with its id."""
