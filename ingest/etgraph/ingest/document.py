@@ -148,7 +148,7 @@ def _value(text: _Text, expected: str, top: Document, *, only_string: bool = Fal
     at = text.start
     raw = _take_value(text, expected, only_string=only_string)
     try:
-        return msgspec.json.decode(_plain_numbers(raw, top))
+        return _decoded(msgspec.json.decode, _plain_numbers(raw, top))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise source_error(text.source, error, f"{expected} at byte {at:,}") from error
 
@@ -285,9 +285,16 @@ def _next_block(text: _Text, decode: Callable[[bytes], list[T]], top: Document, 
         raise source_error(text.source, error, f"byte {at:,}") from error
 
 
-def _decoded(decode: Callable[[bytes], list[T]], block: bytes) -> list[T]:
-    """The elements of a block that is text throughout: the decoder does not look into what it skips."""
-    elements = decode(block)
+def _decoded(decode: Callable[[bytes], T], block: bytes) -> T:
+    """What a decoder makes of text in UTF-8. It does not look into what it skips, and may not say which byte is wrong."""
+    try:
+        elements = decode(block)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError as error:
+        if "UTF-8" in str(error):
+            block.decode()
+        raise
     if not block.isascii():
         block.decode()
     return elements
