@@ -56,13 +56,13 @@ def read(
         return _identified([read_file(SourceFile(path, limits), options)], options)
     progress("searching")
     with discover(path, limits) as found:
-        run = found.one_run()
+        run, groups = found.one_run(), found.groups()
         tasks = [RankTask(rank, options, limits) for rank in run.ranks]
         drafts = read_ranks(tasks, workers=workers, kept=kept, progress=progress)
     progress("joining", len(tasks), len(tasks))
     _check_ranks(path, drafts)
     report = Report(warnings=run.warnings, ignored=found.ignored)
-    return _identified(drafts, options, found.groups, report)
+    return _identified(drafts, options, groups, report)
 
 
 def read_each(
