@@ -194,6 +194,28 @@ def test_a_zip_archive_with_64_bit_sizes(tmp_path: Path) -> None:
     assert len(read(put(tmp_path, "a.zip", out.getvalue()))) == 3
 
 
+def test_a_zip_archive_that_was_written_to_a_pipe(tmp_path: Path) -> None:
+    """The sizes then stand after each member, and not before it."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def tell(self) -> int:
+            raise io.UnsupportedOperation
+
+        def seek(self, *_: int) -> int:
+            raise io.UnsupportedOperation
+
+    out = Pipe()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for rank in range(2):
+            archive.writestr(f"{rank}.json", kineto(rank))
+    path = put(tmp_path, "run.zip", out.getvalue())
+    assert out.getvalue()[6] & 8
+    assert read(path).ranks == (0, 1)
+
+
 # Refused
 
 NAMED = {

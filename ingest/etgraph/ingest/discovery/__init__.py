@@ -25,6 +25,8 @@ __all__ = ["HINT", "Discovered", "Facts", "Kind", "Other", "RankFiles", "Ranks",
 
 MOST_LISTED: Final = 100
 """Files that are no traces which a report names."""
+MOST_BYTES_OF_GROUPS: Final = 64 << 20
+"""Bytes that the file with the members of process groups may have."""
 BESIDE: Final = {
     "etgraph.json": "the mark of an export",
     COMM_GROUPS: "the members of process groups, which were read",
@@ -70,7 +72,11 @@ class Discovered:
 
     def groups(self) -> Groups:
         """The members of process groups, from the file beside the traces. Raises InputError where it is damaged."""
-        return {} if self.groups_file is None else groups_in(SourceFile(self.groups_file))
+        return (
+            {}
+            if self.groups_file is None
+            else groups_in(SourceFile(self.groups_file, Limits(max_bytes=MOST_BYTES_OF_GROUPS)))
+        )
 
     def meant_as_traces(self) -> tuple[tuple[Place, str, tuple[int, str]], ...]:
         """Place, name and rank of all files that are traces or are named like one, by name."""
