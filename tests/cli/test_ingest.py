@@ -19,10 +19,10 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
-    """Two ranks, and a file that is no trace."""
+    """Two ranks of four, and a file that is no trace."""
     folder = tmp_path / "run"
     folder.mkdir()
-    for file in samples.path("gpt_ddp_5steps").glob("kineto*"):
+    for file in samples.path("dlrm_alltoall").glob("kineto_rank[01]*"):
         shutil.copy(file, folder)
     (folder / "notes.txt").write_text("a run")
     return folder
@@ -49,8 +49,9 @@ def test_a_folder_and_its_archives_are_one_trace(
 ) -> None:
     (tmp_path / "run.zip").write_bytes(zipped(members(run_folder)))
     (tmp_path / "run.tar").write_bytes(tarred(members(run_folder)))
-    paths = (run_folder, tmp_path / "run.zip", tmp_path / "run.tar")
-    traces = answer(etgraph("ingest", *paths, "--workers", "2", "--store", tmp_path / "store", "--json"))
+    store = ("--store", tmp_path / "store", "--json")
+    traces = answer(etgraph("ingest", run_folder, "--workers", "2", *store))
+    traces += answer(etgraph("ingest", tmp_path / "run.zip", tmp_path / "run.tar", *store))
     assert len({trace["id"] for trace in traces}) == 1
     assert [trace["ranks"] for trace in traces] == [[0, 1]] * 3
     (stored,) = answer(etgraph("ls", "--store", tmp_path / "store", "--json"))

@@ -32,6 +32,7 @@ from etgraph.ingest.reading import Options, RankTask, read_rank
 from etgraph.model import Trace
 from etgraph.model.errors import CorruptStore, EtgraphError, InputError
 from ingest.kineto_oracle import cpu, write
+from support.archives import WAYS
 
 
 def assert_same(trace: Trace, expected: Trace) -> None:
@@ -337,6 +338,15 @@ def test_finished_ranks_are_not_read_again(tmp_path: Path, monkeypatch: pytest.M
     assert ranks_read(folder, store, monkeypatch) == []
     assert list(store.glob("[0-9a-f]*")) == []  # the reading is done
     assert ranks_read(folder, store, monkeypatch) == [0, 1, 2]
+
+
+def test_ranks_of_an_archive_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its members lie in other temporary files each time, of the same bytes."""
+    members = {file.name: file.read_bytes() for file in run_of(tmp_path / "run").iterdir()}
+    archive = tmp_path / "run.tar.gz"
+    archive.write_bytes(WAYS["run.tar.gz"](members))
+    broken_off(archive, tmp_path / "kept")
+    assert ranks_read(archive, tmp_path / "kept", monkeypatch) == []
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,13 +58,17 @@ def read(
         return one_trace([finished(read_file(SourceFile(path, limits), options))], options)
     progress("searching")
     with discover(path, limits) as found:
-        run = found.one_run()
+        run, groups = found.one_run(), found.groups()
         tasks = [RankTask(rank, options, limits) for rank in run.ranks]
         drafts = read_ranks(tasks, workers=workers, kept=kept, progress=progress)
     progress("joining", len(tasks), len(tasks))
     _check_ranks(path, drafts)
     report = Report(warnings=run.warnings, ignored=found.ignored)
+<<<<<<< HEAD
     return one_trace(drafts, options, found.groups, report)
+=======
+    return _identified(drafts, options, groups, report)
+>>>>>>> 933d5f9bbfc146a41fc727eff8c43086522293b5
 
 
 def read_each(

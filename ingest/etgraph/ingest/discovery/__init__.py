@@ -25,6 +25,8 @@ __all__ = ["HINT", "Discovered", "Facts", "Kind", "Other", "RankFiles", "Ranks",
 
 MOST_LISTED: Final = 100
 """Files that are no traces which a report names."""
+MOST_BYTES_OF_GROUPS: Final = 64 << 20
+"""Bytes that the file with the members of process groups may have."""
 BESIDE: Final = {
     "etgraph.json": "the mark of an export",
     COMM_GROUPS: "the members of process groups, which were read",
@@ -53,12 +55,13 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What lies at a path: the traces, and the other files with the reason, each by name."""
+    """What lies at a path, a folder or an `archive`: the traces, and the other files with the reason, each by name."""
 
     where: str
     files: tuple[TraceFile, ...]
     others: tuple[Other, ...]
-    groups: Groups
+    groups_file: Place | None
+    archive: bool
 
     @property
     def ignored(self) -> tuple[Ignored, ...]:
@@ -67,12 +70,20 @@ class Discovered:
         more = len(self.others) - len(listed)
         return listed + ((Ignored(f"{more:,} more files", "not listed"),) if more else ())
 
+    def groups(self) -> Groups:
+        """The members of process groups, from the file beside the traces. Raises InputError where it is damaged."""
+        return (
+            {}
+            if self.groups_file is None
+            else groups_in(SourceFile(self.groups_file, Limits(max_bytes=MOST_BYTES_OF_GROUPS)))
+        )
+
     def meant_as_traces(self) -> tuple[tuple[Place, str, tuple[int, str]], ...]:
         """Place, name and rank of all files that are traces or are named like one, by name."""
         meant = {file.name: (file.place, file.name, (file.rank, file.rank_from)) for file in self.files}
         for other in self.others:
             if named_like_a_trace(other.name) and not other.beside:
-                meant[other.name] = (other.place, other.name, _rank_by_name(other.name))
+                meant[other.name] = (other.place, other.name, _rank_by_name(other.name, self.archive))
         return tuple(meant[name] for name in sorted(meant, key=_order))
 
     def one_run(self) -> Ranks:
@@ -119,12 +130,13 @@ def _order(name: str) -> list[tuple[int, str]]:
 def _searched(path: Path, limits: Limits, scratch: Scratch) -> Discovered:
     traces: list[tuple[Place, str, Look]] = []
     others: list[Other] = []
-    groups: dict[str, Groups] = {}
+    archive = not path.is_dir()
+    groups: dict[str, Place] = {}
     for candidate in candidates(path, limits, scratch):
         place, name = candidate.place, candidate.name
         base = re.split(r"[/!]", name)[-1]
         if base == COMM_GROUPS:
-            groups[name] = groups_in(SourceFile(place, limits))
+            groups[name] = place
         if base in BESIDE:
             others.append(Other(place, name, BESIDE[base], beside=True))
             continue
@@ -137,21 +149,23 @@ def _searched(path: Path, limits: Limits, scratch: Scratch) -> Discovered:
         traces = [(place, name, with_tail(seen, SourceFile(place, limits))) for place, name, seen in traces]
     return Discovered(
         str(path),
-        tuple(sorted((_trace_file(*trace) for trace in traces), key=lambda file: _order(file.name))),
+        tuple(sorted((_trace_file(*trace, archive) for trace in traces), key=lambda file: _order(file.name))),
         tuple(sorted(others, key=lambda other: _order(other.name))),
-        groups[min(groups, key=lambda name: (len(re.split(r"[/!]", name)), name))] if groups else {},
+        groups[min(groups, key=lambda name: (len(re.split(r"[/!]", name)), name))] if groups else None,
+        archive,
     )
 
 
-def _trace_file(place: Place, name: str, seen: Look) -> TraceFile:
+def _trace_file(place: Place, name: str, seen: Look, archive: bool) -> TraceFile:
     assert seen.kind is not None
     recorded = seen.facts.rank
-    rank, rank_from = (recorded, "metadata") if recorded is not None else _rank_by_name(name)
+    rank, rank_from = (recorded, "metadata") if recorded is not None else _rank_by_name(name, archive)
     return TraceFile(place, name, seen.kind, rank, rank_from, seen.facts)
 
 
-def _rank_by_name(name: str) -> tuple[int, str]:
-    return named_rank(re.split(r"[/!]", name))
+def _rank_by_name(name: str, archive: bool) -> tuple[int, str]:
+    """The rank by names below what was searched, whose own name says nothing, be it a folder's or an archive's."""
+    return named_rank(re.split(r"[/!]", name.partition("!")[2] or name if archive else name))
 
 
 def trace_files(folder: Path) -> list[Path]:
