@@ -120,9 +120,13 @@ def test_what_one_file_alone_records_is_kept(tmp_path: Path) -> None:
 
 def test_nesting_is_the_devices_where_the_hosts_is_another(tmp_path: Path) -> None:
     """As after asynchronous gloo, when PyTorch takes the wrong operator for the parent."""
-    host = BETWEEN.replace("1..10", "32..38")
-    trace = linked(tmp_path, host, BETWEEN).trace
-    assert ("aten::linear", "aten::mm") in edges(trace, DependencyKind.CALL)
+    host = BETWEEN.replace("1..10", "42..48").replace("relu", "addmm")
+    device = BETWEEN.replace("relu", "addmm").replace("0..30", "0..9").replace("1..10", "1..5")
+    host, device = (text + "1 | aten::last  90..95\n" for text in (host, device))
+    trace = link(host_draft(tmp_path, host), device_draft(tmp_path, device)).trace
+    calls = edges(trace, DependencyKind.CALL)
+    assert ("aten::linear", "aten::mm") in calls
+    assert ("aten::addmm", "aten::mm") not in calls
     trace.validate()
 
 
