@@ -14,7 +14,8 @@ from etgraph.ingest import read as read_trace
 from etgraph.ingest import samples, writers
 from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.linking import Identity, add_data, host_attributes, link
-from etgraph.model import Category, DependencyKind, LinkMethod, NodeType, Trace
+from etgraph.ingest.linking.attributes import join
+from etgraph.model import AttributeWriter, Category, DependencyKind, LinkMethod, NodeType, Trace
 from etgraph.model.errors import InputError
 from support.pairs import Op, device_draft, host_draft, program, read_draft, truth, without_ids
 
@@ -88,6 +89,27 @@ def test_attributes_are_the_union_and_each_file_has_its_own(tmp_path: Path) -> N
     assert "pytorch_et_identity" not in attributes
     assert host_attributes(attributes)["name"] == "aten::relu"
     assert host_attributes(trace.operator_attributes(row_of(trace, "[pytorch|profiler|execution_trace|thread]")))["id"]
+
+
+def test_texts_of_any_shape_are_joined(tmp_path: Path) -> None:
+    texts = [b'{"a":1}', b"{ }", b'{\n  "b": {}\n}']
+    with AttributeWriter() as device, AttributeWriter() as host:
+        device.extend(texts)
+        host.extend([b'{"id":%d}' % n for n in range(5)])
+    joined, rows, alone = join(
+        device.attributes,
+        host.attributes,
+        np.array([2, -1, 1, 0]),
+        np.array([3, 0, 1, 2]),
+        np.array([4, -1]),
+        "unknown",
+    )
+    assert [joined.get(row) for row in rows.tolist()] == [
+        {**kept, "pytorch_et": {"id": id}, "pytorch_et_identity": "unknown"}
+        for kept, id in (({"b": {}}, 3), ({}, 0), ({}, 1), ({"a": 1}, 2))
+    ]
+    assert [joined.get(row) for row in alone.tolist()] == [{"id": 4}, {}]
+    assert [joined.text(row) for row in range(3)] == texts
 
 
 def test_an_annotation_stays_one_and_gets_the_hosts_node(tmp_path: Path) -> None:
