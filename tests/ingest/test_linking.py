@@ -152,6 +152,14 @@ def test_nesting_is_the_devices_where_the_hosts_is_another(tmp_path: Path) -> No
     trace.validate()
 
 
+def test_the_hosts_own_operators_are_on_the_thread_that_its_others_are_linked_to(tmp_path: Path) -> None:
+    host = STEP + "1 | aten::first  10..12 key=20\n 2 | aten::second  52..54 key=21\n"
+    trace = linked(tmp_path, host, STEP).trace
+    lanes = trace.operators["lane"]
+    for name, beside in (("aten::first", "aten::relu"), ("aten::second", "aten::mul")):
+        assert lanes[row_of(trace, name)] == lanes[row_of(trace, beside)]
+
+
 def test_a_thread_of_the_host_alone_is_added(tmp_path: Path) -> None:
     trace = linked(tmp_path, BETWEEN + "5 | aten::elsewhere  60..70  key=9\n", BETWEEN).trace
     trace.validate()
@@ -298,6 +306,21 @@ def test_the_rank_is_that_of_the_file_which_knows_it(tmp_path: Path) -> None:
 
 
 # Recorded ids and alignment
+
+
+def test_what_starts_at_one_time_is_in_the_order_of_the_recording(tmp_path: Path) -> None:
+    """Times of whole microseconds have many ties, and the longer of two is not always the outer one."""
+    ops = """
+        1 | ## a ##        0..90
+        1 | aten::linear   0..50
+        1 | aten::mm       0..20
+        1 | aten::t        0..0
+        1 | ## b ##       60..80
+        1 | aten::relu    60..70
+    """
+    draft = linked(tmp_path, ops, ops)
+    assert truth(draft) == (4, 4)
+    assert draft.trace.metadata.report.linked_operators == 6
 
 
 def test_what_has_no_recorded_id_is_aligned_beside_what_has(tmp_path: Path) -> None:
