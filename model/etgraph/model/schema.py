@@ -124,8 +124,8 @@ LINK_CONFIDENCE: Final = MappingProxyType(
         LinkMethod.ALIGNED_1: 0.979,
     }
 )
-"""Of `ALIGNED_n` the share of links that were right where recorded identifiers could tell (for 16: all of them, set just
-below 1); of `COMMUNICATION_ORDER` a cautious guess, since none was wrong."""
+"""Of `ALIGNED_n` the share of links that were right where recorded identifiers could tell (for 16: all of them, set a
+little below 1); of `COMMUNICATION_ORDER` a cautious guess, since none was wrong."""
 
 
 class Ends(enum.Enum):
