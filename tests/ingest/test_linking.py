@@ -14,7 +14,8 @@ from etgraph.ingest import read as read_trace
 from etgraph.ingest import samples, writers
 from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.linking import Identity, add_data, host_attributes, link
-from etgraph.model import Category, DependencyKind, LinkMethod, NodeType, Trace
+from etgraph.ingest.linking.attributes import join
+from etgraph.model import AttributeWriter, Category, DependencyKind, LinkMethod, NodeType, Trace
 from etgraph.model.errors import InputError
 from support.pairs import Op, device_draft, host_draft, program, read_draft, truth, without_ids
 
@@ -90,6 +91,27 @@ def test_attributes_are_the_union_and_each_file_has_its_own(tmp_path: Path) -> N
     assert host_attributes(trace.operator_attributes(row_of(trace, "[pytorch|profiler|execution_trace|thread]")))["id"]
 
 
+def test_texts_of_any_shape_are_joined(tmp_path: Path) -> None:
+    texts = [b'{"a":1}', b"{ }", b'{\n  "b": {}\n}']
+    with AttributeWriter() as device, AttributeWriter() as host:
+        device.extend(texts)
+        host.extend([b'{"id":%d}' % n for n in range(5)])
+    joined, rows, alone = join(
+        device.attributes,
+        host.attributes,
+        np.array([2, -1, 1, 0]),
+        np.array([3, 0, 1, 2]),
+        np.array([4, -1]),
+        "unknown",
+    )
+    assert [joined.get(row) for row in rows.tolist()] == [
+        {**kept, "pytorch_et": {"id": id}, "pytorch_et_identity": "unknown"}
+        for kept, id in (({"b": {}}, 3), ({}, 0), ({}, 1), ({"a": 1}, 2))
+    ]
+    assert [joined.get(row) for row in alone.tolist()] == [{"id": 4}, {}]
+    assert [joined.text(row) for row in range(3)] == texts
+
+
 def test_an_annotation_stays_one_and_gets_the_hosts_node(tmp_path: Path) -> None:
     trace = linked(tmp_path, STEP, STEP).trace
     assert "## forward ##" not in names(trace)
@@ -120,10 +142,22 @@ def test_what_one_file_alone_records_is_kept(tmp_path: Path) -> None:
 
 def test_nesting_is_the_devices_where_the_hosts_is_another(tmp_path: Path) -> None:
     """As after asynchronous gloo, when PyTorch takes the wrong operator for the parent."""
-    host = BETWEEN.replace("1..10", "32..38")
-    trace = linked(tmp_path, host, BETWEEN).trace
-    assert ("aten::linear", "aten::mm") in edges(trace, DependencyKind.CALL)
+    host = BETWEEN.replace("1..10", "42..48").replace("relu", "addmm")
+    device = BETWEEN.replace("relu", "addmm").replace("0..30", "0..9").replace("1..10", "1..5")
+    host, device = (text + "1 | aten::last  90..95\n" for text in (host, device))
+    trace = link(host_draft(tmp_path, host), device_draft(tmp_path, device)).trace
+    calls = edges(trace, DependencyKind.CALL)
+    assert ("aten::linear", "aten::mm") in calls
+    assert ("aten::addmm", "aten::mm") not in calls
     trace.validate()
+
+
+def test_the_hosts_own_operators_are_on_the_thread_that_its_others_are_linked_to(tmp_path: Path) -> None:
+    host = STEP + "1 | aten::first  10..12 key=20\n 2 | aten::second  52..54 key=21\n"
+    trace = linked(tmp_path, host, STEP).trace
+    lanes = trace.operators["lane"]
+    for name, beside in (("aten::first", "aten::relu"), ("aten::second", "aten::mul")):
+        assert lanes[row_of(trace, name)] == lanes[row_of(trace, beside)]
 
 
 def test_a_thread_of_the_host_alone_is_added(tmp_path: Path) -> None:
@@ -272,6 +306,21 @@ def test_the_rank_is_that_of_the_file_which_knows_it(tmp_path: Path) -> None:
 
 
 # Recorded ids and alignment
+
+
+def test_what_starts_at_one_time_is_in_the_order_of_the_recording(tmp_path: Path) -> None:
+    """Times of whole microseconds have many ties, and the longer of two is not always the outer one."""
+    ops = """
+        1 | ## a ##        0..90
+        1 | aten::linear   0..50
+        1 | aten::mm       0..20
+        1 | aten::t        0..0
+        1 | ## b ##       60..80
+        1 | aten::relu    60..70
+    """
+    draft = linked(tmp_path, ops, ops)
+    assert truth(draft) == (4, 4)
+    assert draft.trace.metadata.report.linked_operators == 6
 
 
 def test_what_has_no_recorded_id_is_aligned_beside_what_has(tmp_path: Path) -> None:

@@ -213,7 +213,11 @@ def test_many_rows_are_taken_at_once_in_any_order() -> None:
     whole = Attributes.concat(parts)
     wanted = np.array([2 * len(rows) - 1, -1, 0, BATCH, len(rows), len(rows) - 1, 0, -1], dtype=np.int32)
     assert whole.texts(wanted) == [None if row < 0 else rows[row % len(rows)] for row in wanted.tolist()]
+    assert whole.array(wanted).to_pylist() == whole.texts(wanted)
+    for swapped in ([1, 0], [-1, 1, 0, 2], [2, 0, 1], [0, 1, 2], [1, 1, 0]):
+        assert whole.array(np.array(swapped)).to_pylist() == [None if row < 0 else rows[row] for row in swapped]
     assert whole.texts(wanted[:0]) == []
+    assert whole.array(wanted[:0]).to_pylist() == []
     with pytest.raises(IndexError, match=f"attribute row {2 * len(rows)} of"):
         whole.texts(np.array([2 * len(rows)]))
 

@@ -97,7 +97,7 @@ class Attributes:
         joined = pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
-        return joined if np.array_equal(order, place) else joined.take(place)
+        return joined if bool((order[1:] > order[:-1]).all()) else joined.take(place)
 
     def _pieces(self, ordered: Array) -> Iterator[tuple[int, int, Any]]:
         """Texts of rows that ascend, batch by batch, with which of the rows they are; null rows are left out."""

@@ -12,6 +12,7 @@ from etgraph.model.columns import Array
 
 METHOD = "last writer of the storage"
 CONFIDENCE = 0.95
+"""A guess: schemas say what is written, but what an operator without one does to its arguments is not recorded."""
 
 
 def add_data(draft: Draft) -> Draft:
