@@ -132,11 +132,11 @@ def test_a_wait_with_two_under_way_is_left_alone() -> None:
 
 def test_what_other_threads_have_under_way_is_their_own() -> None:
     other = """
-        rank 0 | thread 0 | e: record_param_comms   0..4000
+        rank 0 | thread 0 | e: record_param_comms  -1..4000
         rank 0 | thread 0 | cudaLaunchKernel     1000..2000      -> all_gather
         rank 0 | stream 9 | all_gather           4000..13000
     """
-    assert inferred(drawn_draft(AWAITED + other), EVENT) == [("all_reduce", "b", "wait for communication")]
+    assert inferred(drawn_draft(other + AWAITED), EVENT) == [("all_reduce", "b", "wait for communication")]
 
 
 @pytest.mark.parametrize(("row", "source"), [(1, "all_reduce"), (3, "all_gather")])

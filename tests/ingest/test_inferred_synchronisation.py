@@ -145,7 +145,9 @@ def test_a_launch_waits_for_room_in_the_queue() -> None:
 
 
 def test_long_launches_at_any_depth_do_not_show_a_queue() -> None:
-    assert inferred(drawn_draft(queue(8, 200, long="chance")), SYNC) == []
+    draft = drawn_draft(queue(8, 200, long="chance"))
+    assert inferred(draft, SYNC) == []
+    assert "launchQueueLength" not in infer(draft).trace.metadata.report.counts
 
 
 def test_too_few_long_launches_show_nothing() -> None:

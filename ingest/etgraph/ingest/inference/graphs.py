@@ -35,7 +35,8 @@ def branches_of_graphs(t: Timeline) -> Finding:
     first = np.searchsorted(t.end[ends], t.start[late] - NEAR_NS)
     which, place = ragged(first, np.searchsorted(t.end[ends], t.start[late], side="right"))
     src, dst = ends[place], late[which]
-    possible = (t.launcher[src] == t.launcher[dst]) & (t.lane[src] != t.lane[dst])
+    # Operators are rows in order of start, so that two of no duration at one moment do not wait for each other.
+    possible = (t.launcher[src] == t.launcher[dst]) & (t.lane[src] != t.lane[dst]) & (src < dst)
     src, dst = src[possible][::-1], dst[possible][::-1]
     chosen, at = np.unique(dst, return_index=True)  # the last to end comes first
     return stored(t, DependencyKind.EVENT, src[at], chosen, "branch of a graph launch", 0.7)

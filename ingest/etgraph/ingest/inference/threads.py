@@ -93,8 +93,7 @@ def _turns(t: Timeline, first: Array, other: Array) -> tuple[Array, Array]:
     idle_until = np.append(starts, np.iinfo(np.int64).max)[tail + 1]
     resumed = t.start[first[np.minimum(np.searchsorted(t.start[first], idle_since), len(first) - 1)]]
     turns = (
-        (idle_since <= t.start[before])
-        & (idle_until >= t.end[after])
+        (idle_until >= t.end[after])
         & (ends[tail] - starts[head] >= FILLED * (finish - begin))
         & ((head == 0) | (starts[head] - idle_since >= PAUSE_NS))
         & ((head == 0) | (t.end[before] - resumed >= ALTERNATES * (starts[head] - idle_since)))

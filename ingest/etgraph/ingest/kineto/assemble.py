@@ -309,7 +309,7 @@ def _waits(recording: Recording, trace: Trace, correlation: Array) -> dict[str, 
     calls = np.flatnonzero(np.isin(o["category"], (int(Category.RUNTIME), int(Category.DRIVER))) & (correlation > 0))
     calls = calls[np.argsort(correlation[calls], kind="stable")]
     at = np.searchsorted(correlation[calls], waits["correlation"])
-    known = np.append(correlation[calls], NULL)[at] == waits["correlation"]
+    known = (np.append(correlation[calls], NULL)[at] == waits["correlation"]) & (waits["correlation"] > 0)
     columns = {name: np.full(len(o), NULL) for name in ("stream", "event_stream", "event_record")}
     call = calls[at[known]]
     columns["event_record"][call] = waits["record"][known]

@@ -1,0 +1,64 @@
+"""What the Kineto reader keeps for inference: records of synchronisation beside their calls, waves of kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etgraph.ingest.draft import NULL, Draft
+from ingest.kineto_oracle import call, gpu, interval, write
+from support.drafts import kineto_draft
+
+
+def wait(**arguments: Any) -> Any:
+    """A record that stream 9 waits for stream 7."""
+    return interval("cuda_sync", "Stream Wait Event", 6, 7, 9, 0, **{"stream": 9, "wait_on_stream": 7} | arguments)
+
+
+def draft_of(folder: Path, *events: Any) -> Draft:
+    before = (gpu("a", 0, 1, 1), gpu("b", 8, 9, 2, 9), call(5, 7, 40, "cudaStreamWaitEvent"))
+    return kineto_draft(write(folder / "trace.json", *before, *events))
+
+
+def told(draft: Draft) -> tuple[Any, ...]:
+    """The streams of the wait and the event, by their recorded ids, and the event's number."""
+    (row,) = [r for r in range(len(draft.trace)) if draft.trace.operators.value("name", r) == "cudaStreamWaitEvent"]
+    lanes = [int(draft.id(name)[row]) for name in ("stream", "event_stream")]
+    names = [None if lane == NULL else draft.trace.lanes.value("id", lane) for lane in lanes]
+    return (*names, int(draft.id("event_record")[row]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"correlation": 40, "wait_on_cuda_event_record_corr_id": 33}, ("9", "7", 33)),
+        ({"correlation": 40}, ("9", "7", NULL)),
+        ({"correlation": 40, "wait_on_stream": -1, "wait_on_cuda_event_record_corr_id": -1}, ("9", None, -1)),
+        ({"correlation": 40, "stream": 2**32 - 1}, (None, "7", NULL)),
+        ({"correlation": 40, "device": 3}, (None, None, NULL)),
+        ({"correlation": 41}, (None, None, NULL)),
+        ({}, (None, None, NULL)),
+    ],
+)
+def test_a_record_of_synchronisation_belongs_to_the_call_of_its_correlation(
+    tmp_path: Path, arguments: dict[str, int], expected: tuple[Any, ...]
+) -> None:
+    assert told(draft_of(tmp_path, wait(**arguments))) == expected
+
+
+def test_a_record_without_any_call_is_an_annotation_and_no_more(tmp_path: Path) -> None:
+    draft = kineto_draft(write(tmp_path / "trace.json", gpu("a", 0, 1), wait()))
+    assert (draft.id("stream") == NULL).all()
+    assert len(draft.trace.annotations) == 1
+
+
+@pytest.mark.parametrize(
+    ("warps", "occupancy", "waves"),
+    [(128.0, 50, 400), (64, 100, 100), (3.2, 5, 100), (20, 0, 0), (1e300, 1e-300, 10**9)],
+)
+def test_waves_are_warps_over_those_that_fit(tmp_path: Path, warps: float, occupancy: float, waves: int) -> None:
+    kernel = gpu("k", 20, 21, **{"warps per SM": warps, "est. achieved occupancy %": occupancy})
+    draft = kineto_draft(write(tmp_path / "trace.json", kernel))
+    assert draft.id("waves").tolist() == [waves]
