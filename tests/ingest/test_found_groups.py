@@ -157,3 +157,9 @@ def test_numbers_that_occur_twice_are_of_several_groups(numbers: tuple[int, int]
         for k, number in enumerate(numbers)
     ]
     assert len(matched("\n".join(lines), world_size=2, timed=False).collectives) == found
+
+
+def test_ranks_of_any_number() -> None:
+    """A damaged file may say that it is rank two billion; that costs no more than rank two."""
+    text = rounds([(0, 1)], 6).replace("rank 1", "rank 2147483646")
+    assert len(matched(text).collectives) == 6

@@ -14,10 +14,11 @@ import pytest
 from etgraph.ingest import pipeline
 from etgraph.ingest.chakra.normalise import normalise
 from etgraph.ingest.chakra.sniff import is_chakra
+from etgraph.ingest.communication.kernels import hand_down
 from etgraph.ingest.communication.matching import match
 from etgraph.ingest.draft import Draft
 from etgraph.ingest.source import SourceFile
-from etgraph.model import AttributeWriter, DependencyKind, Trace
+from etgraph.model import AttributeWriter, Category, DependencyKind, Trace
 
 STAGES = "gpt_tp2_pp2"
 SAMPLES = {"dlrm_alltoall": 4, "gpt_ddp": 14, "gpt_ddp_5steps": 70, "gpt_ddp_regressed": 21, STAGES: 32}
@@ -162,3 +163,34 @@ def test_workloads_of_a_simulator(reference_dir: Path) -> None:
         totals["collectives"] += report.collectives_matched
         totals["messages"] += report.counts.get("messagesMatched", 0)
     assert totals == {"collectives": 35, "messages": 7}
+
+
+def test_numbers_of_execution_traces_reach_the_kernels(collection_dir: Path) -> None:
+    """Calls of both files paired by thread and order, as linking would; the device files alone have no numbers."""
+    drafts = []
+    for rank in range(8):
+        device = draft_of(next((collection_dir / "param" / "dlrm_kineto").glob(f"worker{rank}_*")))
+        host = draft_of(collection_dir / "param" / "dlrm_pytorch_et" / f"dlrm_eg_{rank}.json.gz")
+        calls, said = (_calls(draft.trace) for draft in (device, host))
+        assert len(calls) == len(said) == 13
+        data = {name: device.trace.operators[name].copy() for name in ("kind", "comm_type", "comm_bytes")}
+        for name, values in data.items():
+            values[calls] = host.trace.operators[name][said]
+        sequence = device.id("comm_sequence").copy()
+        sequence[calls] = host.id("comm_sequence")[said]
+        linked = device.with_operators(data)
+        drafts.append(hand_down(Draft(linked.trace, {**linked.ids, "comm_sequence": sequence})))
+    trace = normalise(pipeline.join([d.trace for d in drafts]))
+    numbers = np.concatenate([d.id("comm_sequence") for d in drafts])
+    found = match(Draft(trace, {"comm_sequence": numbers})).trace
+    assert found.collectives["sequence"].tolist() == list(range(147, 155))
+    assert found.metadata.report.counts["collectivesBySequence"] == 8
+    streams = found.operators["category"][found.operators["collective"] >= 0]
+    assert set(streams.tolist()) == {int(Category.KERNEL)}
+
+
+def _calls(trace: Trace) -> np.ndarray:
+    """Rows of the communication calls, thread by thread, the thread with the fewest first."""
+    o = trace.operators
+    rows = np.array([row for row in range(len(o)) if o.value("name", row) == "record_param_comms"])
+    return rows[np.lexsort((rows, np.bincount(o["lane"][rows])[o["lane"][rows]]))]
