@@ -130,3 +130,36 @@ def test_order_alone_shows_groups_where_messages_lead_through_them() -> None:
     found = [[(r, 2 * k + (r > 1)) for r in pair] for pair in ((0, 1), (2, 3)) for k in range(3)]
     assert sorted(meetings(trace)) == found
     assert not len(matched("\n".join(x for x in lines if "gloo" in x), declared, timed=False).collectives)
+
+
+def test_of_several_groups_that_fit_none_is_taken_because_others_use_it() -> None:
+    more = _later(rounds([(0, 1, 2, 3)], 1, early=1_000).replace("4MB", "8MB"), 20_000_000)
+    trace = matched(rounds([(0, 1, 2, 3)], 6) + "\n" + more, BLOCKS, world_size=4)
+    assert len(trace.collectives) == 6
+    assert trace.metadata.report.counts["unmatchedOfSeveralGroups"] == 4
+
+
+def test_order_alone_is_not_believed_where_ranks_have_different_ones() -> None:
+    lines = []
+    for rank, types in ((0, ("all_reduce", "all_gather")), (1, ("all_gather", "all_reduce"))):
+        for k in range(6):
+            lines.append(f"rank {rank} | stream 7 | {types[k // 3]} 4MB  {10 * k}..{10 * k + 5}")
+    trace = matched("\n".join(lines), {"0": [0, 1], "1": [0, 2]}, world_size=3, timed=False)
+    assert trace.metadata.report.counts == {"unmatchedOfSeveralGroups": 12}
+
+
+@pytest.mark.parametrize(("numbers", "found"), [((1, 2), 2), ((1, 1), 0)])
+def test_numbers_that_occur_twice_are_of_several_groups(numbers: tuple[int, int], found: int) -> None:
+    """Without times, names and declared groups, numbers show one group only where each occurs once."""
+    lines = [
+        f"rank {rank} | stream 7 | all_reduce!{number} 4MB  {10 * k}..{10 * k + 5}"
+        for rank in range(2)
+        for k, number in enumerate(numbers)
+    ]
+    assert len(matched("\n".join(lines), world_size=2, timed=False).collectives) == found
+
+
+def test_ranks_of_any_number() -> None:
+    """A damaged file may say that it is rank two billion; that costs no more than rank two."""
+    text = rounds([(0, 1)], 6).replace("rank 1", "rank 2147483646")
+    assert len(matched(text).collectives) == 6

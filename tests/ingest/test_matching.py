@@ -319,3 +319,19 @@ def test_compiled_and_plain_code_find_the_same() -> None:
         end = start + rng.integers(1, 60, size=len(start))
         plain = _anchored.python(first, start, end, 2)
         assert np.array_equal(_anchored.compiled(first, start, end, 2), plain)
+
+
+def test_operators_with_and_without_times_do_not_meet() -> None:
+    """Host and device files of one rank need not cover the same time."""
+    draft = draft_of(
+        """
+        rank 0 | stream 7 | all_reduce@0 4MB  10..20
+        rank 0 | stream 7 | all_reduce@0 4MB  30..50
+        rank 1 | stream 7 | all_reduce@0 4MB  40..50
+        """,
+        {"0": [0, 1]},
+    )
+    start = draft.trace.operators["start_ns"].copy()
+    start[0] = -(2**63)
+    trace = match(draft.with_operators({"start_ns": start})).trace
+    assert trace.operators["collective"].tolist() == [-1, 0, 0]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from etgraph.ingest.linking import Identity, link
 from etgraph.ingest.pipeline import one_trace
 from etgraph.ingest.reading import Options, finished, read_file
 from etgraph.ingest.source import SourceFile
-from etgraph.model import DependencyKind, Trace
+from etgraph.model import Category, DependencyKind, Trace
 
 STAGES = "gpt_tp2_pp2"
 SAMPLES = {"dlrm_alltoall": 4, "gpt_ddp": 14, "gpt_ddp_5steps": 70, "gpt_ddp_regressed": 21, STAGES: 32}
@@ -140,3 +142,25 @@ def test_workloads_of_a_simulator(reference_dir: Path) -> None:
         totals["collectives"] += report.collectives_matched
         totals["messages"] += report.counts.get("messagesMatched", 0)
     assert totals == {"collectives": 35, "messages": 7}
+
+
+def test_numbers_of_execution_traces_reach_the_kernels(collection_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device files alone have none. Those of another iteration are no numbers of this one's collectives."""
+    options, folder = Options(), collection_dir / "param"
+    traces = []
+    for identity in (Identity.SAME, Identity.OTHER_ITERATION):
+        monkeypatch.setattr(import_module(link.__module__), "identify", lambda *_, identity=identity: (identity, 0))
+        drafts = []
+        for rank in range(8):
+            device = read_file(SourceFile(next((folder / "dlrm_kineto").glob(f"worker{rank}_*")), None), options)
+            host = read_file(SourceFile(folder / "dlrm_pytorch_et" / f"dlrm_eg_{rank}.json.gz", None), options)
+            drafts.append(finished(link(host, device)))
+        traces.append(one_trace(drafts, options))
+    same, other = traces
+    assert same.collectives["sequence"].tolist() == list(range(147, 155))
+    assert same.metadata.report.counts["collectivesBySequence"] == 8
+    assert other.collectives.is_null("sequence").all()
+    assert other.metadata.report.counts["collectivesByOrder"] == 8
+    for trace in traces:
+        members = trace.operators["category"][trace.operators["collective"] >= 0]
+        assert set(members.tolist()) == {int(Category.KERNEL)}

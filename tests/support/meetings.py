@@ -56,8 +56,9 @@ def draft_of(
     if not timed:
         data |= {"start_ns": np.full(len(o), NULL), "duration_ns": np.full(len(o), NULL)}
     tables = process_group_tables([(n, None, None, len(r) or None, list(r)) for n, r in (groups or {}).items()])
-    named = hosts or ["host"] * (max(trace.ranks) + 1)
-    sources = tuple(Source(f"{r}", format, r, 0, "", "", {"host_name": named[r]}) for r in trace.ranks)
+    sources = tuple(
+        Source(f"{r}", format, r, 0, "", "", {"host_name": hosts[r] if hosts else "host"}) for r in trace.ranks
+    )
     bare = replace(
         trace,
         operators=o.replace(data),

@@ -64,11 +64,7 @@ def read(
     progress("joining", len(tasks), len(tasks))
     _check_ranks(path, drafts)
     report = Report(warnings=run.warnings, ignored=found.ignored)
-<<<<<<< HEAD
-    return one_trace(drafts, options, found.groups, report)
-=======
-    return _identified(drafts, options, groups, report)
->>>>>>> 933d5f9bbfc146a41fc727eff8c43086522293b5
+    return one_trace(drafts, options, groups, report)
 
 
 def read_each(

@@ -6,6 +6,7 @@ ranks is right when a part of it waited for another: when it came earlier than a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -112,11 +113,11 @@ def _explains_all(group: Array, ops: Operators) -> bool:
 
 def _of_rank(c: Communicators, family: Family, rank: Array) -> Array:
     """The communicator of a family that each rank belongs to, -1 for none."""
-    number_of = np.full(max(int(rank.max(initial=-1)), *c.world, *c.recorded) + 1, -1, dtype=np.int64)
+    recorded = np.array(c.recorded)
+    number_of = np.full(len(recorded), -1, dtype=np.int64)
     for number in family:
-        inside = np.array(c.ranks[number])
-        number_of[inside[inside < len(number_of)]] = number
-    return number_of[rank]
+        number_of[np.searchsorted(recorded, c.present(number))] = number
+    return number_of[np.searchsorted(recorded, rank)]
 
 
 def _sets(c: Communicators, family: Family, ops: Operators) -> Array:
@@ -135,8 +136,8 @@ def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> b
     group = _of_rank(c, family, ops.rank)
     if (group < 0).any():
         return False
-    counts = np.bincount(ops.rank, minlength=max(c.recorded) + 1)
-    if any(len({int(counts[rank]) for rank in c.present(number)}) > 1 for number in family):
+    counts = Counter(ops.rank.tolist())
+    if any(len({counts[rank] for rank in c.present(number)}) > 1 for number in family):
         return False
     sets = _sets(c, family, ops)
     return bool(causal(sets, ops, tolerance).all() and together(sets, ops).all())

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from etgraph.ingest.linking.attributes import HOST
 from etgraph.ingest.work.tensors import Input
 from etgraph.model import Attributes
 from etgraph.model.columns import Array
@@ -17,11 +18,17 @@ _TRIED = 64
 _NOTHING = msgspec.Raw(b"")
 
 
-class _Event(msgspec.Struct):
-    """What Kineto (texts) and PyTorch's execution trace (values, in both of its layouts) have of an operator."""
+class _Node(msgspec.Struct):
+    """What PyTorch's execution trace has of an operator: values, in both of its layouts."""
+
+    inputs: msgspec.Raw = _NOTHING
+
+
+class _Event(_Node):
+    """What Kineto has: texts; or the node of the execution trace, alone or in a member of its own."""
 
     concrete: list[Any] | None = msgspec.field(name="Concrete Inputs", default=None)
-    inputs: msgspec.Raw = _NOTHING
+    node: _Node | None = msgspec.field(name=HOST, default=None)
 
 
 class _Inputs(msgspec.Struct):
@@ -51,9 +58,10 @@ def _arguments(text: bytes | None) -> bytes | None:
         event = _event(text)
         if event.concrete is not None:
             return msgspec.json.encode([_literal(value) for value in event.concrete])
-        if not event.inputs:
+        node = event.node or event
+        if not node.inputs:
             return None
-        inputs = _values(event.inputs)
+        inputs = _values(node.inputs)
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
         return None
     return msgspec.json.encode([_plain(v) for v in (inputs if isinstance(inputs, list) else inputs.values)])
