@@ -286,7 +286,7 @@ def _next_block(text: _Text, decode: Callable[[bytes], list[T]], top: Document, 
 
 
 def _decoded(decode: Callable[[bytes], T], block: bytes) -> T:
-    """What a decoder makes of text in UTF-8. It does not look into what it skips, and may not say which byte is wrong."""
+    """What a decoder makes of text in UTF-8. It does not look into what it skips, nor say which byte is wrong."""
     try:
         elements = decode(block)
     except msgspec.ValidationError:
