@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from etgraph.ingest.inference.findings import Finding
-from etgraph.ingest.inference.ready import TOLERANCE_NS, at_boundary
+from etgraph.ingest.inference.ready import EARLY, TOLERANCE_NS, at_boundary
 from etgraph.ingest.inference.timeline import Timeline
 from etgraph.model import DependencyKind, Report, Trace
 from etgraph.model.columns import Array
@@ -29,7 +29,7 @@ def before_recording(t: Timeline) -> Finding:
     first = first[t.launcher[first] >= 0]
     busy = int((t.start[first] - t.ready[first] > TOLERANCE_NS).sum())
     unlaunched = t.device[t.launcher[t.device] < 0]
-    early = int((t.issued[unlaunched] <= 0).sum())
+    early = int((t.issued[unlaunched] == EARLY).sum())
     name = "launchedBeforeRecording" if len(unlaunched) < len(t.device) else "operatorsOfNoRecordedLaunch"
     report = Report().with_count("streamsBusyBeforeRecording", busy).with_count(name, early)
     return Finding(report=report)
