@@ -128,7 +128,7 @@ def test_full_queues_of_generated_traces(tmp_path: Path) -> None:
     for seed, depth in enumerate((16, 50, 128)):
         simulated = flooded(seed, depth)
         draft, trace = learned(simulated, tmp_path)
-        assert trace.metadata.report.counts["launchQueueLength"] == depth
+        assert trace.metadata.report.counts[f"launchQueueLength:{depth}"] == 1
         assert of_kind(numbered(draft, trace), K.SYNC) == simulated.pairs(K.SYNC, seen=True)
 
 
@@ -326,24 +326,21 @@ def hidden(draft: Draft) -> Draft:
 
 
 def test_recorded_synchronisation_is_found_with_the_records_hidden(real: dict[str, tuple[Draft, Trace]]) -> None:
+    """Only calls that a record describes, of files that are no copies: other SYNC edges never need a record."""
     sync, events = [], []
-    for part in ("alexnet", "critical_path/simple_add", "cuda_event_sync/", "cuda_event_sync_multi", "end_to_end"):
-        for name, (draft, trace) in real.items():
-            if part not in name:
-                continue
-            d = trace.dependencies
-            assert (draft.id("stream") != NULL).any()
-            blind = infer(hidden(draft)).trace.dependencies
-            pairs = {kind: Counter(_pairs(d, kind)) for kind in (K.SYNC, K.EVENT)}
-            found = {kind: set(_pairs(blind, kind)) for kind in (K.SYNC, K.EVENT)}
-            true = {kind: set(pairs[kind]) for kind in pairs}
-            sync.append((found[K.SYNC], true[K.SYNC], true[K.SYNC]))
-            delaying = {(a, b) for a, b in true[K.EVENT] if _delays(draft.trace, a, b)}
-            events.append((found[K.EVENT], true[K.EVENT], delaying))
-    assert scores(sync) == (1.0, 1.0)
-    found = sum(len(f) for f, _, _ in events)
-    assert found == sum(len(f & true) for f, true, _ in events)
-    assert sum(len(f & seen) for f, _, seen in events) == sum(len(seen) for _, _, seen in events)
+    for part in ("alexnet", "critical_path/simple_add", "cuda_event_sync/", "cuda_event_sync_multi"):
+        draft, trace = the(real, part)
+        described = (draft.id("stream") != NULL) | (draft.id("event_stream") != NULL)
+        assert described.any()
+        blind = infer(hidden(draft)).trace.dependencies
+        waits = described & (trace.operators["name"] != trace.operators.code("name", "cudaDeviceSynchronize"))
+        found, true = ({p for p in _pairs(d, K.SYNC) if waits[p[1]]} for d in (blind, trace.dependencies))
+        sync.append((found, true, true))
+        true = set(_pairs(trace.dependencies, K.EVENT))
+        delaying = {(a, b) for a, b in true if _delays(draft.trace, a, b)}
+        events.append((set(_pairs(blind, K.EVENT)), true, delaying))
+    assert [sum(len(seen) for *_, seen in found) for found in (sync, events)] == [34, 2]
+    assert scores(sync) == scores(events) == (1.0, 1.0)
 
 
 def _pairs(dependencies: object, kind: DependencyKind) -> list[tuple[int, int]]:
@@ -366,7 +363,8 @@ def test_known_critical_paths(real: dict[str, tuple[Draft, Trace]]) -> None:
     test = the(real, "trace_diff/test")[1]
     step = 3  # 1012
     assert test.iterations.value("name", step) == "ProfilerStep#1012"
-    # Copies within the device are the device's work too; they are 13 % here.
+    # Kernels alone are 53 %; copies within the device, which are kernels too, another 13 %.
+    assert 0.50 <= share(test, step, "computation") <= 0.56
     assert 0.60 <= share(test, step, "computation") + share(test, step, "memory") <= 0.70
     ordered = test.dependencies.take(~np.isin(test.dependencies["kind"], (int(K.EVENT), int(K.OCCUPANCY))))
     without = replace(test, dependencies=ordered)
@@ -379,12 +377,12 @@ def share(trace: Trace, iteration: int, category: str) -> float:
 
 def test_counts_of_real_traces(real: dict[str, tuple[Draft, Trace]]) -> None:
     resolution = the(real, "ns_resolution")[1]
-    assert resolution.metadata.report.counts["launchQueueLength"] == 1022
+    assert resolution.metadata.report.counts["launchQueueLength:1022"] == 1
     methods = Counter(_methods(resolution.dependencies["method"], resolution))
     assert methods["launch queue full"] >= 1139
     for name, (_, trace) in real.items():
         if "ns_resolution" not in name:
-            assert "launchQueueLength" not in trace.metadata.report.counts, name
+            assert "launchQueueLength" not in "".join(trace.metadata.report.counts), name
     before = sum(Counter(_methods(t.dependencies["method"], t))["wait before communication"] for _, t in real.values())
     assert before == 205
 

@@ -41,7 +41,7 @@ def full_launch_queues(t: Timeline) -> Finding:
         waiting, released = call[queue:], done[:-queue]
         waited = t.end[released] > t.start[waiting]
         found += stored(t, DependencyKind.SYNC, released[waited], waiting[waited], LAUNCH_QUEUE_FULL, 0.9)
-        report = report.with_count("launchQueueLength", queue)
+        report = report.with_count(f"launchQueueLength:{queue}", 1)  # ranks, since counts add up
     return found.with_report(report)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from etgraph.ingest.inference.findings import Finding
-from etgraph.ingest.inference.ready import TOLERANCE_NS, at_boundary
+from etgraph.ingest.inference.ready import EARLY, TOLERANCE_NS, at_boundary
 from etgraph.ingest.inference.timeline import Timeline
 from etgraph.model import DependencyKind, Report, Trace
 from etgraph.model.columns import Array
@@ -23,17 +23,15 @@ def before_recording(t: Timeline) -> Finding:
     """Counts of what the beginning of the recording cut off: conditions at its boundary, not causes.
 
     Streams whose first operator starts long after its launch, with nothing recorded on the device before, were busy
-    with something else; operators without a launch, where launches are recorded, were launched before.
+    with something else; operators without a launch, where launches are recorded at all, were launched before.
     """
     first = t.device[at_boundary(t.trace, t.device, t.launcher, t.previous)]
     first = first[t.launcher[first] >= 0]
     busy = int((t.start[first] - t.ready[first] > TOLERANCE_NS).sum())
     unlaunched = t.device[t.launcher[t.device] < 0]
-    early = int((t.issued[unlaunched] <= 0).sum() if len(unlaunched) < len(t.device) else 0)
-    report = Report().with_count("streamsBusyBeforeRecording", busy).with_count("launchedBeforeRecording", early)
-    if len(unlaunched) and len(unlaunched) == len(t.device):
-        warning = "no launch of a device operator is recorded: why and when it was launched is not known"
-        report += Report(warnings=(warning,))
+    early = int((t.issued[unlaunched] == EARLY).sum())
+    name = "launchedBeforeRecording" if len(unlaunched) < len(t.device) else "operatorsOfNoRecordedLaunch"
+    report = Report().with_count("streamsBusyBeforeRecording", busy).with_count(name, early)
     return Finding(report=report)
 
 
