@@ -90,7 +90,7 @@ def test_without_uv_pip_installs_it(with_installer: Callable[[Installer], Path])
     installer = Installer("uv")
     with_installer(installer).mkdir(parents=True)
     torch_environment.obtain()
-    assert installer.commands[-2][-1] == torch_environment.REQUIREMENT
+    assert installer.commands[-2][-2:] == [torch_environment.REQUIREMENT, torch_environment.BESIDE]
 
 
 def test_where_it_cannot_be_had_every_way_is_told(with_installer: Callable[[Installer], Path]) -> None:
@@ -99,7 +99,7 @@ def test_where_it_cannot_be_had_every_way_is_told(with_installer: Callable[[Inst
         torch_environment.obtain()
     text = str(caught.value)
     assert "no uv to be had" in text
-    assert f"no {torch_environment.REQUIREMENT} to be had" in text
+    assert f"no {torch_environment.BESIDE} to be had" in text
     assert "ETGRAPH_TORCH=off leaves out" in text
     assert not (folder / torch_environment.STAMP).exists()
 

@@ -13,7 +13,7 @@ import zstandard
 
 from etgraph.ingest import read, read_each, samples, trace_files
 from etgraph.ingest.ranks import rank_of
-from etgraph.model import Trace
+from etgraph.model import DependencyKind, Trace
 from etgraph.model.errors import InputError, NotFound
 from ingest.kineto_oracle import cpu, note, write
 
@@ -54,7 +54,9 @@ def test_a_folder_is_its_files_on_one_clock(tmp_path: Path, pattern: str) -> Non
     assert trace.ranks == tuple(range(len(files)))
     assert absolute(trace) == sorted(row for single in singles for row in absolute(single))
     assert trace.metadata.zero_ns == min(s.metadata.zero_ns or 0 for s in singles)
-    assert len(trace.dependencies) == sum(len(s.dependencies) for s in singles)
+    within = trace.operators["rank"][trace.dependencies["src"]] == trace.operators["rank"][trace.dependencies["dst"]]
+    assert within.sum() == sum(len(s.dependencies) for s in singles)
+    assert set(trace.dependencies["kind"][~within].tolist()) <= {int(DependencyKind.COMM)}
     assert len({trace.iterations.value("index", row) for row in range(len(trace.iterations))}) == len(
         singles[0].iterations
     )

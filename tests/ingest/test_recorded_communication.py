@@ -149,7 +149,9 @@ def test_numbers_of_execution_traces_reach_the_kernels(collection_dir: Path, mon
     options, folder = Options(), collection_dir / "param"
     traces = []
     for identity in (Identity.SAME, Identity.OTHER_ITERATION):
-        monkeypatch.setattr(import_module(link.__module__), "identify", lambda *_, identity=identity: (identity, 0))
+        monkeypatch.setattr(
+            import_module(link.__module__), "identify", lambda *_, identity=identity, **__: (identity, 0)
+        )
         drafts = []
         for rank in range(8):
             device = read_file(SourceFile(next((folder / "dlrm_kineto").glob(f"worker{rank}_*")), None), options)
