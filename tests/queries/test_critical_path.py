@@ -50,6 +50,38 @@ def test_a_kernel_that_starts_before_its_launch_returns() -> None:
     assert path(trace) == [("cudaLaunchKernel", "runtime-call", 4, None), ("gemm", "kernel", 56, "LAUNCH")]
 
 
+@pytest.mark.parametrize(
+    ("rank", "expected"),
+    [
+        (0, [("all_reduce", "waiting", 20, None), ("all_reduce", "transfer", 20, None)]),
+        (1, [("add", "kernel", 10, None), ("all_reduce", "transfer", 20, "STREAM")]),
+    ],
+)
+def test_a_collective_waits_until_the_last_rank_comes(rank: int, expected: list[object]) -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB  10..50
+        rank 1 | stream 7 | add             20..30
+        rank 1 | stream 7 | all_reduce 4MB  30..50
+    """)
+    assert path(trace, rank=rank, window="device") == expected
+    assert critical_path(trace, rank=rank, window="device").length_ns == sum(ns for *_, ns, _ in expected)  # type: ignore[misc]
+
+
+def test_a_message_that_was_sent_before_is_not_waited_for() -> None:
+    trace = build("""
+        rank 0 | stream 7 | send: ncclSend   0..10  -COMM-> early
+        rank 1 | stream 7 | early: ncclRecv  5..12
+        rank 1 | stream 7 | late: ncclRecv  20..50
+        rank 0 | stream 7 | ncclSend        40..50  -COMM-> late
+    """)
+    assert path(trace, rank=1, window="device") == [
+        ("ncclRecv", "transfer", 7, None),
+        (None, "dependency-latency", 8, None),
+        ("ncclRecv", "waiting", 20, "STREAM"),
+        ("ncclRecv", "transfer", 10, "STREAM"),
+    ]
+
+
 def test_a_busy_stream_owns_the_path_and_not_the_launch() -> None:
     trace = build("""
         rank 0 | thread 1 | cudaLaunchKernel  0..10   -> a

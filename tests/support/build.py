@@ -10,7 +10,7 @@
 Times are ns. `label: name` names an operator for arrows; without a label its name is one, if it is the only one.
 `-> x` is a LAUNCH to x, `-KIND-> x` any other kind; the arrow goes from the line to x. Nesting on threads (CALL,
 THREAD) and order on streams (STREAM) follow from the times, as in ingest. Communication of one name on several ranks
-meets in order: the k-th of each rank is the k-th collective.
+meets in order: the k-th of each rank is the k-th collective. Messages are `send` and `recv` on streams, with arrows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from etgraph.ingest.communication import collective_type
+from etgraph.ingest.communication import collective_type, node_type
 from etgraph.ingest.draft import Draft, Texts, dependencies
 from etgraph.ingest.launches import launch
 from etgraph.ingest.nesting import nest
@@ -102,6 +102,11 @@ def _communicates(o: _Operator) -> bool:
     return collective_type(o.name) is not None and (o.kind == "stream" or o.name.startswith("gloo:"))
 
 
+def _node_type(o: _Operator) -> NodeType:
+    message = o.kind == "stream" and re.match(r"(?i)(nccl)?(send|recv)", o.name)
+    return node_type(o.name) if message or _communicates(o) else NodeType.COMP
+
+
 def _meetings(found: list[_Operator]) -> dict[int, int]:
     """Position of an operator → its collective, where several ranks have one of the name."""
     seen: dict[tuple[int, str], int] = defaultdict(int)
@@ -138,7 +143,7 @@ def _operators(
         "rank": [o.rank for o in found],
         "index": [number(o) for o in found],
         "name": [names[o.name] for o in found],
-        "kind": [int(NodeType.COMM_COLL if t is not None else NodeType.COMP) for t in types],
+        "kind": [int(_node_type(o)) for o in found],
         "category": [int(_category(o)) for o in found],
         "lane": [lanes[o.rank, o.kind, o.lane] for o in found],
         "start_ns": [o.start for o in found],

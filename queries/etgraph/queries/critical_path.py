@@ -13,6 +13,7 @@ from etgraph.model.columns import Array
 from etgraph.model.runtime_calls import BLOCKING
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import walk as walking
+from etgraph.queries.arrivals import NULL, last_arrivals
 from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
 from etgraph.queries.windows import Interval, Iterations, Window, window_of
 
@@ -115,8 +116,8 @@ def critical_path(
     """
     chosen = (trace.ranks[0] if trace.ranks else 0) if rank is None else rank
     interval = window_of(trace, chosen, iteration, window)
-    steps = walk(trace, interval)
-    detail = _details(trace, steps, interval.rank)
+    steps, waits = _split_at_arrivals(trace, walk(trace, interval))
+    detail = np.where(waits, _CODE["waiting"], _details(trace, steps, interval.rank))
     length = steps.end_ns - steps.start_ns
     total = int(length.sum())
     return CriticalPath(
@@ -130,6 +131,22 @@ def critical_path(
         _segments(trace, steps, detail, interval.rank),
         _trust(trace, detail, length, interval, rank is None),
     )
+
+
+def _split_at_arrivals(trace: Trace, steps: Steps) -> tuple[Steps, Array]:
+    """The steps, those of communication cut where the last peer came, and which of them come before that."""
+    own = steps.operator >= 0
+    last = np.where(own, last_arrivals(trace)[steps.operator], NULL)
+    waits = (last > steps.start_ns) & own
+    both = waits & (last < steps.end_ns)
+    times = 1 + both
+    at = np.flatnonzero(both)
+    first = at + np.arange(len(at))  # the place of the waiting part; that of the transfer follows it
+    columns = {name: np.repeat(getattr(steps, name), times) for name in Steps.__dataclass_fields__}
+    columns["end_ns"][first] = columns["start_ns"][first + 1] = last[at]
+    waits = np.repeat(waits, times)
+    waits[first + 1] = False
+    return Steps(**columns), waits
 
 
 def _details(trace: Trace, steps: Steps, rank: int) -> Array:
@@ -197,7 +214,11 @@ def _alone(trace: Trace, rows: Array) -> Array:
     single = np.zeros(len(rows), dtype=bool)
     if len(trace.process_groups):
         single = (group >= 0) & (trace.process_groups["size"][group] == 1)
-    return (o["collective"][rows] < 0) & ~single
+    met = o["collective"] >= 0
+    messages = trace.dependencies["kind"] == int(DependencyKind.COMM)
+    for end in ("src", "dst"):
+        met[trace.dependencies[end][messages]] = True
+    return ~met[rows] & ~single
 
 
 def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
@@ -293,7 +314,9 @@ def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chose
             f"{blocked / total:.1%} of it is inside blocking calls whose cause, the device's work, is not resolved"
         )
     if waiting := ns[_CODE["waiting"]]:
-        warnings.append(f"{waiting / total:.1%} of it is communication that may wait for ranks not on the path")
+        warnings.append(
+            f"{waiting / total:.1%} of it is communication that waits, or may wait, for ranks not on the path"
+        )
     explained = 1.0 - float(ns[_CODE["unexplained"]]) / total if total else None
     return Trust(explained, _unmatched(trace, interval.rank), 0, tuple(dict.fromkeys(warnings)))
 
