@@ -555,7 +555,10 @@ def test_jsonizer_s_form_is_read_by_protobuf_whatever_the_numbers(tmp_path: Path
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     notes = write(ranks("dlrm_alltoall", "kineto", tmp_path / "in"), tmp_path / "out", "chakra").notes
-    assert notes == ("what is no operator is left out: 24 annotations, 8 instants",)
+    assert notes == (
+        "4 collectives: which operators meet is left out, their types and sizes are not",
+        "what is no operator is left out: 24 annotations, 8 instants",
+    )
     met = build("rank 0 | stream 7 | all_reduce 4KB  0..9\nrank 1 | stream 7 | all_reduce 4KB  0..9")
     assert any("1 collectives" in note for note in write(met, tmp_path / "met", "chakra").notes)
 

@@ -19,6 +19,7 @@ from etgraph.ingest import read
 from etgraph.ingest.iterations import STEP
 from etgraph.model import Category, CommType, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.errors import CycleError, InputError
+from support.as_recorded import as_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 ATTRIBUTES = ("rf_id", "fw_parent", "seq_id", "scope", "tid", "fw_tid", "op_schema")
@@ -50,7 +51,7 @@ def facts(node: JSON) -> JSON:
 @pytest.mark.parametrize("path", recorded_files(), ids=lambda p: f"{p.parent.name}-{p.name}")
 def test_a_recorded_file_against_an_independent_reading(path: Path) -> None:
     document = plain(path)
-    trace = read(path)
+    trace = as_recorded(path)
     trace.validate()
     nodes = sorted(document["nodes"], key=lambda n: (facts(n)["rf_id"], n["id"]))
     assert len(trace) == len(nodes)
