@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.collection import events_of, folder
 from etgraph.ingest import trace_files
-from etgraph.ingest.document import Document, read_document
 from etgraph.ingest.draft import Draft
 from etgraph.ingest.inference import infer, unexplained_device_wait
-from etgraph.ingest.iterations import mark_iterations
-from etgraph.ingest.kineto import ARRAY, KinetoReader
-from etgraph.ingest.launches import launch
-from etgraph.ingest.nesting import nest
-from etgraph.ingest.scopes import add_scopes
+from etgraph.ingest.reading import read_file
 from etgraph.ingest.source import SourceFile
-from etgraph.model import AttributeWriter, DependencyKind
+from etgraph.model import DependencyKind
 from etgraph.model.errors import EtgraphError
 
 SHOWN = ("EVENT", "SYNC", "SPAWN", "JOIN", "OCCUPANCY", "STREAM")
@@ -56,15 +50,7 @@ def _seconds(draft: Draft) -> float:
 def _draft(file: Path) -> Draft | None:
     """The draft of a Kineto file as inference gets it; None for a file of another format."""
     try:
-        source, top = SourceFile(file), Document()
-        with AttributeWriter() as attributes:
-            reader = KinetoReader(source, attributes)
-            for block in read_document(source, (ARRAY,), lambda _: reader.decode, top):
-                reader.add(block)
-            if top.array != ARRAY:
-                return None
-            draft = reader.finish(top)
+        draft = read_file(SourceFile(file))
     except EtgraphError:
         return None
-    draft = replace(draft, trace=replace(draft.trace, attributes=attributes.attributes))
-    return launch(add_scopes(mark_iterations(nest(draft))))
+    return draft if draft.trace.metadata.sources[0].format.startswith("kineto") else None

@@ -16,22 +16,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.collection import folder
-from etgraph.ingest.document import Document, read_document
 from etgraph.ingest.draft import NULL, Draft
-from etgraph.ingest.iterations import mark_iterations
-from etgraph.ingest.kineto import ARRAY as KINETO
-from etgraph.ingest.kineto import KinetoReader
-from etgraph.ingest.launches import launch
 from etgraph.ingest.linking import add_data, link
 from etgraph.ingest.linking.attributes import join
 from etgraph.ingest.linking.matching import match
 from etgraph.ingest.linking.records import records
-from etgraph.ingest.nesting import nest
-from etgraph.ingest.pytorch_et import ARRAY as PYTORCH_ET
-from etgraph.ingest.pytorch_et import PyTorchReader, mark_steps, relate
-from etgraph.ingest.scopes import add_scopes
+from etgraph.ingest.reading import read_file
 from etgraph.ingest.source import SourceFile
-from etgraph.model import AttributeWriter, Columns
+from etgraph.model import Columns
 from etgraph.model.columns import Array
 
 TIMES = (1, 6, 53)
@@ -47,18 +39,8 @@ def pair() -> tuple[Path, Path]:
     raise SystemExit(f"{folder()} has no pair of files")
 
 
-def read_draft(path: Path) -> Draft:
-    """The finished draft of one file."""
-    source, top = SourceFile(path), Document()
-    with AttributeWriter() as writer:
-        readers: dict[str, Any] = {KINETO: KinetoReader(source, writer), PYTORCH_ET: PyTorchReader(source, writer)}
-        for block in read_document(source, (KINETO, PYTORCH_ET), lambda array: readers[array].decode, top):
-            readers[top.array or ""].add(block)
-        draft: Draft = readers[top.array or ""].finish(top)
-    draft = replace(draft, trace=replace(draft.trace, attributes=writer.attributes))
-    if top.array == PYTORCH_ET:
-        return mark_steps(relate(draft))
-    return launch(add_scopes(mark_iterations(nest(draft))))
+def _draft(path: Path) -> Draft:
+    return read_file(SourceFile(path))
 
 
 def repeated(draft: Draft, times: int) -> Draft:
@@ -133,7 +115,7 @@ def processor(run: Callable[[], Any], repeats: int = 3) -> float:
 def main() -> None:
     """Print both tables."""
     host_file, device_file = pair()
-    host, device = read_draft(host_file), read_draft(device_file)
+    host, device = _draft(host_file), _draft(device_file)
     print(
         "processor µs a host operator; alignment: records paired by names alone; attributes: both files' texts joined"
     )
@@ -162,7 +144,7 @@ def main() -> None:
     print("\nrecorded pairs with their ids hidden, judged by these ids")
     right = found = known = 0
     for file in sorted(folder().rglob("et_rank*.json.gz")):
-        ours, theirs = read_draft(file), read_draft(file.with_name(file.name.replace("et_", "kineto_")))
+        ours, theirs = _draft(file), _draft(file.with_name(file.name.replace("et_", "kineto_")))
         truth = match(*records(ours, theirs)).partner
         blind_partner = match(*records(ours, without_ids(theirs))).partner
         known += int((truth >= 0).sum())

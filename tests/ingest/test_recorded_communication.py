@@ -25,7 +25,7 @@ def matched(paths: Sequence[Path]) -> Trace:
     """The trace of several ranks, matched and valid, with nothing against the times."""
     assert paths
     options = Options()
-    trace = one_trace([finished(read_file(SourceFile(path, None), options)) for path in paths], options)
+    trace = one_trace([finished(read_file(SourceFile(path))) for path in paths], options)
     trace.validate()
     o, d = trace.operators, trace.dependencies
     if not o.is_null("start_ns").all():

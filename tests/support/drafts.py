@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from etgraph.ingest.document import Document, read_document
 from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.inference import infer
-from etgraph.ingest.iterations import mark_iterations
-from etgraph.ingest.kineto import ARRAY, KinetoReader
-from etgraph.ingest.launches import launch
-from etgraph.ingest.nesting import nest
-from etgraph.ingest.scopes import add_scopes
+from etgraph.ingest.reading import read_file
 from etgraph.ingest.source import SourceFile
-from etgraph.model import AttributeWriter, DependencyKind
+from etgraph.model import DependencyKind
 from support.build import build
 
 
 def kineto_draft(path: Path) -> Draft:
     """The draft of one Kineto file before inference."""
-    source, top = SourceFile(path), Document()
-    with AttributeWriter() as attributes:
-        reader = KinetoReader(source, attributes)
-        for block in read_document(source, (ARRAY,), lambda _: reader.decode, top):
-            reader.add(block)
-        draft = reader.finish(top)
-    draft = replace(draft, trace=replace(draft.trace, attributes=attributes.attributes))
-    return launch(add_scopes(mark_iterations(nest(draft))))
+    return read_file(SourceFile(path))
 
 
 def drawn_draft(text: str, **ids: dict[str, int]) -> Draft:

@@ -19,18 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from etgraph.ingest.document import Document, read_document
 from etgraph.ingest.draft import Draft
-from etgraph.ingest.iterations import mark_iterations
-from etgraph.ingest.kineto import ARRAY as KINETO
-from etgraph.ingest.kineto import KinetoReader
-from etgraph.ingest.launches import launch
-from etgraph.ingest.nesting import nest
-from etgraph.ingest.pytorch_et import ARRAY as PYTORCH_ET
-from etgraph.ingest.pytorch_et import PyTorchReader, mark_steps, relate
-from etgraph.ingest.scopes import add_scopes
+from etgraph.ingest.reading import read_file
 from etgraph.ingest.source import SourceFile
-from etgraph.model import AttributeWriter
 
 _LINE = re.compile(r"^(?P<thread>\d+) *\| *(?P<name>.+?) +(?P<start>\d+)\.\.(?P<end>\d+)(?P<rest>(?: +\w+=\S+)*)$")
 _ANNOTATION = re.compile(r"^(?:ProfilerStep#|## |nccl:|gloo:)")
@@ -152,16 +143,7 @@ def _read(path: Path, document: dict[str, Any]) -> Draft:
 
 def read_draft(path: Path) -> Draft:
     """The finished draft of one file of either format."""
-    source, top = SourceFile(path), Document()
-    with AttributeWriter() as writer:
-        readers = {KINETO: KinetoReader(source, writer), PYTORCH_ET: PyTorchReader(source, writer)}
-        for block in read_document(source, (KINETO, PYTORCH_ET), lambda array: readers[array].decode, top):  # type: ignore[attr-defined]
-            readers[top.array or ""].add(block)  # type: ignore[attr-defined]
-        draft: Draft = readers[top.array or ""].finish(top)  # type: ignore[attr-defined]
-    draft = replace(draft, trace=replace(draft.trace, attributes=writer.attributes))
-    if top.array == PYTORCH_ET:
-        return mark_steps(relate(draft))
-    return launch(add_scopes(mark_iterations(nest(draft))))
+    return read_file(SourceFile(path))
 
 
 def without_ids(draft: Draft) -> Draft:

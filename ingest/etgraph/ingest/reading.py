@@ -115,7 +115,7 @@ def _read_trace_file(file: TraceFile, task: RankTask) -> Draft:
     return read_file(source, task.options)
 
 
-def read_file(source: SourceFile, options: Options) -> Draft:
+def read_file(source: SourceFile, options: Options = Options()) -> Draft:
     """The draft of one file, all passes of its format done."""
     with AttributeWriter() as attributes:
         draft = _read_chakra(source, attributes) if is_chakra(source.head()) else _read_json(source, attributes)
