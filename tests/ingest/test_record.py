@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import types
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import lazy_loader
 import pytest
 
 from etgraph.ingest import read
+from etgraph.ingest.linking import Identity
 from etgraph.ingest.record import record
 from etgraph.ingest.record.observers import MINIMUM, _experimental_config, import_torch
 from etgraph.ingest.record.place import Place
 from etgraph.ingest.record.recording import Plan
 from etgraph.ingest.record.world import find_world
+from etgraph.model import CommType
 from etgraph.model.errors import InputError, RecordingError, UsageError
 from support import record_cases, torch_environment, train
 from support.recorded import HERE, WORLD_SIZE, document, execution_trace_ids, finish, kineto_ids
@@ -68,6 +71,26 @@ def test_ranks_and_groups_are_in_the_files(recorded_run: Path) -> None:
         about = kineto["etgraph"]
         assert (about["rank"], about["world_size"], about["rank_from"]) == (rank, WORLD_SIZE, "torch.distributed")
         assert (about["first_step"], about["steps"]) == (train.WAIT + train.WARMUP, train.STEPS)
+
+
+def test_the_folder_becomes_one_linked_trace(recorded_run: Path) -> None:
+    trace = read(recorded_run)
+    trace.validate()
+    assert trace.ranks == tuple(RANKS)
+    assert trace.metadata.pairs == dict.fromkeys(RANKS, Identity.SAME)
+    report = trace.metadata.report
+    truth = sum(
+        len(kineto_ids(document(recorded_run / f"kineto_rank{r}.json.gz")).keys()
+            & execution_trace_ids(document(recorded_run / f"et_rank{r}.json.gz")).keys())
+        for r in RANKS
+    )  # fmt: skip
+    assert report.linked_operators == truth
+    assert report.counts["recordsOfHostFile"] == truth
+    assert report.collectives_unmatched == 0
+    found = Counter(trace.collectives.value("type", row) for row in range(len(trace.collectives)))
+    assert found[CommType.ALL_GATHER] == train.STEPS
+    assert found[CommType.ALL_REDUCE] >= train.STEPS
+    assert report.counts["messagesMatched"] == train.STEPS
 
 
 @pytest.fixture(scope="module")
