@@ -22,6 +22,7 @@ ALL = {
     "traces": "every trace of the collection: what was read, and how fast",
 }
 ASKED = {
+    "reading-large": "a Kineto file of ten million events: time and memory",
     "chakra-large": "a Chakra file of ten million nodes: time, size and memory",
     "neo4j-traces": "every trace of the collection published to Neo4j, loaded back and compared",
     "fuzz": "a million damaged inputs for the readers of Chakra files",

@@ -1,10 +1,11 @@
-"""Reading Kineto files: µs an event beside json + pandas, linearity to a million events, memory while and after."""
+"""Reading Kineto files, inference included: µs an event beside json + pandas, growth to a million events, memory."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,28 @@ def main() -> None:
             f"{theirs / ours:5.1f}x"
         )
     print("\nthe first of them repeated, with later times and fresh ids, uncompressed; memory of a fresh process")
-    print(f"{'events':>9} {'µs/event':>9} {'peak B/event':>13} {'operators B/op':>15} {'dependencies B/dep':>19}")
+    print_growth(files[0], TIMES)
+
+
+def print_growth(file: Path, times: tuple[int, ...]) -> None:
+    """Print time and memory of a Kineto file that is repeated so many times."""
+    print(f"{'events':>11} {'µs/event':>9} {'peak B/event':>13} {'operators B/op':>15} {'dependencies B/dep':>19}")
     points = []
     small = samples.path("dlrm_alltoall") / "kineto_rank0.json.gz"
     with tempfile.TemporaryDirectory() as folder:
-        for times in TIMES:
-            target = Path(folder) / f"x{times}.json"
-            events = repeated(files[0], times, target)
-            elapsed = seconds(lambda f=target: read(f), 2)  # type: ignore[misc]
+        for number in times:
+            target = Path(folder) / f"x{number}.json"
+            events = repeated(file, number, target)
+            begin = time.process_time()
+            read(target)
+            elapsed = time.process_time() - begin
             peak, operators, dependencies, operator_bytes, dependency_bytes = memory(target, small)
+            target.unlink()
             points.append((events, peak))
             print(
-                f"{events:9,} {elapsed / events * 1e6:9.2f} {peak / events:13.0f} {operator_bytes / operators:15.1f} "
-                f"{dependency_bytes / dependencies:19.1f}"
+                f"{events:11,} {elapsed / events * 1e6:9.2f} {peak / events:13.0f} {operator_bytes / operators:15.1f} "
+                f"{dependency_bytes / dependencies:19.1f}",
+                flush=True,
             )
     slope = (points[-1][1] - points[0][1]) / (points[-1][0] - points[0][0])
     print(f"growth of the peak: {slope:.0f} bytes an event")

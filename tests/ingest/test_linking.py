@@ -67,7 +67,7 @@ def test_times_are_the_devices_and_ids_the_hosts(tmp_path: Path, recorded: bool)
     row = trace.operators.row(mm)
     assert (row["start_ns"], row["duration_ns"], row["node_id"]) == (3_000, 17_000, 4)
     assert row["link"] is (LinkMethod.RECORDED_ID if recorded else LinkMethod.ALIGNED_16)
-    assert trace.metadata.pairs == {0: "same process and iteration"}
+    assert trace.metadata.report.pairs == {0: "same process and iteration"}
     assert {s.format for s in trace.metadata.sources} == {"pytorch-et", "kineto"}
     assert edges(trace, DependencyKind.CALL) >= {("aten::linear", "aten::addmm"), ("ReluBackward", "aten::mul")}
 
@@ -234,7 +234,7 @@ def test_another_iteration_of_the_process_lends_structure_and_says_so(tmp_path: 
     draft = linked(tmp_path, STEP, shifted(STEP, 40, 4))
     trace = draft.trace
     assert truth(draft) == (6, 6)
-    assert trace.metadata.pairs == {0: Identity.OTHER_ITERATION}
+    assert trace.metadata.report.pairs == {0: Identity.OTHER_ITERATION}
     (warning,) = trace.metadata.report.warnings
     assert "40 sequence numbers apart" in warning
     row = row_of(trace, "aten::relu")
@@ -245,17 +245,17 @@ def test_another_iteration_of_the_process_lends_structure_and_says_so(tmp_path: 
 
 def test_without_sequence_numbers_the_steps_names_tell(tmp_path: Path) -> None:
     bare = STEP.replace("seq=7", "").replace("seq=8", "")
-    assert linked(tmp_path, bare, bare).trace.metadata.pairs == {0: "same process and iteration"}
-    assert linked(tmp_path, bare, bare.replace("#3", "#4")).trace.metadata.pairs == {0: "other iteration"}
+    assert linked(tmp_path, bare, bare).trace.metadata.report.pairs == {0: "same process and iteration"}
+    assert linked(tmp_path, bare, bare.replace("#3", "#4")).trace.metadata.report.pairs == {0: "other iteration"}
     nothing = "\n".join(line for line in bare.splitlines() if "Step" not in line)
-    assert linked(tmp_path, nothing, nothing).trace.metadata.pairs == {0: "unknown"}
+    assert linked(tmp_path, nothing, nothing).trace.metadata.report.pairs == {0: "unknown"}
     shared = linked(tmp_path, nothing, nothing, recorded=True)
-    assert shared.trace.metadata.pairs == {0: "same process and iteration"}
+    assert shared.trace.metadata.report.pairs == {0: "same process and iteration"}
 
 
 def test_another_process_is_named_although_everything_links(tmp_path: Path) -> None:
     trace = link(host_draft(tmp_path, STEP, pid=1), device_draft(tmp_path, STEP, pid=2)).trace
-    assert trace.metadata.pairs == {0: "other process"}
+    assert trace.metadata.report.pairs == {0: "other process"}
     assert trace.metadata.report.linked_operators == 8
     assert "other process" in trace.metadata.report.warnings[0]
 
@@ -278,7 +278,7 @@ def test_files_of_different_times_are_no_run(tmp_path: Path, pid: int, time: str
     """A process id comes back; that a process runs for days is no contradiction."""
     host, device = host_draft(tmp_path, STEP, pid=pid, time=time), device_draft(tmp_path, STEP)
     if not refused:
-        assert link(host, device).trace.metadata.pairs == {0: "same process and iteration"}
+        assert link(host, device).trace.metadata.report.pairs == {0: "same process and iteration"}
         return
     with pytest.raises(InputError, match="days apart"):
         link(host, device)
@@ -390,7 +390,7 @@ def test_threads_that_differ_too_much_are_not_linked_and_it_is_said(tmp_path: Pa
     evaluation, training_ = ("\n".join(f"1 | aten::{what}{n}  {n}..{n + 1}" for n in range(600)) for what in "et")
     trace = linked(tmp_path, evaluation, training_).trace
     trace.validate()
-    assert trace.metadata.pairs == {0: "unknown"}
+    assert trace.metadata.report.pairs == {0: "unknown"}
     assert "600 operators of the host's file are on threads that are like none" in trace.metadata.report.warnings[-1]
     assert len(trace) == 1200 + 2
 
@@ -444,7 +444,7 @@ def test_one_step_is_found_among_many_by_sequence_numbers(tmp_path: Path, which:
     draft = link(host, device_draft(tmp_path, training(5, numbers=False)))
     assert truth(draft) == (200, 200)
     assert steps_linked(draft) == {which}
-    assert draft.trace.metadata.pairs == {0: "same process and iteration"}
+    assert draft.trace.metadata.report.pairs == {0: "same process and iteration"}
     draft.trace.validate()
 
 
@@ -461,7 +461,7 @@ def test_a_step_that_could_be_any_gets_no_times(tmp_path: Path) -> None:
     assert truth(draft) == (0, 0)
     (warning,) = draft.trace.metadata.report.warnings
     assert "iteration ambiguous, 5 candidates" in warning
-    assert draft.trace.metadata.pairs == {0: "unknown"}
+    assert draft.trace.metadata.report.pairs == {0: "unknown"}
     assert len(draft.trace) == 5 * 200 + 3 + 201  # everything is kept: threads, the step, its operators
     draft.trace.validate()
 
@@ -470,7 +470,7 @@ def test_a_step_that_was_not_recorded_is_taken_for_the_nearest(tmp_path: Path) -
     host = host_draft(tmp_path, training(1, first=9, numbers=False))
     draft = link(host, device_draft(tmp_path, training(5, numbers=False)))
     assert steps_linked(draft) == {4}
-    assert draft.trace.metadata.pairs == {0: "other iteration"}
+    assert draft.trace.metadata.report.pairs == {0: "other iteration"}
 
 
 def test_a_device_file_of_one_step_links_within_a_longer_host_file(tmp_path: Path) -> None:
@@ -563,7 +563,9 @@ def test_samples_link_alike_with_and_without_recorded_ids(name: str, rank: int) 
     mine, theirs = ~o.is_null("link"), ~b.is_null("link")
     assert np.array_equal(mine, theirs)
     assert np.array_equal(o["node_id"][mine], b["node_id"][mine])
-    assert by_id.trace.metadata.pairs == blind.trace.metadata.pairs == {rank: "same process and iteration"}
+    assert (
+        by_id.trace.metadata.report.pairs == blind.trace.metadata.report.pairs == {rank: "same process and iteration"}
+    )
     blind.trace.validate()
     left = [n for n, linked in zip(names(by_id.trace), mine.tolist()) if not linked]
     assert all(n.startswith("[pytorch|profiler|") or n == "## process_group:init ##" for n in left)
@@ -593,7 +595,7 @@ def test_dlrm_links_whole_as_another_iteration(collection_dir: Path) -> None:
         trace.validate()
         report = trace.metadata.report
         found, records = found + report.linked_operators, records + report.counts["recordsOfHostFile"]
-        assert trace.metadata.pairs == {rank: "other iteration"}
+        assert trace.metadata.report.pairs == {rank: "other iteration"}
         assert report.launched_device_operators == device.trace.metadata.report.launched_device_operators
         launched += trace.dependency_counts["LAUNCH"]
         kernels = trace.operators["category"] == int(Category.KERNEL)

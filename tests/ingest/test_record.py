@@ -77,7 +77,7 @@ def test_the_folder_becomes_one_linked_trace(recorded_run: Path) -> None:
     trace = read(recorded_run)
     trace.validate()
     assert trace.ranks == tuple(RANKS)
-    assert trace.metadata.pairs == dict.fromkeys(RANKS, Identity.SAME)
+    assert trace.metadata.report.pairs == dict.fromkeys(RANKS, Identity.SAME)
     report = trace.metadata.report
     truth = sum(
         len(kineto_ids(document(recorded_run / f"kineto_rank{r}.json.gz")).keys()

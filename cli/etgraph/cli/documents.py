@@ -62,6 +62,7 @@ def report_document(report: Report, sources: tuple[Source, ...]) -> dict[str, An
         "collectivesMatched": report.collectives_matched,
         "collectivesUnmatched": report.collectives_unmatched,
         "danglingDependencies": report.dangling_dependencies,
+        "pairs": {str(rank): identity for rank, identity in sorted(report.pairs.items())},
         "counts": dict(report.counts),
         "warnings": list(report.warnings),
         "ignored": [{"name": ignored.name, "reason": ignored.reason} for ignored in report.ignored],

@@ -184,7 +184,11 @@ def _report(report: Report, *, chakra: bool = False) -> RenderableType:
     """How reading went, in words; warnings last. Chakra files do not tell launches apart."""
     lines = [counted(report.host_operators, "operator") + " of the host"]
     if report.linked_operators:
-        lines[0] += f", {_part(report.linked_operators, report.host_operators)} linked to an execution trace"
+        recorded = report.counts.get("recordsOfHostFile", report.host_operators)
+        lines.append(f"{_part(report.linked_operators, recorded)} operators of execution traces linked to timed ones")
+    for identity in dict.fromkeys(report.pairs.values()):
+        ranks = ranges(rank for rank, of in report.pairs.items() if of == identity)
+        lines.append(f"files of host and device: {identity}, on ranks {ranks}")
     if report.device_operators and not report.launched_device_operators and chakra:
         lines.append(f"{counted(report.device_operators, 'operator')} of devices")
     elif report.device_operators:

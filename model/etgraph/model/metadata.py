@@ -29,7 +29,11 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How the files became a graph: counts of what was found, linked and left, warnings in words, files left out."""
+    """How the files became a graph: counts of what was found, linked and left, warnings in words, files left out.
+
+    `pairs` says for each rank whose host and device file were linked what these are of each other: "same process and
+    iteration", "other iteration", "other process" or "unknown".
+    """
 
     host_operators: int = 0
     linked_operators: int = 0
@@ -38,6 +42,7 @@ class Report:
     collectives_matched: int = 0
     collectives_unmatched: int = 0
     dangling_dependencies: int = 0
+    pairs: dict[int, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     ignored: tuple[Ignored, ...] = ()
@@ -52,7 +57,7 @@ class Report:
         warnings = tuple(dict.fromkeys(self.warnings + other.warnings))
         sums = {name: getattr(self, name) + getattr(other, name) for name in names}
         ignored = tuple(dict.fromkeys(self.ignored + other.ignored))
-        return Report(**sums, counts=counts, warnings=warnings, ignored=ignored)
+        return Report(**sums, pairs=self.pairs | other.pairs, counts=counts, warnings=warnings, ignored=ignored)
 
     def with_count(self, name: str, value: int, warning: str = "") -> Report:
         """One more count, left out when zero, with a warning to go with it."""
@@ -65,8 +70,7 @@ class Metadata:
 
     `zero_ns` is the trace's zero in the recorded clock (Unix time where the profiler used it, else None or its own
     origin); `clock_offsets_ns` holds for each rank what was added to its times; `timeline` is "measured" or says
-    which simulation or edit the times come from; `pairs` says for each rank whose host and device file were linked
-    what these are of each other: "same process and iteration", "other iteration", "other process" or "unknown".
+    which simulation or edit the times come from.
     """
 
     sources: tuple[Source, ...] = ()
@@ -76,7 +80,6 @@ class Metadata:
     zero_ns: int | None = None
     clock_offsets_ns: dict[int, int] = field(default_factory=dict)
     timeline: str = "measured"
-    pairs: dict[int, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
 

@@ -332,7 +332,6 @@ def _part(
             metadata,
             sources=tuple(s for s in metadata.sources if s.rank in ranks),
             clock_offsets_ns={r: offset for r, offset in metadata.clock_offsets_ns.items() if r in ranks},
-            pairs={r: identity for r, identity in metadata.pairs.items() if r in ranks},
         )
     if iterations is not None:
         kept["iterations"] = np.flatnonzero(np.isin(trace.iterations["index"], list(iterations)))
@@ -457,6 +456,5 @@ def _joint_metadata(parts: Sequence[Metadata]) -> Metadata:
         device_model=", ".join(models) or None,
         start_time=min((p.start_time for p in parts if p.start_time), default=None),
         clock_offsets_ns={rank: offset for p in parts for rank, offset in p.clock_offsets_ns.items()},
-        pairs={rank: identity for p in parts for rank, identity in p.pairs.items()},
         report=report,
     )

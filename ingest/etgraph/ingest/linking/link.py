@@ -21,8 +21,8 @@ def link(host: Draft, device: Draft) -> Draft:
     """The draft of a rank from that of its PyTorch execution trace and that of its Kineto trace.
 
     Times, lanes, nesting and order are the device's; ids, schemas and tensors the host's. The result's `link` column
-    says how each operator was linked, `metadata.pairs` what the two files are of each other. Operators that one file
-    alone records are kept, those of the host's without times. Where several iterations are alike and nothing tells
+    says how each operator was linked, the report's `pairs` what the two files are of each other. Operators that one
+    file alone records are kept, those of the host's without times. Where several iterations are alike and nothing tells
     which one the host's file is of, nothing is linked.
 
     Raises InputError naming both files and why, where they are not of one rank of one run.

@@ -337,6 +337,5 @@ def _metadata(host: Draft, device: Draft, rank: int, identity: Identity) -> Meta
         sources=sources,
         world_size=theirs.world_size if theirs.world_size is not None else ours.world_size,
         clock_offsets_ns={rank: next(iter(theirs.clock_offsets_ns.values()), 0)},
-        pairs={rank: str(identity)},
-        report=report,
+        report=report + Report(pairs={rank: str(identity)}),
     )
