@@ -1086,3 +1086,26 @@ def test_real_traces_of_one_device_run_to_the_end(name: str, collection_dir: Pat
 
 def test_the_eight_ranks_of_dlrm_run_to_the_end(collection_dir: Path) -> None:
     assert runs(lower(read(collection_dir / "param/dlrm_kineto")))
+
+
+@pytest.mark.parametrize("name", ["gpt_ddp", "gpt_tp2_pp2", "dlrm_alltoall"])
+def test_linked_runs_of_all_ranks_run_to_the_end(collection_dir: Path, name: str) -> None:
+    """Host and device files together: the same collectives and messages as the device files alone, once each."""
+    folder = collection_dir / "recorded" / name
+    trace = read(folder)
+    assert trace.metadata.report.linked_operators
+    lowered = lower(trace)
+    assert runs(lowered)
+    kinds = lowered.trace.operators["kind"]
+    messages = trace.dependency_counts.get("COMM", 0)
+    assert int((kinds == int(NodeType.COMM_SEND)).sum()) == int((kinds == int(NodeType.COMM_RECV)).sum()) == messages
+    members = int((trace.operators["collective"] >= 0).sum())
+    assert int((kinds == int(NodeType.COMM_COLL)).sum()) == members
+
+
+def test_linked_files_of_dlrm_run_to_the_end(collection_dir: Path, tmp_path: Path) -> None:
+    for kind in ("dlrm_kineto", "dlrm_pytorch_et"):
+        shutil.copytree(collection_dir / "param" / kind, tmp_path / kind)
+    lowered = lower(read(tmp_path))
+    assert runs(lowered)
+    assert int((lowered.trace.operators["kind"] == int(NodeType.COMM_COLL)).sum()) == 8 * 8

@@ -117,10 +117,10 @@ def _removed(o: Columns) -> Array:
 
 
 def _by_start(trace: Trace) -> Array:
-    """Each operator's place by rank and start; where there are no times, in an order that the event graph allows."""
+    """Each operator's place by rank and start; where a rank has no times, in an order that the event graph allows."""
     o, n = trace.operators, len(trace)
-    key = o["start_ns"]
-    if o.is_null("start_ns").any():
+    key = _starts(o)
+    if key is None:
         events, meetings = trace.events, len(trace.collectives)
         first = np.concatenate([np.arange(2 * n) + meetings, np.arange(meetings)])
         order = scheduled(events.nodes, events.sources, events.targets, first)
@@ -128,6 +128,20 @@ def _by_start(trace: Trace) -> Array:
             check_acyclic(trace)
         key = _inverse(order)[: 2 * n : 2]
     return _inverse(np.lexsort((np.arange(n), key, o["rank"])))
+
+
+def _starts(o: Columns) -> Array | None:
+    """Starts of operators in order; one without times, as only a host's file records, starts with the one before it.
+
+    None where a rank has no times at all.
+    """
+    rank, rows = o["rank"], np.arange(len(o))
+    timed = rows[~o.is_null("start_ns")]
+    if len(np.unique(rank[timed])) < len(np.unique(rank)):
+        return None
+    before = timed[np.maximum(np.searchsorted(timed, rows, side="right") - 1, 0)] if len(timed) else rows
+    first = timed[np.searchsorted(rank[timed], rank)] if len(timed) else rows
+    return o["start_ns"][np.where((before <= rows) & (rank[before] == rank), before, first)]
 
 
 def _on_threads(trace: Trace, thread: Array, removed: Array) -> tuple[Array, Array, Array]:
@@ -256,8 +270,8 @@ def _without_bookkeeping(
             "attrs": np.where(joint, -1, operators["attrs"]) if keep_attributes else none,
         }
     )
-    when = operators["start_ns"]
-    if operators.is_null("start_ns").any():
+    when = _starts(operators)
+    if when is None:
         rank = operators["rank"]
         when = np.arange(len(rows)) - np.searchsorted(rank, rank, side="left")
     return Program(operators, duration[rows], host[rows] & ~joint, when, src[once], dst[once], kind[once], tuple(notes))
