@@ -67,6 +67,31 @@ def test_a_collective_waits_until_the_last_rank_comes(rank: int, expected: list[
     assert critical_path(trace, rank=rank, window="device").length_ns == sum(ns for *_, ns, _ in expected)  # type: ignore[misc]
 
 
+def test_a_collective_of_a_rank_that_is_not_recorded_cannot_be_told_apart() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB  10..50
+        rank 1 | stream 7 | all_reduce 4MB  30..50
+    """)
+    partial = replace(trace, collectives=trace.collectives.replace({"size": [3]}))
+    assert path(partial, rank=0, window="device") == [("all_reduce", "waiting", 40, None)]
+    assert critical_path(partial, rank=0, window="device").trust.unmatched_collectives == 1
+
+
+def test_all_messages_of_two_stages_are_met(traces_dir: Path) -> None:
+    folder = next(p for p in (traces_dir / "recorded" / "gpt_tp2_pp2", traces_dir / "gpt_tp2_pp2") if p.is_dir())
+    trace = read(folder)
+    for rank in trace.ranks:
+        assert critical_path(trace, rank=rank).trust.unmatched_collectives == 0
+
+
+def test_segments_are_a_data_frame() -> None:
+    """Two threads of one name, as several ranks have them, are one value of the column."""
+    trace = build("rank 0 | thread 1 | a 0..10\nrank 1 | thread 1 | b 0..20")
+    frame = critical_path(trace, rank=1).to_pandas()
+    assert frame[["rank", "lane", "name"]].values.tolist() == [[1, "thread 1", "b"]]
+    assert frame["category"].tolist() == ["computation"]
+
+
 def test_a_message_that_was_sent_before_is_not_waited_for() -> None:
     trace = build("""
         rank 0 | stream 7 | send: ncclSend   0..10  -COMM-> early

@@ -1,28 +1,54 @@
-"""Who came last: the moment from which the peers of a communication operator were all there."""
+"""Who met whom: the communication operators whose peers are all recorded, and when the last of these came."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from etgraph.model import DependencyKind, Trace
+from etgraph.model import DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
 
 NULL = -(2**63)
 
 
-def last_arrivals(trace: Trace) -> Array:
-    """For each operator the start of its collective's last member, or of the message that it receives, in ns.
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """For each operator whether it met all its peers, and the start of the last one in ns (`NULL` where not known).
 
-    Null (`NULL`) where it takes part in nothing that was matched, or the times are not known. What a rank spends before
-    that moment is waiting, what it spends after it transfer.
+    What a rank spends before the last arrival is waiting, what it spends after it is transfer. A sender waits for
+    nobody. Where a rank is not recorded, nobody can tell the two apart: such a collective was not met.
     """
-    o, d = trace.operators, trace.dependencies
-    arrival = np.full(len(o), NULL)
-    start = o["start_ns"]
-    members = np.flatnonzero((o["collective"] >= 0) & (start != NULL))
-    last = np.full(len(trace.collectives), NULL)
-    np.maximum.at(last, o["collective"][members], start[members])
-    arrival[members] = last[o["collective"][members]]
+
+    met: Array
+    last_ns: Array
+
+
+def arrivals(trace: Trace) -> Arrivals:
+    """The arrivals of a trace's matched collectives and messages. O(operators + dependencies)."""
+    o, d, start = trace.operators, trace.dependencies, trace.operators["start_ns"]
+    met, last = _collectives(trace)
     messages = np.flatnonzero(d["kind"] == int(DependencyKind.COMM))
-    arrival[d["dst"][messages]] = start[d["src"][messages]]
-    return arrival
+    src, dst = d["src"][messages], d["dst"][messages]
+    last[dst] = start[src]
+    met[dst] = met[src] = True
+    # A message may begin with the call that issues it, around the operator that sends.
+    sends = np.flatnonzero((o["kind"] == int(NodeType.COMM_SEND)) & (o["parent"] >= 0))
+    issues = np.zeros(len(o), dtype=bool)
+    issues[src] = True
+    met[sends] |= issues[o["parent"][sends]]
+    return Arrivals(met, last)
+
+
+def _collectives(trace: Trace) -> tuple[Array, Array]:
+    o, collectives = trace.operators, trace.collectives
+    members = np.flatnonzero(o["collective"] >= 0)
+    meeting = o["collective"][members]
+    found = np.bincount(meeting, minlength=len(collectives))
+    whole = collectives.is_null("size") | (found >= collectives["size"])
+    latest = np.full(len(collectives), NULL)
+    np.maximum.at(latest, meeting, o["start_ns"][members])
+    met, last = np.zeros(len(o), dtype=bool), np.full(len(o), NULL)
+    met[members] = whole[meeting]
+    last[members] = np.where(whole, latest, NULL)[meeting]
+    return met, last

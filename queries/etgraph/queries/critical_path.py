@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from etgraph.model.columns import Array
 from etgraph.model.runtime_calls import BLOCKING
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import walk as walking
-from etgraph.queries.arrivals import NULL, last_arrivals
+from etgraph.queries.arrivals import NULL, arrivals
 from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
 from etgraph.queries.windows import Interval, Iterations, Window, window_of
 
@@ -136,7 +137,7 @@ def critical_path(
 def _split_at_arrivals(trace: Trace, steps: Steps) -> tuple[Steps, Array]:
     """The steps, those of communication cut where the last peer came, and which of them come before that."""
     own = steps.operator >= 0
-    last = np.where(own, last_arrivals(trace)[steps.operator], NULL)
+    last = np.where(own, arrivals(trace).last_ns[steps.operator], NULL)
     waits = (last > steps.start_ns) & own
     both = waits & (last < steps.end_ns)
     times = 1 + both
@@ -214,11 +215,7 @@ def _alone(trace: Trace, rows: Array) -> Array:
     single = np.zeros(len(rows), dtype=bool)
     if len(trace.process_groups):
         single = (group >= 0) & (trace.process_groups["size"][group] == 1)
-    met = o["collective"] >= 0
-    messages = trace.dependencies["kind"] == int(DependencyKind.COMM)
-    for end in ("src", "dst"):
-        met[trace.dependencies[end][messages]] = True
-    return ~met[rows] & ~single
+    return ~arrivals(trace).met[rows] & ~single
 
 
 def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
@@ -278,25 +275,29 @@ def _segments(trace: Trace, steps: Steps, detail: Array, rank: int) -> pa.Table:
     labels = [trace.lane_label(lane) for lane in range(len(trace.lanes))]
     via = [k.name for k in DependencyKind]
 
-    def texts(codes: Array, values: Any, present: Array) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=~present), values)
+    def texts(codes: Array, values: Sequence[str], present: Array) -> pa.Array:
+        # Values may repeat, such as names of lanes; those of a dictionary must not.
+        known = {text: code for code, text in enumerate(dict.fromkeys(values))}
+        to_code = np.array([known[text] for text in values] or [0], dtype=np.int32)
+        return pa.DictionaryArray.from_arrays(
+            pa.array(to_code[codes], mask=~present), pa.array(list(known), pa.string())
+        )
 
-    categories = pa.array([c for c, _ in DETAILS])
-    details = pa.array([d for _, d in DETAILS])
+    categories, details = zip(*DETAILS)
     everywhere = np.ones(len(own), dtype=bool)
     source = o["source"][rows]
     return pa.table(
         {
             "rank": pa.array(np.full(len(own), rank, dtype=np.int32)),
-            "lane": texts(steps.lane, pa.array(labels), steps.lane >= 0),
+            "lane": texts(steps.lane, labels, steps.lane >= 0),
             "index": pa.array(o["index"][rows], mask=~own),
-            "name": texts(o["name"][rows], o.texts("name"), own),
+            "name": texts(o["name"][rows], o.texts("name").to_pylist(), own),
             "category": texts(detail, categories, everywhere),
             "detail": texts(detail, details, everywhere),
             "start_ns": pa.array(steps.start_ns),
             "end_ns": pa.array(steps.end_ns),
-            "via": texts(np.maximum(steps.via, 0), pa.array(via), steps.via >= 0),
-            "source": texts(np.maximum(source, 0), o.texts("source"), own & (source >= 0)),
+            "via": texts(np.maximum(steps.via, 0), via, steps.via >= 0),
+            "source": texts(np.maximum(source, 0), o.texts("source").to_pylist(), own & (source >= 0)),
         }
     )
 
@@ -313,7 +314,8 @@ def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chose
         warnings.append(
             f"{blocked / total:.1%} of it is inside blocking calls whose cause, the device's work, is not resolved"
         )
-    if waiting := ns[_CODE["waiting"]]:
+    waiting = ns[_CODE["waiting"]]
+    if waiting and waiting >= 0.0005 * total:
         warnings.append(
             f"{waiting / total:.1%} of it is communication that waits, or may wait, for ranks not on the path"
         )
