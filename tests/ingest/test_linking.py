@@ -141,6 +141,27 @@ def test_what_one_file_alone_records_is_kept(tmp_path: Path) -> None:
     assert trace.metadata.report.counts["recordsOfDeviceFileOnly"] == 1
 
 
+def test_what_only_the_host_records_comes_after_what_it_is_nested_in(tmp_path: Path) -> None:
+    """Also where the one that started last before it in the host's file ran first of all in the device's."""
+    host = """
+        1 | aten::outer   0..100
+        2 | aten::other   5..50
+        1 | aten::alone  10..20
+        1 | aten::within 12..15  key=7
+    """
+    device = """
+        1 | aten::outer  30..100 key=1
+        2 | aten::other   5..50  key=2
+    """
+    trace = linked(tmp_path, host, device).trace
+    trace.validate()
+    assert [n for n in names(trace) if n.startswith("aten")] == [
+        "aten::other", "aten::outer", "aten::alone", "aten::within"
+    ]  # fmt: skip
+    parent = trace.operators["parent"]
+    assert (parent < np.arange(len(trace))).all()
+
+
 def test_nesting_is_the_devices_where_the_hosts_is_another(tmp_path: Path) -> None:
     """As after asynchronous gloo, when PyTorch takes the wrong operator for the parent."""
     host = BETWEEN.replace("1..10", "42..48").replace("relu", "addmm")
