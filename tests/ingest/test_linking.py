@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +139,27 @@ def test_what_one_file_alone_records_is_kept(tmp_path: Path) -> None:
     assert trace.operators["lane"][alone] == trace.operators["lane"][alone - 1]
     assert trace.metadata.report.counts["recordsOfHostFileOnly"] == 1
     assert trace.metadata.report.counts["recordsOfDeviceFileOnly"] == 1
+
+
+def test_what_only_the_host_records_comes_after_what_it_is_nested_in(tmp_path: Path) -> None:
+    """Also where the one that started last before it in the host's file ran first of all in the device's."""
+    host = """
+        1 | aten::outer   0..100
+        2 | aten::other   5..50
+        1 | aten::alone  10..20
+        1 | aten::within 12..15  key=7
+    """
+    device = """
+        1 | aten::outer  30..100 key=1
+        2 | aten::other   5..50  key=2
+    """
+    trace = linked(tmp_path, host, device).trace
+    trace.validate()
+    assert [n for n in names(trace) if n.startswith("aten")] == [
+        "aten::other", "aten::outer", "aten::alone", "aten::within"
+    ]  # fmt: skip
+    parent = trace.operators["parent"]
+    assert (parent < np.arange(len(trace))).all()
 
 
 def test_nesting_is_the_devices_where_the_hosts_is_another(tmp_path: Path) -> None:
@@ -478,6 +500,80 @@ def test_a_device_file_of_one_step_links_within_a_longer_host_file(tmp_path: Pat
     assert truth(draft) == (200, 200)
     assert steps_linked(draft) == {2}
     draft.trace.validate()
+
+
+def repeated(
+    body: int, steps: Iterable[int], *, layers: int = 1, named: bool = False, numbered: bool = False
+) -> list[Op]:
+    """Steps on one thread of `layers` times `body` operators, alike but for the step's name and sequence numbers."""
+    ops: list[Op] = []
+    for step in steps:
+        zero, size = step * 10_000, body * layers
+        if named:
+            ops.append(Op(1, f"ProfilerStep#{step}", zero, zero + 9_000, step * 1000))
+        for n in range(size):
+            start = zero + 5 + 5 * n
+            ops.append(
+                Op(1, f"aten::x{n % body}", start, start + 4, step * 1000 + 1 + n,
+                   step * size + n if numbered else None)
+            )  # fmt: skip
+    return ops
+
+
+@pytest.mark.parametrize(("named", "numbered"), [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize(
+    ("body", "layers", "host", "device"),
+    [
+        (15, 1, range(3, 4), range(1, 5)),
+        (60, 1, range(1, 2), range(2)),
+        (15, 1, range(20, 21), range(40)),
+        (60, 1, range(1, 30), range(30)),
+        (20, 10, range(2, 3), range(4)),
+    ],
+    ids=["few-short", "one-of-two", "short", "late", "layers"],
+)
+def test_what_tells_the_iteration_decides_however_alike_they_are(
+    tmp_path: Path, body: int, layers: int, host: range, device: range, named: bool, numbered: bool
+) -> None:
+    both = [repeated(body, steps, layers=layers, named=named, numbered=numbered) for steps in (host, device)]
+    draft = link(host_draft(tmp_path, both[0]), device_draft(tmp_path, both[1]))
+    assert truth(draft) == (len(host) * body * layers,) * 2
+    assert draft.trace.metadata.report.pairs == {0: "same process and iteration"}
+    turned = link(host_draft(tmp_path, both[1]), device_draft(tmp_path, both[0]))
+    assert truth(turned) == (len(host) * body * layers,) * 2
+
+
+def test_short_steps_that_nothing_tells_apart_are_ambiguous(tmp_path: Path) -> None:
+    draft = link(host_draft(tmp_path, repeated(15, [3])), device_draft(tmp_path, repeated(15, range(1, 5))))
+    assert truth(draft) == (0, 0)
+    assert "iteration ambiguous, 4 candidates" in draft.trace.metadata.report.warnings[0]
+
+
+def test_a_part_of_a_step_is_not_moved_by_a_repetition_at_its_ends(tmp_path: Path) -> None:
+    """Only the middle has numbers; what is before and after it repeats, in the step and in its neighbours."""
+
+    def step(number: int, first: int = 0, last: int = 400) -> list[Op]:
+        return [
+            Op(1, f"aten::{'mid' if 150 <= n < 200 else 'rep'}{n % 4}", number * 9000 + 9 * n,
+               number * 9000 + 9 * n + 5, number * 1000 + n + 1, number * 1000 + n if 150 <= n < 200 else None)
+            for n in range(first, last)
+        ]  # fmt: skip
+
+    host = host_draft(tmp_path, step(2, 100, 320))
+    draft = link(host, device_draft(tmp_path, [op for number in range(4) for op in step(number)]))
+    assert truth(draft) == (220, 220)
+
+
+def test_an_ambiguity_on_a_later_thread_leaves_the_first_linked(tmp_path: Path) -> None:
+    main = [Op(1, f"aten::m{n % 37}_{n % 11}", 10 * n, 10 * n + 5, n + 1) for n in range(500)]
+    call = [Op(3, "gloo:all_reduce", 52, 55, 9000)]
+    second = [Op(2, f"aten::s{n % 20}", 10 * n + 1, 10 * n + 5, 1000 + n) for n in range(160)]
+    draft = link(host_draft(tmp_path, main + second[:20] + call), device_draft(tmp_path, main + second + call))
+    report = draft.trace.metadata.report
+    assert truth(draft)[0] >= 500
+    assert report.linked_operators == 501
+    assert not any("ambiguous" in warning for warning in report.warnings)
+    assert "20 operators of the host's file are on threads" in report.warnings[-1]
 
 
 @pytest.mark.parametrize("seed", range(4))

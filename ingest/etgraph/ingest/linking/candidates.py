@@ -10,6 +10,8 @@ GRAM = 16
 """Tokens in a row that vote for a place together."""
 _VOTERS = 4096
 _VOTES = 1 << 21
+_PROBES = 64
+_MOST_EXACT = 256
 _DRIFT = 32
 """Votes this near to each other count as one place: edits shift what comes after them."""
 NEARLY = 0.6
@@ -40,6 +42,15 @@ def candidates(short: Array, long: Array) -> Array:
     votes = np.repeat(voters, count[voters])
     which = np.arange(len(votes)) - np.repeat(np.cumsum(count[voters]) - count[voters], count[voters])
     return _peaks(order[np.repeat(low[voters], count[voters]) + which] - votes)
+
+
+def exact_places(short: Array, long: Array) -> Array:
+    """Positions in `long` where all of `short` stands, ascending; of very many the first ones."""
+    places = np.arange(len(long) - len(short) + 1)
+    for at in np.unique(np.linspace(0, len(short) - 1, _PROBES).astype(np.int64)).tolist():
+        places = places[long[places + at] == short[at]]
+    exact = [place for place in places[:_MOST_EXACT].tolist() if (long[place : place + len(short)] == short).all()]
+    return np.array(exact, dtype=np.int64)
 
 
 def _peaks(places: Array) -> Array:

@@ -106,6 +106,7 @@ def _report(
         warnings.append(f"host and device file: {identity}{apart}; structure is taken over, values stand apart")
     if matches.unaligned and not matches.ambiguous:
         warnings.append(
-            f"{matches.unaligned} operators of the host's file are on threads that are like none of the device's"
+            f"{matches.unaligned} operators of the host's file are on threads that are like none of the device's, "
+            "or like several parts of one"
         )
     return report + Report(warnings=tuple(warnings))

@@ -9,7 +9,8 @@ import numpy as np
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.identifiers import rows_of, sorting
 from etgraph.ingest.linking.alignment import align, methods
-from etgraph.ingest.linking.candidates import candidates
+from etgraph.ingest.linking.anchors import SLACK, align_between, anchors
+from etgraph.ingest.linking.candidates import candidates, exact_places
 from etgraph.ingest.linking.records import Names, Records
 from etgraph.model.columns import Array
 from etgraph.model.schema import LinkMethod
@@ -17,22 +18,22 @@ from etgraph.model.schema import LinkMethod
 SAME_NAMES = 0.9
 """Share of the records with equal recorded ids that must have equal names, for these ids to be of one recording."""
 _LONGER = 64
-"""A sequence that is longer by so many tokens, and by a twentieth, may hold several iterations of the other."""
+"""A sequence that is longer by so many tokens, and by a twentieth, may hold edited iterations of the other."""
 
 
 @dataclass(slots=True)
 class Matches:
     """Pairs of records. `partner` and `method` have one value a record of the host, -1 without a partner.
 
-    `choice` says how one of `iterations` alike was chosen, empty where none could be; `unaligned` counts records of
-    threads that have no like, `unmatched_communication` those whose numbers disagree. `window` and `part` are the
-    times of the device's and the numbers of the host's records in which the iteration lies, once it was chosen.
+    `iterations` is how many are alike where nothing tells which one it is, else 1; `unaligned` counts records of
+    threads that have no like, or lie in several places of it; `unmatched_communication` those whose numbers disagree.
+    `window` and `part` are the times of the device's and the numbers of the host's records in which the iteration lies,
+    once it was chosen.
     """
 
     partner: Array
     method: Array
     iterations: int = 1
-    choice: str = ""
     unaligned: int = 0
     unmatched_communication: int = 0
     window: tuple[int, int] | None = None
@@ -41,7 +42,21 @@ class Matches:
     @property
     def ambiguous(self) -> bool:
         """Whether several iterations are alike and nothing tells which one it is."""
-        return self.iterations > 1 and not self.choice
+        return self.iterations > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """Where the iteration lies that two threads have in common: from `low` to before `high` of the longer one.
+
+    `difference` is by how much the device's sequence numbers are higher, 0 where none tell; `alike` says how many
+    places are as good where nothing tells them apart, else it is 1.
+    """
+
+    low: int
+    high: int
+    difference: int = 0
+    alike: int = 1
 
 
 def match(host: Records, device: Records, names: Names) -> Matches:
@@ -88,30 +103,47 @@ def by_alignment(host: Records, device: Records, names: Names) -> Matches:
     matches = _nothing(host)
     ours, theirs = ~names.communicates[host.token], ~names.communicates[device.token]
     matches.unaligned = int(ours.sum())
+    difference = 0
     for number, (host_lane, device_lane) in enumerate(_threads(host, device, ours, theirs, len(names.communicates))):
         a = np.flatnonzero(ours & (host.lane == host_lane))
         b = np.flatnonzero(theirs & (device.lane == device_lane))
         if matches.window and matches.part:
             b = b[(device.start[b] >= matches.window[0]) & (device.start[b] <= matches.window[1])]
             a = a[(a >= matches.part[0]) & (a <= matches.part[1])]
-        whole_a, whole_b = a, b
-        a, b = _one_iteration(host, device, names, a, b, matches)
-        if matches.ambiguous:
-            return matches
-        partner = align(host.token[a], device.token[b])
+        thread = _Thread(host, device, names, a, b)
+        partner = thread.anchored(difference)
+        if partner is None:
+            iteration = thread.iteration()
+            if iteration.alike > 1 and not number:
+                # Only the first thread decides: it has most of the records, and the others follow it.
+                matches.iterations = iteration.alike
+                return matches
+            if iteration.alike > 1:
+                continue
+            if not number:
+                difference = iteration.difference
+            partner = thread.anchored(difference) if difference else None
+            if partner is None:
+                partner = thread.aligned(iteration)
         if partner is None:
             continue
         matches.unaligned -= int((ours & (host.lane == host_lane)).sum())
         good = np.flatnonzero(partner >= 0)
         matches.partner[a[good]] = b[partner[good]]
         matches.method[a[good]] = methods(partner, len(b))[good]
-        cut = len(a) + len(b) < len(whole_a) + len(whole_b)
-        if not number and cut and len(good):
-            linked = b[partner[good]]
-            matches.window = int(device.start[linked].min()), int(device.end[linked].max())
-            matches.part = _part_of_host(host, whole_a, a[good])
+        if not number and len(good):
+            matches.window = _window_of_device(device, b, partner[good])
+            matches.part = _part_of_host(host, a, a[good])
     _match_communication(host, device, names, matches)
     return matches
+
+
+def _window_of_device(device: Records, thread: Array, linked: Array) -> tuple[int, int]:
+    """Times from the first linked record to before the next that its thread has; all that begin or end there are in."""
+    everything = np.iinfo(np.int64)
+    after = int(linked[-1]) + 1
+    first = int(everything.min) if not linked[0] else int(device.start[thread[linked[0]]])
+    return first, int(device.start[thread[after]]) - 1 if after < len(thread) else int(everything.max)
 
 
 def _part_of_host(host: Records, thread: Array, linked: Array) -> tuple[int, int]:
@@ -143,75 +175,99 @@ def _threads(host: Records, device: Records, ours: Array, theirs: Array, tokens:
     return pairs
 
 
-def _one_iteration(
-    host: Records, device: Records, names: Names, a: Array, b: Array, matches: Matches
-) -> tuple[Array, Array]:
-    """Records of two threads, of the longer one only those among which the other lies, where it is much longer.
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    """Records `a` of the host's and `b` of the device's file that are of one thread."""
 
-    Several parts that are alike are iterations. The one whose sequence numbers are the other's is taken, else the one
-    with the nearest; where there are no such numbers, the one whose step has the same name.
-    """
-    if len(a) > len(b):
-        low, high = _part(device, host, names, b, a, matches)
-        return a[low:high], b
-    low, high = _part(host, device, names, a, b, matches)
-    return a, b[low:high]
+    host: Records
+    device: Records
+    names: Names
+    a: Array
+    b: Array
 
+    def anchored(self, difference: int) -> Array | None:
+        """Partners where sequence numbers so far apart, or names of steps, tell the place; None where nothing does."""
+        if not len(self.a) or not len(self.b):
+            return None
+        found = anchors(self.host, self.device, self.names, self.a, self.b, difference)
+        if found is None:
+            return None
+        steps = [self.names.step[r.token[rows]] for r, rows in ((self.host, self.a), (self.device, self.b))]
+        tokens = [r.token[rows] for r, rows in ((self.host, self.a), (self.device, self.b))]
+        if not difference:
+            full = [r.name[rows] + len(self.names.step) for r, rows in ((self.host, self.a), (self.device, self.b))]
+            tokens = [np.where(step, name, token) for step, name, token in zip(steps, full, tokens, strict=True)]
+        partner = align_between(tokens[0], tokens[1], steps[0], steps[1], *found)
+        good = np.flatnonzero(partner >= 0)
+        mine, theirs = self.host.sequence[self.a[good]], self.device.sequence[self.b[partner[good]]]
+        if self._by_numbers(found, difference):
+            partner[good[(mine != NULL) & (theirs != NULL) & (theirs - mine != difference)]] = -1
+        return partner
 
-def _part(
-    shorter: Records, longer: Records, names: Names, short: Array, long: Array, matches: Matches
-) -> tuple[int, int]:
-    """Where in `long`, records of one thread, `short` lies."""
-    everything = 0, len(long)
-    if len(long) - len(short) <= max(_LONGER, len(short) // 20):
-        return everything
-    places = candidates(shorter.token[short], longer.token[long])
-    if not len(places):
-        return everything
-    place = int(places[0])
-    if len(places) > 1:
-        chosen, how = _by_sequence(shorter.sequence[short], longer.sequence[long], places)
-        if chosen is None:
-            chosen, how = _by_step(shorter, longer, names, short, long, places)
-        if matches.window is None:
-            matches.iterations, matches.choice = len(places), how
-        if chosen is None:
+    def _by_numbers(self, found: tuple[Array, Array], difference: int) -> bool:
+        """Whether sequence numbers, not names of steps, are what anchors agree in."""
+        mine, theirs = self.host.sequence[self.a[found[0]]], self.device.sequence[self.b[found[1]]]
+        return bool(((mine != NULL) & (theirs - mine == difference)).all())
+
+    def aligned(self, iteration: Iteration) -> Array | None:
+        """Partners by the names alone, of the longer thread within the iteration; None where they differ too much."""
+        a, b = self.host.token[self.a], self.device.token[self.b]
+        if len(a) <= len(b):
+            partner = align(a, b[iteration.low : iteration.high])
+            return None if partner is None else np.where(partner >= 0, partner + iteration.low, -1)
+        found = align(a[iteration.low : iteration.high], b)
+        if found is None:
+            return None
+        partner = np.full(len(a), -1, dtype=np.int64)
+        partner[iteration.low : iteration.low + len(found)] = found
+        return partner
+
+    def iteration(self) -> Iteration:
+        """The part of the longer thread in which the shorter one lies.
+
+        Several parts that are alike are iterations. The one whose sequence numbers are nearest is taken; steps' names
+        have told nothing before. Where one part is the shorter one exactly, it is no longer than that.
+        """
+        hosts = len(self.a) > len(self.b)
+        shorter, longer = (self.device, self.host) if hosts else (self.host, self.device)
+        short, long = (self.b, self.a) if hosts else (self.a, self.b)
+        everything = Iteration(0, len(long))
+        if not len(short):
             return everything
-        place = chosen
-    slack = _LONGER + len(short) // 50
-    return max(place - slack, 0), max(place + len(short) + slack, 0)
+        a, b = shorter.token[short], longer.token[long]
+        exact = exact_places(a, b)
+        places = exact
+        if len(long) - len(short) > max(_LONGER, len(short) // 20):
+            edited = candidates(a, b)
+            # Places near each other count as one there, so short iterations that repeat exactly are told here.
+            places = edited if len(edited) >= len(exact) else exact
+        if not len(places):
+            return everything
+        place, difference = int(places[0]), 0
+        if len(places) > 1:
+            chosen = nearest(shorter.sequence[short], longer.sequence[long], places)
+            if chosen is None:
+                return Iteration(0, len(long), alike=len(places))
+            place, difference = chosen
+        slack = 0 if place in exact else SLACK + len(short) // 50
+        low, high = max(place - slack, 0), max(place + len(short) + slack, 0)
+        return Iteration(low, high, -difference if hosts else difference)
 
 
-def _by_sequence(short: Array, long: Array, places: Array) -> tuple[int | None, str]:
-    """The place where sequence numbers differ least, if it is one."""
+def nearest(short: Array, long: Array, places: Array) -> tuple[int, int] | None:
+    """The place where sequence numbers differ least, and by how much; None if there is not exactly one."""
     differences = []
     for place in places.tolist():
         low, high = max(0, -place), min(len(short), len(long) - place)
         mine, theirs = short[low:high], long[low + place : high + place]
         both = (mine != NULL) & (theirs != NULL)
         if not both.any():
-            return None, ""
+            return None
         values, counts = np.unique(theirs[both] - mine[both], return_counts=True)
-        differences.append(abs(int(values[np.argmax(counts)])))
-    least = min(differences)
-    if differences.count(least) > 1:
-        return None, ""
-    how = "sequence numbers" if least == 0 else "nearest sequence numbers"
-    return int(places[differences.index(least)]), how
-
-
-def _by_step(
-    shorter: Records, longer: Records, names: Names, short: Array, long: Array, places: Array
-) -> tuple[int | None, str]:
-    """The place where steps have the same names, if it is one."""
-    steps = np.flatnonzero(names.step[shorter.token[short]])
-    good = []
-    for place in places.tolist():
-        at = steps + place
-        inside = (at >= 0) & (at < len(long))
-        if inside.any() and (shorter.name[short[steps[inside]]] == longer.name[long[at[inside]]]).all():
-            good.append(place)
-    return (good[0], "names of steps") if len(good) == 1 else (None, "")
+        differences.append(int(values[np.argmax(counts)]))
+    least = min(map(abs, differences))
+    found = [at for at, difference in enumerate(differences) if abs(difference) == least]
+    return (int(places[found[0]]), differences[found[0]]) if len(found) == 1 else None
 
 
 def _match_communication(host: Records, device: Records, names: Names, matches: Matches) -> None:

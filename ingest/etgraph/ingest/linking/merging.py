@@ -138,7 +138,7 @@ def _places(host: Draft, links: Links, device_count: int) -> Places:
     linked = links.to_operator
     before = np.searchsorted(linked, only) - 1
     anchor = np.where(before >= 0, links.partner[linked][before], -1) if len(linked) else np.full(len(only), -1)
-    keys = np.concatenate([np.arange(device_count), anchor])
+    keys = np.concatenate([np.arange(device_count), _not_before_parents(o["parent"], links, only, anchor)])
     late = np.concatenate([np.zeros(device_count, dtype=bool), np.ones(len(only), dtype=bool)])
     sources = np.concatenate([np.arange(device_count), device_count + only])
     order = np.lexsort((sources, late, keys))
@@ -153,6 +153,19 @@ def _places(host: Draft, links: Links, device_count: int) -> Places:
     while len(climbing := np.flatnonzero(gone[around])):
         around[climbing] = o["parent"][around[climbing]]
     return Places(to_device, only, alone, own[around], sources[order])
+
+
+def _not_before_parents(parent: Array, links: Links, only: Array, anchor: Array) -> Array:
+    """The anchors of operators that only the host's file has, those before the operator around it moved after that.
+
+    The device's order is not the host's everywhere, so what precedes in the one may precede the parent in the other.
+    """
+    row = np.where(links.partner >= 0, links.partner, -1)
+    row[only] = anchor
+    inner = np.flatnonzero((links.partner < 0) & (parent >= 0))
+    while (low := row[inner] < row[parent[inner]]).any():
+        row[inner[low]] = row[parent[inner[low]]]
+    return row[only]
 
 
 def _operators(host: Columns, device: Draft, links: Links) -> tuple[Columns, dict[str, int]]:
