@@ -115,6 +115,14 @@ def test_a_file_that_should_be_a_trace_is_not_passed_over(name: str, data: bytes
     assert reason in error.value.found
 
 
+def test_digits_that_are_no_number(tmp_path: Path) -> None:
+    for rank, name in enumerate(["1²2.json", "²_10.json", "²_9.json"]):
+        kineto(tmp_path / name, rank, 3)
+    (tmp_path / "²").write_text("x")
+    assert [source.rank for source in read(tmp_path).metadata.sources] == [0, 1, 2]
+    assert list(found_in(tmp_path)) == ["²_9.json", "²_10.json", "1²2.json"]
+
+
 def test_many_files_that_are_none_are_counted(tmp_path: Path) -> None:
     kineto(tmp_path / "trace.json", 0, 1)
     for number in range(140):
