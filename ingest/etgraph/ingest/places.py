@@ -15,6 +15,11 @@ from etgraph.model.errors import InputError
 READ = 1 << 16
 
 
+def portable(name: str) -> str:
+    """A file's name as text that can be written anywhere: bytes of it that are no UTF-8 as `\\xff`."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 class Bytes(Protocol):
     """A stream of bytes."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etgraph.ingest.places import Place
+from etgraph.ingest.places import Place, portable
 from etgraph.ingest.ranks import rank_of
 from etgraph.model.errors import InputError, NotFound
 
@@ -50,7 +50,7 @@ class SourceFile:
     ) -> None:
         self.place = path if isinstance(path, Place) else Place(path)
         self.path = Path(str(self.place))
-        self.name = name or self.path.name
+        self.name = name or portable(self.path.name)
         self.limits = limits or Limits()
         self._rank = rank
         self.bytes = 0

@@ -125,7 +125,11 @@ def discover(path: Path, limits: Limits | None = None) -> Iterator[Discovered]:
 def _order(name: str) -> list[tuple[int, str]]:
     """Names in an order in which rank 2 comes before rank 10."""
     # `isdigit` alone is true of digits such as ² as well, which are no number.
-    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name) if part]
+    return [
+        (int(part), "") if part.isascii() and part.isdigit() else (-1, part)
+        for part in re.split(r"([0-9]+)", name)
+        if part
+    ]
 
 
 def _searched(path: Path, limits: Limits, scratch: Scratch) -> Discovered:

@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 
 from etgraph.ingest.discovery import tars, zips
 from etgraph.ingest.discovery.members import Member, Refusals
-from etgraph.ingest.places import Place
+from etgraph.ingest.places import Place, portable
 from etgraph.ingest.scratch import Scratch
 from etgraph.ingest.source import GZIP, ZSTD, Limits, SourceFile
 from etgraph.model.errors import InputError
@@ -44,12 +44,14 @@ def candidates(path: Path, limits: Limits, scratch: Scratch) -> Iterator[Candida
     Raises InputError naming archive and member for what an archive must not hold; OSError.
     """
     if not path.is_dir():
-        yield from _within(Place(path), path.name, limits, scratch, Refusals(limits, _size(path)), 0)
+        yield from _within(Place(path), portable(path.name), limits, scratch, Refusals(limits, _size(path)), 0)
         return
     for file in sorted(path.rglob("*")):
         name = file.relative_to(path)
         if file.is_file() and not any(part.startswith(".etgraph-") for part in name.parts):
-            yield from _within(Place(file), name.as_posix(), limits, scratch, Refusals(limits, _size(file)), 0)
+            yield from _within(
+                Place(file), portable(name.as_posix()), limits, scratch, Refusals(limits, _size(file)), 0
+            )
 
 
 def _size(path: Path) -> int:
