@@ -23,7 +23,7 @@ from etgraph.ingest.parallel import read_ranks
 from etgraph.ingest.reading import Options, RankTask, finished, read_file
 from etgraph.ingest.source import Limits, SourceFile
 from etgraph.model import Report, Trace
-from etgraph.model.errors import EtgraphError, InputError
+from etgraph.model.errors import EtgraphError, InputError, UsageError
 from etgraph.model.progress import Progress, silent
 
 
@@ -50,8 +50,10 @@ def read(
     Archives are zip and tar, compressed by gzip or zstd or not, also in each other. `iteration` is a glob over the
     annotations that mark steps. Ranks are read by `workers` processes (None: as many as are sensible; 1: by this one);
     `kept` is where finished ranks outlive a reading that breaks off. Raises InputError naming file, place, what was
-    found and what was expected; NotFound for a path that does not exist.
+    found and what was expected; NotFound for a path that does not exist; UsageError for less than one worker.
     """
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers; there must be at least one", hint="None is as many as are sensible")
     path, options = Path(path), Options(iteration)
     if not path.is_dir() and not is_archive(SourceFile(path, limits).head()):
         progress("reading", 0, 1)
