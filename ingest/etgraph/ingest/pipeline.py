@@ -74,7 +74,8 @@ def read_each(
 ) -> Iterator[tuple[Path, Trace | EtgraphError]]:
     """A trace for each file of a folder or an archive (or for one file), lazily; one that cannot be read: its error.
 
-    A member of an archive has a path such as `run.zip!rank0/kineto.json`. Raises what `read` raises of archives.
+    A member of an archive has a path such as `run.zip!rank0/kineto.json`. Raises what `read` raises of an archive; one
+    that lies in a folder is a path with an error, as is a folder that cannot be read.
     """
     path, options = Path(path), Options(iteration)
     if not path.is_dir() and not is_archive(SourceFile(path, limits).head()):
@@ -82,10 +83,12 @@ def read_each(
         return
     with discover(path, limits) as found:
         meant = found.meant_as_traces()
-        if not meant:
+        if not meant and not found.refused:
             raise found.nothing()
         for place, name, rank in meant:
             yield Path(str(place)), _trace_or_error(SourceFile(place, limits, name=name, rank=rank), options)
+        for place, error in found.refused:
+            yield Path(str(place)), error
 
 
 def _trace_or_error(source: SourceFile, options: Options) -> Trace | EtgraphError:
