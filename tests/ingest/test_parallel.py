@@ -89,16 +89,16 @@ def test_one_process_or_several_give_the_same(tmp_path: Path, own_temp: Path) ->
 def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
     folder = run_of(tmp_path / os.fsdecode(b"run\xfe"))
     (folder / "0.json").rename(folder / os.fsdecode(b"\xffrank0.json"))
-    (folder / "1.json").rename(folder / os.fsdecode(b"\xfferank1.json"))
+    (folder / "1.json").rename(folder / os.fsdecode(b"\xferank1.json"))
     (folder / os.fsdecode(b"\xff.txt")).write_text("notes")
     trace = read(folder, workers=1)
-    assert [source.name for source in trace.metadata.sources] == ["\\xffrank0.json", "\\xfferank1.json", "2.json"]
-    assert [other.name for other in trace.metadata.report.ignored] == ["\\xff.txt"]
+    assert [source.name for source in trace.metadata.sources] == ["<ff>rank0.json", "<fe>rank1.json", "2.json"]
+    assert [other.name for other in trace.metadata.report.ignored] == ["<ff>.txt"]
     assert_same(read(folder, workers=2), trace)
     with KeptRanks(tmp_path / "kept") as ranks:
         assert_same(read(folder, workers=1, kept=ranks), trace)
     one = read(folder / os.fsdecode(b"\xffrank0.json"))
-    assert [source.name for source in one.metadata.sources] == ["\\xffrank0.json"]
+    assert [source.name for source in one.metadata.sources] == ["<ff>rank0.json"]
 
 
 def test_the_ranks_of_the_collection_in_parallel(collection_dir: Path) -> None:
