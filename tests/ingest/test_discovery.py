@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from etgraph.ingest import read, samples, trace_files
+from etgraph.ingest import read, read_each, samples, trace_files
 from etgraph.ingest.discovery import Kind, RankFiles, TraceFile, discover
 from etgraph.ingest.discovery.grouping import group
 from etgraph.ingest.discovery.look import Facts
@@ -19,7 +20,7 @@ from etgraph.ingest.writers import write as export
 from etgraph.model.errors import InputError
 from etgraph.queries import critical_path
 from ingest.kineto_oracle import cpu, write
-from support.archives import zipped
+from support.archives import entry, special, tarred, zipped, zipped_entries
 
 ET = {"schema": "1.1.1-chakra.0.0.4", "pid": 7, "nodes": [{"id": 1, "name": "root", "ctrl_deps": 1}]}
 
@@ -113,6 +114,76 @@ def test_a_file_that_should_be_a_trace_is_not_passed_over(name: str, data: bytes
     with pytest.raises(InputError, match=r"rank1.*expected a trace, as its name says") as error:
         read(tmp_path)
     assert reason in error.value.found
+
+
+UNRELATED = {
+    "lines": ("metrics.json", b'{"loss": 1}\n{"loss": 2}\n'),
+    "lines of a rank": ("metrics_rank0.json", b'{"loss": 1}\n{"loss": 2}\n'),
+    "lines in the folder of a rank": ("rank0/metrics.json", b'{"loss": 1}\n{"loss": 2}\n'),
+    "empty": ("empty.json", b""),
+    "empty, packed": ("empty.json.gz", gzip.compress(b"")),
+    "null": ("null.json", b"null"),
+    "a number": ("number.json", b"42\n"),
+    "with comments": ("settings.json", b'{\n  // a comment\n  "a": 1}'),
+    "after a comment": ("settings.json", b'// a comment\n{"a": 1}'),
+    "a mark of byte order": ("a.json", b'\xef\xbb\xbf{"a": 1}'),
+    "cut short": ("config.json", b'{"a": 1, "b'),
+}
+
+
+@pytest.mark.parametrize("kind", UNRELATED)
+def test_what_is_no_trace_is_passed_over_whatever_it_is(kind: str, tmp_path: Path) -> None:
+    name, data = UNRELATED[kind]
+    kineto(tmp_path / "trace.json")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(data)
+    assert ignored_in(tmp_path).keys() == {name}
+    assert [source.name for source in read(tmp_path).metadata.sources] == ["trace.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.json", b'\xef\xbb\xbf{"traceEvents": []}'),
+        ("a.json", b'{"schemaVersion": 1, "distributedInfo": {"rank": 1'),
+        ("a.json", b'{"schema": "1.1.1-chakra.0.0.4", "pid": 1, "no'),
+        ("a.json.gz", gzip.compress(b'{"a": "' + bytes(range(97, 123)))[:28]),
+        ("worker1/trace.json", b""),
+        ("gpt_et.json", b"{"),
+    ],
+)
+def test_what_is_evidently_a_damaged_trace_is_an_error(name: str, data: bytes, tmp_path: Path) -> None:
+    kineto(tmp_path / "b.json")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=r"expected a trace, as its name says"):
+        read(tmp_path)
+
+
+def test_an_archive_beside_the_traces_that_is_refused(tmp_path: Path) -> None:
+    kineto(tmp_path / "trace.json", 0, 1)
+    link = special("src/latest", tarfile.SYMTYPE, "elsewhere")
+    archives = {
+        "cut.zip": zipped({"a": b"text" * 99})[:-30],
+        "locked.zip": zipped_entries((entry("a.txt"), b"a")).replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1"),
+        "source.tar.gz": gzip.compress(tarred({"src/a.json": b'{"traceEvents": []}'}, tarfile.PAX_FORMAT, link)),
+    }
+    for name, data in archives.items():
+        (tmp_path / name).write_bytes(data)
+    report = read(tmp_path).metadata.report
+    said = {other.name: other.reason for other in report.ignored}
+    assert said.keys() == archives.keys()
+    assert "src/latest: a symbolic link" in said["source.tar.gz"]
+    assert "a.txt: an encrypted member" in said["locked.zip"]
+    assert list(report.warnings) == [f"{name} was left out: {reason}" for name, reason in said.items()]
+    found = {path.name.partition("!")[0]: trace for path, trace in read_each(tmp_path)}
+    assert {name for name, trace in found.items() if isinstance(trace, InputError)} == archives.keys()
+    for name in archives:
+        with pytest.raises(InputError):
+            read(tmp_path / name)
+    (tmp_path / "trace.json").unlink()
+    with pytest.raises(InputError, match=r"cut\.zip: found"):
+        read(tmp_path)
 
 
 def test_digits_that_are_no_number(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ _ZSTD_READ = 1 << 10
 """Bytes given to the decompressor at once: it hands out all that they expand to, up to 32 768 times as much."""
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
+EMPTY = "an empty file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class SourceFile:
             # also under those that the reading thread takes to end.
             pool.shutdown(wait=False)
         if not self.bytes:
-            raise self.error("an empty file", "a trace")
+            raise self.error(EMPTY, "a trace")
 
     def _counted(self) -> Iterator[bytes]:
         limits = self.limits
