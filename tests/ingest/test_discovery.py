@@ -325,7 +325,7 @@ BAD = {
     "Chakra and Kineto": ([chakra(0), device(1)], "formats chakra, kineto: chakra (chakra0), kineto (kineto1)"),
     "kinds of Chakra": ([chakra(0), chakra(1, Kind.CHAKRA_FEEDER)], "formats chakra, chakra-feeder"),
     "no times for a rank": ([host(0), device(1)], "formats kineto, pytorch-et with no times for rank 0"),
-    "no times for one of many": ([host(0), device(0), host(1)], "with no times for rank 1"),
+    "Chakra and an execution trace": ([chakra(0), host(1)], "formats chakra, pytorch-et: chakra (chakra0)"),
     "other processes": ([host(0, 5), device(0, 6)], "for rank 0 et0 of process 5 and kineto0 of process 6"),
     "world sizes": ([device(0, size=8), device(1, size=4)], "world sizes 4, 8 (kineto1, kineto0)"),
     "one without a world": ([device(0, size=8), device(1)], "world sizes none, 8 (kineto1, kineto0)"),
@@ -334,7 +334,7 @@ BAD = {
         "backends gloo (k1), nccl (k0)",
     ),
     "a rank beyond": ([device(0, size=2), device(2, size=2)], "rank 2 (kineto2, from its name) of a world of 2"),
-    "a host rank beyond": ([device(0, size=2), device(1, size=2), host(0), host(2)], "with no times for rank 2"),
+    "a host rank beyond": ([device(0, size=2), device(1, size=2), host(0), host(2)], "rank 2 (et2, from its name)"),
 }
 
 
@@ -351,6 +351,19 @@ def test_ranks_without_a_host_file_are_told() -> None:
     ranks, warnings = group([host(0, 5), device(0, 5), device(1), device(2)], "here")
     assert ranks[1] == RankFiles(1, device=device(1))
     assert warnings == ("2 of 3 ranks have no PyTorch execution trace, rank 1, 2",)
+
+
+def test_ranks_without_times_are_left_out_of_those_with_times(tmp_path: Path) -> None:
+    ranks, warnings = group([host(0), device(0), host(1), host(3)], "here")
+    assert [rank.rank for rank in ranks] == [0]
+    assert warnings == ("2 of 3 ranks have no Kineto trace and thus no times, left out: rank 1, 3",)
+    for name in ("et_rank0.json.gz", "kineto_rank0.json.gz", "et_rank1.json.gz"):
+        shutil.copy(samples.path("gpt_ddp") / name, tmp_path)
+    metadata = read(tmp_path).metadata
+    assert {source.rank for source in metadata.sources} == {0}
+    (other,) = metadata.report.ignored
+    assert (other.name, "no times" in other.reason) == ("et_rank1.json.gz", True)
+    assert any("1 of 2 ranks has no Kineto trace" in warning for warning in metadata.report.warnings)
 
 
 def test_the_pairs_of_the_collection(traces_dir: Path, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def read(
         drafts = read_ranks(tasks, workers=workers, kept=kept, progress=progress)
     progress("joining", len(tasks), len(tasks))
     _check_ranks(path, drafts)
-    report = Report(warnings=run.warnings, ignored=found.ignored)
+    report = Report(warnings=run.warnings, ignored=run.ignored + found.ignored)
     return one_trace(drafts, options, groups, report)
 
 

@@ -43,6 +43,8 @@ class Ranks:
 
     ranks: tuple[RankFiles, ...]
     warnings: tuple[str, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    """Traces that are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,10 @@ class Discovered:
         if not self.files:
             raise self.nothing()
         ranks, warnings = group(self.files, self.where)
-        return Ranks(ranks, warnings + _left_out(self.others))
+        used = {file.name for rank in ranks for file in rank.files}
+        reason = "an execution trace of a rank that has no Kineto trace, and thus no times"
+        ignored = tuple(Ignored(file.name, reason) for file in self.files if file.name not in used)
+        return Ranks(ranks, warnings + _left_out(self.others), ignored)
 
     def nothing(self) -> InputError:
         """The error for a path at which there is no trace."""
