@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,23 @@ def test_a_folder_and_its_archives_are_one_trace(
     shown = etgraph("show", stored["id"], "--store", tmp_path / "store")
     assert "1 other file left out (notes.txt: text that begins with" in shown.stdout
     assert list(ranks_folder.glob("[0-9a-f]*")) == []
+
+
+def test_names_that_are_no_utf_8(etgraph: Run, run_folder: Path, ranks_folder: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"\xff")
+    (run_folder / "kineto_rank0.json.gz").rename(run_folder / f"{odd}rank0.json.gz")
+    folder = run_folder.rename(tmp_path / odd)
+    store = ("--store", tmp_path / "store")
+    for options in (("--each",), ("--workers", "2"), ("--json",)):
+        result = etgraph("ingest", folder, *options, *store)
+        assert result.exit_code == 0, result.output
+    names = [file["name"] for file in answer(result)[0]["report"]["files"]]
+    assert names == ["<ff>rank0.json.gz", "kineto_rank1.json.gz"]
+    assert etgraph("ls", *store).exit_code == 0
+    (folder / f"{odd}rank0.json.gz").write_bytes(b"text")
+    failed = etgraph("ingest", folder, "--json", *store)
+    assert failed.exit_code == 3
+    assert "rank0.json.gz: found text" in failed.stderr
 
 
 def test_a_question_about_an_archive(etgraph: Run, run_folder: Path, tmp_path: Path) -> None:

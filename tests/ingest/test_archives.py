@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from etgraph.ingest import Limits, read, read_each, samples
 from etgraph.ingest.discovery import archives, discover
+from etgraph.ingest.places import Place
 from etgraph.ingest.scratch import Scratch
 from etgraph.ingest.source import SourceFile
 from etgraph.model import Trace
@@ -180,7 +181,9 @@ def test_members_are_those_that_the_standard_library_wrote(files: dict[str, byte
     files |= {"last": b"there is a member"}
     path = put(tmp_path, "a", make[way](files))
     with Scratch() as scratch:
-        found = {c.name.partition("!")[2]: c.place for c in archives.candidates(path, Limits(), scratch)}
+        found = {
+            c.name.partition("!")[2]: c.place for c in archives.candidates(Place(path), path.name, Limits(), scratch)
+        }
         assert list(found) == list(files)
         for name, place in found.items():
             with place.open() as stream:

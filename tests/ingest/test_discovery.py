@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from etgraph.ingest import read, samples, trace_files
+from etgraph.ingest import read, read_each, samples, trace_files
 from etgraph.ingest.discovery import Kind, RankFiles, TraceFile, discover
 from etgraph.ingest.discovery.grouping import group
 from etgraph.ingest.discovery.look import Facts
@@ -19,7 +20,7 @@ from etgraph.ingest.writers import write as export
 from etgraph.model.errors import InputError
 from etgraph.queries import critical_path
 from ingest.kineto_oracle import cpu, write
-from support.archives import zipped
+from support.archives import entry, special, tarred, zipped, zipped_entries
 
 ET = {"schema": "1.1.1-chakra.0.0.4", "pid": 7, "nodes": [{"id": 1, "name": "root", "ctrl_deps": 1}]}
 
@@ -113,6 +114,84 @@ def test_a_file_that_should_be_a_trace_is_not_passed_over(name: str, data: bytes
     with pytest.raises(InputError, match=r"rank1.*expected a trace, as its name says") as error:
         read(tmp_path)
     assert reason in error.value.found
+
+
+UNRELATED = {
+    "lines": ("metrics.json", b'{"loss": 1}\n{"loss": 2}\n'),
+    "lines of a rank": ("metrics_rank0.json", b'{"loss": 1}\n{"loss": 2}\n'),
+    "lines in the folder of a rank": ("rank0/metrics.json", b'{"loss": 1}\n{"loss": 2}\n'),
+    "empty": ("empty.json", b""),
+    "empty, packed": ("empty.json.gz", gzip.compress(b"")),
+    "null": ("null.json", b"null"),
+    "a number": ("number.json", b"42\n"),
+    "with comments": ("settings.json", b'{\n  // a comment\n  "a": 1}'),
+    "after a comment": ("settings.json", b'// a comment\n{"a": 1}'),
+    "a mark of byte order": ("a.json", b'\xef\xbb\xbf{"a": 1}'),
+    "cut short": ("config.json", b'{"a": 1, "b'),
+}
+
+
+@pytest.mark.parametrize("kind", UNRELATED)
+def test_what_is_no_trace_is_passed_over_whatever_it_is(kind: str, tmp_path: Path) -> None:
+    name, data = UNRELATED[kind]
+    kineto(tmp_path / "trace.json")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(data)
+    assert ignored_in(tmp_path).keys() == {name}
+    assert [source.name for source in read(tmp_path).metadata.sources] == ["trace.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.json", b'\xef\xbb\xbf{"traceEvents": []}'),
+        ("a.json", b'{"schemaVersion": 1, "distributedInfo": {"rank": 1'),
+        ("a.json", b'{"schema": "1.1.1-chakra.0.0.4", "pid": 1, "no'),
+        ("a.json.gz", gzip.compress(b'{"a": "' + bytes(range(97, 123)))[:28]),
+        ("worker1/trace.json", b""),
+        ("gpt_et.json", b"{"),
+    ],
+)
+def test_what_is_evidently_a_damaged_trace_is_an_error(name: str, data: bytes, tmp_path: Path) -> None:
+    kineto(tmp_path / "b.json")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=r"expected a trace, as its name says"):
+        read(tmp_path)
+
+
+def test_an_archive_beside_the_traces_that_is_refused(tmp_path: Path) -> None:
+    kineto(tmp_path / "trace.json", 0, 1)
+    link = special("src/latest", tarfile.SYMTYPE, "elsewhere")
+    archives = {
+        "cut.zip": zipped({"a": b"text" * 99})[:-30],
+        "locked.zip": zipped_entries((entry("a.txt"), b"a")).replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1"),
+        "source.tar.gz": gzip.compress(tarred({"src/a.json": b'{"traceEvents": []}'}, tarfile.PAX_FORMAT, link)),
+    }
+    for name, data in archives.items():
+        (tmp_path / name).write_bytes(data)
+    report = read(tmp_path).metadata.report
+    said = {other.name: other.reason for other in report.ignored}
+    assert said.keys() == archives.keys()
+    assert "src/latest: a symbolic link" in said["source.tar.gz"]
+    assert "a.txt: an encrypted member" in said["locked.zip"]
+    assert list(report.warnings) == [f"{name} was left out: {reason}" for name, reason in said.items()]
+    found = {path.name.partition("!")[0]: trace for path, trace in read_each(tmp_path)}
+    assert {name for name, trace in found.items() if isinstance(trace, InputError)} == archives.keys()
+    for name in archives:
+        with pytest.raises(InputError):
+            read(tmp_path / name)
+    (tmp_path / "trace.json").unlink()
+    with pytest.raises(InputError, match=r"cut\.zip: found"):
+        read(tmp_path)
+
+
+def test_digits_that_are_no_number(tmp_path: Path) -> None:
+    for rank, name in enumerate(["1²2.json", "²_10.json", "²_9.json"]):
+        kineto(tmp_path / name, rank, 3)
+    (tmp_path / "²").write_text("x")
+    assert [source.rank for source in read(tmp_path).metadata.sources] == [0, 1, 2]
+    assert list(found_in(tmp_path)) == ["²_9.json", "²_10.json", "1²2.json"]
 
 
 def test_many_files_that_are_none_are_counted(tmp_path: Path) -> None:
@@ -246,7 +325,7 @@ BAD = {
     "Chakra and Kineto": ([chakra(0), device(1)], "formats chakra, kineto: chakra (chakra0), kineto (kineto1)"),
     "kinds of Chakra": ([chakra(0), chakra(1, Kind.CHAKRA_FEEDER)], "formats chakra, chakra-feeder"),
     "no times for a rank": ([host(0), device(1)], "formats kineto, pytorch-et with no times for rank 0"),
-    "no times for one of many": ([host(0), device(0), host(1)], "with no times for rank 1"),
+    "Chakra and an execution trace": ([chakra(0), host(1)], "formats chakra, pytorch-et: chakra (chakra0)"),
     "other processes": ([host(0, 5), device(0, 6)], "for rank 0 et0 of process 5 and kineto0 of process 6"),
     "world sizes": ([device(0, size=8), device(1, size=4)], "world sizes 4, 8 (kineto1, kineto0)"),
     "one without a world": ([device(0, size=8), device(1)], "world sizes none, 8 (kineto1, kineto0)"),
@@ -255,7 +334,7 @@ BAD = {
         "backends gloo (k1), nccl (k0)",
     ),
     "a rank beyond": ([device(0, size=2), device(2, size=2)], "rank 2 (kineto2, from its name) of a world of 2"),
-    "a host rank beyond": ([device(0, size=2), device(1, size=2), host(0), host(2)], "with no times for rank 2"),
+    "a host rank beyond": ([device(0, size=2), device(1, size=2), host(0), host(2)], "rank 2 (et2, from its name)"),
 }
 
 
@@ -272,6 +351,19 @@ def test_ranks_without_a_host_file_are_told() -> None:
     ranks, warnings = group([host(0, 5), device(0, 5), device(1), device(2)], "here")
     assert ranks[1] == RankFiles(1, device=device(1))
     assert warnings == ("2 of 3 ranks have no PyTorch execution trace, rank 1, 2",)
+
+
+def test_ranks_without_times_are_left_out_of_those_with_times(tmp_path: Path) -> None:
+    ranks, warnings = group([host(0), device(0), host(1), host(3)], "here")
+    assert [rank.rank for rank in ranks] == [0]
+    assert warnings == ("2 of 3 ranks have no Kineto trace and thus no times, left out: rank 1, 3",)
+    for name in ("et_rank0.json.gz", "kineto_rank0.json.gz", "et_rank1.json.gz"):
+        shutil.copy(samples.path("gpt_ddp") / name, tmp_path)
+    metadata = read(tmp_path).metadata
+    assert {source.rank for source in metadata.sources} == {0}
+    (other,) = metadata.report.ignored
+    assert (other.name, "no times" in other.reason) == ("et_rank1.json.gz", True)
+    assert any("1 of 2 ranks has no Kineto trace" in warning for warning in metadata.report.warnings)
 
 
 def test_the_pairs_of_the_collection(traces_dir: Path, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -140,6 +142,43 @@ def test_missing_ranks_are_warned_of(tmp_path: Path) -> None:
 
 
 # The id
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    for where in (folder / "rank0", elsewhere):
+        where.mkdir(parents=True)
+    rank_file(folder / "rank0/a.json", None, cpu("a", 10, 11), size=None)
+    rank_file(elsewhere / "a.json", None, cpu("a", 10, 11), size=None)
+    (folder / "rank1").symlink_to(elsewhere)
+    (folder / "all").symlink_to(folder)  # a loop, and another name for what lies below already
+    (elsewhere / "back").symlink_to(folder)
+    assert [source.name for source in read(folder).metadata.sources] == ["rank0/a.json", "rank1/a.json"]
+    assert trace_files(folder) == [folder / "rank0/a.json", folder / "rank1/a.json"]
+
+
+def test_what_cannot_be_seen_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rank_file(tmp_path / "rank0.json", 0, cpu("a", 10, 11), size=None)
+    (tmp_path / "rank1").mkdir()
+    (tmp_path / "rank2.json").symlink_to(tmp_path / "gone")
+    (tmp_path / "rank3").symlink_to(tmp_path / "rank3")
+    scan = os.scandir
+
+    def refusing(path: Path) -> Any:
+        if Path(path).name == "rank1":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    report = read(tmp_path).metadata.report
+    said = {other.name: other.reason for other in report.ignored}
+    assert said.keys() == {"rank1", "rank2.json", "rank3"}
+    assert said["rank1"] == "Permission denied"
+    assert [warning.split(":")[0] for warning in report.warnings] == [f"{name} was left out" for name in said]
+    errors = {path.name: found for path, found in read_each(tmp_path) if isinstance(found, InputError)}
+    assert errors.keys() == said.keys()
+    with pytest.raises(InputError, match="rank1: found Permission denied"):
+        trace_files(tmp_path)
 
 
 def test_the_id_depends_on_content_and_options_only(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from etgraph.ingest.kept import KeepingTask, key_of, read_into_folder
 from etgraph.ingest.places import Place
 from etgraph.ingest.reading import Options, RankTask, read_rank
 from etgraph.model import Trace
-from etgraph.model.errors import CorruptStore, EtgraphError, InputError
+from etgraph.model.errors import CorruptStore, EtgraphError, InputError, UsageError
 from ingest.kineto_oracle import cpu, write
 from support.archives import WAYS
 
@@ -84,6 +84,21 @@ def test_one_process_or_several_give_the_same(tmp_path: Path, own_temp: Path) ->
         assert_same(read(folder, workers=2, kept=store), expected)
     del expected
     assert list(own_temp.iterdir()) == []
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    folder = run_of(tmp_path / os.fsdecode(b"run\xfe"))
+    (folder / "0.json").rename(folder / os.fsdecode(b"\xffrank0.json"))
+    (folder / "1.json").rename(folder / os.fsdecode(b"\xferank1.json"))
+    (folder / os.fsdecode(b"\xff.txt")).write_text("notes")
+    trace = read(folder, workers=1)
+    assert [source.name for source in trace.metadata.sources] == ["<ff>rank0.json", "<fe>rank1.json", "2.json"]
+    assert [other.name for other in trace.metadata.report.ignored] == ["<ff>.txt"]
+    assert_same(read(folder, workers=2), trace)
+    with KeptRanks(tmp_path / "kept") as ranks:
+        assert_same(read(folder, workers=1, kept=ranks), trace)
+    one = read(folder / os.fsdecode(b"\xffrank0.json"))
+    assert [source.name for source in one.metadata.sources] == ["<ff>rank0.json"]
 
 
 def test_the_ranks_of_the_collection_in_parallel(collection_dir: Path) -> None:
@@ -200,6 +215,44 @@ def test_a_worker_that_is_killed(tmp_path: Path) -> None:
     with pytest.raises(workers.LostWorker, match="ended by signal SIGKILL") as error:
         spread(dies, 2, 2, tmp_path)
     assert "--workers 1" in (error.value.hint or "")
+
+
+def dies_of_a_signal_without_a_name(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGRTMIN + 1)
+
+
+def test_a_worker_that_is_killed_by_a_signal_without_a_name(tmp_path: Path) -> None:
+    with pytest.raises(workers.LostWorker, match=f"ended by signal {signal.SIGRTMIN + 1}$"):
+        spread(dies_of_a_signal_without_a_name, 2, 1, tmp_path)
+
+
+class Unreadable:
+    """An answer that cannot be unpickled by who gets it, only by who made it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return only_there, (os.getpid(),)
+
+
+def only_there(maker: int) -> None:
+    if os.getpid() != maker:
+        raise ArithmeticError("not here")
+
+
+def answers_unreadably(_: object) -> Any:
+    return Unreadable()
+
+
+def test_whatever_fails_between_the_processes_ends_the_wait(tmp_path: Path) -> None:
+    with pytest.raises(workers.LostWorker, match=r"no answer.*ArithmeticError: not here"):
+        spread(answers_unreadably, 2, 2, tmp_path)
+    with pytest.raises(workers.LostWorker, match="could not be given a task"):
+        list(workers.each_done(prints, [threading.Lock()], 1, tmp_path))
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_less_than_one_worker(number: int, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at least one"):
+        read(run_of(tmp_path / "run"), workers=number)
 
 
 def test_work_that_is_given_up(tmp_path: Path) -> None:

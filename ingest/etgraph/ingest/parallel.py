@@ -36,7 +36,7 @@ def read_ranks(
     With one worker this process reads them. Raises what reading a rank raises; then no file and no process is left,
     except finished ranks in `kept`.
     """
-    count = min(workers or sensible_workers(tasks), len(tasks))
+    count = min(sensible_workers(tasks) if workers is None else workers, len(tasks))
     if kept is not None and kept.taken:
         kept = None
     if count == 1 and kept is None:

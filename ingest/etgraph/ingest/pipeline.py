@@ -23,7 +23,7 @@ from etgraph.ingest.parallel import read_ranks
 from etgraph.ingest.reading import Options, RankTask, finished, read_file
 from etgraph.ingest.source import Limits, SourceFile
 from etgraph.model import Report, Trace
-from etgraph.model.errors import EtgraphError, InputError
+from etgraph.model.errors import EtgraphError, InputError, UsageError
 from etgraph.model.progress import Progress, silent
 
 
@@ -50,8 +50,10 @@ def read(
     Archives are zip and tar, compressed by gzip or zstd or not, also in each other. `iteration` is a glob over the
     annotations that mark steps. Ranks are read by `workers` processes (None: as many as are sensible; 1: by this one);
     `kept` is where finished ranks outlive a reading that breaks off. Raises InputError naming file, place, what was
-    found and what was expected; NotFound for a path that does not exist.
+    found and what was expected; NotFound for a path that does not exist; UsageError for less than one worker.
     """
+    if workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers; there must be at least one", hint="None is as many as are sensible")
     path, options = Path(path), Options(iteration)
     if not path.is_dir() and not is_archive(SourceFile(path, limits).head()):
         progress("reading", 0, 1)
@@ -63,7 +65,7 @@ def read(
         drafts = read_ranks(tasks, workers=workers, kept=kept, progress=progress)
     progress("joining", len(tasks), len(tasks))
     _check_ranks(path, drafts)
-    report = Report(warnings=run.warnings, ignored=found.ignored)
+    report = Report(warnings=run.warnings, ignored=run.ignored + found.ignored)
     return one_trace(drafts, options, groups, report)
 
 
@@ -72,7 +74,8 @@ def read_each(
 ) -> Iterator[tuple[Path, Trace | EtgraphError]]:
     """A trace for each file of a folder or an archive (or for one file), lazily; one that cannot be read: its error.
 
-    A member of an archive has a path such as `run.zip!rank0/kineto.json`. Raises what `read` raises of archives.
+    A member of an archive has a path such as `run.zip!rank0/kineto.json`. Raises what `read` raises of an archive; one
+    that lies in a folder is a path with an error, as is a folder that cannot be read.
     """
     path, options = Path(path), Options(iteration)
     if not path.is_dir() and not is_archive(SourceFile(path, limits).head()):
@@ -80,10 +83,12 @@ def read_each(
         return
     with discover(path, limits) as found:
         meant = found.meant_as_traces()
-        if not meant:
+        if not meant and not found.refused:
             raise found.nothing()
         for place, name, rank in meant:
             yield Path(str(place)), _trace_or_error(SourceFile(place, limits, name=name, rank=rank), options)
+        for place, error in found.refused:
+            yield Path(str(place)), error
 
 
 def _trace_or_error(source: SourceFile, options: Options) -> Trace | EtgraphError:

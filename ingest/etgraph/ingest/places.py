@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,18 @@ from typing import Protocol
 from etgraph.model.errors import InputError
 
 READ = 1 << 16
+
+
+_NO_TEXT = re.compile("[\udc80-\udcff]")
+
+
+def portable(name: str) -> str:
+    """A file's name as text that can be written anywhere: bytes of it that are no UTF-8 as `<ff>`.
+
+    A letter at the end of what stands for them would hide a word that follows, such as that of a rank.
+    """
+    text = _NO_TEXT.sub(lambda byte: f"<{ord(byte[0]) & 255:02x}>", name)
+    return text.encode(errors="backslashreplace").decode()
 
 
 class Bytes(Protocol):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etgraph.ingest.places import Place
+from etgraph.ingest.places import Place, portable
 from etgraph.ingest.ranks import rank_of
 from etgraph.model.errors import InputError, NotFound
 
@@ -20,6 +20,7 @@ _ZSTD_READ = 1 << 10
 """Bytes given to the decompressor at once: it hands out all that they expand to, up to 32 768 times as much."""
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
+EMPTY = "an empty file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class SourceFile:
     ) -> None:
         self.place = path if isinstance(path, Place) else Place(path)
         self.path = Path(str(self.place))
-        self.name = name or self.path.name
+        self.name = name or portable(self.path.name)
         self.limits = limits or Limits()
         self._rank = rank
         self.bytes = 0
@@ -100,7 +101,7 @@ class SourceFile:
             # also under those that the reading thread takes to end.
             pool.shutdown(wait=False)
         if not self.bytes:
-            raise self.error("an empty file", "a trace")
+            raise self.error(EMPTY, "a trace")
 
     def _counted(self) -> Iterator[bytes]:
         limits = self.limits

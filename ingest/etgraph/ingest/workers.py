@@ -64,7 +64,8 @@ def each_done(
                 raise error
             yield number, result
         for worker in started:
-            _send(worker.tasks, _END)
+            with suppress(OSError):  # it may have ended by itself after its last answer
+                _send(worker.tasks, _END)
     except BaseException:
         for worker in started:
             worker.process.kill()
@@ -120,15 +121,34 @@ def _feed(
         try:
             _send(worker.tasks, (work, task))
             answer = _receive(worker.answers)
-        except (OSError, ValueError):
+            result, error = answer if answer is not None else (None, _lost(worker))
+        except Exception as failure:  # whatever it is: who waits for the answer must hear of it
             answer = None
+            result, error = None, _lost(worker, failure)
+        done.put((number, result, error))
         if answer is None:
-            code = worker.process.wait()
-            how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-            hint = "if memory ran out, fewer workers need less: --workers 1, or read(path, workers=1)"
-            done.put((number, None, LostWorker(f"a process that was reading ended {how}", hint=hint)))
             return
-        done.put((number, *answer))
+
+
+def _lost(worker: _Worker, failure: Exception | None = None) -> LostWorker:
+    """The error for a process that gave no answer; it has ended then. `failure` is what went wrong with the pipes."""
+    if failure is not None and not isinstance(failure, BrokenPipeError):
+        worker.process.kill()
+        worker.process.wait()
+        words = f"{type(failure).__name__}: {failure}"
+        return LostWorker(f"a process that was reading could not be given a task or gave no answer ({words})")
+    code = worker.process.wait()
+    how = f"by signal {_signal_name(-code)}" if code < 0 else f"with exit code {code}"
+    hint = "if memory ran out, fewer workers need less: --workers 1, or read(path, workers=1)"
+    return LostWorker(f"a process that was reading ended {how}", hint=hint)
+
+
+def _signal_name(number: int) -> str:
+    """A signal's name; real-time signals have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
 
 
 def _send(stream: IO[bytes], message: Any) -> None:

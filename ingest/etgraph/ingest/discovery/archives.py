@@ -1,4 +1,4 @@
-"""Files in folders and archives, archives in each other included, as places that can be read one by one.
+"""Files in archives, archives in each other included, as places that can be read one by one.
 
 Nothing is unpacked where a member's bytes can be read where they lie: in a zip archive or a plain tar archive. Of an
 archive that is compressed as a whole, or lies compressed in another, the members that may be traces are put into
@@ -38,18 +38,12 @@ def is_archive(head: bytes) -> bool:
     return head.startswith(zips.MAGIC) or tars.is_tar(head)
 
 
-def candidates(path: Path, limits: Limits, scratch: Scratch) -> Iterator[Candidate]:
-    """The files of a folder, of an archive, or the one file that the path names; in no certain order.
+def candidates(place: Place, name: str, limits: Limits, scratch: Scratch) -> Iterator[Candidate]:
+    """The file at a place, or the files of the archive that it is; in no certain order.
 
     Raises InputError naming archive and member for what an archive must not hold; OSError.
     """
-    if not path.is_dir():
-        yield from _within(Place(path), path.name, limits, scratch, Refusals(limits, _size(path)), 0)
-        return
-    for file in sorted(path.rglob("*")):
-        name = file.relative_to(path)
-        if file.is_file() and not any(part.startswith(".etgraph-") for part in name.parts):
-            yield from _within(Place(file), name.as_posix(), limits, scratch, Refusals(limits, _size(file)), 0)
+    return _within(place, name, limits, scratch, Refusals(limits, _size(place.path)), 0)
 
 
 def _size(path: Path) -> int:

@@ -59,7 +59,7 @@ class RankFiles:
 
 
 def group(files: Sequence[TraceFile], where: str) -> tuple[tuple[RankFiles, ...], tuple[str, ...]]:
-    """The ranks of one run, ascending, and warnings.
+    """The ranks of one run, ascending, and warnings. Where some have times, those without are left out.
 
     Raises InputError about `where` that names the files which contradict each other: two of one kind for a rank, other
     world sizes, a rank beyond the world, formats that do not go together, host and device files of other processes.
@@ -75,7 +75,14 @@ def group(files: Sequence[TraceFile], where: str) -> tuple[tuple[RankFiles, ...]
     _check_world(files, where)
     for rank in ranks:
         _check_process(rank, where)
-    return ranks, _warnings(ranks)
+    untimed = [rank for rank in ranks if _lacks_times(rank, ranks)]
+    timed = tuple(rank for rank in ranks if rank not in untimed)
+    return timed, _without_times(untimed, ranks) + _warnings(timed)
+
+
+def _lacks_times(rank: RankFiles, ranks: Sequence[RankFiles]) -> bool:
+    """Whether a rank has an execution trace alone, which records no times, and others have times too."""
+    return rank.device is None and rank.host is not None and any(other.device is not None for other in ranks)
 
 
 def _twice(first: TraceFile, second: TraceFile, where: str) -> InputError:
@@ -104,27 +111,21 @@ def _by_process(files: Sequence[TraceFile]) -> list[TraceFile]:
 
 
 def _check_formats(ranks: Sequence[RankFiles], where: str) -> None:
-    """Chakra files stand alone, and ranks without times do not go with ranks that have them."""
+    """Chakra files stand alone. Execution traces and Kineto traces of which none are of one rank are no run."""
     chakra = [rank for rank in ranks if rank.chakra is not None]
     for rank in chakra:
         if rank.host or rank.device:
             both = " and ".join(f"{file.name} ({_WORDS[file.kind]})" for file in rank.files)
             found, expected = f"for rank {rank.rank} {both}", "either a Chakra trace, or a PyTorch and a Kineto trace"
             raise InputError(where, found=found, expected=expected, hint=HINT)
-    timed = [rank for rank in ranks if rank.device is not None]
-    untimed = [rank for rank in ranks if rank.device is None and rank.host is not None]
+    untimed = [rank for rank in ranks if _lacks_times(rank, ranks)]
+    apart = bool(untimed) and not any(rank.host and rank.device for rank in ranks)
     formats = sorted({file.kind.value for rank in ranks for file in rank.files})
-    if (
-        (chakra and (timed or untimed))
-        or (timed and untimed)
-        or len({f for f in formats if f.startswith("chakra")}) > 1
-    ):
+    if (chakra and len(chakra) < len(ranks)) or apart or len({f for f in formats if f.startswith("chakra")}) > 1:
         of = {kind: file for rank in ranks for file in rank.files for kind in (file.kind.value,)}
         named = ", ".join(f"{kind} ({of[kind].name})" for kind in formats)
-        short = ", ".join(formats)
+        short = ", ".join(formats) + (f" with no times for rank {untimed[0].rank}" if apart and not chakra else "")
         expected = "one format, or a Kineto trace for each rank"
-        if timed and untimed and not chakra:
-            short += f" with no times for rank {untimed[0].rank}"
         raise InputError(where, found=f"formats {short}: {named}", expected=expected, hint=HINT)
 
 
@@ -166,6 +167,15 @@ def _check_process(rank: RankFiles, where: str) -> None:
 
 def _listed(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(numbers)[:4]))
+
+
+def _without_times(untimed: Sequence[RankFiles], ranks: Sequence[RankFiles]) -> tuple[str, ...]:
+    """A warning of ranks that are left out because they have no times."""
+    if not untimed:
+        return ()
+    shown = ", ".join(str(rank.rank) for rank in untimed[:8]) + (", …" if len(untimed) > 8 else "")
+    have = "has" if len(untimed) == 1 else "have"
+    return (f"{len(untimed)} of {len(ranks)} ranks {have} no Kineto trace and thus no times, left out: rank {shown}",)
 
 
 def _warnings(ranks: Sequence[RankFiles]) -> tuple[str, ...]:

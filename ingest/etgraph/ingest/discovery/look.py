@@ -18,8 +18,8 @@ from etgraph.ingest.discovery.archives import Candidate, is_archive
 from etgraph.ingest.document import Document, read_document, value_end, what_it_is
 from etgraph.ingest.kineto.reader import ARRAY as KINETO
 from etgraph.ingest.pytorch_et.reader import ARRAY as PYTORCH_ET
-from etgraph.ingest.ranks import recorded_rank
-from etgraph.ingest.source import GZIP, ZSTD, Limits, SourceFile
+from etgraph.ingest.ranks import named_rank, recorded_rank
+from etgraph.ingest.source import EMPTY, GZIP, ZSTD, Limits, SourceFile
 from etgraph.model.errors import InputError
 
 SUFFIXES: Final = tuple(name + packed for name in (".json", ".et") for packed in ("", ".gz", ".zst"))
@@ -38,6 +38,14 @@ _CPU_EVENT = re.compile(
     rb'"cat"\s*:\s*"(?:cpu_op|Operator)"\s*,\s*"name"\s*:\s*"[^"\\]{0,200}"\s*,\s*"pid"\s*:\s*"?(\d{1,10})"?\s*,'
 )
 _DISTRIBUTED = b'"distributedInfo"'
+_TRACE_KEY = re.compile(
+    rb'"(?:traceEvents|distributedInfo|deviceProperties|baseTimeNanoseconds|workload_graph)"\s*:'
+    rb'|"schema"\s*:\s*"\d+\.\d+\.\d+'
+)
+"""Keys with which traces begin, and hardly anything else."""
+_TRACE_WORD = re.compile(r"(?<![a-z])(?:traces?|kineto|chakra|et|eg)(?![a-z])", re.IGNORECASE)
+_AFTER_ALL: Final = "the end of the file"
+"""What is expected of a file that goes on after a whole JSON value."""
 
 
 class Kind(StrEnum):
@@ -81,11 +89,19 @@ def named_like_a_trace(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
+def _meant(name: str) -> bool:
+    """Whether by its name a file can hardly be anything but a trace: that of one rank, or one called so."""
+    base = re.split(r"[/!]", name)[-1]
+    return named_like_a_trace(base) and (
+        named_rank([base])[1] == "name" or _TRACE_WORD.search(base.removesuffix(".gz").removesuffix(".zst")) is not None
+    )
+
+
 def look(candidate: Candidate, limits: Limits) -> Look:
     """Tell what a file is. Reads no more than its first bytes."""
     head, named = candidate.head, named_like_a_trace(candidate.name)
     if not head:
-        return _unreadable(candidate, limits, named)
+        return _unreadable(candidate, limits)
     if head.startswith(_APPLE_DOUBLE):
         return Look(reason="what macOS keeps beside a file")
     if is_jsonizer(head):
@@ -93,8 +109,9 @@ def look(candidate: Candidate, limits: Limits) -> Look:
     if _begins_chakra(head) or (".et" in candidate.name and named and is_protobuf(head)):
         return Look(Kind.CHAKRA, facts=_facts_of_chakra(SourceFile(candidate.place, limits), head))
     if _JSON.match(head):
-        return _look_into_json(candidate, limits, named)
-    return Look(reason=what_it_is(head) or f"text that begins with {head[:24]!r}", damaged=named)
+        return _look_into_json(candidate, limits)
+    reason = what_it_is(head) or f"text that begins with {head[:24]!r}"
+    return Look(reason=reason, damaged=named and (_meant(candidate.name) or _TRACE_KEY.search(head) is not None))
 
 
 def with_tail(found: Look, candidate_source: SourceFile) -> Look:
@@ -115,14 +132,15 @@ def with_tail(found: Look, candidate_source: SourceFile) -> Look:
     return replace(found, facts=facts)
 
 
-def _unreadable(candidate: Candidate, limits: Limits, named: bool) -> Look:
+def _unreadable(candidate: Candidate, limits: Limits) -> Look:
     """A file without a first byte: empty, or damaged."""
     try:
         with closing(SourceFile(candidate.place, limits).chunks()) as chunks:
             next(chunks, b"")
     except InputError as error:
-        return Look(reason=error.found, damaged=named)
-    return Look(reason="an empty file", damaged=named)
+        empty = error.found == EMPTY
+        return Look(reason=error.found, damaged=(_meant if empty else named_like_a_trace)(candidate.name))
+    return Look(reason=EMPTY, damaged=_meant(candidate.name))
 
 
 def _begins_chakra(head: bytes) -> bool:
@@ -136,7 +154,7 @@ def _begins_chakra(head: bytes) -> bool:
     return False
 
 
-def _look_into_json(candidate: Candidate, limits: Limits, named: bool) -> Look:
+def _look_into_json(candidate: Candidate, limits: Limits) -> Look:
     source = SourceFile(candidate.place, limits)
     head = candidate.head
     while True:
@@ -155,7 +173,10 @@ def _look_into_json(candidate: Candidate, limits: Limits, named: bool) -> Look:
     if array == FEEDER:
         return Look(Kind.CHAKRA_FEEDER)
     if array is None and error is not None:
-        return Look(reason=error.found if named else f"JSON of something else ({error.found})", damaged=named)
+        whole = error.expected == _AFTER_ALL
+        evident = _TRACE_KEY.search(head) is not None or (not whole and (_meant(candidate.name) or _damaged(source)))
+        damaged = evident and named_like_a_trace(candidate.name)
+        return Look(reason=error.found if damaged else f"JSON of something else ({error.found})", damaged=damaged)
     keys = ", ".join(map(repr, list(top.rest)[:8])) or "no keys"
     return Look(reason="a JSON array of other things" if array == "" else f"a JSON object with {keys}")
 
@@ -194,6 +215,18 @@ def _longer_head(source: SourceFile, size: int) -> bytes:
     except InputError:
         pass
     return b"".join(parts)
+
+
+def _damaged(source: SourceFile) -> bool:
+    """Whether the compression of a file breaks off before the longest head ends."""
+    size = 0
+    try:
+        with closing(SourceFile(source.place, source.limits).chunks()) as chunks:
+            while size < LONGEST_HEAD and (chunk := next(chunks, b"")):
+                size += len(chunk)
+    except InputError:
+        return True
+    return False
 
 
 def _is_node(first: bytes) -> bool:
