@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etgraph.ingest.communication.gather import _anchored
+from etgraph.ingest.communication.gather import Operators, _anchored, by_order
 from etgraph.ingest.communication.matching import match
 from etgraph.model import CommType, NodeType, Trace
 from support.meetings import draft_of, matched, meetings
@@ -300,7 +300,7 @@ def sequences(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_sets_of_unequal_ranks_are_sets(drawn: tuple[np.ndarray, np.ndarray, np.ndarray], tolerance: int) -> None:
     """One of each rank, in the order of each rank, and none against the times."""
     first, start, end = drawn
-    found = _anchored(first, start, end, tolerance)
+    found = _anchored(first, start, end, np.zeros(len(start), dtype=bool), tolerance)
     rank = np.searchsorted(first, np.arange(len(start)), side="right") - 1
     for number in range(found.max() + 1):
         members = np.flatnonzero(found == number)
@@ -317,8 +317,54 @@ def test_compiled_and_plain_code_find_the_same() -> None:
         first = np.concatenate([[0], np.cumsum(rng.integers(1, 30, size=3))])
         start = np.concatenate([np.sort(rng.integers(0, 2_000, size=n)) for n in np.diff(first)])
         end = start + rng.integers(1, 60, size=len(start))
-        plain = _anchored.python(first, start, end, 2)
-        assert np.array_equal(_anchored.compiled(first, start, end, 2), plain)
+        start, end = 1000 * start, 1000 * end
+        for device in (np.zeros(len(start), dtype=bool), rng.random(len(start)) < 0.8):
+            plain = _anchored.python(first, start, end, device, 2_000)
+            assert np.array_equal(_anchored.compiled(first, start, end, device, 2_000), plain)
+
+
+LEFT_APART = """
+    rank 0 | {lane} | {name}{number} 4MB        0..100000
+    rank 1 | {lane} | {name}{number} 4MB    50000..400000
+"""
+
+
+@pytest.mark.parametrize("number", ["@0", "@0!4"])
+def test_members_on_devices_leave_together(number: str) -> None:
+    """By number and by order; gloo's leave a collective when they have what they need."""
+    trace = matched(LEFT_APART.format(lane="stream 7", name="all_reduce", number=number), {"0": [0, 1]})
+    assert not len(trace.collectives)
+    assert counts(trace) == {"unmatchedAgainstTime": 2}
+    trace = matched(LEFT_APART.format(lane="thread 7", name="gloo:all_reduce", number=number), {"0": [0, 1]})
+    assert len(trace.collectives) == 1
+
+
+def test_recordings_that_begin_and_end_at_different_times_yield_true_sets_only() -> None:
+    """The members of generated collectives end within 2 µs; ranks lose some at the beginning and at the end."""
+    sets = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        ranks, count = int(rng.integers(2, 5)), int(rng.integers(1, 12))
+        now, rows = np.zeros(ranks), []
+        lost = rng.integers(0, 3, size=(ranks, 2))
+        for turn in range(count):
+            came = now + rng.choice([1, 5, 50, 300], size=ranks) * rng.random(ranks)
+            now = came.max() + 1 + 300 * rng.random() + 2 * rng.random(ranks)
+            rows += [
+                (rank, int(1000 * came[rank]), int(1000 * now[rank]), turn)
+                for rank in range(ranks)
+                if lost[rank, 0] <= turn < count - lost[rank, 1]
+            ]
+        if not rows:
+            continue
+        rank, start, end, turn = np.array(sorted(rows)).T
+        every = np.ones(len(rank), dtype=bool)
+        ops = Operators(np.zeros(len(rank), dtype=np.int64), rank, start, end, every, every)
+        found, _ = by_order(ops, np.array([ranks]), 2_000)
+        for number in np.unique(found[found >= 0]):
+            assert len(np.unique(turn[found == number])) == 1
+            sets += 1
+    assert sets > 100
 
 
 def test_operators_with_and_without_times_do_not_meet() -> None:

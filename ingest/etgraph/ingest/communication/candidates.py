@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from etgraph.ingest.communication.communicators import Communicators, Family, families
-from etgraph.ingest.communication.gather import Operators, causal, together
+from etgraph.ingest.communication.gather import Operators, meet
 from etgraph.ingest.communication.members import codes, ordinals
 from etgraph.model.columns import Array
 
@@ -140,7 +140,7 @@ def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> b
     if any(len({counts[rank] for rank in c.present(number)}) > 1 for number in family):
         return False
     sets = _sets(c, family, ops)
-    return bool(causal(sets, ops, tolerance).all() and together(sets, ops).all())
+    return bool(meet(sets, ops, tolerance).all())
 
 
 def _clearest(c: Communicators, fitting: Sequence[Family], ops: Operators) -> Family | None:

@@ -1,8 +1,9 @@
 """Which collectives of several ranks are one: by number within the group, else by order, if the times allow it.
 
 Nobody leaves a collective before the last has come. So operators of one rendezvous overlap in pairs, and a set of
-which one ends before another starts is none. Where the ranks recorded different numbers of operators, a set counts
-when its members overlap no other operator of its kind: that is an anchor, and between two anchors order counts again.
+which one ends before another starts is none; nor is one whose operators on devices do not end together. Where the ranks
+recorded different numbers of operators, a set counts when its members overlap no other operator of its kind: that is an
+anchor, and between two anchors order counts again.
 """
 
 from __future__ import annotations
@@ -54,15 +55,24 @@ def causal(sets: Array, ops: Operators, tolerance: int) -> Array:
     return result
 
 
-def together(sets: Array, ops: Operators) -> Array:
-    """For each set whether its members on devices end together: within 10 µs, or a fiftieth of the longest one."""
+def together(sets: Array, ops: Operators, tolerance: int) -> Array:
+    """For each set whether its members on devices end together: within 10 µs, or a fiftieth of the longest one.
+
+    The tolerance of the clocks comes on top.
+    """
     count = int(sets.max(initial=-1)) + 1
     first, last, longest = np.full(count, 2**62), np.full(count, -(2**62)), np.zeros(count, dtype=np.int64)
     chosen = (sets >= 0) & ops.timed & ops.device
     np.minimum.at(first, sets[chosen], ops.end[chosen])
     np.maximum.at(last, sets[chosen], ops.end[chosen])
     np.maximum.at(longest, sets[chosen], (ops.end - ops.start)[chosen])
-    result: Array = last - first <= np.maximum(APART_NS, longest // APART_SHARE)
+    result: Array = last - first <= np.maximum(APART_NS, longest // APART_SHARE) + tolerance
+    return result
+
+
+def meet(sets: Array, ops: Operators, tolerance: int) -> Array:
+    """For each set whether times let its members be one rendezvous."""
+    result: Array = causal(sets, ops, tolerance) & together(sets, ops, tolerance)
     return result
 
 
@@ -77,7 +87,7 @@ def by_number(group: Array, number: Array, kind: Array, ops: Operators, toleranc
     first = np.full(count, -1, dtype=np.int64)
     first[sets[::-1]] = kind[::-1]
     alike = np.bincount(sets, weights=kind != first[sets], minlength=count) == 0
-    good = alike & causal(sets, ops, tolerance)
+    good = alike & meet(sets, ops, tolerance)
     return np.where(good[sets], sets, NO_SET), ~good[sets]
 
 
@@ -93,7 +103,7 @@ def by_order(ops: Operators, wanted: Array, tolerance: int) -> tuple[Array, Arra
     key_of[sets] = ops.key
     complete = np.bincount(sets, minlength=count) == wanted[key_of]
     even = np.bincount(key_of, weights=~complete, minlength=keys) == 0
-    in_time = np.bincount(key_of, weights=~causal(sets, ops, tolerance), minlength=keys) == 0
+    in_time = np.bincount(key_of, weights=~meet(sets, ops, tolerance), minlength=keys) == 0
     result = np.where((even & in_time)[ops.key], sets, NO_SET)
     order = np.argsort(ops.key, kind="stable")
     starts = np.searchsorted(ops.key[order], np.arange(keys + 1))
@@ -102,14 +112,14 @@ def by_order(ops: Operators, wanted: Array, tolerance: int) -> tuple[Array, Arra
         ranks, first = np.unique(ops.rank[here], return_index=True)
         if len(ranks) == wanted[key] > 1 and ops.timed[here].all() and tolerance < ANY_TIME:
             part = ops.take(here)
-            found = _anchored(np.append(first, len(here)), part.start, part.end, tolerance)
+            found = _anchored(np.append(first, len(here)), part.start, part.end, part.device, tolerance)
             result[here] = np.where(found >= 0, count + found, NO_SET)
             count += len(here)
     return result, (result == NO_SET) & (even & ~in_time)[ops.key]
 
 
 @kernel
-def _anchored(first: Array, start: Array, end: Array, tolerance: int) -> Array:
+def _anchored(first: Array, start: Array, end: Array, device: Array, tolerance: int) -> Array:
     """Sets of operators sorted by rank and start, whose ranks begin at `first`; -1 for operators in none."""
     ranks = len(first) - 1
     result = np.full(len(start), -1, dtype=np.int64)
@@ -126,9 +136,16 @@ def _anchored(first: Array, start: Array, end: Array, tolerance: int) -> Array:
         last = start[at[0]]
         for r in range(1, ranks):
             last = max(last, start[at[r]])
+        left, apart = -np.int64(2**62), np.int64(APART_NS)
+        for r in range(ranks):
+            if device[at[r]]:
+                left = max(left, end[at[r]])
+                apart = max(apart, (end[at[r]] - start[at[r]]) // APART_SHARE)
+        left -= apart + tolerance
         waits = True
         for r in range(ranks):
-            if end[at[r]] + tolerance < last:
+            # What ends too early for the others' operators does so for all their later ones.
+            if end[at[r]] + tolerance < last or (device[at[r]] and end[at[r]] < left):
                 at[r] += 1
                 waits = False
                 if at[r] == first[r + 1]:
@@ -175,10 +192,16 @@ def _anchored(first: Array, start: Array, end: Array, tolerance: int) -> Array:
             if not even:
                 break
             last, soonest = -np.int64(2**62), np.int64(2**62)
+            opens, closes, apart = np.int64(2**62), -np.int64(2**62), np.int64(APART_NS)
             for r in range(ranks):
-                last = max(last, start[place[a, r] + k])
-                soonest = min(soonest, end[place[a, r] + k])
-            even = last <= soonest + tolerance
+                row = place[a, r] + k
+                last = max(last, start[row])
+                soonest = min(soonest, end[row])
+                if device[row]:
+                    opens, closes = min(opens, end[row]), max(closes, end[row])
+                    apart = max(apart, (end[row] - start[row]) // APART_SHARE)
+            if last > soonest + tolerance or closes - opens > apart + tolerance:
+                even = False
         if even:
             for k in range(1, between + 1):
                 for r in range(ranks):

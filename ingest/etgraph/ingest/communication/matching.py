@@ -50,7 +50,10 @@ WORDS: Final = {
     Reason.NUMBERS: (
         "unmatchedByNumber", "ranks recorded different numbers of them, and the times do not tell which meet"
     ),
-    Reason.TIMES: ("unmatchedAgainstTime", "a member would end before the last one starts, or is of another type"),
+    Reason.TIMES: (
+        "unmatchedAgainstTime",
+        "a member would end before the last one starts, or not with the others on their devices, or is of another type",
+    ),
     Reason.CYCLE: ("unmatchedInCycles", "ranks would wait for each other in a circle"),
     Reason.NO_PEER: ("messagesWithoutPeer", "the rank at the other end is not recorded"),
     Reason.NOT_RECORDED: ("messagesToMissingRanks", "the rank at the other end is not in the trace"),

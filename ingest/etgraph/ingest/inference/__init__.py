@@ -23,6 +23,7 @@ from etgraph.ingest.inference.events import awaited_communication, communication
 from etgraph.ingest.inference.evidence import betrayed_waits
 from etgraph.ingest.inference.findings import Finding
 from etgraph.ingest.inference.graphs import branches_of_graphs, ends_of_graphs
+from etgraph.ingest.inference.issued import worked_off
 from etgraph.ingest.inference.occupancy import occupied
 from etgraph.ingest.inference.queue import full_launch_queues
 from etgraph.ingest.inference.silence import before_recording, silent_calls, synchronising
@@ -35,7 +36,7 @@ Rule = Callable[[Timeline], Finding]
 RULES: tuple[Rule, ...] = (
     recorded_waits, communication_waits, awaited_communication, ends_of_graphs, branches_of_graphs, betrayed_waits,
     occupied, synchronised_streams, synchronised_devices, blocking_copies, staged_copies, synchronised_events,
-    full_launch_queues, handed_over, before_recording,
+    full_launch_queues, worked_off, handed_over, before_recording,
 )  # fmt: skip
 """In order: what is certain before what the times betray, since only operators that nothing explains are looked at."""
 

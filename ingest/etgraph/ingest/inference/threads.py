@@ -21,6 +21,7 @@ ALTERNATES = 0.5
 """And this much of the other thread's own pause before it is the first thread's work."""
 OFTEN = 3
 """Threads of which neither is known to work for the other must take turns this often."""
+_LIBRARY = re.compile(r"^(gloo|mpi):")
 _BACKWARD = re.compile(r"^autograd::|Backward\d*$|AccumulateGrad$|^torch::autograd::")
 
 
@@ -30,13 +31,15 @@ def handed_over(t: Timeline) -> Finding:
     Both threads must take turns: the other one was idle when the pause began, idle again when it ended, and the first
     one worked during its pause before. Threads that poll, load data or watch the network work on through the pause.
     Functions of autograd that the calling thread itself runs meanwhile, those of the host, do not end its pause: each
-    goes on when the autograd thread has done the one before.
+    goes on when the autograd thread has done the one before. The threads of gloo and MPI are left out: they work off
+    what `worked_off` knows one by one, and take turns with whoever issues it by chance only.
     """
     pairs: dict[str, list[Array]] = {"work handed to a thread": [], "work done by a thread": [], "work handed back": []}
     o = t.trace.operators
     top = np.flatnonzero((o["category"] < int(Category.KERNEL)) & (o["parent"] < 0) & (o["lane"] >= 0))
     top = top[~o.is_null("start_ns")[top] & ~o.is_null("duration_ns")[top]]
     top = top[np.lexsort((t.start[top], t.lane[top]))]
+    top = _without_libraries(t, top)
     function = o.codes_where("name", _BACKWARD.search)[o["name"]] if len(top) else np.zeros(0, dtype=bool)
     for rank in t.trace.ranks:
         threads = _busiest(t, top[o["rank"][top] == rank])
@@ -59,6 +62,17 @@ def handed_over(t: Timeline) -> Finding:
             kind = DependencyKind.SPAWN if method == "work handed to a thread" else DependencyKind.JOIN
             found += stored(t, kind, src, dst, method, 0.5 if method == "work handed back" else 0.7)
     return found
+
+
+def _without_libraries(t: Timeline, top: Array) -> Array:
+    """Those outermost operators that are not on a thread of a communication library, most of whose ones are its own."""
+    if not len(top):
+        return top
+    o = t.trace.operators
+    library = o.codes_where("name", _LIBRARY.search)[o["name"][top]]
+    share = np.bincount(t.lane[top], weights=np.where(library, 1, -1))
+    kept: Array = top[share[t.lane[top]] <= 0]
+    return kept
 
 
 def _busiest(t: Timeline, top: Array) -> list[Array]:

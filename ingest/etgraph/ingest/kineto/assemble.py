@@ -83,7 +83,7 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     )
     names = ("correlation", "sequence", "record_function", "external", "order")
     ids, annotation_ids = ({name: raw[name][which] for name in names} for which in (rows, spans))
-    ids |= {"waves": raw["waves"][rows], "comm_sequence": raw["group_sequence"][rows]}
+    ids |= {"waves": raw["waves"][rows], "comm_sequence": raw["group_sequence"][rows], "issue": raw["issue"][rows]}
     if len(recording.waits["correlation"]):
         ids |= _waits(recording, trace, ids["correlation"])
     draft = Draft(trace, ids, annotation_ids)

@@ -50,9 +50,10 @@ def communication(recording: Recording, sort: Array, rows: Array, kind: Array, g
     """The columns of communication for the operators at `rows` of the raw intervals, whose kinds are known by name.
 
     What an operator's own arguments say goes first, then the calls around it. The number in its group goes into the
-    raw column `group_sequence`.
+    raw column `group_sequence`, and a number that gloo's operator shares with PyTorch's call into `issue`.
     """
     raw, count = recording.intervals, len(rows)
+    raw["issue"] = np.full(len(raw["name"]), NULL)
     nulls = {"comm_type": NULL32, "comm_bytes": NULL, "group": -1, "peer": NULL32, "tag": NULL32}
     found = {"kind": kind.copy(), **{name: np.full(count, null) for name, null in nulls.items()}}
     which = np.flatnonzero((kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL)))
@@ -161,6 +162,8 @@ def _in_turn(recording: Recording, calls: Array, own: Array, around: Array) -> A
         done = done[np.argsort(raw["start"][done], kind="stable")]
         if one >= 0 and len(done) == len(asked) and not (raw["start"][asked] > raw["start"][done]).any():
             found[done] = asked
+    paired = np.flatnonzero(found >= 0)
+    raw["issue"][paired] = raw["issue"][found[paired]] = np.arange(len(paired))
     return np.where(around >= 0, around, found[own])
 
 

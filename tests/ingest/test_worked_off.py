@@ -1,0 +1,102 @@
+"""SPAWN and JOIN of gloo's operators: what issued them, and which pauses of a thread were waiting for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etgraph.ingest import read
+from etgraph.model import DependencyKind, Trace
+from ingest.kineto_oracle import cpu, interval, write
+
+SPAWN, JOIN = DependencyKind.SPAWN, DependencyKind.JOIN
+
+
+def gloo(name: str, begin: int, end: int, thread: int = 3) -> Any:
+    """One of gloo's operators on a thread of its own."""
+    return interval("user_annotation", f"gloo:{name}", begin, end, thread)
+
+
+def edges(trace: Trace, kind: DependencyKind) -> list[tuple[str, str]]:
+    """Pairs of names, each with its start in µs."""
+    o, d = trace.operators, trace.dependencies
+
+    def shown(row: int) -> str:
+        return f"{o.value('name', row)}@{int(o['start_ns'][row]) // 1000}"
+
+    which = d["kind"] == int(kind)
+    pairs = zip(d["src"][which].tolist(), d["dst"][which].tolist(), strict=True)
+    return sorted((shown(src), shown(dst)) for src, dst in pairs)
+
+
+def trace_of(folder: Path, *events: Any) -> Trace:
+    return read(write(folder / "trace.json", *events))
+
+
+def test_a_call_issues_its_operator_and_the_thread_goes_on_when_it_is_done(tmp_path: Path) -> None:
+    trace = trace_of(
+        tmp_path,
+        cpu("c10d::allreduce_", 0, 10),
+        cpu("aten::mm", 10, 100),
+        gloo("all_reduce", 20, 900),
+        cpu("aten::add_", 950, 960),
+    )
+    assert edges(trace, SPAWN) == [("c10d::allreduce_@0", "gloo:all_reduce@20")]
+    assert edges(trace, JOIN) == [("gloo:all_reduce@20", "aten::add_@950")]
+
+
+@pytest.mark.parametrize("second", [(20, 120), (20, 90), (20, 1000)])
+def test_an_operator_that_ends_elsewhere_released_nothing(tmp_path: Path, second: tuple[int, int]) -> None:
+    """Long before the pause's end, before the pause, and while the thread works on."""
+    trace = trace_of(
+        tmp_path,
+        cpu("c10d::allreduce_", 0, 10),
+        cpu("aten::mm", 10, 100),
+        gloo("all_reduce", *second),
+        cpu("aten::add_", 950, 1100),
+    )
+    assert edges(trace, SPAWN) == [("c10d::allreduce_@0", "gloo:all_reduce@20")]
+    assert edges(trace, JOIN) == []
+
+
+def test_the_last_of_several_ended_the_pause(tmp_path: Path) -> None:
+    trace = trace_of(
+        tmp_path,
+        cpu("c10d::allreduce_", 0, 10),
+        cpu("c10d::allreduce_", 10, 20),
+        gloo("all_reduce", 20, 850, 3),
+        gloo("all_reduce", 25, 900, 4),
+        cpu("aten::add_", 950, 1100),
+    )
+    assert edges(trace, JOIN) == [("gloo:all_reduce@25", "aten::add_@950")]
+
+
+def test_a_late_return_is_late_by_the_traces_own_measure(tmp_path: Path) -> None:
+    """Three waits end 20 µs after gloo; where the thread goes on 200 µs after, it had its own reason."""
+    events = []
+    for turn, delay in enumerate((20, 20, 20, 200)):
+        at = turn * 1000
+        events += [
+            cpu("c10d::allreduce_", at, at + 10),
+            gloo("all_reduce", at + 5, at + 500),
+            cpu("aten::add_", at + 500 + delay, at + 900),
+        ]
+    went_on = {dst for _, dst in edges(trace_of(tmp_path, *events), JOIN)}
+    assert went_on == {"aten::add_@520", "aten::add_@1520", "aten::add_@2520"}
+
+
+def test_threads_of_gloo_take_no_turns(tmp_path: Path) -> None:
+    """They alternate with whoever issues, whose last operator before the pause is the cause and not the effect."""
+    events = []
+    for turn in range(6):
+        at = turn * 1000
+        events += [
+            cpu("aten::zeros", at, at + 100),
+            cpu("c10d::allgather_", at + 100, at + 110),
+            gloo("all_gather", at + 115, at + 960),
+        ]
+    trace = trace_of(tmp_path, *events)
+    assert {src.split("@")[0] for src, _ in edges(trace, SPAWN)} == {"c10d::allgather_"}
+    assert {dst.split("@")[0] for _, dst in edges(trace, JOIN)} == {"aten::zeros"}
