@@ -55,6 +55,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.xdist_group("neo4j"))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes do not name a test: those of a gzip file hold the time, and names must be the same in every process."""
+    return "bytes" if isinstance(val, bytes) else None
+
+
 def pytest_report_header() -> list[str]:
     """Say which traces, which reference figures, which Neo4j server and which PyTorch this run sees."""
     traces, reference = folder_named_by("ETGRAPH_TRACES"), folder_named_by("ETGRAPH_REFERENCE")
