@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -450,9 +451,48 @@ def test_what_is_old_goes(tmp_path: Path) -> None:
     old = time.time() - (kept.DAYS + 1) * 86_400
     (first, *_) = store.glob("[0-9a-f]*")
     os.utime(first, (old, old))
-    with KeptRanks(store, resume=True) as ranks:
-        assert ranks.count() == 2
+    with KeptRanks(store, resume=True):
+        assert len(list(store.glob("[0-9a-f]*"))) == 2
     assert not first.exists()
+
+
+def test_what_is_counted_is_of_this_reading(tmp_path: Path) -> None:
+    folder, store = run_of(tmp_path / "run"), tmp_path / "kept"
+    broken_off(folder, store)
+    (folder / "2.json").write_text("text")
+    for resume in (False, True):
+        ranks = KeptRanks(store, resume=resume)
+        with pytest.raises(InputError), ranks:
+            read(folder, kept=ranks)
+        assert ranks.count() == 0
+    (folder / "2.json").write_text('{"distributedInfo": {"rank": 2, "world_size": 3}, "traceEvents": [1]}')
+    with pytest.raises(InputError), ranks:
+        read(folder, workers=1, kept=ranks)
+    assert ranks.count() == 2
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_folder_that_fails_in_the_middle_keeps_nothing(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, store = run_of(tmp_path / "run"), tmp_path / "kept"
+    expected = read(folder)
+    with KeptRanks(store) as ranks:
+        for task in tasks_of(folder):
+            # What lies where a rank is put together, and is no folder, is in the way even of root.
+            (store / key_of(task)).write_text("")
+        assert_same(read(folder, workers=count, kept=ranks), expected)
+        assert ranks.count() == 0
+    save = kept.save_draft
+
+    def full(draft: Draft, target: Path) -> None:
+        if target.parent == store:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(draft, target)
+
+    monkeypatch.setattr(kept, "save_draft", full)
+    with KeptRanks(store) as ranks:
+        assert_same(read(folder, workers=1, kept=ranks), expected)
 
 
 def test_a_second_reading_at_once_keeps_nothing(tmp_path: Path) -> None:
@@ -475,7 +515,7 @@ def test_a_rank_whose_file_went_away(tmp_path: Path) -> None:
     (first, *_) = tasks_of(run_of(tmp_path / "run"))
     shutil.rmtree(tmp_path / "run")
     with pytest.raises(InputError, match=r"0\.json: found No such file or directory"):
-        read_into_folder(KeepingTask(first, tmp_path / "kept", kept=True))
+        read_into_folder(KeepingTask(first, tmp_path / "new", tmp_path / "kept"))
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -488,5 +528,5 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(kept, "read_rank", changing)
     with pytest.raises(InputError, match=r"0\.json: found other bytes than before"):
-        read_into_folder(KeepingTask(tasks_of(folder)[0], tmp_path / "kept", kept=True))
+        read_into_folder(KeepingTask(tasks_of(folder)[0], tmp_path / "new", tmp_path / "kept"))
     assert not (tmp_path / "kept").exists()

@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -60,8 +61,8 @@ class KeptRanks:
         self._lock.release()
 
     def use(self, folders: Iterable[Path]) -> None:
-        """Remember what was read, to remove it in the end."""
-        self._used.update(folders)
+        """Remember what was read and lies here, to remove it in the end."""
+        self._used.update(folder for folder in folders if folder.parent == self.folder)
 
     def forget(self) -> None:
         """Remove what was used so far: the trace that was made of it is safe elsewhere."""
@@ -70,10 +71,8 @@ class KeptRanks:
         self._used.clear()
 
     def count(self) -> int:
-        """How many ranks are kept, those of other readings too."""
-        if self.taken or not self.folder.is_dir():
-            return 0
-        return sum(1 for path in self.folder.iterdir() if path.is_dir() and "." not in path.name)
+        """How many ranks are kept of those that were read in this block, or taken up."""
+        return sum(folder.is_dir() for folder in self._used)
 
     def _sweep(self) -> None:
         """Remove what is old, and what was not finished."""
@@ -85,29 +84,37 @@ class KeptRanks:
 
 @dataclass(frozen=True, slots=True)
 class KeepingTask:
-    """What a process needs to read one rank into a folder: a new one, or one below `kept` that its content names."""
+    """What a process needs to read one rank into a folder: a new one, or one below `kept` that its content names.
+
+    `kept` may turn out not to be writable, also in the middle of a reading: the disk is full. Then it is the new one.
+    """
 
     task: RankTask
     folder: Path
-    kept: bool = False
+    kept: Path | None = None
     resume: bool = False
 
 
 def read_into_folder(keeping: KeepingTask) -> Path:
     """Read one rank into a folder, or find it there; the folder. Raises what `read_rank` raises."""
-    if not keeping.kept:
+    if keeping.kept is None:
         save_draft(read_rank(keeping.task), keeping.folder)
         return keeping.folder
     task = keeping.task
     key = key_of(task)
-    folder = keeping.folder / key
+    folder = keeping.kept / key
     if not (keeping.resume and is_whole(folder)):
         draft = read_rank(task)
         if key_of(task) != key:
             names = " and ".join(str(file.place) for file in task.files.files)
             raise InputError(names, found="other bytes than before it was read", expected="a file that stays as it is")
-        save_draft(draft, folder)
-    os.utime(folder)
+        try:
+            save_draft(draft, folder)
+        except OSError:
+            save_draft(draft, keeping.folder)
+            return keeping.folder
+    with suppress(OSError):
+        os.utime(folder)
     return folder
 
 

@@ -67,24 +67,26 @@ def _folders(
     tasks: Sequence[RankTask], count: int, kept: KeptRanks | None, scratch: Scratch, progress: Progress
 ) -> list[Path]:
     """The folders into which the ranks were read."""
-    if kept is None:
-        keeping = [KeepingTask(task, scratch.path / f"rank-{number}") for number, task in enumerate(tasks)]
-    else:
-        keeping = [KeepingTask(task, kept.folder, kept=True, resume=kept.resume) for task in tasks]
+    below, resume = (None, False) if kept is None else (kept.folder, kept.resume)
+    keeping = [KeepingTask(task, scratch.path / f"rank-{number}", below, resume) for number, task in enumerate(tasks)]
     folders: dict[int, Path] = {}
+
+    def finish(number: int, folder: Path) -> None:
+        folders[number] = folder
+        if kept is not None:
+            kept.use([folder])
+
     if count == 1:
         for number, one in enumerate(keeping):
             progress(f"reading rank {one.task.files.rank}", number, len(tasks))
-            folders[number] = read_into_folder(one)
+            finish(number, read_into_folder(one))
     else:
         words = f"reading ranks in {count} processes"
         progress(words, 0, len(tasks))
         with closing(each_done(read_into_folder, keeping, count, scratch.path)) as done:
             for number, folder in done:
-                folders[number] = folder
+                finish(number, folder)
                 progress(words, len(folders), len(tasks))
-    if kept is not None:
-        kept.use(folders.values())
     return [folders[number] for number in range(len(tasks))]
 
 
