@@ -88,6 +88,13 @@ def test_communication_waits_for_the_stream_that_its_caller_uses() -> None:
     assert inferred(drawn_draft(COLLECTIVE), EVENT) == [("a", "all_reduce", "wait before communication")]
 
 
+def test_a_known_wait_is_not_betrayed_once_more_where_it_took_long_to_end() -> None:
+    """The kernel is late, 6 µs after what it is known to have waited for, and nothing else ended."""
+    text = COLLECTIVE.replace("all_reduce             34000", "all_reduce             36000")
+    text = text.replace("31000..35000", "200000..210000")
+    assert inferred(drawn_draft(text), EVENT) == [("a", "all_reduce", "wait before communication")]
+
+
 def test_a_wait_after_the_launch_of_communication_is_no_evidence() -> None:
     text = COLLECTIVE.replace("cudaStreamWaitEvent     6000..7000", "cudaStreamIsCapturing   6000..7000")
     assert not [e for e in inferred(drawn_draft(text), EVENT) if e[2] == "wait before communication"]

@@ -47,6 +47,29 @@ def test_what_a_device_synchronisation_waited_for_the_next_one_does_not() -> Non
     ]  # fmt: skip
 
 
+ON_DEVICE = """
+    rank 0 | thread 1 | cudaLaunchKernel           0..4000      -> a
+    rank 0 | stream 7 | a                       6000..300000
+    rank 0 | thread 1 | cudaDeviceSynchronize   8000..305000
+"""
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ("9000..306000", ["cudaDeviceSynchronize", "hipDeviceSynchronize"]),
+        ("7000..306000", ["hipDeviceSynchronize", "cudaDeviceSynchronize"]),
+        ("7000..7500", ["cudaDeviceSynchronize"]),
+        ("9000..9500", ["cudaDeviceSynchronize"]),
+        ("305500..306000", ["cudaDeviceSynchronize"]),
+    ],
+)
+def test_each_call_within_which_the_work_ended_waited_for_it(other: str, found: list[str]) -> None:
+    """Two threads wait at a time; one call returns at once, for it asks of another device; one comes too late."""
+    text = ON_DEVICE + f"rank 0 | thread 2 | hipDeviceSynchronize  {other}"
+    assert [e[:2] for e in inferred(drawn_draft(text), SYNC)] == [("a", call) for call in found]
+
+
 @pytest.mark.parametrize("name", ["cudaMalloc", "cudaFree", "cudaEventQuery", "cudaMemcpyAsync", "aten::item"])
 def test_calls_that_do_not_say_that_they_wait(name: str) -> None:
     assert inferred(drawn_draft(BLOCKED.format(name=name)), SYNC) == []

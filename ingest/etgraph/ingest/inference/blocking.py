@@ -41,17 +41,36 @@ def synchronised_streams(t: Timeline) -> Finding:
 def synchronised_devices(t: Timeline) -> Finding:
     """A call that waits for the device: for the last operator that was issued to each stream before.
 
-    What an earlier such call waited for already has its edge, so each operator has one at most.
+    What had ended when an earlier such call returned has its edge already. Of several calls that wait at a time, on
+    several threads or after one that waited for another device, each waits for what ends within it.
     """
     rank = t.trace.operators["rank"]
     calls = t.called(DEVICE_SYNC)
     calls = calls[np.lexsort((t.start[calls], rank[calls]))]
     rows = t.device
-    next_call = earliest(calls, rank, t.start, rank[rows], t.issued[rows])
-    last = np.ones(len(rows), dtype=bool)
-    last[:-1] = (t.lane[rows[1:]] != t.lane[rows[:-1]]) | (next_call[1:] != next_call[:-1])
-    last &= next_call >= 0
-    return stored(t, _SYNC, rows[last], next_call[last], "device synchronisation", 0.95)
+    place = np.full(len(t.start), -1, dtype=np.int64)
+    place[calls] = np.arange(len(calls))
+    follows = np.full(len(rows), np.iinfo(np.int64).max)
+    same = t.lane[rows[1:]] == t.lane[rows[:-1]]
+    follows[:-1][same] = t.issued[rows[1:]][same]
+    call = earliest(calls, rank, t.start, rank[rows], t.issued[rows])
+    rows, call, follows = rows[call >= 0], call[call >= 0], follows[call >= 0]
+    first = call
+    src, dst = [], []
+    while len(rows):
+        waited_for = follows > t.start[call]
+        waited_for &= (call == first) | (t.end[rows] > t.start[call])
+        rows, call, first, follows = rows[waited_for], call[waited_for], first[waited_for], follows[waited_for]
+        ends = (call == first) | (t.end[rows] <= t.end[call])
+        src.append(rows[ends])
+        dst.append(call[ends])
+        after = place[call] + 1
+        more = after < len(calls)
+        more[more] = rank[calls[after[more]]] == rank[rows[more]]
+        rows, call, first, follows = rows[more], calls[after[more]], first[more], follows[more]
+    if not src:
+        return Finding()
+    return stored(t, _SYNC, np.concatenate(src), np.concatenate(dst), "device synchronisation", 0.95)
 
 
 def blocking_copies(t: Timeline) -> Finding:

@@ -35,7 +35,8 @@ def betrayed_waits(t: Timeline) -> Finding:
     unexplained = since - t.ready[late] > TOLERANCE_NS
     late, since = late[unexplained], since[unexplained]
     ends = t.device[np.argsort(t.end[t.device], kind="stable")]
-    first = np.searchsorted(t.end[ends], np.maximum(since - NEAR_NS, t.ready[late]))
+    # After what is known to have let it start, the source of an EVENT that is stored already included.
+    first = np.searchsorted(t.end[ends], np.maximum(since - NEAR_NS - 1, t.ready[late]), side="right")
     last = np.searchsorted(t.end[ends], t.start[late], side="right")
     which, place = ragged(first, last)
     src, dst, since = ends[place], late[which], since[which]
