@@ -549,6 +549,14 @@ def test_short_steps_that_nothing_tells_apart_are_ambiguous(tmp_path: Path) -> N
     assert "iteration ambiguous, 4 candidates" in draft.trace.metadata.report.warnings[0]
 
 
+def test_edited_steps_that_nothing_tells_apart_are_ambiguous(tmp_path: Path) -> None:
+    """No step holds the other exactly, and the first that fits is as good as the last."""
+    host = [op for op in repeated(15, [3]) if op.name != "aten::x7"]
+    draft = link(host_draft(tmp_path, host), device_draft(tmp_path, repeated(15, range(1, 5))))
+    assert truth(draft) == (0, 0)
+    assert "iteration ambiguous" in draft.trace.metadata.report.warnings[0]
+
+
 def test_a_part_of_a_step_is_not_moved_by_a_repetition_at_its_ends(tmp_path: Path) -> None:
     """Only the middle has numbers; what is before and after it repeats, in the step and in its neighbours."""
 
