@@ -375,6 +375,22 @@ def test_shapes_that_contradict_reject_a_link(tmp_path: Path) -> None:
     trace.validate()
 
 
+def test_links_near_one_that_shapes_reject_are_less_sure(tmp_path: Path) -> None:
+    ops = [Op(1, f"aten::x{n}", 10 * n, 10 * n + 5, n + 1, None, [[n + 2, 3]]) for n in range(41)]
+    other = [replace(op, dims=[[99, 3]]) if op.key == 21 else op for op in ops]
+    trace = link(host_draft(tmp_path, ops), device_draft(tmp_path, other)).trace
+    o = trace.operators
+    timed = np.flatnonzero(~o.is_null("start_ns"))
+    methods = [o.value("link", row) for row in timed.tolist()]
+    assert methods[20] is None
+    assert methods[19] is methods[21] is LinkMethod.ALIGNED_1
+    assert methods[18] is methods[22] is LinkMethod.ALIGNED_2
+    assert methods[4] is methods[36] is LinkMethod.ALIGNED_16
+    assert methods[5] is methods[35] is LinkMethod.ALIGNED_8
+    by_id = link(host_draft(tmp_path, ops), device_draft(tmp_path, other, recorded=True)).trace
+    assert (by_id.operators["link"] == int(LinkMethod.RECORDED_ID)).sum() == 40
+
+
 def test_dims_that_only_one_file_knows_contradict_nothing(tmp_path: Path) -> None:
     trace = linked(tmp_path, STEP, STEP.replace("[[2,3],[3,4]]", "[[2,3],[]]")).trace
     assert trace.metadata.report.linked_operators == 8
@@ -547,6 +563,14 @@ def test_short_steps_that_nothing_tells_apart_are_ambiguous(tmp_path: Path) -> N
     draft = link(host_draft(tmp_path, repeated(15, [3])), device_draft(tmp_path, repeated(15, range(1, 5))))
     assert truth(draft) == (0, 0)
     assert "iteration ambiguous, 4 candidates" in draft.trace.metadata.report.warnings[0]
+
+
+def test_edited_steps_that_nothing_tells_apart_are_ambiguous(tmp_path: Path) -> None:
+    """No step holds the other exactly, and the first that fits is as good as the last."""
+    host = [op for op in repeated(15, [3]) if op.name != "aten::x7"]
+    draft = link(host_draft(tmp_path, host), device_draft(tmp_path, repeated(15, range(1, 5))))
+    assert truth(draft) == (0, 0)
+    assert "iteration ambiguous" in draft.trace.metadata.report.warnings[0]
 
 
 def test_a_part_of_a_step_is_not_moved_by_a_repetition_at_its_ends(tmp_path: Path) -> None:

@@ -133,3 +133,22 @@ def methods(partner: Array, count: int) -> Array:
     ahead = np.where(before, far, ends[run] - position + 1)
     grade = np.searchsorted(_DISTANCES, np.minimum(behind, ahead), side="right") - 1
     return np.where(partner < 0, np.int8(-1), np.array(_BY_DISTANCE, dtype=np.int8)[grade])
+
+
+def regraded(method: Array, wrong: Array) -> Array:
+    """The methods of a thread's links when some are known to be wrong: no surer than how near these are.
+
+    Where a link is wrong an alignment is off, so a run of matches ends there as it does where there is no match.
+    """
+    at = np.flatnonzero(wrong)
+    if not len(at):
+        return method
+    position = np.arange(len(method))
+    after = np.searchsorted(at, position)
+    behind = position - at[np.maximum(after - 1, 0)]
+    ahead = at[np.minimum(after, len(at) - 1)] - position
+    near = np.searchsorted(_DISTANCES, np.maximum(np.minimum(np.abs(behind), np.abs(ahead)), 1), side="right") - 1
+    grades = np.array(_BY_DISTANCE, dtype=np.int8)
+    order = np.argsort(grades)
+    own = order[np.minimum(np.searchsorted(grades, method, sorter=order), len(grades) - 1)]
+    return np.where(np.isin(method, grades), grades[np.minimum(own, near)], method)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from etgraph.ingest.draft import NULL, Draft
+from etgraph.ingest.linking.alignment import regraded
 from etgraph.ingest.linking.identity import Identity, identify, refusal, same_process
 from etgraph.ingest.linking.matching import Matches, match
 from etgraph.ingest.linking.merging import Links, merge
@@ -33,6 +34,9 @@ def link(host: Draft, device: Draft) -> Draft:
     matches = match(ours, theirs, names)
     wrong = _against_shapes(host, device, ours, theirs, matches)
     matches.partner[wrong] = -1
+    for lane in np.unique(ours.lane[wrong]).tolist():
+        thread = np.flatnonzero(ours.lane == lane)
+        matches.method[thread] = regraded(matches.method[thread], wrong[thread])
     linked = np.flatnonzero(matches.partner >= 0)
     fewest = ONE_PROGRAM * min(len(ours), len(theirs))
     if not process and not matches.ambiguous and len(linked) < fewest:

@@ -20,6 +20,9 @@ SAME_NAMES = 0.9
 _LONGER = 64
 """A sequence that is longer by so many tokens, and by a twentieth, may hold edited iterations of the other."""
 
+SLIDING = 0.25
+"""Share of records that two alignments as good must link elsewhere, for the place to be ambiguous; edits move a few."""
+
 
 @dataclass(slots=True)
 class Matches:
@@ -114,17 +117,19 @@ def by_alignment(host: Records, device: Records, names: Names) -> Matches:
         partner = thread.anchored(difference)
         if partner is None:
             iteration = thread.iteration()
-            if iteration.alike > 1 and not number:
-                # Only the first thread decides: it has most of the records, and the others follow it.
-                matches.iterations = iteration.alike
-                return matches
-            if iteration.alike > 1:
-                continue
             if not number:
                 difference = iteration.difference
             partner = thread.anchored(difference) if difference else None
-            if partner is None:
+            alike = iteration.alike
+            if partner is None and alike == 1:
                 partner = thread.aligned(iteration)
+                alike = 2 if partner is not None and thread.slides(iteration) else 1
+            if alike > 1 and not number:
+                # Only the first thread decides: it has most of the records, and the others follow it.
+                matches.iterations = alike
+                return matches
+            if alike > 1:
+                continue
         if partner is None:
             continue
         matches.unaligned -= int((ours & (host.lane == host_lane)).sum())
@@ -211,14 +216,33 @@ class _Thread:
 
     def aligned(self, iteration: Iteration) -> Array | None:
         """Partners by the names alone, of the longer thread within the iteration; None where they differ too much."""
+        a, b = self._within(iteration)
+        return self._whole(iteration, align(a, b))
+
+    def slides(self, iteration: Iteration) -> bool:
+        """Whether many records have other partners in the last fit of the names than in the first one."""
+        a, b = self._within(iteration)
+        if len(a) == len(b):
+            return False
+        # What an alignment finds at both ends it takes first; a token that is nowhere else closes the one.
+        first, last = align(a, np.append(b, -1)), align(a[::-1], np.append(b[::-1], -1))
+        if first is None or last is None:
+            return False
+        last = np.where(last >= 0, len(b) - 1 - last, -1)[::-1]
+        return bool((first != last).sum() > SLIDING * (first >= 0).sum())
+
+    def _within(self, iteration: Iteration) -> tuple[Array, Array]:
         a, b = self.host.token[self.a], self.device.token[self.b]
-        if len(a) <= len(b):
-            partner = align(a, b[iteration.low : iteration.high])
-            return None if partner is None else np.where(partner >= 0, partner + iteration.low, -1)
-        found = align(a[iteration.low : iteration.high], b)
+        part = slice(iteration.low, iteration.high)
+        return (a[part], b) if len(a) > len(b) else (a, b[part])
+
+    def _whole(self, iteration: Iteration, found: Array | None) -> Array | None:
+        """Partners in the whole threads from those within the iteration."""
         if found is None:
             return None
-        partner = np.full(len(a), -1, dtype=np.int64)
+        if len(self.a) <= len(self.b):
+            return np.where(found >= 0, found + iteration.low, -1)
+        partner = np.full(len(self.a), -1, dtype=np.int64)
         partner[iteration.low : iteration.low + len(found)] = found
         return partner
 
