@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 
+from etgraph.ingest.communication.candidates import _covers
+from etgraph.ingest.communication.communicators import Communicators
 from support.meetings import matched, meetings
 
 BLOCKS = {"0": [0, 1, 2, 3], "1": [0, 1], "2": [2, 3], "3": [0, 2], "4": [1, 3]}
@@ -163,3 +166,30 @@ def test_ranks_of_any_number() -> None:
     """A damaged file may say that it is rank two billion; that costs no more than rank two."""
     text = rounds([(0, 1)], 6).replace("rank 1", "rank 2147483646")
     assert len(matched(text).collectives) == 6
+
+
+def test_what_covers_are_is_worked_out_once_whatever_the_number_of_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    present = Communicators.present
+
+    def counted(self: Communicators, number: int) -> tuple[int, ...]:
+        asked.append(number)
+        return present(self, number)
+
+    monkeypatch.setattr(Communicators, "present", counted)
+    cost = []
+    for sizes in (1, 20):
+        asked.clear()
+        parts = [rounds([(0, 1), (2, 3)], 1).replace("4MB", f"{size + 1}KB") for size in range(sizes)]
+        matched("\n".join(_later(part, 10_000_000 * n) for n, part in enumerate(parts)), BLOCKS, world_size=4)
+        cost.append(len(asked))
+    assert cost[1] <= cost[0] + 10
+
+
+def test_which_covers_are_finer() -> None:
+    """The pairs of neighbours lie within all ranks and within themselves; those at equal distances only in all."""
+    every = [(0,), (1, 2), (3, 4)]
+    numbers = [tuple(ranks) for ranks in BLOCKS.values()]
+    sizes, world = [len(n) for n in numbers], (0, 1, 2, 3)
+    c = Communicators(np.zeros(0, dtype=np.int64), list(range(5)), numbers, sizes, world, world, True)
+    assert _covers(c, every).finer.tolist() == [[True, True, True], [False, True, False], [False, False, True]]

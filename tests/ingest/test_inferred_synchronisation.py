@@ -142,6 +142,41 @@ def test_a_blocking_call_without_a_cause_is_said() -> None:
     assert "1 blocking calls waited for something" in report.warnings[0]
 
 
+SLOW = """
+    rank 0 | thread 1 | {first}            0..{took}           -> copy
+    rank 0 | stream 7 | copy: {copy}  {start}..9000000
+    rank 0 | thread 1 | cudaEventQuery  9100000..9200000
+"""
+
+
+def warned(text: str) -> str:
+    """The warnings about calls."""
+    return " ".join(infer(drawn_draft(text)).trace.metadata.report.warnings)
+
+
+def test_a_call_that_copies_from_pageable_memory_itself_has_its_reason() -> None:
+    slow = {"first": "cudaMemcpyAsync", "took": 8_000_000, "copy": "Memcpy_HtoD_(Pageable->Device)", "start": 200_000}
+    assert "runtime calls took" not in warned(SLOW.format(**slow))
+    assert "runtime calls took 8 ms" in warned(SLOW.format(**slow | {"start": 8_500_000}))
+    assert "runtime calls took 8 ms" in warned(SLOW.format(**slow | {"copy": "Memcpy_HtoD_(Pinned->Device)"}))
+
+
+def test_only_the_first_calls_are_start_up() -> None:
+    calls = [f"rank 0 | thread 1 | cudaEventQuery  {at}..{at + 9}" for at in range(0, 1000, 10)]
+    slow = "rank 0 | thread 1 | cudaMalloc  {}..{}"
+    assert "(start-up?)" in warned("\n".join([slow.format(-9_000_000, -100), *calls]))
+    late = warned("\n".join([*calls, slow.format(2_000, 9_000_000)]))
+    assert "1 runtime calls took 9 ms in all without a recorded reason" in late
+    assert "start-up" not in late
+
+
+def test_a_blocking_call_that_is_short_in_its_window_is_counted_only() -> None:
+    text = "rank 0 | thread 1 | cudaStreamSynchronize  0..90000\nrank 0 | thread 1 | aten::mm  90000..9100000"
+    report = infer(drawn_draft(text)).trace.metadata.report
+    assert report.counts["blockingCallsWithoutCause"] == 1
+    assert not report.warnings
+
+
 def queue(depth: int, launches: int, *, long: str = "full") -> str:
     """Launches that wait for the one `depth` before; or long ones that have nothing to do with it."""
     lines, now, done = [], 0, 0

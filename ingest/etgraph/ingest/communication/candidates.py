@@ -6,7 +6,6 @@ ranks is right when a part of it waited for another: when it came earlier than a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,6 +29,20 @@ Possible = Callable[[Array], bool]
 
 
 @dataclass(frozen=True, slots=True)
+class Covers:
+    """Ways to cover some ranks by groups, in order; of each, by place of a rank among the recorded ones, its
+    communicator (-1 for none) and the place of its group's first rank; and which covers are finer than which.
+
+    `finer[i, j]` says that each group of cover j lies within one of cover i.
+    """
+
+    families: Sequence[Family]
+    group: Array
+    first: Array
+    finer: Array
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """The communicator of each operator, -1 where none fits or several do; and for each key whether several do."""
 
@@ -47,30 +60,32 @@ def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible)
     keys = int(ops.key.max(initial=-1)) + 1
     group = np.full(len(ops.key), -1, dtype=np.int64)
     ambiguous = np.zeros(keys, dtype=bool)
-    covers: dict[tuple[int, ...], list[Family]] = {}
+    covers: dict[tuple[int, ...], Covers] = {}
     unclear: dict[int, list[Family]] = {}
     clear: dict[int, Family] = {}
     order = np.argsort(ops.key, kind="stable")
     ends = np.searchsorted(ops.key[order], np.arange(keys + 1))
     parts = [order[a:b] for a, b in pairwise(ends.tolist())]
+    place = np.searchsorted(np.array(c.recorded), ops.rank)
     for key, here in enumerate(parts):
         part = ops.take(here)
         ranks = tuple(np.unique(part.rank).tolist())
         if ranks not in covers:
-            covers[ranks] = families(c, ranks)
-        fitting = [family for family in covers[ranks] if _fits(c, family, part, tolerance)]
+            covers[ranks] = _covers(c, families(c, ranks))
+        those, at, turn = covers[ranks], place[here], ordinals(part.rank)
+        fitting = [i for i in range(len(those.families)) if _fits(those, i, at, turn, part, tolerance)]
         if c.declared and not part.timed.all() and len(fitting) > 1:
-            fitting = [f for f in fitting if possible(_among(len(group), here, _sets(c, f, part)))]
-        best = _clearest(c, fitting, part)
+            fitting = [i for i in fitting if possible(_among(len(group), here, codes(those.group[i][at], turn)))]
+        best = _clearest(c, those, fitting, at, part)
         if best is not None:
-            clear[key] = best
+            clear[key] = those.families[best]
         elif fitting:
-            unclear[key] = fitting
+            unclear[key] = [those.families[i] for i in fitting]
     used = set(clear.values())
     default = _default(c, [clear[k] if k in clear else (unclear.get(k) or [()])[0] for k in range(keys)], used, ops)
-    for key, fitting in unclear.items():
-        if len(fitting) == 1 and fitting[0] in used and (c.declared or c.world == c.recorded):
-            clear[key] = fitting[0]
+    for key, left in unclear.items():
+        if len(left) == 1 and left[0] in used and (c.declared or c.world == c.recorded):
+            clear[key] = left[0]
         elif default is not None:
             clear[key] = default
         else:
@@ -111,18 +126,32 @@ def _explains_all(group: Array, ops: Operators) -> bool:
     return bool((ops.key == first[place]).all())
 
 
-def _of_rank(c: Communicators, family: Family, rank: Array) -> Array:
-    """The communicator of a family that each rank belongs to, -1 for none."""
+def _covers(c: Communicators, found: Sequence[Family]) -> Covers:
+    """What is asked of covers for each key, worked out once."""
+    group = np.stack([_of_recorded(c, family) for family in found] or [np.zeros(0, dtype=np.int64)])
+    first = np.empty_like(group)
+    for i, row in enumerate(group):
+        _, at, inverse = np.unique(row, return_index=True, return_inverse=True)
+        first[i] = at[inverse]
+    covered = group >= 0
+    finer = [
+        [bool((row[own] == row)[inside].all()) for own, inside in zip(first, covered, strict=True)] for row in group
+    ]
+    return Covers(found, group, first, np.array(finer, dtype=bool))
+
+
+def _of_recorded(c: Communicators, family: Family) -> Array:
+    """The communicator of a family that each recorded rank belongs to, -1 for none."""
     recorded = np.array(c.recorded)
     number_of = np.full(len(recorded), -1, dtype=np.int64)
     for number in family:
         number_of[np.searchsorted(recorded, c.present(number))] = number
-    return number_of[np.searchsorted(recorded, rank)]
+    return number_of
 
 
-def _sets(c: Communicators, family: Family, ops: Operators) -> Array:
-    """The k-th operators of each group as sets."""
-    return codes(_of_rank(c, family, ops.rank), ordinals(ops.rank))
+def _of_rank(c: Communicators, family: Family, rank: Array) -> Array:
+    """The communicator of a family that each rank belongs to, -1 for none."""
+    return _of_recorded(c, family)[np.searchsorted(np.array(c.recorded), rank)]
 
 
 def _among(count: int, here: Array, sets: Array) -> Array:
@@ -131,39 +160,39 @@ def _among(count: int, here: Array, sets: Array) -> Array:
     return result
 
 
-def _fits(c: Communicators, family: Family, ops: Operators, tolerance: int) -> bool:
-    """Whether all ranks of each group have equally many, and the times let the k-th of each be one."""
-    group = _of_rank(c, family, ops.rank)
+def _fits(covers: Covers, i: int, place: Array, turn: Array, ops: Operators, tolerance: int) -> bool:
+    """Whether all ranks of each group have equally many, and the times let the k-th of each be one.
+
+    `place` is that of each operator's rank, and `turn` its number on it.
+    """
+    group = covers.group[i][place]
     if (group < 0).any():
         return False
-    counts = Counter(ops.rank.tolist())
-    if any(len({counts[rank] for rank in c.present(number)}) > 1 for number in family):
+    counts = np.bincount(place, minlength=covers.group.shape[1])
+    if (counts != counts[covers.first[i]])[covers.group[i] >= 0].any():
         return False
-    sets = _sets(c, family, ops)
-    return bool(meet(sets, ops, tolerance).all())
+    return bool(meet(codes(group, turn), ops, tolerance).all())
 
 
-def _clearest(c: Communicators, fitting: Sequence[Family], ops: Operators) -> Family | None:
-    """The family whose groups are seen to wait for all members, whatever else fits; without times the only one.
+def _clearest(c: Communicators, covers: Covers, fitting: Sequence[int], place: Array, ops: Operators) -> int | None:
+    """The cover whose groups are seen to wait for all members, whatever else fits; without times the only one.
 
     One that fits alone must be seen to wait too: few operators fit by chance, where the true groups were not asked.
     """
+    count = len(np.unique(place))
     if not ops.timed.all():
-        enough = len(ops.rank) >= FEWEST * len(np.unique(ops.rank))
-        return fitting[0] if len(fitting) == 1 and c.declared and enough else None
+        return fitting[0] if len(fitting) == 1 and c.declared and len(place) >= FEWEST * count else None
     for coarse in fitting:
-        whole = _of_rank(c, coarse, ops.rank)
-        if len(np.unique(whole)) == len(np.unique(ops.rank)) and len(fitting) == 1:
+        whole = covers.group[coarse][place]
+        if len(fitting) == 1 and len(np.unique(whole)) == count:
             return coarse
-        others = [ops.rank, *(_of_rank(c, fine, ops.rank) for fine in fitting if fine != coarse)]
-        if all(_refines(part, whole) and _waits(whole, part, ops) for part in others):
+        others = [fine for fine in fitting if fine != coarse]
+        if not covers.finer[coarse][others].all():
+            continue
+        parts = (place, *(covers.group[fine][place] for fine in others))
+        if all(_waits(whole, part, ops) for part in parts):
             return coarse
     return None
-
-
-def _refines(part: Array, whole: Array) -> bool:
-    """Whether all operators of one part have one whole."""
-    return int(codes(part).max()) == int(codes(part, whole).max())
 
 
 def _waits(whole_of: Array, part_of: Array, ops: Operators) -> bool:

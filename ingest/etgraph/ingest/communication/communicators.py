@@ -41,6 +41,10 @@ class Communicators:
     recorded: tuple[int, ...]
     declared: bool
     added: dict[tuple[int, ...], int] = field(default_factory=dict)
+    inside: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inside = frozenset(self.recorded)
 
     def add(self, ranks: tuple[int, ...], row: int = FOUND) -> int:
         """The communicator of those ranks that no file names."""
@@ -53,7 +57,8 @@ class Communicators:
 
     def present(self, number: int) -> tuple[int, ...]:
         """Its ranks that are recorded; those of all ranks where its members are not known."""
-        return tuple(r for r in self.ranks[number] or self.recorded if r in self.recorded)
+        inside = self.inside
+        return tuple(r for r in self.ranks[number] or self.recorded if r in inside)
 
 
 def communicators(trace: Trace) -> Communicators:

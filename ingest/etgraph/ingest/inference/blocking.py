@@ -19,7 +19,7 @@ RETURN_NS = 20_000
 """A call that an event released returns within this after the event."""
 _WITH_STREAM = re.compile(r"^hipMemcpyWithStream$")
 _TO_PAGEABLE = re.compile(r"DtoH.*Pageable")
-_FROM_PAGEABLE = re.compile(r"HtoD.*Pageable")
+FROM_PAGEABLE = re.compile(r"HtoD.*Pageable")
 _SYNC = DependencyKind.SYNC
 
 
@@ -80,7 +80,7 @@ def blocking_copies(t: Timeline) -> Finding:
     Not every asynchronous copy: those from and to pinned memory return at once, as do copies within the device by any
     call but `hipMemcpyWithStream`.
     """
-    copies, names = _copies(t)
+    copies, names = copies_of_calls(t)
     call = t.launcher[copies]
     o = t.trace.operators
     waits = (
@@ -93,9 +93,9 @@ def blocking_copies(t: Timeline) -> Finding:
 
 def staged_copies(t: Timeline) -> Finding:
     """A copy from memory that is not pinned: its caller waits until the stream is free, if that is within the call."""
-    copies, names = _copies(t)
+    copies, names = copies_of_calls(t)
     o = t.trace.operators
-    copies = copies[o.codes_where("name", _FROM_PAGEABLE.search)[names] & (t.previous[copies] >= 0)]
+    copies = copies[o.codes_where("name", FROM_PAGEABLE.search)[names] & (t.previous[copies] >= 0)]
     before, call = t.previous[copies], t.launcher[copies]
     inside = (t.end[before] > t.start[call]) & (t.end[before] <= t.end[call])
     return stored(t, _SYNC, before[inside], call[inside], "copy from pageable memory", 0.6)
@@ -122,7 +122,7 @@ def synchronised_events(t: Timeline) -> Finding:
     return recorded + stored(t, _SYNC, src[good], calls[good], "event synchronisation by times", 0.6)
 
 
-def _copies(t: Timeline) -> tuple[Array, Array]:
+def copies_of_calls(t: Timeline) -> tuple[Array, Array]:
     """Copies on a device whose call is known, and the codes of their names."""
     o = t.trace.operators
     copies = t.device[(o["category"][t.device] == int(Category.MEMCPY)) & (t.launcher[t.device] >= 0)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from etgraph.ingest.inference.blocking import FROM_PAGEABLE, copies_of_calls
 from etgraph.ingest.inference.findings import Finding
 from etgraph.ingest.inference.ready import EARLY, TOLERANCE_NS, at_boundary
 from etgraph.ingest.inference.timeline import Timeline
@@ -16,7 +19,9 @@ LONG_NS = 20_000
 SLOW_NS = 1_000_000
 """No runtime call takes this long that neither waits nor starts something up."""
 MUCH = 0.01
-"""Slow calls are worth a warning from this share of the window on."""
+"""Slow and blocking calls are worth a warning from this share of the window on."""
+EARLY_SHARE = 0.1
+"""Start-up is over when this share of the calls has been made."""
 
 
 def before_recording(t: Timeline) -> Finding:
@@ -38,20 +43,30 @@ def before_recording(t: Timeline) -> Finding:
 def silent_calls(t: Timeline, sync: Array) -> Report:
     """Counts and warnings of calls that took long, and for which nothing stored says why. `sync`: calls with a cause.
 
-    Blocking calls whose work is not recorded; and start-up, when modules are loaded and memory is first allocated.
+    Blocking calls whose work is not recorded; and others, among them those of start-up, when modules are loaded and
+    memory is first allocated. A warning is for what takes much of the window.
     """
     blocking = t.called(BLOCKING)
     took = t.end - t.start
     open_ones = np.setdiff1d(blocking[took[blocking] > LONG_NS], sync)
-    report = Report().with_count(
-        "blockingCallsWithoutCause",
-        len(open_ones),
-        f"{len(open_ones)} blocking calls waited for something that the trace does not record",
+    slow = np.setdiff1d(t.calls[took[t.calls] >= SLOW_NS], np.concatenate([sync, blocking, _copying(t)]))
+    total, much = int(took[slow].sum()), MUCH * max(t.trace.span_ns, 1)
+    early = np.isin(slow, t.calls[: math.ceil(EARLY_SHARE * len(t.calls))])
+    start_up = " (start-up?)" if 2 * int(took[slow[early]].sum()) > total else ""
+    waited = f"{len(open_ones)} blocking calls waited for something that the trace does not record"
+    stood = f"{len(slow)} runtime calls took {total / 1e6:.0f} ms in all without a recorded reason{start_up}"
+    return (
+        Report()
+        .with_count("blockingCallsWithoutCause", len(open_ones), waited if took[open_ones].sum() > much else "")
+        .with_count("slowCallsWithoutCause", len(slow), stood if total > much else "")
     )
-    slow = np.setdiff1d(t.calls[took[t.calls] >= SLOW_NS], np.concatenate([sync, blocking]))
-    total, window = int(took[slow].sum()), max(t.trace.span_ns, 1)
-    warning = f"{len(slow)} runtime calls took {total / 1e6:.0f} ms in all without a recorded reason (start-up?)"
-    return report.with_count("slowCallsWithoutCause", len(slow), warning if total > MUCH * window else "")
+
+
+def _copying(t: Timeline) -> Array:
+    """Calls that carry memory that is not pinned to the device themselves: their copy starts within them."""
+    copies, names = copies_of_calls(t)
+    copies = copies[t.trace.operators.codes_where("name", FROM_PAGEABLE.search)[names]]
+    return np.unique(t.launcher[copies[t.start[copies] <= t.end[t.launcher[copies]]]])
 
 
 def synchronising(trace: Trace) -> Array:
