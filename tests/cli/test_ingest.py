@@ -123,6 +123,29 @@ def test_what_an_ingest_that_broke_off_had_read(
     assert list(ranks_folder.glob("[0-9a-f]*")) == []
 
 
+def test_an_ingest_that_is_interrupted_tells_what_it_leaves(
+    etgraph: Run, run_folder: Path, ranks_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_rank = kept.read_rank
+
+    def interrupted(task: Any) -> Any:
+        if task.files.rank == 1:
+            raise KeyboardInterrupt
+        return read_rank(task)
+
+    store = ("--store", tmp_path / "store")
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "read_rank", interrupted)
+        result = etgraph("ingest", run_folder, *store)
+    assert result.exit_code == 130
+    assert "interrupted\nhint: 1 rank that was read is kept: with --resume it is not read again" in result.stderr
+    # What another reading left says nothing of one that came to no rank.
+    (run_folder / "kineto_rank0.json.gz").write_bytes(b"text")
+    failed = etgraph("ingest", run_folder, *store)
+    assert failed.exit_code == 3
+    assert "--resume" not in failed.stderr
+
+
 def test_contradictions_are_errors_of_data(etgraph: Run, run_folder: Path, tmp_path: Path) -> None:
     shutil.copy(run_folder / "kineto_rank0.json.gz", run_folder / "again.json.gz")
     result = etgraph("ingest", run_folder, "--store", tmp_path / "store")

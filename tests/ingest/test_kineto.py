@@ -104,7 +104,10 @@ def check_operators(trace: Trace, expected: Oracle) -> None:
     same([lanes[lane] for lane in o["lane"].tolist()], [x.lane for x in expected.operators], "lane of operator")
     same(o["start_ns"].tolist(), [x.start - expected.zero for x in expected.operators], "start of operator")
     same(o["duration_ns"].tolist(), [x.duration for x in expected.operators], "duration of operator")
-    assert trace.metadata.zero_ns == expected.zero + expected.base
+    if trace.metadata.zero_ns is None:
+        assert [expected.operators, expected.spans, expected.instants, expected.memory] == [[]] * 4
+    else:
+        assert trace.metadata.zero_ns == expected.zero + expected.base
     assert o["index"].tolist() == list(range(len(expected.operators)))
 
 
@@ -426,6 +429,18 @@ def test_the_profilers_own_clock_has_no_date(tmp_path: Path) -> None:
     trace = small(tmp_path, cpu("a", 5, 6))
     assert trace.metadata.zero_ns == 5_000
     assert trace.metadata.start_time is None
+
+
+def test_a_base_without_events_tells_no_time(tmp_path: Path) -> None:
+    """The base is when the profiler's clock began, weeks before; other ranks are not moved by it."""
+    base = 1_690_000_000_000_000_000
+    info = {"rank": 0, "world_size": 2}
+    empty = write(tmp_path / "0.json", baseTimeNanoseconds=base, distributedInfo=info)
+    metadata = read(empty).metadata
+    assert (metadata.start_time, metadata.zero_ns) == (None, None)
+    write(tmp_path / "1.json", cpu("a", 5 * 10**12, 5 * 10**12 + 1), baseTimeNanoseconds=base,
+          distributedInfo=info | {"rank": 1})  # fmt: skip
+    assert read(tmp_path).operators["start_ns"].tolist() == [0]
 
 
 def test_categories_of_both_dialects(tmp_path: Path) -> None:

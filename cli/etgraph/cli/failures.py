@@ -42,8 +42,11 @@ def run(function: Callable[..., Any], settings: Settings, args: Sequence[Any], k
             code = function(*args, **{**kwargs, "standalone_mode": False})
     except ClosedPipe:
         code = CLOSED_PIPE
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         click.echo("interrupted", err=True)
+        # click raises its own error from that of the interrupt, whose notes say what to do next.
+        for hint in getattr(error.__cause__ or error, "__notes__", ()):
+            _hint(hint)
         code = INTERRUPTED
     except Exception as error:
         # A call that could not be parsed to its end may not have come to the option.
@@ -87,11 +90,18 @@ def report(settings: Settings, code: str, message: str, hint: str | None = None)
 
     click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(message, keep_lines=True)}", err=True)
     if hint:
-        click.echo(f"{click.style('hint:', bold=True)} {printable(hint, keep_lines=True)}", err=True)
+        _hint(hint)
     if settings.json:
         import json
 
         click.echo(json.dumps({"error": {"code": code, "message": message, "hint": hint}}), err=True)
+
+
+def _hint(text: str) -> None:
+    """What to do, in words."""
+    from etgraph.cli.units import printable
+
+    click.echo(f"{click.style('hint:', bold=True)} {printable(text, keep_lines=True)}", err=True)
 
 
 def _of_system(error: OSError | MemoryError) -> str:

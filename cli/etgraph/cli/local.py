@@ -89,14 +89,12 @@ class LocalSession:
                 else:
                     with kept:
                         keep(path, read(path, workers=workers, kept=kept, progress=reading))
-            except EtgraphError as error:
+            except (EtgraphError, KeyboardInterrupt) as error:
+                if not each:
+                    _tell_kept(error, kept.count())
+                if isinstance(error, KeyboardInterrupt):
+                    raise
                 failures.append(_failure(path, error))
-                if not each and (number := kept.count()):
-                    are = "rank that was read is" if number == 1 else "ranks that were read are"
-                    again = (
-                        f"{number:,} {are} kept: with --resume {'it is' if number == 1 else 'they are'} not read again"
-                    )
-                    error.hint = f"{error.hint}; {again}" if error.hint else again
         progress("done", len(paths), len(paths))
         return Ingested(tuple(stored), tuple(failures))
 
@@ -305,6 +303,18 @@ def _failure(path: Path, error: EtgraphError) -> Failure:
     if isinstance(error, (StoreError, UsageError)):
         raise error
     return Failure(str(path), error)
+
+
+def _tell_kept(error: EtgraphError | KeyboardInterrupt, number: int) -> None:
+    """Add to what ended an ingest how many ranks it leaves for another one."""
+    if not number:
+        return
+    are, they = ("rank that was read is", "it is") if number == 1 else ("ranks that were read are", "they are")
+    again = f"{number:,} {are} kept: with --resume {they} not read again"
+    if isinstance(error, KeyboardInterrupt):
+        error.add_note(again)
+    else:
+        error.hint = f"{error.hint}; {again}" if error.hint else again
 
 
 def _within(progress: Progress, prefix: str) -> Progress:

@@ -61,12 +61,16 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     unix_zero = zero + base
     if abs(unix_zero) >= 2**63:
         raise source.error(f"{base}", "Unix time in ns", "key 'baseTimeNanoseconds'")
+    instants = _instants(recording, rank, lane_rows, zero)
+    memory, counters = _memory(recording, rank, lane_rows, zero), _counters(recording, rank, zero)
+    # The base alone tells no time: on its own it is when the profiler's clock began, weeks before.
+    timed = len(raw["start"]) > 0
     metadata = Metadata(
         sources=(_source(recording, source, top, rank, rank_from),),
         world_size=_world_size(top.rest),
         device_model=_device_model(top.rest),
-        start_time=_iso(unix_zero) if unix_zero > _EPOCH_NS else None,
-        zero_ns=unix_zero,
+        start_time=_iso(unix_zero) if timed and unix_zero > _EPOCH_NS else None,
+        zero_ns=unix_zero if timed or len(instants) or len(memory) or len(counters) else None,
         clock_offsets_ns={rank: 0},
         report=_report(recording, sort, top),
     )
@@ -76,9 +80,9 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
         process_groups=groups,
         group_members=members,
         annotations=_annotations(recording, sort, spans, rank, lane_rows),
-        instants=_instants(recording, rank, lane_rows, zero),
-        memory_events=_memory(recording, rank, lane_rows, zero),
-        counters=_counters(recording, rank, zero),
+        instants=instants,
+        memory_events=memory,
+        counters=counters,
         metadata=metadata,
     )
     names = ("correlation", "sequence", "record_function", "external", "order")
