@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import struct
 import tarfile
@@ -93,6 +95,24 @@ def test_an_archive_is_the_folder_that_it_holds(name: str, tmp_path: Path, own_t
     ]
     del trace, expected
     assert list(own_temp.iterdir()) == []
+
+
+def test_an_archive_packed_in_small_parts(tmp_path: Path) -> None:
+    """A writer may begin a new gzip member for every few bytes."""
+    data = WAYS["run.tar"]({"rank0.json": kineto(0), "rank1.json": kineto(1)})
+    parts = [data[at : at + 200] for at in range(0, len(data), 200)]
+    (tmp_path / "run.tar.gz").write_bytes(b"".join(map(gzip.compress, parts)))
+    (tmp_path / "run.tar").write_bytes(data)
+    assert read(tmp_path / "run.tar.gz").trace_id == read(tmp_path / "run.tar").trace_id
+
+
+@pytest.mark.parametrize(("pack", "name"), [(bz2.compress, "bzip2"), (lzma.compress, "xz")])
+def test_other_ways_of_compression_are_named(pack: Callable[[bytes], bytes], name: str, tmp_path: Path) -> None:
+    put(tmp_path, "a.json", kineto(0, size=1))
+    archive = put(tmp_path, "run.tar.other", pack(WAYS["run.tar"]({"rank0.json": kineto(0)})))
+    with pytest.raises(InputError, match=f"found a file compressed by {name}, which is not supported"):
+        read(archive)
+    assert [name in other.reason for other in read(tmp_path).metadata.report.ignored] == [True]
 
 
 def test_a_sample_from_archives(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from etgraph.ingest.nesting import nest
 from etgraph.ingest.pytorch_et import ARRAY as PYTORCH_ET
 from etgraph.ingest.pytorch_et import PyTorchReader, mark_steps, relate
 from etgraph.ingest.scopes import add_scopes
-from etgraph.ingest.source import Limits, SourceFile
+from etgraph.ingest.source import Limits, SourceFile, otherwise_packed
 from etgraph.ingest.work import estimate
 from etgraph.model import AttributeWriter, Report
 from etgraph.model.errors import InputError
@@ -117,8 +117,11 @@ def _read_trace_file(file: TraceFile, task: RankTask) -> Draft:
 
 def read_file(source: SourceFile, options: Options = Options()) -> Draft:
     """The draft of one file, all passes of its format done."""
+    head = source.head()
+    if packed := otherwise_packed(head):
+        raise source.error(packed, "gzip, zstd, zip, tar or no compression", hint="unpack it first")
     with AttributeWriter() as attributes:
-        draft = _read_chakra(source, attributes) if is_chakra(source.head()) else _read_json(source, attributes)
+        draft = _read_chakra(source, attributes) if is_chakra(head) else _read_json(source, attributes)
     draft = replace(draft, trace=replace(draft.trace, attributes=attributes.attributes))
     if not len(draft.trace):
         draft = draft.with_report(Report(warnings=(f"{source.name} holds no operators",)))

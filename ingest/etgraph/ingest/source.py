@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,20 @@ _ZSTD_READ = 1 << 10
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 EMPTY = "an empty file"
+HEAD = 1 << 16
+"""Bytes by which it is told what a file is."""
+_OTHERWISE_PACKED = {
+    re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"): "bzip2",
+    re.compile(rb"\xfd7zXZ\0"): "xz",
+    re.compile(rb"7z\xbc\xaf\x27\x1c"): "7-Zip",
+    re.compile(rb"Rar!\x1a\x07"): "RAR",
+}
+
+
+def otherwise_packed(head: bytes) -> str | None:
+    """What a file with these first bytes is compressed by, where that is not supported."""
+    packer = next((name for begin, name in _OTHERWISE_PACKED.items() if begin.match(head)), None)
+    return None if packer is None else f"a file compressed by {packer}, which is not supported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +87,20 @@ class SourceFile:
         return (recorded, found_in) if found_in == "metadata" or self._rank is None else self._rank
 
     def head(self) -> bytes:
-        """The first decompressed bytes, up to about a megabyte; none of a file that `chunks` will refuse."""
+        """The first decompressed bytes, some KB up to about a megabyte, if there are as many; those before damage.
+
+        A part of a packed file that is expanded at once may be shorter than what tells what the file is.
+        """
+        parts: list[bytes] = []
         try:
             with self._opened() as file:
-                return next(self._decompressed(file), b"")
+                for chunk in self._decompressed(file):
+                    parts.append(chunk)
+                    if sum(map(len, parts)) >= HEAD:
+                        break
         except (OSError, InputError):
-            return b""
+            pass
+        return b"".join(parts)
 
     @contextmanager
     def _opened(self) -> Iterator[_Raw]:

@@ -19,7 +19,7 @@ from etgraph.ingest.document import Document, read_document, value_end, what_it_
 from etgraph.ingest.kineto.reader import ARRAY as KINETO
 from etgraph.ingest.pytorch_et.reader import ARRAY as PYTORCH_ET
 from etgraph.ingest.ranks import named_rank, recorded_rank
-from etgraph.ingest.source import EMPTY, GZIP, ZSTD, Limits, SourceFile
+from etgraph.ingest.source import EMPTY, GZIP, ZSTD, Limits, SourceFile, otherwise_packed
 from etgraph.model.errors import InputError
 
 SUFFIXES: Final = tuple(name + packed for name in (".json", ".et") for packed in ("", ".gz", ".zst"))
@@ -104,6 +104,8 @@ def look(candidate: Candidate, limits: Limits) -> Look:
         return _unreadable(candidate, limits)
     if head.startswith(_APPLE_DOUBLE):
         return Look(reason="what macOS keeps beside a file")
+    if packed := otherwise_packed(head):
+        return Look(reason=packed, damaged=_meant(candidate.name))
     if is_jsonizer(head):
         return Look(Kind.CHAKRA_JSONIZER)
     if _begins_chakra(head) or (".et" in candidate.name and named and is_protobuf(head)):
