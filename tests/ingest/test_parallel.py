@@ -256,6 +256,15 @@ def test_less_than_one_worker(number: int, tmp_path: Path) -> None:
         read(run_of(tmp_path / "run"), workers=number)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Python's own handler, also where the tests run in the background of a shell, which has them ignore interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_work_that_is_given_up(tmp_path: Path) -> None:
     done = workers.each_done(sleeps, [1, 2, 3], 2, tmp_path)
     stop = threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT))
