@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# One process for the tests that share a Neo4j server, the others for the rest; empty for all in one.
-PARALLEL ?= -n 2 --dist loadgroup
+# Two processes, each with servers of its own; empty for one.
+PARALLEL ?= -n 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench

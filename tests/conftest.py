@@ -43,16 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that need what is switched off: `ETGRAPH_NEO4J=off`, `ETGRAPH_TORCH=off`.
-
-    Those that share a Neo4j server stay in one process.
-    """
+    """Leave out the tests that need what is switched off: `ETGRAPH_NEO4J=off`, `ETGRAPH_TORCH=off`."""
     for module, needed in ((neo4j, neo4j.needs_server), (torch_environment, torch_environment.needs_torch)):
         if module.is_off():
             config.hook.pytest_deselected(items=[item for item in items if needed(item)])
             items[:] = [item for item in items if not needed(item)]
-    for item in filter(neo4j.needs_server, items):
-        item.add_marker(pytest.mark.xdist_group("neo4j"))
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
