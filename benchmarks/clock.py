@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 
-def seconds(run: Callable[[], Any], repeats: int = 3) -> float:
-    """Wall time of the fastest of several runs."""
+def seconds(run: Callable[[], Any], repeats: int = 3, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Wall time of the fastest of several runs, or what another clock measures of the cheapest."""
     best = float("inf")
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         run()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, clock() - start)
     return best

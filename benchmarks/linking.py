@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.clock import seconds
 from benchmarks.collection import folder
 from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.linking import add_data, link
@@ -104,12 +105,7 @@ def without_ids(draft: Draft) -> Draft:
 
 def processor(run: Callable[[], Any], repeats: int = 3) -> float:
     """Processor seconds of the cheapest of several runs."""
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.process_time()
-        run()
-        best = min(best, time.process_time() - start)
-    return best
+    return seconds(run, repeats, time.process_time)
 
 
 def main() -> None:
@@ -139,8 +135,8 @@ def main() -> None:
         figures = (by_ids, aligned, whole - aligned - joined, joined, whole, data)
         cells = " ".join(f"{s / count * 1e6:{w}.2f}" for s, w in zip(figures, (7, 10, 6, 11, 6, 6), strict=True))
         print(f"{count:14,} {cells}")
-    for events, seconds in PEER:
-        print(f"mlc-chakra's linker, {events:,} events, as measured before: {seconds / events * 1e6:,.0f} µs an event")
+    for events, taken in PEER:
+        print(f"mlc-chakra's linker, {events:,} events, as measured before: {taken / events * 1e6:,.0f} µs an event")
     print("\nrecorded pairs with their ids hidden, judged by these ids")
     right = found = known = 0
     for file in sorted(folder().rglob("et_rank*.json.gz")):

@@ -11,7 +11,8 @@ import numpy as np
 
 from etgraph.ingest.draft import Draft
 from etgraph.ingest.iterations import step_indices
-from etgraph.model import Columns, Report, Trace
+from etgraph.ingest.shifting import move
+from etgraph.model import Report, Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError
 
@@ -30,7 +31,7 @@ def join(drafts: Sequence[Draft]) -> Draft:
     zeros = [draft.trace.metadata.zero_ns for draft in drafts]
     zero = min((z for z in zeros if z is not None), default=None)
     shifted = [
-        _shift(draft.trace, 0 if z is None or zero is None else z - zero)
+        _later(draft.trace, 0 if z is None or zero is None else z - zero)
         for draft, z in zip(drafts, zeros, strict=True)
     ]
     _check_order(shifted)
@@ -56,17 +57,8 @@ def _joined_ids(drafts: Sequence[Draft]) -> dict[str, Array]:
     return {name: np.concatenate([draft.id(name).astype(np.int64, copy=False) for draft in drafts]) for name in names}
 
 
-def _shift(trace: Trace, by: int) -> Trace:
-    """The same trace with all its times later by that many nanoseconds."""
-    if not by:
-        return trace
-    moved: dict[str, Columns] = {}
-    for name, columns in trace.tables.items():
-        times = [c for c in ("start_ns", "end_ns", "time_ns") if c in columns.filled]
-        if times:
-            null = {c: columns.is_null(c) for c in times}
-            moved[name] = columns.replace({c: np.where(null[c], columns[c], columns[c] + by) for c in times})
-    return replace(trace, **moved)  # type: ignore[arg-type]
+def _later(trace: Trace, by: int) -> Trace:
+    return move(trace, lambda _: by) if by else trace
 
 
 def _number_iterations(trace: Trace) -> Trace:

@@ -14,7 +14,7 @@ from etgraph.model.columns import Array
 from etgraph.model.runtime_calls import BLOCKING
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import walk as walking
-from etgraph.queries.arrivals import NULL, arrivals
+from etgraph.queries.arrivals import NULL, Arrivals, arrivals
 from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
 from etgraph.queries.windows import Interval, Iterations, Window, window_of
 
@@ -117,8 +117,9 @@ def critical_path(
     """
     chosen = (trace.ranks[0] if trace.ranks else 0) if rank is None else rank
     interval = window_of(trace, chosen, iteration, window)
-    steps, waits = _split_at_arrivals(trace, walk(trace, interval))
-    detail = np.where(waits, _CODE["waiting"], _details(trace, steps, interval.rank))
+    came = arrivals(trace)
+    steps, waits = _split_at_arrivals(walk(trace, interval), came)
+    detail = np.where(waits, _CODE["waiting"], _details(trace, steps, interval.rank, came))
     length = steps.end_ns - steps.start_ns
     total = int(length.sum())
     return CriticalPath(
@@ -130,14 +131,14 @@ def critical_path(
         (RankShare(interval.rank, total),),
         _by_operator(trace, steps, length, total),
         _segments(trace, steps, detail, interval.rank),
-        _trust(trace, detail, length, interval, rank is None),
+        _trust(trace, detail, length, interval, rank is None, came),
     )
 
 
-def _split_at_arrivals(trace: Trace, steps: Steps) -> tuple[Steps, Array]:
+def _split_at_arrivals(steps: Steps, came: Arrivals) -> tuple[Steps, Array]:
     """The steps, those of communication cut where the last peer came, and which of them come before that."""
     own = steps.operator >= 0
-    last = np.where(own, arrivals(trace).last_ns[steps.operator], NULL)
+    last = np.where(own, came.last_ns[steps.operator], NULL)
     waits = (last > steps.start_ns) & own
     both = waits & (last < steps.end_ns)
     times = 1 + both
@@ -150,7 +151,7 @@ def _split_at_arrivals(trace: Trace, steps: Steps) -> tuple[Steps, Array]:
     return Steps(**columns), waits
 
 
-def _details(trace: Trace, steps: Steps, rank: int) -> Array:
+def _details(trace: Trace, steps: Steps, rank: int, came: Arrivals) -> Array:
     """What every step is, as a position in `DETAILS`."""
     pauses = {
         walking.LATENCY: "latency", walking.GAP: "host-gap", walking.DEPENDENCY_LATENCY: "dependency-latency",
@@ -160,7 +161,7 @@ def _details(trace: Trace, steps: Steps, rank: int) -> Array:
     for what, name in pauses.items():
         detail[steps.what == what] = _CODE[name]
     own = steps.operator >= 0
-    detail[own] = operator_details(trace, steps.operator[own])
+    detail[own] = operator_details(trace, steps.operator[own], came)
     gaps = np.flatnonzero((steps.what == walking.GAP) & (steps.end_ns - steps.start_ns > SHORT_GAP_NS))
     if len(gaps):
         busy = _busy(trace, rank, steps.start_ns[gaps], steps.end_ns[gaps])
@@ -169,7 +170,7 @@ def _details(trace: Trace, steps: Steps, rank: int) -> Array:
     return detail
 
 
-def operator_details(trace: Trace, rows: Array) -> Array:
+def operator_details(trace: Trace, rows: Array, came: Arrivals) -> Array:
     """What the own time of those operators is, as a position in `DETAILS`."""
     o = trace.operators
     category, kind, name = o["category"][rows], o["kind"][rows], o["name"][rows]
@@ -180,7 +181,7 @@ def operator_details(trace: Trace, rows: Array) -> Array:
     runtime = np.isin(category, (int(Category.RUNTIME), int(Category.DRIVER)))
     return np.select(
         [
-            communicates & _alone(trace, rows),
+            communicates & _alone(trace, rows, came),
             communicates,
             runtime & (blocks[name] | _released(trace, by_queue=False)[rows]),
             runtime & _released(trace, by_queue=True)[rows],
@@ -208,14 +209,14 @@ def _released(trace: Trace, *, by_queue: bool) -> Array:
     return found
 
 
-def _alone(trace: Trace, rows: Array) -> Array:
+def _alone(trace: Trace, rows: Array, came: Arrivals) -> Array:
     """Whether a communication operator's peers are not recorded, so that its waiting cannot be told from transfer."""
     o = trace.operators
     group = o["group"][rows]
     single = np.zeros(len(rows), dtype=bool)
     if len(trace.process_groups):
         single = (group >= 0) & (trace.process_groups["size"][group] == 1)
-    return ~arrivals(trace).met[rows] & ~single
+    return ~came.met[rows] & ~single
 
 
 def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
@@ -302,7 +303,7 @@ def _segments(trace: Trace, steps: Steps, detail: Array, rank: int) -> pa.Table:
     )
 
 
-def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chosen: bool) -> Trust:
+def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chosen: bool, came: Arrivals) -> Trust:
     total = int(length.sum())
     ns = np.bincount(detail, weights=length, minlength=len(DETAILS))
     warnings = list(trace.metadata.report.warnings)
@@ -320,16 +321,16 @@ def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chose
             f"{waiting / total:.1%} of it is communication that waits, or may wait, for ranks not on the path"
         )
     explained = 1.0 - float(ns[_CODE["unexplained"]]) / total if total else None
-    return Trust(explained, _unmatched(trace, interval.rank), 0, tuple(dict.fromkeys(warnings)))
+    return Trust(explained, _unmatched(trace, interval.rank, came), 0, tuple(dict.fromkeys(warnings)))
 
 
-def _unmatched(trace: Trace, rank: int) -> int:
+def _unmatched(trace: Trace, rank: int, came: Arrivals) -> int:
     """Communication operators of the rank that no rendezvous with other ranks is known for."""
     o = trace.operators
     rows = np.arange(len(o))[trace.rank_rows[rank]]
     kind = o["kind"][rows]
     rows = rows[(kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))]
-    return int(_alone(trace, rows).sum())
+    return int(_alone(trace, rows, came).sum())
 
 
 __all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path"]

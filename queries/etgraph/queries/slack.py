@@ -14,6 +14,7 @@ from etgraph.model.graph import EventGraph, earliest_times, latest_times, tight_
 from etgraph.model.kernels import kernel
 from etgraph.model.schema import Ends
 from etgraph.model.validation import check_acyclic
+from etgraph.queries.arrivals import arrivals
 from etgraph.queries.critical_path import DETAILS, CategoryShare, OperatorShare, RankShare, operator_details
 
 if TYPE_CHECKING:
@@ -307,7 +308,7 @@ def _by_slack(floats: Array) -> tuple[SlackBand, ...]:
 
 
 def _by_category(trace: Trace, rows: Array, ns: Array, length: int) -> tuple[CategoryShare, ...]:
-    sums = _sums(operator_details(trace, rows), ns, len(DETAILS)).tolist()
+    sums = _sums(operator_details(trace, rows, arrivals(trace)), ns, len(DETAILS)).tolist()
     shares = [CategoryShare(*DETAILS[code], spent, spent / length) for code, spent in enumerate(sums) if spent]
     return tuple(sorted(shares, key=lambda share: -share.ns))
 
@@ -409,7 +410,7 @@ def _trust(trace: Trace, chain: _Chain, waited: Array, length: int, others: int)
     kind = o["kind"]
     rows = np.flatnonzero((kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL)))
     alone = [code for code, (_, detail) in enumerate(DETAILS) if detail == "waiting"]
-    unmatched = int(np.isin(operator_details(trace, rows), alone).sum())
+    unmatched = int(np.isin(operator_details(trace, rows, arrivals(trace)), alone).sum())
     used = np.unique(chain.dependency[chain.dependency >= 0])
     weak = int(np.count_nonzero(trace.dependencies["confidence"][used] < WEAK))
     return Trust(None, unmatched, weak, tuple(dict.fromkeys(warnings)))

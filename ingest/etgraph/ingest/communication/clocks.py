@@ -15,6 +15,7 @@ import numpy as np
 from etgraph.ingest.communication.communicators import Communicators
 from etgraph.ingest.communication.members import Members, classes, codes, ordinals
 from etgraph.ingest.draft import NULL
+from etgraph.ingest.shifting import move
 from etgraph.model import Columns, NodeType, Trace
 from etgraph.model.columns import Array
 
@@ -114,17 +115,15 @@ def on_one_clock(trace: Trace, clocks: Clocks) -> Trace:
     """The trace with each rank's times moved by what is added to them, which the metadata keeps."""
     if not clocks.added_ns:
         return trace
-    moved: dict[str, Columns] = {}
-    for name, columns in trace.tables.items():
-        times = [t for t in ("start_ns", "end_ns", "time_ns") if t in columns.filled]
-        if times and "rank" in columns.filled:
-            by = np.zeros(len(columns), dtype=np.int64)
-            for rank, added in clocks.added_ns.items():
-                by[columns["rank"] == rank] = added
-            null: dict[str, Array] = {t: columns.is_null(t) for t in times}
-            moved[name] = columns.replace({t: np.where(null[t], columns[t], columns[t] + by) for t in times})
+
+    def added(columns: Columns) -> Array:
+        by = np.zeros(len(columns), dtype=np.int64)
+        for rank, ns in clocks.added_ns.items():
+            by[columns["rank"] == rank] = ns
+        return by
+
     offsets = dict(trace.metadata.clock_offsets_ns)
-    for rank, added in clocks.added_ns.items():
-        offsets[rank] = offsets.get(rank, 0) + added
+    for rank, ns in clocks.added_ns.items():
+        offsets[rank] = offsets.get(rank, 0) + ns
     metadata = replace(trace.metadata, clock_offsets_ns=offsets)
-    return replace(trace, **moved, metadata=metadata)  # type: ignore[arg-type]
+    return replace(move(trace, added), metadata=metadata)
