@@ -136,8 +136,7 @@ class FakeSession:
     """Remembers what it was asked, answers with one stored trace, or raises `error`."""
 
     entry: TraceInfo = STORED
-    path: CriticalPath = PATH
-    model: Slack = SLACK
+    answers: dict[str, Any] = field(default_factory=lambda: {"critical-path": PATH, "slack": SLACK})
     rows: CypherResult = ROWS
     answer: library.Answer = ANSWER
     error: BaseException | None = None
@@ -188,13 +187,9 @@ class FakeSession:
         self._ask("label", reference, dict(labels))
         return replace(self.entry, labels={**self.entry.labels, **labels})
 
-    def critical_path(self, reference: str, **options: Any) -> CriticalPath:
-        self._ask("critical_path", reference, options)
-        return self.path
-
-    def slack(self, reference: str, **options: Any) -> Slack:
-        self._ask("slack", reference, options)
-        return self.model
+    def ask(self, question: str, reference: str, **options: Any) -> Any:
+        self._ask(question, reference, options)
+        return self.answers[question]
 
     def cypher(self, text: str, parameters: Mapping[str, Any] | None = None, **options: Any) -> CypherResult:
         self._ask("cypher", text, parameters, options)

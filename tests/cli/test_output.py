@@ -181,8 +181,11 @@ def test_the_models_chain_is_lines(run: Run, session: Any) -> None:
     shown = run("critical-path", "gpt", "--model", "--segments").stdout
     assert "+3.00 µs  5.00 µs     1            COMP  DATA  [gemm]?[31m" in shown
     assert "\x1b" not in shown
-    empty = session.model.segments.slice(0, 0)
-    session.model = replace(session.model, length_ns=0, measured_ns=None, segments=empty, by_slack=(), by_category=())
+    empty = session.answers["slack"].segments.slice(0, 0)
+    model = session.answers["slack"]
+    session.answers["slack"] = replace(
+        model, length_ns=0, measured_ns=None, segments=empty, by_slack=(), by_category=()
+    )
     shown = run("critical-path", "gpt", "--model", "--segments").stdout
     assert "length 0 ns\n" in shown
     assert "the path has no length, and so no segments" in shown
@@ -190,7 +193,7 @@ def test_the_models_chain_is_lines(run: Run, session: Any) -> None:
 
 def test_the_trust_is_one_line_however_long(run: Run, session: Any) -> None:
     long = Trust(warnings=("much to be said against it " * 10,))
-    session.path = replace(session.path, trust=long)
+    session.answers["critical-path"] = replace(session.answers["critical-path"], trust=long)
     assert run("critical-path", "gpt").stdout.splitlines()[-1] == f"trust: {long}".rstrip()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from etgraph.model.runtime_calls import BLOCKING
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import walk as walking
 from etgraph.queries.arrivals import NULL, Arrivals, arrivals
+from etgraph.queries.intervals import union
+from etgraph.queries.result import Result
+from etgraph.queries.trusting import alone, communicates, trust_of
 from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
 from etgraph.queries.windows import Interval, Iterations, Window, window_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 DETAILS: tuple[tuple[str, str], ...] = (
@@ -69,7 +71,7 @@ class OperatorShare:
 
 
 @dataclass(frozen=True, slots=True)
-class CriticalPath:
+class CriticalPath(Result):
     """The path through a window: its segments tile the window, so that their lengths sum to `window_ns`.
 
     `segments` is an Arrow table in order of time with the columns rank, lane, index, name (null in pauses), category,
@@ -87,20 +89,12 @@ class CriticalPath:
     segments: pa.Table
     trust: Trust
 
-    def to_pandas(self) -> pd.DataFrame:
-        """The segments as a data frame."""
-        frame: pd.DataFrame = self.segments.to_pandas()
-        return frame
+    FRAME: ClassVar[str] = "segments"
+    TABLE: ClassVar[str] = "by_category"
 
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = "".join(
-            f"<tr><td>{c.category}</td><td>{c.detail}</td><td>{c.ns / 1e6:.3f} ms</td><td>{c.share:.1%}</td></tr>"
-            for c in self.by_category
-        )
-        caption = f"critical path, {self.window_ns / 1e6:.3f} ms; trust: {escape(str(self.trust))}"
-        return f"<table><caption>{caption}</caption>{rows}</table>"
+    def headline(self) -> str:
+        """The answer in a few words."""
+        return f"critical path, {self.window_ns / 1e6:.3f} ms"
 
 
 def critical_path(
@@ -177,12 +171,12 @@ def operator_details(trace: Trace, rows: Array, came: Arrivals) -> Array:
     blocks, dispatches = o.codes_where("name", BLOCKING.search), o.codes_where("name", _DISPATCH.search)
     on_cpu = ~np.isin(trace.ranks, np.unique(o["rank"][o["category"] >= int(Category.KERNEL)]))
     cpu_only = np.isin(o["rank"][rows], np.array(trace.ranks)[on_cpu])
-    communicates = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
+    meets = communicates(trace, rows)
     runtime = np.isin(category, (int(Category.RUNTIME), int(Category.DRIVER)))
     return np.select(
         [
-            communicates & _alone(trace, rows, came),
-            communicates,
+            meets & alone(trace, rows, came),
+            meets,
             runtime & (blocks[name] | _released(trace, by_queue=False)[rows]),
             runtime & _released(trace, by_queue=True)[rows],
             runtime,
@@ -209,32 +203,12 @@ def _released(trace: Trace, *, by_queue: bool) -> Array:
     return found
 
 
-def _alone(trace: Trace, rows: Array, came: Arrivals) -> Array:
-    """Whether a communication operator's peers are not recorded, so that its waiting cannot be told from transfer."""
-    o = trace.operators
-    group = o["group"][rows]
-    single = np.zeros(len(rows), dtype=bool)
-    if len(trace.process_groups):
-        single = (group >= 0) & (trace.process_groups["size"][group] == 1)
-    return ~came.met[rows] & ~single
-
-
 def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
     """Time within each interval during which some thread of the rank ran an operator."""
     o = trace.operators
     rows = np.arange(len(o))[trace.rank_rows[rank]]
     rows = rows[(o["category"][rows] < int(Category.KERNEL)) & (o["parent"][rows] < 0) & ~o.is_null("start_ns")[rows]]
-    rows = rows[np.argsort(o["start_ns"][rows], kind="stable")]
-    reached = np.maximum.accumulate(trace.end_ns[rows])
-    begin = np.maximum(o["start_ns"][rows], np.concatenate([[np.iinfo(np.int64).min], reached[:-1]]))
-    done = np.concatenate([[0], np.cumsum(np.maximum(reached - begin, 0))])
-
-    def until(moment: Array) -> Array:
-        at = np.searchsorted(begin, moment, side="right")
-        last = np.maximum(at - 1, 0)
-        return done[at] - np.where(at > 0, np.maximum(reached[last] - moment, 0), 0)
-
-    return until(end) - until(start)
+    return union(o["start_ns"][rows], trace.end_ns[rows]).within(start, end)
 
 
 def _by_category(detail: Array, length: Array, total: int) -> tuple[CategoryShare, ...]:
@@ -306,7 +280,7 @@ def _segments(trace: Trace, steps: Steps, detail: Array, rank: int) -> pa.Table:
 def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chosen: bool, came: Arrivals) -> Trust:
     total = int(length.sum())
     ns = np.bincount(detail, weights=length, minlength=len(DETAILS))
-    warnings = list(trace.metadata.report.warnings)
+    warnings = []
     if chosen and len(trace.ranks) > 1:
         warnings.append(f"the path is that of rank {interval.rank}; {len(trace.ranks) - 1} other ranks are not on it")
     resolved = (trace.dependencies["kind"] == int(DependencyKind.SYNC)).any()
@@ -321,16 +295,8 @@ def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chose
             f"{waiting / total:.1%} of it is communication that waits, or may wait, for ranks not on the path"
         )
     explained = 1.0 - float(ns[_CODE["unexplained"]]) / total if total else None
-    return Trust(explained, _unmatched(trace, interval.rank, came), 0, tuple(dict.fromkeys(warnings)))
-
-
-def _unmatched(trace: Trace, rank: int, came: Arrivals) -> int:
-    """Communication operators of the rank that no rendezvous with other ranks is known for."""
-    o = trace.operators
-    rows = np.arange(len(o))[trace.rank_rows[rank]]
-    kind = o["kind"][rows]
-    rows = rows[(kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))]
-    return int(_alone(trace, rows, came).sum())
+    rows = np.arange(len(trace))[trace.rank_rows[interval.rank]]
+    return trust_of(trace, rows, came=came, explained_share=explained, warnings=warnings)
 
 
 __all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path"]

@@ -44,15 +44,15 @@ def demo(settings: Settings) -> None:
                 raise failure.error
             (info,) = ingested.traces
             step = slowest(info.iterations)
-            path = session.critical_path(info.id, rank=min(info.ranks), iteration=step)
+            path = session.ask("critical-path", info.id, rank=min(info.ranks), iteration=step)
             exchange = None if settings.json else _exchanged(session, info, step)
         info = session.find(info.id)
         listed = session.traces(workload=WORKLOAD)
     output = settings.output()
     if settings.json:
-        from etgraph.cli.documents import path_document, trace_document
+        from etgraph.cli.documents import result_document, trace_document
 
-        output.document({"trace": trace_document(info), "criticalPath": path_document(path, segments=False)})
+        output.document({"trace": trace_document(info), "criticalPath": result_document(path, leave_out=("segments",))})
     else:
         assert exchange is not None
         _tour(output, source, listed, info, path, step, exchange, _whereabouts(settings.store))
@@ -63,7 +63,7 @@ def _exchanged(session: Session, info: TraceInfo, step: int | None) -> tuple[Wri
     with tempfile.TemporaryDirectory(prefix="etgraph-demo-") as folder:
         target = Path(folder) / "chakra"
         written = session.export(info.id, target, "chakra")
-        return written, session.critical_path(str(target), rank=min(info.ranks), iteration=step)
+        return written, session.ask("critical-path", str(target), rank=min(info.ranks), iteration=step)
 
 
 @contextmanager
@@ -94,9 +94,10 @@ def _tour(
 ) -> None:
     from rich.text import Text
 
-    from etgraph.cli.path_view import path_view, trust_line
-    from etgraph.cli.tables import trace_view, traces_table
+    from etgraph.cli.answering import trust_line
     from etgraph.cli.units import count, counted, duration, size
+    from etgraph.cli.views.path import path_view
+    from etgraph.cli.views.tables import trace_view, traces_table
 
     def chapter(title: str, text: str, command: str, *answer: RenderableType) -> None:
         heading = Text(f"{title}\n", style="bold underline")

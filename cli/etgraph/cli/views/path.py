@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from etgraph.cli.tables import grid
 from etgraph.cli.units import count, counted, duration, percent, printable, shortened
+from etgraph.cli.views.tables import grid
 
 if TYPE_CHECKING:
-    from etgraph.queries import CriticalPath, Slack
+    from etgraph.queries import CriticalPath
     from etgraph.queries.critical_path import CategoryShare, OperatorShare, RankShare
 
 TOP_OPERATORS = 10
@@ -45,11 +45,6 @@ def path_view(path: CriticalPath, title: str, width: int) -> RenderableType:
     if path.by_operator:
         parts += [operators(path.by_operator, width), Text()]
     return Group(*parts)
-
-
-def trust_line(path: CriticalPath | Slack) -> Text:
-    """How far the answer can be trusted, in words."""
-    return Text.assemble(("trust: ", "bold"), printable(str(path.trust)))
 
 
 def _window(path: CriticalPath) -> Text:
