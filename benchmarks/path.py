@@ -64,9 +64,9 @@ def main() -> None:
     """Print the table: seconds, and how many times as long the peers take on the same graph."""
     trace = synthetic(OPERATORS)
     window = window_of(trace, 0, None, "annotation")
-    walk(trace, window)
+    walk(trace, (window,))
     terrain = survey(trace)
-    steps = walk(trace, window, terrain)
+    steps = walk(trace, (window,), terrain=terrain)
     events = trace.events
     weights = np.zeros(len(events.sources), dtype=np.int64)
     weights[: len(trace)] = trace.operators["duration_ns"]
@@ -77,7 +77,7 @@ def main() -> None:
         f"{len(trace):,} operators, {len(trace.dependencies):,} dependencies; path of {len(steps.operator):,} segments"
     )
     building = seconds(lambda: survey(trace))
-    ours = seconds(lambda: walk(trace, window, terrain))
+    ours = seconds(lambda: walk(trace, (window,), terrain=terrain))
     sorting = seconds(lambda: topological_order(events.nodes, events.sources, events.targets))
     longest = seconds(lambda: longest_path(order, events.sources, events.targets, weights, events.nodes))
     print(f"measured path                            {ours:8.3f} s (after trees of calls, {building:.3f} s)")

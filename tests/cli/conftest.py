@@ -18,7 +18,7 @@ from etgraph.model import Report, Source, Trust
 from etgraph.model.errors import InputError
 from etgraph.model.progress import Progress
 from etgraph.queries import library
-from etgraph.queries.critical_path import CategoryShare, CriticalPath, OperatorShare, RankShare
+from etgraph.queries.critical_path import CategoryShare, CriticalPath, IterationShare, OperatorShare, RankShare
 from etgraph.queries.slack import Slack, SlackBand
 from etgraph.store import Check, IterationInfo, TraceInfo
 from etgraph.store.protocol import CypherResult
@@ -61,6 +61,7 @@ PATH = CriticalPath(
         CategoryShare("idle", "unexplained", 2_500, 0.25),
     ),
     by_rank=(RankShare(0, 10_000),),
+    by_iteration=(IterationShare(None, 10_000, 1.0),),
     by_operator=tuple(OperatorShare(f"kernel_{number}", "COMP", 1, 100, 0.01) for number in range(12)),
     segments=pa.table(
         {
