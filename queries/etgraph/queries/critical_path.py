@@ -19,7 +19,7 @@ from etgraph.queries.intervals import union
 from etgraph.queries.result import Result
 from etgraph.queries.trusting import alone, communicates, trust_of
 from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
-from etgraph.queries.windows import Interval, Iterations, Window, left_out, windows_of
+from etgraph.queries.windows import Interval, Iterations, Window, left_out, rows_of, windows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -252,8 +252,8 @@ def _released(trace: Trace, *, by_queue: bool) -> Array:
 def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
     """Time within each interval during which some thread of the rank ran an operator."""
     o = trace.operators
-    rows = np.arange(len(o))[trace.rank_rows[rank]]
-    rows = rows[(o["category"][rows] < int(Category.KERNEL)) & (o["parent"][rows] < 0) & ~o.is_null("start_ns")[rows]]
+    rows = rows_of(trace, rank)
+    rows = rows[(o["category"][rows] < int(Category.KERNEL)) & (o["parent"][rows] < 0) & trace.timed[rows]]
     return union(o["start_ns"][rows], trace.end_ns[rows]).within(start, end)
 
 
@@ -360,7 +360,7 @@ def _trust(
             f"{waiting / total:.1%} of it is communication that waits, or may wait, for ranks not on the path"
         )
     explained = 1.0 - float(ns[_CODE["unexplained"]]) / total if total else None
-    rows = np.concatenate([np.arange(len(trace))[trace.rank_rows[one.rank]] for one in windows])
+    rows = np.concatenate([rows_of(trace, one.rank) for one in windows])
     return trust_of(trace, rows, came=came, explained_share=explained, warnings=warnings)
 
 

@@ -78,7 +78,7 @@ def survey(trace: Trace) -> Terrain:
     o = trace.operators
     n = len(o)
     lane, start, end = o["lane"], o["start_ns"], trace.end_ns
-    timed = ~o.is_null("start_ns") & ~o.is_null("duration_ns") & (lane >= 0)
+    timed = trace.timed
     thread = trace.lanes["kind"] == int(LaneKind.THREAD)
     host = np.flatnonzero(timed & thread[lane])
     host = host[np.argsort(start[host], kind="stable")]
