@@ -113,7 +113,7 @@ def critical_path(
     interval = window_of(trace, chosen, iteration, window)
     came = arrivals(trace)
     steps, waits = _split_at_arrivals(walk(trace, interval), came)
-    detail = np.where(waits, _CODE["waiting"], _details(trace, steps, interval.rank, came))
+    detail = np.where(waits, _CODE["waiting"], details(trace, steps, interval.rank, came))
     length = steps.end_ns - steps.start_ns
     total = int(length.sum())
     return CriticalPath(
@@ -145,8 +145,8 @@ def _split_at_arrivals(steps: Steps, came: Arrivals) -> tuple[Steps, Array]:
     return Steps(**columns), waits
 
 
-def _details(trace: Trace, steps: Steps, rank: int, came: Arrivals) -> Array:
-    """What every step is, as a position in `DETAILS`."""
+def details(trace: Trace, steps: Steps, rank: int | Array, came: Arrivals) -> Array:
+    """What every step is, as a position in `DETAILS`; `rank` is that of all steps, or of each."""
     pauses = {
         walking.LATENCY: "latency", walking.GAP: "host-gap", walking.DEPENDENCY_LATENCY: "dependency-latency",
         walking.UNEXPLAINED: "unexplained", walking.BEFORE_RECORDING: "before-recording",
@@ -157,10 +157,12 @@ def _details(trace: Trace, steps: Steps, rank: int, came: Arrivals) -> Array:
     own = steps.operator >= 0
     detail[own] = operator_details(trace, steps.operator[own], came)
     gaps = np.flatnonzero((steps.what == walking.GAP) & (steps.end_ns - steps.start_ns > SHORT_GAP_NS))
-    if len(gaps):
-        busy = _busy(trace, rank, steps.start_ns[gaps], steps.end_ns[gaps])
-        waits = 2 * busy > steps.end_ns[gaps] - steps.start_ns[gaps]
-        detail[gaps[waits]] = _CODE["unexplained"]
+    of = np.broadcast_to(rank, len(detail))[gaps]
+    for one in np.unique(of).tolist():
+        at = gaps[of == one]
+        busy = _busy(trace, one, steps.start_ns[at], steps.end_ns[at])
+        waits = 2 * busy > steps.end_ns[at] - steps.start_ns[at]
+        detail[at[waits]] = _CODE["unexplained"]
     return detail
 
 
