@@ -56,9 +56,12 @@ class Causes:
     """What late ranks did, row by row: rendezvous, position in `DETAILS`, name (a position in `names`, -1: none), ns.
 
     `excess_ns` is what the late rank spent on it beyond the median of the other members, where `compared` says that
-    there are such. `input` marks what belongs to the input pipeline.
+    there are such. `input` marks what belongs to the input pipeline. `lag_ns` is the excess of all that the late rank
+    did before each of the `chosen` rendezvous, -1 where there is nobody to compare it with.
     """
 
+    chosen: Array
+    lag_ns: Array
     of: Array
     detail: Array
     name: Array
@@ -240,7 +243,17 @@ def _compared(chosen: Array, ways: _Ways, owner: Array, key: Array, ns: Array, n
     detail, label = np.divmod(key, len(names.names) + 1)
     is_input = np.append(names.input, False)[label - 1]  # the place of -1 is the last one
     excess = np.where(peers > 0, ns - median, 0)
-    return Causes(chosen[of], detail, label - 1, ns, excess, peers > 0, is_input, names.names)
+    lag = _lags(ways, number, others, _sums(owner, spent, len(ways.of)))
+    return Causes(chosen, lag, chosen[of], detail, label - 1, ns, excess, peers > 0, is_input, names.names)
+
+
+def _lags(ways: _Ways, number: Array, others: Array, ns: Array) -> Array:
+    """What the late members' ways took beyond the median of the others'."""
+    beside = np.zeros((len(others), PEERS), dtype=np.int64)
+    beside[ways.of[~ways.late], number[~ways.late]] = ns[~ways.late]
+    lag = np.maximum(ns[ways.late] - _medians(beside, others), 0)
+    found: Array = np.where(others > 0, lag, -1)
+    return found
 
 
 def _medians(values: Array, count: Array) -> Array:
