@@ -171,7 +171,8 @@ def _ways(trace: Trace, rows: Array, of: Array, late: Array, entries: Mapping[in
     """The ways that lead to the operators of members: since the previous rendezvous, else since the rank's entry.
 
     The others' operators may queue: they were issued before the previous rendezvous ended, by work that was done
-    before, too. Such a member is looked at from one issue to the next, and left out where the issues are not known.
+    before, too. Such a member is looked at from one issue to the next. Left out are those of which the issues are not
+    known, and those that come from elsewhere than the late one: from another operation, or from their entry.
     """
     o, end = trace.operators, trace.end_ns
     start, rank = o["start_ns"][rows], o["rank"][rows]
@@ -182,10 +183,11 @@ def _ways(trace: Trace, rows: Array, of: Array, late: Array, entries: Mapping[in
     np.minimum.at(earliest, of, entry)
     begin = np.where(previous >= 0, end[previous], entry)
     entered = np.where(previous >= 0, 0, entry - earliest[of])
+    came_from = np.where(previous >= 0, o["name"][previous], -1)
     issue = np.append(_issues(trace), -1)  # the place of -1 is the last one
     issued, before = issue[rows], issue[previous]
     queued = ~late & (previous >= 0) & (issued >= 0) & (end[issued] < begin)
-    known = ~queued | ((before >= 0) & (end[before] <= end[issued]))
+    comparable = (came_from == came_from[late][of]) & (~queued | ((before >= 0) & (end[before] <= end[issued])))
     ways = _Ways(
         of, late, rank,
         np.where(queued, o["lane"][issued], o["lane"][rows]),
@@ -194,7 +196,7 @@ def _ways(trace: Trace, rows: Array, of: Array, late: Array, entries: Mapping[in
         np.where(queued, end[issued], start),
         entered,
     )  # fmt: skip
-    return _Ways(*(getattr(ways, name)[known] for name in _Ways.__dataclass_fields__))
+    return _Ways(*(getattr(ways, name)[late | comparable] for name in _Ways.__dataclass_fields__))
 
 
 def _issues(trace: Trace) -> Array:

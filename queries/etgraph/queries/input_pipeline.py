@@ -45,12 +45,17 @@ def labels(trace: Trace, steps: Steps, rank: Array) -> Labels:
         if part := _part(path):
             code[scope == which] = len(names) + texts.setdefault(part, len(texts))
     pauses = np.flatnonzero(steps.what == GAP)
-    for one in np.unique(rank[pauses]).tolist():
-        at = pauses[rank[pauses] == one]
-        start, end = steps.start_ns[at], steps.end_ns[at]
-        for text, first, last in _preparing(trace, one):
-            mostly = (2 * union(first, last).within(start, end) > end - start) & (code[at] < 0)
-            code[at[mostly]] = len(names) + texts.setdefault(text, len(texts))
+    zero, span = trace.extent_ns[0], trace.span_ns + 1
+
+    def apart(ranks: Array, moment: Array) -> Array:
+        """Moments of several ranks on one line, each rank on a stretch of its own."""
+        found: Array = np.searchsorted(trace.ranks, ranks) * span + np.clip(moment - zero, 0, span - 1)
+        return found
+
+    start, end = (apart(rank[pauses], moment[pauses]) for moment in (steps.start_ns, steps.end_ns))
+    for text, of, first, last in _preparing(trace) if len(pauses) else ():
+        mostly = 2 * union(apart(of, first), apart(of, last)).within(start, end) > end - start
+        code[pauses[mostly & (code[pauses] < 0)]] = len(names) + texts.setdefault(text, len(texts))
     names += texts
     is_input = np.array([n >= len(names) - len(texts) or bool(_INPUT.search(name)) for n, name in enumerate(names)])
     return Labels(code, names, is_input)
@@ -61,23 +66,27 @@ def _part(path: str) -> str:
     return next((part for part in reversed(path.split("/")) if _INPUT.search(part)), "")
 
 
-def _preparing(trace: Trace, rank: int) -> Iterator[tuple[str, Array, Array]]:
-    """When the rank prepares batches: what says so, and the starts and ends."""
+def _preparing(trace: Trace) -> Iterator[tuple[str, Array, Array, Array]]:
+    """When ranks prepare batches: what says so, the ranks, the starts and the ends."""
     a = trace.annotations
     if len(a):
         codes = np.flatnonzero(a.codes_where("name", _INPUT.search))
-        rows = np.flatnonzero((a["rank"] == rank) & np.isin(a["name"], codes) & ~a.is_null("duration_ns"))
-        for code in np.unique(a["name"][rows]).tolist():
-            same = rows[a["name"][rows] == code]
-            yield a.texts("name")[code].as_py(), a["start_ns"][same], a["start_ns"][same] + a["duration_ns"][same]
-    i = trace.iterations
-    steps = np.flatnonzero((i["rank"] == rank) & ~i.is_null("start_ns") & ~i.is_null("end_ns")) if len(i) else ()
+        for code in codes.tolist():
+            rows = np.flatnonzero((a["name"] == code) & ~a.is_null("duration_ns"))
+            start = a["start_ns"][rows]
+            yield a.texts("name")[code].as_py(), a["rank"][rows], start, start + a["duration_ns"][rows]
+    i, o = trace.iterations, trace.operators
+    steps = np.flatnonzero(~i.is_null("start_ns") & ~i.is_null("end_ns")) if len(i) else ()
     if len(steps):
-        o, own = trace.operators, trace.rank_rows[rank]
-        on_thread = (trace.lanes["kind"] == int(LaneKind.THREAD))[o["lane"][own]] & ~o.is_null("start_ns")[own]
-        starts = np.sort(o["start_ns"][own][on_thread])
-        first = np.append(starts, np.iinfo(np.int64).max)[np.searchsorted(starts, i["start_ns"][steps])]
-        yield FIRST_OPERATOR, i["start_ns"][steps], np.minimum(first, i["end_ns"][steps])
+        first = i["end_ns"][steps].copy()
+        on_thread = (trace.lanes["kind"] == int(LaneKind.THREAD))[o["lane"]] & ~o.is_null("start_ns")
+        for one in np.unique(i["rank"][steps]).tolist():
+            own = trace.rank_rows.get(one, slice(0))
+            starts = np.sort(o["start_ns"][own][on_thread[own]])
+            at = np.flatnonzero(i["rank"][steps] == one)
+            place = np.searchsorted(starts, i["start_ns"][steps[at]])
+            first[at] = np.minimum(first[at], np.append(starts, np.iinfo(np.int64).max)[place])
+        yield FIRST_OPERATOR, i["rank"][steps], i["start_ns"][steps], first
 
 
 __all__ = ["FIRST_OPERATOR", "Labels", "labels"]
