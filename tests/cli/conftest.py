@@ -121,8 +121,8 @@ SLACK = Slack(
 
 STRAGGLERS = Stragglers(
     summary="Rank 7 is last in 5 of 8 rendezvous at which ranks waited",
-    wait_ns=100_000,
-    communication_ns=125_000,
+    wait_ns=10_000_000,
+    communication_ns=12_500_000,
     wait_share=0.8,
     judged=40,
     unjudged=2,

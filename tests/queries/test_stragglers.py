@@ -581,6 +581,16 @@ def test_all_collectives_of_the_samples_are_judged(name: str) -> None:
     assert all(met.transfer_ns > 0 and 0 <= met.inherited_ns <= met.waited_ns for met in result.collectives)
 
 
+def test_the_documented_example_is_true() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "queries" / "stragglers.md").read_text().split())
+    result = stragglers(sample("gpt_ddp"))
+    assert f"{result.summary}." in page
+    seventh = result.collectives[7]
+    assert (seventh.index, seventh.waited_ns // 10**6, seventh.blamed_ns) == (7, 229, 0)
+    multiplied = next(row for row in seventh.cause if row.name == "aten::mm")
+    assert (multiplied.ns // 10**5, (multiplied.excess_ns or 0) // 10**5) == (568, 22)
+
+
 def test_a_pipeline_waits_for_its_messages() -> None:
     result = stragglers(sample("gpt_tp2_pp2"))
     messages = [met for met in result.collectives if met.type == "SEND"]
