@@ -21,7 +21,7 @@ REASONS: tuple[str, ...] = (
 PATTERNS: tuple[str, ...] = ("same-rank", "rotating", "behind-another", *REASONS[:-1])
 """What may be found, in the order in which it is told."""
 LEAST_SHARE = 0.05
-"""A reason for less of the waiting is not told."""
+"""A reason for less of the waiting that was looked into is not told."""
 NAMED = 4
 """Ranks that a pattern names at most: those with most of it."""
 
@@ -48,11 +48,13 @@ class Roots:
     """Where the waiting goes back to: by rendezvous and reason, in ns, and what of it came through another rank.
 
     `ns` has a row a rendezvous and a column for each of `REASONS`. Rendezvous that were not looked into have it all in
-    the last one, as have those whose late rank did the same as the others, who had begun it before.
+    the last one, as have those whose late rank did the same as the others, who had begun it before. `looked_into_ns`
+    is what goes back to the others.
     """
 
     ns: Array
     by_another_ns: int
+    looked_into_ns: int
 
 
 def roots(trace: Trace, met: Rendezvous, late: Lateness, why: Causes) -> Roots:
@@ -89,7 +91,7 @@ def roots(trace: Trace, met: Rendezvous, late: Lateness, why: Causes) -> Roots:
     ns[:, -1] += amount * (1 - kept)
     rank = trace.operators["rank"][met.row[met.late]]
     other = late.ns[rank[late.waiting] != rank[late.blamed]]
-    return Roots(ns.round().astype(np.int64), int(other.sum()))
+    return Roots(ns.round().astype(np.int64), int(other.sum()), int(late.blamed_ns[why.chosen].sum()))
 
 
 def _reasons(why: Causes) -> Array:
@@ -153,7 +155,7 @@ def _why(trace: Trace, met: Rendezvous, late: Lateness, why: Causes, origin: Roo
     sums = origin.ns.sum(axis=0)
     for code in np.argsort(-sums, kind="stable").tolist():
         name, ns = REASONS[code], int(sums[code])
-        if ns < LEAST_SHARE * waiting or name == "same-work":
+        if not ns or ns < LEAST_SHARE * origin.looked_into_ns or name == "same-work":
             continue
         by_rank = np.bincount(rank, weights=origin.ns[:, code], minlength=len(trace.ranks))
         order = np.argsort(-by_rank, kind="stable")[:NAMED]

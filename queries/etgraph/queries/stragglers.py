@@ -29,6 +29,8 @@ Explain = Literal["costliest", "all"]
 WALKS = 64
 """Ways of late ranks and their peers that are walked in 100,000 operators, in fewer as many more; for eight rendezvous
 at least."""
+MOST = 0.8
+"""Where less than this of the waiting was looked into, the summary tells how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def stragglers(
     found = patterns(trace, met, late, why, origin, times_last, caused)
     waiting, spent = int(met.wait_ns.sum()), int(trace.operators["duration_ns"][met.row].sum())
     return Stragglers(
-        _summary(met, by_rank, found),
+        _summary(met, by_rank, found, origin),
         waiting,
         spent,
         waiting / spent if spent else 0.0,
@@ -270,7 +272,7 @@ def _rows(collectives: Sequence[LateRendezvous]) -> Iterator[tuple[Any, ...]]:
             )  # fmt: skip
 
 
-def _summary(met: Rendezvous, by_rank: Sequence[RankLateness], found: Sequence[Pattern]) -> str:
+def _summary(met: Rendezvous, by_rank: Sequence[RankLateness], found: Sequence[Pattern], origin: Roots) -> str:
     """The answer as a sentence or two."""
     if not len(met):
         return "No rendezvous to judge: no collective or message whose ranks wait for each other is recorded whole"
@@ -285,9 +287,12 @@ def _summary(met: Rendezvous, by_rank: Sequence[RankLateness], found: Sequence[P
     )
     reasons = [one for one in found if one.pattern in REASONS]
     if reasons:
-        first = reasons[0]
+        first, looked_into = reasons[0], origin.looked_into_ns
         ranks, who = "rank" if len(first.ranks) == 1 else "ranks", ", ".join(map(str, first.ranks))
-        told += f". {first.share:.0%} of it goes back to {first.pattern.replace('-', ' ')} on {ranks} {who}"
+        part = f"{first.share:.0%} of it"
+        if looked_into < MOST * waiting:
+            part = f"Of the {looked_into / waiting:.0%} that was looked into, {first.wait_ns / looked_into:.0%}"
+        told += f". {part} goes back to {first.pattern.replace('-', ' ')} on {ranks} {who}"
         told += f": {first.evidence}" if first.evidence else ""
     return told
 
@@ -304,7 +309,7 @@ def _trust(
     blamed = late.blamed_ns
     wanted = int(np.count_nonzero(blamed))
     if len(why.chosen) < wanted:
-        share = int(blamed[why.chosen].sum()) / waiting
+        share = origin.looked_into_ns / waiting
         warnings.append(
             f"causes were looked for at the {len(why.chosen):,} costliest of {wanted:,} rendezvous, "
             f"which {share:.0%} of the waiting goes back to"
