@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import LaneKind, Trace
+from etgraph.model import LaneKind, Span, Trace
 from etgraph.model.columns import Array
 from etgraph.queries.intervals import union
 from etgraph.queries.walk import GAP, Steps
@@ -72,14 +72,15 @@ def _preparing(trace: Trace) -> Iterator[tuple[str, Array, Array, Array]]:
     if len(a):
         codes = np.flatnonzero(a.codes_where("name", _INPUT.search))
         for code in codes.tolist():
-            rows = np.flatnonzero((a["name"] == code) & ~a.is_null("duration_ns"))
+            rows = np.flatnonzero((a["name"] == code) & (a["kind"] == int(Span.USER)))
             start = a["start_ns"][rows]
             yield a.texts("name")[code].as_py(), a["rank"][rows], start, start + a["duration_ns"][rows]
     i, o = trace.iterations, trace.operators
     steps = np.flatnonzero(~i.is_null("start_ns") & ~i.is_null("end_ns")) if len(i) else ()
     if len(steps):
         first = i["end_ns"][steps].copy()
-        on_thread = (trace.lanes["kind"] == int(LaneKind.THREAD))[o["lane"]] & ~o.is_null("start_ns")
+        thread = np.append(trace.lanes["kind"] == int(LaneKind.THREAD), False)  # the place of -1 is the last one
+        on_thread = thread[o["lane"]] & ~o.is_null("start_ns")
         for one in np.unique(i["rank"][steps]).tolist():
             own = trace.rank_rows.get(one, slice(0))
             starts = np.sort(o["start_ns"][own][on_thread[own]])
