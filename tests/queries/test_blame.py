@@ -105,6 +105,22 @@ def test_a_message_that_the_late_rank_waited_for_is_its_previous_rendezvous() ->
     assert (met.waited_ns, met.inherited_ns, message.blamed_ns) == (70000, 50000, 30000 + 40000)
 
 
+def test_a_rendezvous_with_ranks_that_are_not_recorded_is_a_previous_one_and_nobody_is_blamed_for_it() -> None:
+    trace = build("""
+        rank 0 | thread 1 | aten::a                   0..20000
+        rank 0 | thread 1 | gloo:all_reduce       20000..130000
+        rank 1 | thread 1 | gloo:all_gather       10000..110000
+        rank 1 | thread 1 | aten::b              110000..120000
+        rank 1 | thread 1 | gloo:all_reduce      120000..130000
+    """)
+    result = stragglers(trace)
+    (met,) = result.collectives
+    assert cause(met) == {"aten::b": (10000, None)}
+    assert (met.waited_ns, met.inherited_ns, met.behind, met.blamed_ns) == (100000, 90000, None, 10000)
+    assert result.trust.explained_share == pytest.approx(0.1)
+    assert result.trust.unmatched_collectives == 1
+
+
 def test_the_excess_is_beyond_the_median_of_the_others() -> None:
     others = "\n".join(
         f"""

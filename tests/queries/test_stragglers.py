@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -178,6 +179,32 @@ def test_where_nobody_meets_or_waits_the_answer_is_empty(text: str) -> None:
     json.dumps(to_json(result), allow_nan=False)
     assert result.to_pandas().columns.tolist()[:2] == ["index", "type"]
     assert "<table>" in result._repr_html_()
+
+
+def test_where_causes_are_looked_for_at_the_costliest_only_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[stragglers.__module__], "WALKS", 0)
+    lines = []
+    for number in range(12):
+        t, late = 100_000 * number, 20_000 + 1_000 * number
+        lines += [f"rank 0 | thread 1 | gloo:all_reduce_{number} {t + 5_000}..{t + 90_000}"]
+        lines += [f"rank 1 | thread 1 | gloo:all_reduce_{number} {t + late}..{t + 90_000}"]
+    result = stragglers(build("\n".join(lines)))
+    assert [bool(met.cause) for met in result.collectives] == [False] * 4 + [True] * 8
+    assert [met.waited_ns for met in result.collectives] == [15_000 + 1_000 * number for number in range(12)]
+    assert any("the 8 costliest of 12 rendezvous, which 73% of the" in warning for warning in result.trust.warnings)
+    assert "Of the 73% that was looked into, 100% goes back to host jitter on rank 1" in result.summary
+    assert all(met.cause for met in stragglers(build("\n".join(lines)), explain="all").collectives)
+
+
+def test_a_rank_without_such_a_window_is_left_out_and_said() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB  10000..50000
+        rank 1 | stream 7 | all_reduce 4MB  30000..50000
+        rank 2 | thread 1 | aten::a             0..10000
+    """)
+    result = stragglers(trace, window="device")
+    assert result.judged == 1
+    assert any("rank 2 left out" in warning for warning in result.trust.warnings)
 
 
 def test_operators_of_no_duration_do_not_lead_in_circles() -> None:
