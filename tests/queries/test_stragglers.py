@@ -115,6 +115,7 @@ def test_a_receiver_that_waits_for_its_sender_is_a_rendezvous_of_two() -> None:
     assert met.transfer_ns == 10000
     assert cause(met)["gemm"] == (28000, None)  # its receiver does other work: there is no comparison
     assert found(stragglers(build(MESSAGES)))["message-order"] == (0,)
+    assert one(build(MESSAGES), rank=0) == one(build(MESSAGES), rank=1) == met
 
 
 def test_only_the_rendezvous_of_a_rank() -> None:
@@ -205,6 +206,17 @@ def test_a_rank_without_such_a_window_is_left_out_and_said() -> None:
     result = stragglers(trace, window="device")
     assert result.judged == 1
     assert any("rank 2 left out" in warning for warning in result.trust.warnings)
+
+
+def test_an_operator_of_no_duration_is_not_its_own_predecessor() -> None:
+    trace = build("""
+        rank 0 | thread 1 | gloo:all_reduce  10000..20000
+        rank 1 | thread 1 | aten::a              0..20000
+        rank 1 | thread 1 | gloo:all_reduce  20000..20000
+    """)
+    met = one(trace)
+    assert (met.waited_ns, met.behind, met.blamed_ns) == (10000, None, 10000)
+    assert cause(met)["aten::a"][0] == 20000
 
 
 def test_operators_of_no_duration_do_not_lead_in_circles() -> None:
