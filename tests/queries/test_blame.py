@@ -149,6 +149,13 @@ def test_of_many_others_some_are_looked_at(ranks: int) -> None:
     assert cause(met) == {"aten::b": (58000, 58000), "aten::a": (22000, 22000 - median)}
 
 
+def test_late_entry_counts_from_the_first_of_all_members() -> None:
+    """Rank 1 enters first, and is not among the seven that are looked at."""
+    entries = {rank: 0 if rank == 1 else 40000 if rank == 19 else 10000 for rank in range(20)}
+    met = one(build("\n".join(f"rank {r} | thread 1 | gloo:all_reduce {t}..90000" for r, t in entries.items())))
+    assert cause(met) == {"late-entry": (40000, 30000)}
+
+
 QUEUED = """
     rank 0 | thread 1 | aten::fast            0..20000
     rank 0 | thread 1 | c10d::x           20000..21000  -SPAWN-> r00

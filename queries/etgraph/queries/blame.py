@@ -17,6 +17,7 @@ from etgraph.queries.arrivals import Arrivals
 from etgraph.queries.critical_path import DETAILS, details
 from etgraph.queries.input_pipeline import Labels, labels
 from etgraph.queries.rendezvous import Rendezvous, previous_rendezvous
+from etgraph.queries.sums import sum_by
 from etgraph.queries.walk import Steps, Terrain, walk
 from etgraph.queries.windows import Interval
 
@@ -48,7 +49,7 @@ class Lateness:
     @property
     def blamed_ns(self) -> Array:
         """By rendezvous: all waiting, there and later, for the path that led its last rank there."""
-        return _sums(self.blamed, self.ns, len(self.since_ns))
+        return sum_by(self.blamed, self.ns, len(self.since_ns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def lateness(trace: Trace, met: Rendezvous) -> Lateness:
         member = np.repeat(met.offsets[which] - np.cumsum(size) + size, size) + np.arange(size.sum())
         first = np.maximum(start[member], low[of])
         ns = np.minimum(start[member] + met.wait_ns[member], high[of]) - first
-        return _sums(of, np.maximum(ns, 0), len(which))
+        return sum_by(of, np.maximum(ns, 0), len(which))
 
     which = blamed = np.arange(count)
     until = met.last_ns
@@ -105,7 +106,7 @@ def lateness(trace: Trace, met: Rendezvous) -> Lateness:
         which, left = which[goes_on], since[blamed[goes_on]]
         blamed = behind[blamed[goes_on]]
         until = np.minimum(met.last_ns[blamed], left)
-        queued += _sums(which, waited(which, until, left), count)
+        queued += sum_by(which, waited(which, until, left), count)
     own = shares[0][2]
     which, blamed, ns = (np.concatenate(part) for part in zip(*shares))
     some = ns > 0
@@ -123,7 +124,7 @@ def causes(
     """
     members, of, late = _members(met, chosen)
     compared = late | (met.number[chosen] < len(trace.collectives))[of]
-    ways = _ways(trace, met.row[members[compared]], of[compared], late[compared], entries)
+    ways = _ways(trace, met, members[compared], of[compared], late[compared], _entries(trace, met, entries), chosen)
     owner, steps = _walked(trace, ways, terrain)
     names = labels(trace, steps, ways.rank[owner])
     entered = np.flatnonzero(ways.entered_ns > 0)
@@ -167,22 +168,29 @@ def _members(met: Rendezvous, chosen: Array) -> tuple[Array, Array, Array]:
     return np.concatenate(places), np.concatenate(of), np.concatenate(late)
 
 
-def _ways(trace: Trace, rows: Array, of: Array, late: Array, entries: Mapping[int, int]) -> _Ways:
+def _entries(trace: Trace, met: Rendezvous, entries: Mapping[int, int]) -> Array:
+    """When each member's rank entered: the start of its window, or of its operator if that comes before."""
+    rank, start = (trace.operators[name][met.row] for name in ("rank", "start_ns"))
+    known = np.array([entries.get(one, np.iinfo(np.int64).max) for one in trace.ranks], dtype=np.int64)
+    found: Array = np.minimum(known[np.searchsorted(trace.ranks, rank)], start)
+    return found
+
+
+def _ways(
+    trace: Trace, met: Rendezvous, members: Array, of: Array, late: Array, entries: Array, chosen: Array
+) -> _Ways:
     """The ways that lead to the operators of members: since the previous rendezvous, else since the rank's entry.
 
     The others' operators may queue: they were issued before the previous rendezvous ended, by work that was done
     before, too. Such a member is looked at from one issue to the next. Left out are those of which the issues are not
     known, and those that come from elsewhere than the late one: from another operation, or from their entry.
     """
-    o, end = trace.operators, trace.end_ns
+    o, end, rows = trace.operators, trace.end_ns, met.row[members]
     start, rank = o["start_ns"][rows], o["rank"][rows]
     previous = previous_rendezvous(trace, rows)
-    entry = np.array([entries.get(one, first) for one, first in zip(rank.tolist(), start.tolist())], dtype=np.int64)
-    entry = np.minimum(entry, start)
-    earliest = np.full(int(of.max(initial=-1)) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(earliest, of, entry)
-    begin = np.where(previous >= 0, end[previous], entry)
-    entered = np.where(previous >= 0, 0, entry - earliest[of])
+    first = np.minimum.reduceat(entries, met.offsets[:-1])[chosen] if len(met) else entries
+    begin = np.where(previous >= 0, end[previous], entries[members])
+    entered = np.where(previous >= 0, 0, entries[members] - first[of])
     came_from = np.where(previous >= 0, o["name"][previous], -1)
     issue = np.append(_issues(trace), -1)  # the place of -1 is the last one
     issued, before = issue[rows], issue[previous]
@@ -227,7 +235,7 @@ def _compared(chosen: Array, ways: _Ways, owner: Array, key: Array, ns: Array, n
     """Sums by what was done: the rows of the late members, beside the median of the others on the same."""
     width = int(key.max(initial=0)) + 1
     keys, inverse = np.unique(owner * width + key, return_inverse=True)
-    spent = _sums(inverse, ns, len(keys))
+    spent = sum_by(inverse, ns, len(keys))
     owner, key = keys // width, keys % width
     same, late = ways.of[owner] * width + key, ways.late[owner]  # who does the same towards the same rendezvous
     mine, theirs = np.flatnonzero(late), np.flatnonzero(~late)
@@ -245,7 +253,7 @@ def _compared(chosen: Array, ways: _Ways, owner: Array, key: Array, ns: Array, n
     detail, label = np.divmod(key, len(names.names) + 1)
     is_input = np.append(names.input, False)[label - 1]  # the place of -1 is the last one
     excess = np.where(peers > 0, ns - median, 0)
-    lag = _lags(ways, number, others, _sums(owner, spent, len(ways.of)))
+    lag = _lags(ways, number, others, sum_by(owner, spent, len(ways.of)))
     return Causes(chosen, lag, chosen[of], detail, label - 1, ns, excess, peers > 0, is_input, names.names)
 
 
@@ -266,12 +274,6 @@ def _medians(values: Array, count: Array) -> Array:
     low, high = (sorted_values[row, np.clip(place, 0, None)] for place in ((count - 1) // 2, count // 2))
     found: Array = np.where(count > 0, low + (high - low) // 2, 0)
     return found
-
-
-def _sums(group: Array, ns: Array, groups: int) -> Array:
-    sums = np.zeros(groups, dtype=np.int64)
-    np.add.at(sums, group, ns)
-    return sums
 
 
 __all__ = ["LATE_ENTRY", "PEERS", "Causes", "Lateness", "causes", "lateness"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from etgraph.model import DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.queries.sums import sum_by
 from etgraph.queries.windows import Interval, operators_of
 
 TOGETHER_NS = 1_000
@@ -52,9 +53,7 @@ class Rendezvous:
 
     def sums(self, by_member: Array) -> Array:
         """Sums over the members of each."""
-        sums = np.zeros(len(self), dtype=np.int64)
-        np.add.at(sums, self.of, by_member)
-        return sums
+        return sum_by(self.of, by_member, len(self))
 
 
 def rendezvous(trace: Trace, windows: Sequence[Interval]) -> Rendezvous:

@@ -17,6 +17,7 @@ from etgraph.queries.critical_path import DETAILS
 from etgraph.queries.lateness_patterns import REASONS, Pattern, Roots, in_words, patterns, roots
 from etgraph.queries.rendezvous import Rendezvous, rendezvous
 from etgraph.queries.result import Result
+from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.walk import survey
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, windows_of
@@ -204,18 +205,12 @@ def _by_rank(trace: Trace, met: Rendezvous, origin: Roots) -> list[RankLateness]
     late = met.last & (several < met.size)[met.of]
     columns = (
         np.bincount(place[late], minlength=ranks),
-        _sums(place, caused, ranks),
-        _sums(place, met.wait_ns, ranks),
-        _sums(place[met.late], origin.ns.sum(axis=1), ranks),
+        sum_by(place, caused, ranks),
+        sum_by(place, met.wait_ns, ranks),
+        sum_by(place[met.late], origin.ns.sum(axis=1), ranks),
         np.bincount(place, minlength=ranks),
     )
     return [RankLateness(*row) for row in zip(trace.ranks, *(column.tolist() for column in columns))]
-
-
-def _sums(group: Array, ns: Array, groups: int) -> Array:
-    sums = np.zeros(groups, dtype=np.int64)
-    np.add.at(sums, group, ns)
-    return sums
 
 
 def _collectives(trace: Trace, met: Rendezvous, late: Lateness, why: Causes, origin: Roots) -> Iterator[LateRendezvous]:
