@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from etgraph.model import TABLES, Columns, Trace
 from etgraph.queries import stragglers
 from support.build import build
@@ -36,6 +38,9 @@ def test_a_pause_before_the_first_operator_of_a_step_is_the_input_pipeline() -> 
 def test_a_pause_while_a_batch_is_loaded_is_the_input_pipeline() -> None:
     trace = build(INPUT.format(first=1))
     assert found(stragglers(trace)) == {"host-jitter": (1,)}
+    assert found(stragglers(annotated(trace, "enumerate(DataLoader)#__next__", 1, 2000, 70000))) == {
+        "host-jitter": (1,)
+    }
     loading = annotated(trace, "enumerate(DataLoader)#__next__", 1, 2000, 219000)
     result = stragglers(loading)
     assert found(result) == {"input-pipeline": (1,)}
@@ -69,8 +74,28 @@ def test_ranks_that_are_late_in_turns() -> None:
     assert sorted(found(result)["rotating"]) == [0, 1, 2]
 
 
-def test_two_ranks_of_which_each_is_late_half_the_time_have_no_straggler() -> None:
-    assert "same-rank" not in found(stragglers(steps([(90_000, 20_000), (20_000, 80_000)] * 3)))
+@pytest.mark.parametrize(
+    "work",
+    [
+        [(90_000, 20_000), (20_000, 80_000)] * 3,
+        [(50_000, 20_000)] * 4 + [(20_000, 100_000)],  # four of five, but 60 % of the waiting: chance gives 50 %
+        [(90_000, 20_000)] * 2 + [(20_000, 25_000)] * 4,  # 88 % of the waiting, but two of six
+    ],
+)
+def test_two_ranks_that_take_turns_have_no_straggler(work: list[tuple[int, ...]]) -> None:
+    assert "same-rank" not in found(stragglers(steps(work)))
+
+
+def test_one_rank_once_and_another_later_are_no_turns() -> None:
+    halves = [(90_000, 20_000, 20_000)] * 3 + [(20_000, 90_000, 20_000)] * 3
+    assert "rotating" not in found(stragglers(steps(halves)))
+    three = [(90_000, 20_000, 20_000), (20_000, 90_000, 20_000), (20_000, 20_000, 90_000)]
+    assert "rotating" not in found(stragglers(steps(three)))
+
+
+def test_a_rank_with_most_of_the_waiting_makes_no_turns() -> None:
+    work = [(20_000, 20_000, 20_000, 80_000), (25_000, 20_000, 20_000, 20_000)] * 2 + [(20_000, 90_000, 20_000, 20_000)]
+    assert "rotating" not in found(stragglers(steps(work)))
 
 
 def test_pauses_of_the_host_are_its_jitter() -> None:
