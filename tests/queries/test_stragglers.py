@@ -183,18 +183,20 @@ def test_where_nobody_meets_or_waits_the_answer_is_empty(text: str) -> None:
 
 
 def test_where_causes_are_looked_for_at_the_costliest_only_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[stragglers.__module__], "WALKS", 0)
     lines = []
     for number in range(12):
         t, late = 100_000 * number, 20_000 + 1_000 * number
         lines += [f"rank 0 | thread 1 | gloo:all_reduce_{number} {t + 5_000}..{t + 90_000}"]
         lines += [f"rank 1 | thread 1 | gloo:all_reduce_{number} {t + late}..{t + 90_000}"]
-    result = stragglers(build("\n".join(lines)))
+    trace = build("\n".join(lines))
+    assert all(met.cause for met in stragglers(trace).collectives)
+    monkeypatch.setattr(sys.modules[stragglers.__module__], "WALKS", 0)
+    result = stragglers(trace)
     assert [bool(met.cause) for met in result.collectives] == [False] * 4 + [True] * 8
     assert [met.waited_ns for met in result.collectives] == [15_000 + 1_000 * number for number in range(12)]
     assert any("the 8 costliest of 12 rendezvous, which 73% of the" in warning for warning in result.trust.warnings)
     assert "Of the 73% that was looked into, 100% goes back to host jitter on rank 1" in result.summary
-    assert all(met.cause for met in stragglers(build("\n".join(lines)), explain="all").collectives)
+    assert all(met.cause for met in stragglers(trace, explain="all").collectives)
 
 
 def test_a_rank_without_such_a_window_is_left_out_and_said() -> None:
