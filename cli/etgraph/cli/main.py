@@ -25,6 +25,12 @@ COMMANDS = (
         "What a step was waiting for, from its start to its end.",
         "Analyses",
     ),
+    Entry(
+        "stragglers",
+        f"{_HERE}.stragglers:stragglers",
+        "Who came late where ranks wait for each other, and why.",
+        "Analyses",
+    ),
     Entry("query", f"{_HERE}.query:query", "Ask a question of the library of Cypher queries.", "Cypher"),
     Entry("cypher", f"{_HERE}.cypher:cypher", "Run a query in Cypher.", "Cypher"),
     Entry("neo4j", f"{_HERE}.neo4j:neo4j", "Run a Neo4j server on this machine.", "Servers"),

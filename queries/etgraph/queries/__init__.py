@@ -3,5 +3,6 @@
 from etgraph.queries.critical_path import CriticalPath, critical_path
 from etgraph.queries.saving import artefact_of
 from etgraph.queries.slack import Slack, slack
+from etgraph.queries.stragglers import Stragglers, stragglers
 
-__all__ = ["CriticalPath", "Slack", "artefact_of", "critical_path", "slack"]
+__all__ = ["CriticalPath", "Slack", "Stragglers", "artefact_of", "critical_path", "slack", "stragglers"]

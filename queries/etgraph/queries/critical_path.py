@@ -130,7 +130,8 @@ def critical_path(
     windows = windows_of(trace, rank, iteration, window)
     came = arrivals(trace)
     steps, waits = _split_at_arrivals(walk(trace, windows, came if rank is None else None), came)
-    detail = np.where(waits, _CODE["waiting"], _details(trace, steps, windows, came))
+    detail = np.where(waits, _CODE["waiting"], details(trace, steps, came))
+    detail[_after_the_end(trace, steps, windows)] = _CODE["early-exit"]
     length = steps.end_ns - steps.start_ns
     total = int(length.sum())
     start_ns, end_ns = min(one.start_ns for one in windows), max(one.end_ns for one in windows)
@@ -165,7 +166,7 @@ def _split_at_arrivals(steps: Steps, came: Arrivals) -> tuple[Steps, Array]:
     return Steps(**columns), waits
 
 
-def _details(trace: Trace, steps: Steps, windows: Sequence[Interval], came: Arrivals) -> Array:
+def details(trace: Trace, steps: Steps, came: Arrivals) -> Array:
     """What every step is, as a position in `DETAILS`."""
     pauses = {
         walking.LATENCY: "latency", walking.GAP: "host-gap", walking.DEPENDENCY_LATENCY: "dependency-latency",
@@ -178,23 +179,29 @@ def _details(trace: Trace, steps: Steps, windows: Sequence[Interval], came: Arri
     own = steps.operator >= 0
     detail[own] = operator_details(trace, steps.operator[own], came)
     detail[_holders(steps) & (detail == _CODE["kernel"])] = _CODE["occupancy"]
-    rank = trace.lanes["rank"][steps.lane]
-    for one in windows:
-        gaps = np.flatnonzero(
-            (steps.what == walking.GAP) & (rank == one.rank) & (steps.end_ns - steps.start_ns > SHORT_GAP_NS)
-        )
-        if len(gaps):
-            busy = _busy(trace, one.rank, steps.start_ns[gaps], steps.end_ns[gaps])
-            waits = 2 * busy > steps.end_ns[gaps] - steps.start_ns[gaps]
-            detail[gaps[waits]] = _CODE["unexplained"]
-        detail[~own & (rank == one.rank) & (steps.start_ns >= one.end_ns)] = _CODE["early-exit"]
+    gaps = np.flatnonzero((steps.what == walking.GAP) & (steps.end_ns - steps.start_ns > SHORT_GAP_NS))
+    rank = trace.lanes["rank"][steps.lane[gaps]]
+    for one in np.unique(rank).tolist():
+        at = gaps[rank == one]
+        busy = _busy(trace, one, steps.start_ns[at], steps.end_ns[at])
+        waits = 2 * busy > steps.end_ns[at] - steps.start_ns[at]
+        detail[at[waits]] = _CODE["unexplained"]
     return detail
+
+
+def _after_the_end(trace: Trace, steps: Steps, windows: Sequence[Interval]) -> Array:
+    """Whether each step is a pause of a rank whose own window has ended."""
+    end = np.full(len(trace.lanes), np.iinfo(np.int64).max)
+    for one in windows:
+        end[trace.lanes["rank"] == one.rank] = one.end_ns
+    found: Array = (steps.operator < 0) & (steps.start_ns >= end[steps.lane])
+    return found
 
 
 def _holders(steps: Steps) -> Array:
     """Whether each step is an operator's that held the device back from the operator of the next one."""
     own = np.flatnonzero(steps.operator >= 0)
-    held = steps.via[own][1:] == int(DependencyKind.OCCUPANCY)
+    held = (steps.via[own][1:] == int(DependencyKind.OCCUPANCY)) & (steps.end_ns[own[:-1]] <= steps.start_ns[own[1:]])
     found = np.zeros(len(steps.operator), dtype=bool)
     found[own[:-1][held]] = True
     return found

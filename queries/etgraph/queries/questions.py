@@ -37,6 +37,7 @@ _HERE = "etgraph.queries"
 QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
         "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
+        "stragglers": Question(f"{_HERE}.stragglers:stragglers"),
         "slack": Question(f"{_HERE}.slack:slack"),
     }
 )
