@@ -25,6 +25,13 @@ COMMANDS = (
         "What a step was waiting for, from its start to its end.",
         "Analyses",
     ),
+    Entry("iterations", f"{_HERE}.iterations:iterations", "Step times, warm-up, outliers and their cause.", "Analyses"),
+    Entry(
+        "device-use",
+        f"{_HERE}.device_use:device_use",
+        "How busy the devices were, and what let them starve.",
+        "Analyses",
+    ),
     Entry("query", f"{_HERE}.query:query", "Ask a question of the library of Cypher queries.", "Cypher"),
     Entry("cypher", f"{_HERE}.cypher:cypher", "Run a query in Cypher.", "Cypher"),
     Entry("neo4j", f"{_HERE}.neo4j:neo4j", "Run a Neo4j server on this machine.", "Servers"),

@@ -37,6 +37,8 @@ _HERE = "etgraph.queries"
 QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
         "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
+        "device-use": Question(f"{_HERE}.device_use:device_use"),
+        "iterations": Question(f"{_HERE}.iterations:iterations"),
         "slack": Question(f"{_HERE}.slack:slack"),
     }
 )
