@@ -76,6 +76,30 @@ def test_work_that_is_held_on_another_stream_does_not_hide_that_the_host_is_late
     assert times(device_use(trace).devices[0]) == {"busy": 20, "host": 30, "launch_call": 10}
 
 
+def test_of_operators_that_start_together_the_one_launched_first_tells_the_gap() -> None:
+    """It could have run all the time."""
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel      0..10     -> a
+        rank 0 | thread 1 | cudaLaunchKernel  90000..90010  -> b
+        rank 0 | thread 1 | cudaLaunchKernel     10..20     -> x
+        rank 0 | stream 5 | x                    20..30
+        rank 0 | stream 7 | a                 90010..90020
+        rank 0 | stream 9 | b                 90010..90020
+    """)
+    found = times(device_use(trace).devices[0])
+    assert found["unexplained"] > 80_000
+    assert found["host"] == 10
+
+
+def test_the_median_depth_of_a_tie_is_the_lower_one() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel  0..10   -> a
+        rank 0 | stream 7 | a                60..100
+    """)
+    (device,) = device_use(trace).devices
+    assert (device.queue_p50, device.queue_p95, device.empty_queue_share) == (0, 1, 0.5)
+
+
 def test_replays_of_a_graph_are_the_kernels_that_they_launch() -> None:
     """Only the first operator on each stream has a stored launch; the others follow it, and k4 follows nothing."""
     trace = build("""

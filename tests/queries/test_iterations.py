@@ -147,8 +147,11 @@ def test_time_that_many_operators_share_is_said_to_be_theirs() -> None:
     assert str(slow.cause) == "+90.000 ms computation: cpu-kernel, in many operators, +30.000 ms in aten::x2"
 
 
-def test_only_the_most_unusual_of_many_steps_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("etgraph.queries.iterations"), "MOST_CAUSES", 1)
+@pytest.mark.parametrize(("limit", "value"), [("MOST_CAUSES", 1), ("LOOKED_AT", 0)])
+def test_only_the_most_unusual_of_many_steps_are_explained(
+    limit: str, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("etgraph.queries.iterations"), limit, value)
     found = iterations(build(series(100, 101, 99, 150, 100, 60, 99, 102, 101, 100, 99)))
     assert [(row.index, row.cause is not None) for row in found.rows if row.outlier] == [(3, True), (5, False)]
     assert found.trust.warnings == (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from etgraph.queries.unusual import outliers, unsettled
 from etgraph.queries.windows import Iterations, Window
 
 MOST_CAUSES = 12
-"""Steps whose cause is told, those furthest from usual first: each takes a walk of the critical path."""
+"""Steps whose cause is told, those over all ranks and furthest from usual first: each takes a critical path."""
+LOOKED_AT = 2_000_000
+"""Of a large trace fewer causes are told, so that no more operators are looked at for them all together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +288,13 @@ def _explained(
             paths[rank, index] = _path(lambda: critical_path(trace, rank=rank, iteration=index, window=window))
         return paths[rank, index]
 
-    told = list(rows)
-    for place in unusual[:MOST_CAUSES]:
+    told, most = list(rows), min(MOST_CAUSES, max(1, LOOKED_AT // len(trace)))
+    for place in unusual[:most]:
         step = rows[place]
         one, other = path(step.rank, step.index), path(step.rank, usual[step.rank])
         if one is not None and other is not None:
             told[place] = replace(step, cause=_difference(one, other, sign=1 if step.excess_ns > 0 else -1))
-    untold = len(unusual) - MOST_CAUSES
+    untold = len(unusual) - most
     if untold <= 0:
         return told, []
     steps = "1 more step is" if untold == 1 else f"{untold} more steps are"
@@ -333,16 +335,20 @@ def _difference(one: CriticalPath, other: CriticalPath, sign: int) -> Cause | No
 
 def _by_name(path: CriticalPath, detail: str) -> dict[str | None, int]:
     """Time of a path's segments of one detail, by the operator's name (None: a pause)."""
-    import pyarrow.compute as pc
-
     table = path.segments
-    own = table.filter(pc.equal(table["detail"].cast("string"), detail))
-    length = pc.subtract(own["end_ns"], own["start_ns"])
-    names = own["name"].cast("string")
-    sums = own.select([]).append_column("name", names).append_column("ns", length).group_by("name").aggregate(
-        [("ns", "sum")]
-    )  # fmt: skip
-    return dict(zip(sums["name"].to_pylist(), sums["ns_sum"].to_pylist(), strict=True))
+    (details, kinds), (codes, names) = _codes(table["detail"]), _codes(table["name"])
+    own = details == (kinds.index(detail) if detail in kinds else -1)
+    length = table["end_ns"].to_numpy()[own] - table["start_ns"].to_numpy()[own]
+    sums = np.zeros(len(names) + 1, dtype=np.int64)
+    np.add.at(sums, codes[own], length)  # the place of -1, a pause, is the last one
+    return {names[code] if code < len(names) else None: int(sums[code]) for code in np.flatnonzero(sums).tolist()}
+
+
+def _codes(column: Any) -> tuple[Array, list[str]]:
+    """An Arrow column of texts as numbers into a list of them, -1 for null."""
+    array = column.combine_chunks()
+    encoded = array if hasattr(array, "dictionary") else array.dictionary_encode()
+    return encoded.indices.fill_null(-1).to_numpy(), encoded.dictionary.to_pylist()
 
 
 __all__ = ["Cause", "Distribution", "Step", "StepTimes", "iterations"]
