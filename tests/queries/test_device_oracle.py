@@ -34,7 +34,7 @@ def test_busy_idle_by_cause_and_depth_are_those_of_every_nanosecond(trace: Trace
     first = data.draw(st.integers(0, 60) | st.integers(edge, edge + 100))
     last = first + data.draw(st.integers(1, 400) | st.integers(5_900, 6_500))
     states, depths = slow_device(trace, first, last)
-    idle, depth = idle_of(trace, work, first, last), queue_depth(work)
+    idle, depth = idle_of(work, first, last), queue_depth(work)
     found = {name.replace("-", "_"): ns for name, ns in zip(CAUSES, idle.ns.sum(axis=0).tolist()) if ns}
     busy = work.busy.clipped(first, last).ns
     assert found | ({"busy": busy} if busy else {}) == dict(states)
@@ -55,7 +55,7 @@ def test_busy_idle_by_cause_and_depth_are_those_of_every_nanosecond(trace: Trace
 def test_phases_tile_the_window(trace: Trace) -> None:
     for work in work_of(trace, trace.ranks):
         first, last = -5, int(trace.end_ns.max()) + 7
-        cut = phases_of(trace, work, idle_of(trace, work, first, last), queue_depth(work), first, last)
+        cut = phases_of(trace, work, idle_of(work, first, last), queue_depth(work), first, last)
         assert cut.start_ns[0] == first
         assert cut.end_ns[-1] == last
         assert (cut.end_ns > cut.start_ns).all()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import DependencyKind, Trace
 from etgraph.model.columns import Array
 from etgraph.queries.arrivals import NULL
 from etgraph.queries.device_work import Work
@@ -16,13 +15,6 @@ from etgraph.queries.walk import TOLERANCE_NS
 CAUSES = ("host", "launch-call", "launch-latency", "waiting", "before-recording", "unexplained")
 """Why a device is idle, in the order in which they come in a gap."""
 HOST, CALL, LATENCY, WAITING, BEFORE, UNEXPLAINED = range(len(CAUSES))
-_HOLDS = tuple(
-    int(kind)
-    for kind in (
-        DependencyKind.STREAM, DependencyKind.EVENT, DependencyKind.DATA, DependencyKind.CTRL,
-        DependencyKind.OCCUPANCY,
-    )
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +55,7 @@ class Idle:
         return union(self.bounds[:, HOST], self.bounds[:, CALL + 1])
 
 
-def idle_of(trace: Trace, work: Work, start_ns: int, end_ns: int) -> Idle:
+def idle_of(work: Work, start_ns: int, end_ns: int) -> Idle:
     """The gaps between a device's operators in a window, and what holds each: the operator that ends it tells.
 
     Until its launching call begins the host holds it, until the call returns the call, from then the usual latency of
@@ -80,7 +72,7 @@ def idle_of(trace: Trace, work: Work, start_ns: int, end_ns: int) -> Idle:
     recorded = bool((work.call >= 0).any())
     issued = work.issued_ns[after]
     ready = np.where(known, issued + work.latency_ns[after], NULL)
-    held = _held(trace, work, after)
+    held = work.held_ns[after]
     later = held > ready  # then it is the other work that counts, else the launch
     first = ends & (place == 0) & recorded
     bounds = np.stack(
@@ -97,15 +89,3 @@ def idle_of(trace: Trace, work: Work, start_ns: int, end_ns: int) -> Idle:
     )
     bounds[~ends, LATENCY + 1 : BEFORE + 2] = NULL
     return Idle(np.minimum(np.maximum.accumulate(bounds, axis=1), gap.end_ns[:, None]), after)
-
-
-def _held(trace: Trace, work: Work, after: Array) -> Array:
-    """When the last of what each of those operators waited for, other than its launch, had ended; `NULL` for none."""
-    d = trace.dependencies
-    held = np.full(len(trace), NULL)
-    wanted = np.zeros(len(trace), dtype=bool)
-    wanted[work.row[after]] = True
-    chosen = np.flatnonzero(np.isin(d["kind"], _HOLDS) & wanted[d["dst"]])
-    chosen = chosen[trace.end_ns[d["src"][chosen]] <= trace.operators["start_ns"][d["dst"][chosen]]]
-    np.maximum.at(held, d["dst"][chosen], trace.end_ns[d["src"][chosen]])
-    return held[work.row[after]]

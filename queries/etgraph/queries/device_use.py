@@ -133,7 +133,7 @@ def device_use(
     devices, phases, stalls, hosts = [], [], [], []
     for number, work in enumerate(works):
         start, end = by_rank[work.rank].start_ns, by_rank[work.rank].end_ns
-        idle, depth = idle_of(trace, work, start, end), queue_depth(work)
+        idle, depth = idle_of(work, start, end), queue_depth(work)
         cut = phases_of(trace, work, idle, depth, start, end)
         devices.append(_device(work, idle, depth, cut, start, end))
         phases += _phases(work, cut)
@@ -208,18 +208,20 @@ def _starved(trace: Trace, found: Sequence[tuple[Work, Idle]]) -> tuple[Starved,
     for work, idle in found:
         total += int(idle.starved_ns.sum())
         thread = _launching_thread(trace, work, idle)
-        rows = np.arange(len(o))[trace.rank_rows[work.rank]]
+        first = trace.rank_rows[work.rank].start
+        rows = np.arange(first, trace.rank_rows[work.rank].stop)
+        inside = np.zeros(len(rows), dtype=np.int64)
         rows = rows[timed[rows] & (o["category"][rows] < int(Category.KERNEL)) & np.isin(lane[rows], thread)]
         for one in np.unique(thread[thread >= 0]).tolist():
             own = rows[lane[rows] == one]
             mine = thread == one
             spans = union(idle.bounds[mine, HOST], idle.bounds[mine, CALL + 1])
-            inside = np.zeros(len(o), dtype=np.int64)
-            inside[own] = spans.within(o["start_ns"][own], trace.end_ns[own])
+            inside[:] = 0
+            inside[own - first] = spans.within(o["start_ns"][own], trace.end_ns[own])
             within = inside.copy()
             nested = own[parent[own] >= 0]
-            np.subtract.at(within, parent[nested], inside[nested])
-            spent = np.maximum(within[own], 0)
+            np.subtract.at(within, parent[nested] - first, inside[nested - first])
+            spent = np.maximum(within[own - first], 0)
             np.add.at(sums, o["name"][own], spent)
             np.add.at(count, o["name"][own], spent > 0)
     texts = o.texts("name")

@@ -19,13 +19,23 @@ GRAPH_LAUNCH = re.compile(r"GraphLaunch")
 MOST_LATENCY_NS = 100_000
 """What a device operator takes longer than this to start after its launch is no latency of the launch."""
 
+_HOLDS = tuple(
+    int(kind)
+    for kind in (
+        DependencyKind.STREAM, DependencyKind.EVENT, DependencyKind.DATA, DependencyKind.CTRL,
+        DependencyKind.OCCUPANCY,
+    )
+)  # fmt: skip
+"""Kinds of dependencies by whose sources' ends a device operator is held, beside its launch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """One device's operators of one rank, by start; times in ns, `NULL` where the launch is not recorded.
 
     `row` is the operator's row, `call` the row of the call that launched it (-1: not recorded), which lasted from
-    `began_ns` to `issued_ns`; from then on it usually takes `latency_ns` to start. `communicates` tells communication.
+    `began_ns` to `issued_ns`; from then on it usually takes `latency_ns` to start. `held_ns` is when the last of what
+    else it waited for had ended (`NULL`: nothing), and `communicates` tells communication.
     """
 
     rank: int
@@ -37,6 +47,7 @@ class Work:
     began_ns: Array
     issued_ns: Array
     latency_ns: Array
+    held_ns: Array
     communicates: Array
 
     @property
@@ -71,6 +82,7 @@ def work_of(trace: Trace, ranks: Sequence[int]) -> list[Work]:
     o = trace.operators
     calls = launching_calls(trace)
     latency = np.minimum(launch_latency(trace), MOST_LATENCY_NS)
+    held = _held(trace)
     kind = o["kind"]
     communicates = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
     rows = _on_devices(trace)
@@ -88,7 +100,8 @@ def work_of(trace: Trace, ranks: Sequence[int]) -> list[Work]:
             found.append(
                 Work(
                     rank, None if one == null else one, these, o["start_ns"][these], trace.end_ns[these], call,
-                    np.where(call >= 0, o["start_ns"][call], NULL), issued, latency[these], communicates[these],
+                    np.where(call >= 0, o["start_ns"][call], NULL), issued, latency[these], held[these],
+                    communicates[these],
                 )
             )  # fmt: skip
     return found
@@ -116,6 +129,17 @@ def launching_calls(trace: Trace) -> Array:
     follows &= of_graph[o["name"][before]]
     calls[rows[follows]] = before[follows]
     return calls
+
+
+def _held(trace: Trace) -> Array:
+    """When the last of what each operator waited for, other than its launch, had ended; `NULL` for nothing."""
+    d, end = trace.dependencies, trace.end_ns
+    held = np.full(len(trace), NULL)
+    chosen = np.flatnonzero(np.isin(d["kind"], _HOLDS))
+    src, dst = d["src"][chosen], d["dst"][chosen]
+    before = end[src] <= trace.operators["start_ns"][dst]
+    np.maximum.at(held, dst[before], end[src[before]])
+    return held
 
 
 def queue_depth(work: Work) -> Depth:
