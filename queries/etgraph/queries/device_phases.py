@@ -10,6 +10,7 @@ import numpy as np
 from etgraph.model import Category, Trace
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
+from etgraph.queries.arrivals import NULL
 from etgraph.queries.device_idle import CALL, HOST, LATENCY, Idle
 from etgraph.queries.device_work import Depth, Work
 from etgraph.queries.intervals import Spans, union
@@ -112,9 +113,10 @@ def _in_gaps(trace: Trace, work: Work, idle: Idle, moments: Array) -> tuple[Arra
 def _once(trace: Trace, work: Work, idle: Idle) -> Array:
     """Time of each gap without launched work in which the rank was in a call that is made once."""
     o = trace.operators
-    rows = np.arange(len(o))[trace.rank_rows[work.rank]]
+    own = trace.rank_rows[work.rank]
+    rows = np.arange(own.start, own.stop)
     runtime = np.isin(o["category"][rows], (int(Category.RUNTIME), int(Category.DRIVER)))
-    rows = rows[runtime & (o["duration_ns"][rows] >= ONCE_NS) & ~o.is_null("start_ns")[rows]]
+    rows = rows[runtime & (o["duration_ns"][rows] >= ONCE_NS) & (o["start_ns"][rows] != NULL)]
     rows = rows[o.codes_where("name", _ONCE.match)[o["name"][rows]]]
     calls = union(o["start_ns"][rows], trace.end_ns[rows])
     return calls.within(idle.bounds[:, HOST], idle.bounds[:, CALL + 1])

@@ -208,8 +208,8 @@ def _starved(trace: Trace, found: Sequence[tuple[Work, Idle]]) -> tuple[Starved,
     for work, idle in found:
         total += int(idle.starved_ns.sum())
         thread = _launching_thread(trace, work, idle)
-        first = trace.rank_rows[work.rank].start
-        rows = np.arange(first, trace.rank_rows[work.rank].stop)
+        first, last = trace.rank_rows[work.rank].start, trace.rank_rows[work.rank].stop
+        rows = np.arange(first, last)
         inside = np.zeros(len(rows), dtype=np.int64)
         rows = rows[timed[rows] & (o["category"][rows] < int(Category.KERNEL)) & np.isin(lane[rows], thread)]
         for one in np.unique(thread[thread >= 0]).tolist():

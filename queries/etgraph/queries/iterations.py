@@ -149,11 +149,12 @@ def iterations(
     rows = [step for _, steps in judged for step in steps if step.index in wanted]
     rows, unknown = _explained(trace, window, everyone, by_rank, rows)
     whole = by_rank[0]
+    own = slice(None) if rank is None else trace.rank_rows[rank]
     return StepTimes(
         whole.count, whole.warm_up_steps, whole.outliers, whole.median_ns, whole.p95_ns, whole.min_ns, whole.max_ns,
         whole.mean_ns, whole.variation, by_rank,
         tuple(sorted(rows, key=lambda step: (step.index, -1 if step.rank is None else step.rank))),
-        trust_of(trace, np.arange(len(trace)), warnings=[*missing, *unknown]),
+        trust_of(trace, np.arange(len(trace))[own], warnings=[*missing, *unknown]),
     )  # fmt: skip
 
 
