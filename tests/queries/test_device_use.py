@@ -229,6 +229,19 @@ def test_phases_of_a_run_that_changes() -> None:
     assert [p.busy_ns // 1000 for p in device_use(trace).phases] == [80, 0, 1760]
 
 
+def test_operators_too_short_for_the_clock_are_launch_bound_too() -> None:
+    """Recorded to the microsecond, a fill of a small tensor may last nothing; one comes every 40 µs."""
+    fills = build(steps(*(("fill", 40 * n, 40 * n + 10, 40 * n + 10) for n in range(50))))
+    assert kinds(fills) == [("launch-bound", 1970)]
+    assert times(device_use(fills).devices[0]) == {"host": 1_470_000, "launch_call": 250_000, "launch_latency": 250_000}
+
+
+def test_short_operators_behind_a_deep_queue_are_device_bound() -> None:
+    """Each takes less than the host needs from one launch to the next, but they were all launched long before."""
+    pieces = [("gemm", 0, 6, 700), *(("add", 6 + 10 * n, 700 + 8 * n, 708 + 8 * n) for n in range(60))]
+    assert kinds(build(steps(*pieces))) == [("device-bound", 1180)]
+
+
 def test_a_short_pause_ends_no_phase() -> None:
     large = [("gemm", 6 * n, 10 + 90 * n + 150 * (n >= 10), 98 + 90 * n + 150 * (n >= 10)) for n in range(20)]
     late = [(name, at + 1040 * (n >= 10), start, end) for n, (name, at, start, end) in enumerate(large)]
@@ -342,7 +355,7 @@ def test_an_empty_window_and_operators_that_take_no_time() -> None:
     assert (device.queue_mean, device.verdict) == (None, "device-bound")
     assert device_use(trace).phases == ()
     whole = replace(trace, iterations=trace.iterations.take(np.zeros(0, dtype=np.int64)))
-    assert times(device_use(whole).devices[0]) == {"host": 10}
+    assert times(device_use(whole).devices[0]) == {"launch_call": 10}
 
 
 def test_operators_without_times_do_not_count() -> None:

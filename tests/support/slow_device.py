@@ -28,16 +28,16 @@ def slow_device(trace: Trace, first: int, last: int) -> tuple[Counter[str], list
     """Nanoseconds of the window that are busy, or idle by cause; and the queue's depth in each of them."""
     operators = _operators(trace)
     recorded = any(o.issued is not None for o in operators)
-    lasting = sorted((o for o in operators if o.end > o.start), key=lambda o: (o.start, o.issued or -(2**63), o.row))
+    operators.sort(key=lambda o: (o.start, -(2**63) if o.issued is None else o.issued, o.row))
     states: Counter[str] = Counter()
     depths = []
     for t in range(first, last):
         depths.append(sum(o.issued is not None and o.issued <= t < o.start for o in operators))
-        if any(o.start <= t < o.end for o in lasting):
+        if any(o.start <= t < o.end for o in operators):
             states["busy"] += 1
             continue
-        following = [o for o in lasting if o.start > t]
-        is_first = recorded and bool(lasting) and bool(following) and following[0] is lasting[0]
+        following = [o for o in operators if o.start > t]
+        is_first = recorded and bool(following) and following[0] is operators[0]
         states[_cause(following[0] if following else None, t, is_first)] += 1
     return states, depths
 

@@ -58,16 +58,17 @@ class Idle:
 def idle_of(work: Work, start_ns: int, end_ns: int) -> Idle:
     """The gaps between a device's operators in a window, and what holds each: the operator that ends it tells.
 
+    An operator that lasts no time, at the resolution of the recording, ends a gap, and the next one begins.
+
     Until its launching call begins the host holds it, until the call returns the call, from then the usual latency of
     such launches; then what it waited for on a stream, on another one, or for the device's units. It is explained up to
     `TOLERANCE_NS` beyond the last of these. Before the device's first operator, what is neither host nor launch is
     time that may have been work which was launched before the recording.
     """
-    gap = union(np.array([start_ns]), np.array([end_ns])).without(work.busy)
-    lasting = np.flatnonzero(work.end_ns > work.start_ns)
-    place = np.searchsorted(work.start_ns[lasting], gap.start_ns, side="left")
-    ends = place < len(lasting)
-    after = np.append(lasting, -1)[place]
+    start, end = _gaps(work, start_ns, end_ns)
+    place = np.searchsorted(work.start_ns, start, side="right")
+    ends = place < len(work.row)
+    after = np.where(ends, place, -1)
     known = work.call[after] >= 0
     recorded = bool((work.call >= 0).any())
     issued = work.issued_ns[after]
@@ -77,15 +78,26 @@ def idle_of(work: Work, start_ns: int, end_ns: int) -> Idle:
     first = ends & (place == 0) & recorded
     bounds = np.stack(
         [
-            gap.start_ns,
+            start,
             np.where(ends, work.began_ns[after], end_ns),
             np.where(ends, issued, end_ns),
             ready + np.where(known & ~later, TOLERANCE_NS, 0),
             np.where(later & ~first, held + TOLERANCE_NS, NULL),
-            np.where(first, gap.end_ns, NULL),
-            gap.end_ns,
+            np.where(first, end, NULL),
+            end,
         ],
         axis=1,
     )
     bounds[~ends, LATENCY + 1 : BEFORE + 2] = NULL
-    return Idle(np.minimum(np.maximum.accumulate(bounds, axis=1), gap.end_ns[:, None]), after)
+    return Idle(np.minimum(np.maximum.accumulate(bounds, axis=1), end[:, None]), after)
+
+
+def _gaps(work: Work, start_ns: int, end_ns: int) -> tuple[Array, Array]:
+    """Starts and ends of the stretches in which no operator runs, cut where one starts that lasts no time."""
+    gap = union(np.array([start_ns]), np.array([end_ns])).without(work.busy)
+    moments = np.unique(work.start_ns[work.start_ns == work.end_ns])
+    within = np.searchsorted(gap.start_ns, moments, side="left") - 1
+    inside = within >= 0
+    inside[inside] = moments[inside] < gap.end_ns[within[inside]]
+    cuts = moments[inside]
+    return np.sort(np.append(gap.start_ns, cuts)), np.sort(np.append(gap.end_ns, cuts))

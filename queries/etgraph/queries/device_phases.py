@@ -65,8 +65,7 @@ def phases_of(trace: Trace, work: Work, idle: Idle, depth: Depth, start_ns: int,
 
 
 def launch_interval(trace: Trace, work: Work) -> int:
-    """Usual time from one launch of a thread to its next one in ns, where it has nothing else to do: at most a short
-    gap (0: none is recorded)."""
+    """Usual time from one launch of a thread to its next one in ns, at most a short gap (0: none is recorded)."""
     launched = work.call >= 0
     call = work.call[launched]
     thread, start = trace.operators["lane"][call], work.began_ns[launched]
