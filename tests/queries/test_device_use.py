@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -402,3 +403,18 @@ def test_a_full_queue_keeps_the_device_at_work(collection_dir: Path) -> None:
         (device,) = device_use(trace, iteration=step).devices
         assert device.busy_share >= 0.97
         assert (device.queue_max, device.verdict) == (1021, "device-bound")
+
+
+def test_idle_time_is_that_of_other_tools(collection_dir: Path, reference_dir: Path) -> None:
+    """From the first to the last operator of the step; on ranks 1 and 3 HTA adds what was launched before it."""
+    known = json.loads((reference_dir / "breakdown.json").read_text())
+    hta = {row["rank"]: row for row in known["hta"]["param/dlrm_kineto"]["temporal"]}
+    for device in device_use(read(collection_dir / "param" / "dlrm_kineto"), window="device").devices:
+        row = hta[device.rank]
+        if device.rank not in (1, 3):
+            found = (device.window_ns / 1000, (device.window_ns - device.busy_ns) / 1000)
+            assert found == (row["kernel_time(us)"], row["idle_time(us)"])
+    for name, row in known["tracelens"].items():
+        (device,) = device_use(read(collection_dir / name), window="device").devices
+        assert device.busy_ns / 1e6 == pytest.approx(row["busy_time"], rel=2e-5)
+        assert device.window_ns / 1e6 == pytest.approx(row["total_time"], rel=2e-5)
