@@ -260,6 +260,32 @@ def test_first_use_of_the_runtime_is_a_phase_of_its_own() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "lasts", "kind"),
+    [
+        ("cudaMalloc", 3000, "start-up"), ("hipModuleLoadData", 3000, "start-up"), ("cudaMalloc", 900, "host-bound"),
+        ("cudaMalloc", 1500, "host-bound"), ("cudaMemcpyAsync", 3000, "host-bound"),
+        ("cudaGraphLaunch", 3000, "host-bound"), ("cudaStreamSynchronize", 3000, "host-bound"),
+        ("aten::empty", 3000, "host-bound"),
+    ],
+)  # fmt: skip
+def test_a_pause_in_another_call_is_no_start_up(name: str, lasts: int, kind: str) -> None:
+    """Nor is one in a call that is short, or that takes less than half of the pause."""
+    trace = build(f"""
+        rank 0 | thread 1 | {name}   6000000..{(6000 + lasts) * 1000}
+        {steps(("gemm", 0, 10, 5900), ("gemm", 9010, 9016, 14000))}
+    """)
+    assert [found for found, _ in kinds(trace)] == ["device-bound", kind, "device-bound"]
+
+
+def test_pauses_between_operators_of_a_full_stream_count_as_nothing() -> None:
+    """More time passes between them than in them, but none of it is waiting for more than the stream."""
+    pieces = [("add", 3 * n, 1000 + 7 * n, 1003 + 7 * n) for n in range(300)]
+    trace = build(steps(("gemm", 0, 6, 1000), *((name, at + 6, start, end) for name, at, start, end in pieces)))
+    assert kinds(trace) == [("device-bound", 3096)]
+    assert times(device_use(trace).devices[0])["waiting"] == 299 * 4000
+
+
 def test_communication_alone_on_the_device() -> None:
     pieces = [("gemm", 0, 10, 1000), ("all_reduce", 10, 1000, 3500), ("gemm", 20, 3500, 4000)]
     trace = build(steps(*pieces))
