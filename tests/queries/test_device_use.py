@@ -102,7 +102,7 @@ def test_the_median_depth_of_a_tie_is_the_lower_one() -> None:
 
 
 def test_replays_of_a_graph_are_the_kernels_that_they_launch() -> None:
-    """Only the first operator on each stream has a stored launch; the others follow it, and k4 follows nothing."""
+    """Only the first operator on each stream has a stored launch; the others follow it, but k4 and y follow nothing."""
     trace = build("""
         rank 0 | thread 1 | cudaGraphLaunch   0..10   -> k1
         rank 0 | thread 1 | cudaLaunchKernel 80..90   -> x
@@ -111,12 +111,13 @@ def test_replays_of_a_graph_are_the_kernels_that_they_launch() -> None:
         rank 0 | stream 7 | k3               40..50
         rank 0 | stream 7 | x                90..100
         rank 0 | stream 7 | k4              110..120
+        rank 0 | stream 9 | y               112..118
     """)
     use = device_use(trace)
     (device,) = use.devices
     assert (device.queue_max, device.queue_p50) == (3, 0)
     assert device.queue_mean == pytest.approx((10 * 3 + 10 * 2 + 10 * 1) / 120)
-    assert use.trust.warnings == ("1 of 5 device operators have no recorded launch: the queue's depth is without them",)
+    assert use.trust.warnings == ("2 of 6 device operators have no recorded launch: the queue's depth is without them",)
     assert times(device) == {"busy": 50, "host": 30, "launch_call": 20, "launch_latency": 10, "waiting": 10}
 
 
