@@ -164,6 +164,41 @@ def test_the_stall_is_that_of_the_call_that_waited() -> None:
     assert (second.blocked_ns, second.waited_ns, second.stall_ns, second.gain_ns) == (30, 0, 0, 0)
 
 
+def test_of_two_threads_that_wait_the_one_that_waits_longer_has_the_stall() -> None:
+    trace = build(f"""
+        {ITEM.replace("-SYNC-> copy", "-SYNC-> copy -SYNC-> other")}
+        rank 0 | thread 2 | other: cudaDeviceSynchronize  400..1005
+    """)
+    found = [(s.call, s.waited_ns, s.stall_ns) for s in device_use(trace).stalls]
+    assert found[:2] == [("cudaMemcpyAsync", 970, 1000), ("cudaDeviceSynchronize", 600, 0)]
+
+
+def test_a_call_that_waits_for_nothing_stalls_nothing() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel        0..10   -> a
+        rank 0 | thread 1 | cudaStreamSynchronize 100..110
+        rank 0 | thread 1 | cudaLaunchKernel      200..210  -> b
+        rank 0 | stream 7 | a                      10..50   -SYNC-> cudaStreamSynchronize
+        rank 0 | stream 7 | b                     210..220
+    """)
+    (stall,) = device_use(trace).stalls
+    assert (stall.blocked_ns, stall.waited_ns, stall.stall_ns, stall.gain_ns) == (10, 0, 0, 0)
+
+
+def test_a_stall_is_told_under_pytorchs_own_operator_in_the_step_in_which_it_ends() -> None:
+    """Not under the module around it; and only in the window in which the call returns."""
+    trace = build(f"""
+        {ITEM}
+        rank 0 | thread 1 | Model.forward 15..1070
+        rank 0 | thread 1 | iteration ProfilerStep#1     0..1015
+        rank 0 | thread 1 | iteration ProfilerStep#2  1015..2200
+    """)
+    first, second = (device_use(trace, iteration=step).stalls for step in (0, 1))
+    assert [(s.call, s.operator) for s in first] == [("cudaMemcpyAsync", "aten::item")]
+    assert [(s.call, s.operator) for s in second] == [("cudaStreamSynchronize", "aten::item")]
+    assert first[0].stall_ns == 15
+
+
 def test_a_call_that_waits_while_the_device_has_more_to_do_stalls_nothing() -> None:
     trace = build(f"{ITEM}rank 0 | stream 9 | other  950..2000")
     assert [(s.call, s.waited_ns, s.stall_ns, s.gain_ns) for s in device_use(trace).stalls] == [

@@ -53,6 +53,7 @@ def marks(*lengths: int) -> str:
         ((100, 100, 100, 100, 100, 101), "......"),
         ((100, 100, 100, 100, 100, 103), ".....o"),
         ((400, 300, 200, 100), "????"),
+        ((10_000, 1000, 100, 10, 10), "ww???"),
     ],
 )
 def test_what_is_unlike_the_others(lengths: Sequence[int], expected: str) -> None:
