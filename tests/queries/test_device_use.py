@@ -121,6 +121,16 @@ def test_replays_of_a_graph_are_the_kernels_that_they_launch() -> None:
     assert times(device) == {"busy": 50, "host": 30, "launch_call": 20, "launch_latency": 10, "waiting": 10}
 
 
+def test_another_stream_is_not_part_of_a_graph() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaGraphLaunch   0..10   -> k1
+        rank 0 | stream 7 | k1               20..30
+        rank 0 | stream 9 | y               112..118
+    """)
+    (device,) = device_use(trace).devices
+    assert (device.queue_max, device.queue_mean) == (1, pytest.approx(10 / 118))
+
+
 def test_work_from_before_the_recording_is_no_waiting() -> None:
     trace = build("""
         rank 0 | thread 1 | cudaLaunchKernel      0..10        -> a
