@@ -29,6 +29,11 @@ COMMANDS = (
         "stragglers",
         f"{_HERE}.stragglers:stragglers",
         "Who came late where ranks wait for each other, and why.",
+    Entry("iterations", f"{_HERE}.iterations:iterations", "Step times, warm-up, outliers and their cause.", "Analyses"),
+    Entry(
+        "device-use",
+        f"{_HERE}.device_use:device_use",
+        "How busy the devices were, and what let them starve.",
         "Analyses",
     ),
     Entry("query", f"{_HERE}.query:query", "Ask a question of the library of Cypher queries.", "Cypher"),

@@ -1,8 +1,21 @@
 """Queries: questions about a trace, each a pure function that gives a small result."""
 
 from etgraph.queries.critical_path import CriticalPath, critical_path
+from etgraph.queries.device_use import DeviceUse, device_use
+from etgraph.queries.iterations import StepTimes, iterations
 from etgraph.queries.saving import artefact_of
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
 
 __all__ = ["CriticalPath", "Slack", "Stragglers", "artefact_of", "critical_path", "slack", "stragglers"]
+__all__ = [
+    "CriticalPath",
+    "DeviceUse",
+    "Slack",
+    "StepTimes",
+    "artefact_of",
+    "critical_path",
+    "device_use",
+    "iterations",
+    "slack",
+]

@@ -38,6 +38,8 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
         "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
         "stragglers": Question(f"{_HERE}.stragglers:stragglers"),
+        "device-use": Question(f"{_HERE}.device_use:device_use"),
+        "iterations": Question(f"{_HERE}.iterations:iterations"),
         "slack": Question(f"{_HERE}.slack:slack"),
     }
 )

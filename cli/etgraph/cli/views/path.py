@@ -130,11 +130,16 @@ def segment_lines(path: CriticalPath, width: int) -> Iterator[str]:
     yield from lines(("start", "time", "rank", "lane", "category", "via", "operator", "source"), rows, width)
 
 
-def lines(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
-    """Rows of segments under their headers; a rank or source that is the same in all is left out."""
+def lines(
+    headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int, flexible: str = "operator"
+) -> Iterator[str]:
+    """Rows under their headers, three numbers first; a rank or source that is the same in all is left out.
+
+    The `flexible` column is as narrow as the width asks for.
+    """
     widths = [max([len(header), *(len(row[i]) for row in rows)]) for i, header in enumerate(headers)]
     shown = [i for i, header in enumerate(headers) if header not in ("rank", "source") or len({r[i] for r in rows}) > 1]
-    operator, numbers = headers.index("operator"), range(3)
+    operator, numbers = headers.index(flexible), range(3)
     others = sum(widths[i] + 2 for i in shown if i != operator)
     widths[operator] = min(widths[operator], max(LEAST_NAME, width - others))
 
