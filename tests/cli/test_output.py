@@ -83,7 +83,7 @@ def test_the_model_has_the_promised_names_and_tables_only_when_asked_for(run: Ru
     answer = document(run("critical-path", "gpt", "--model", "--json"))
     assert set(answer) == MODEL
     assert answer["bySlack"][-1] == {"fromNs": 10**9, "toNs": None, "count": 1}
-    assert set(answer["byOperator"][0]) == {"name", "kind", "count", "ns", "share"}
+    assert set(answer["byOperator"][0]) == {"name", "kind", "count", "ns", "share", "iterations"}
     answer = document(run("critical-path", "gpt", "--model", "--json", "--segments"))
     assert set(answer) == MODEL | {"segments", "operators"}
     assert set(answer["segments"][0]) == {"rank", "lane", "index", "name", "kind", "startNs", "endNs", "via"}

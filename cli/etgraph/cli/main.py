@@ -29,6 +29,8 @@ COMMANDS = (
         "stragglers",
         f"{_HERE}.stragglers:stragglers",
         "Who came late where ranks wait for each other, and why.",
+        "Analyses",
+    ),
     Entry("iterations", f"{_HERE}.iterations:iterations", "Step times, warm-up, outliers and their cause.", "Analyses"),
     Entry(
         "device-use",

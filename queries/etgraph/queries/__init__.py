@@ -7,15 +7,16 @@ from etgraph.queries.saving import artefact_of
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
 
-__all__ = ["CriticalPath", "Slack", "Stragglers", "artefact_of", "critical_path", "slack", "stragglers"]
 __all__ = [
     "CriticalPath",
     "DeviceUse",
     "Slack",
     "StepTimes",
+    "Stragglers",
     "artefact_of",
     "critical_path",
     "device_use",
     "iterations",
     "slack",
+    "stragglers",
 ]
