@@ -596,3 +596,46 @@ def test_several_iterations_are_one_window_only_where_they_follow_each_other() -
     assert (two.start_ns, two.end_ns) == (100, 300)
     with pytest.raises(UsageError, match="iterations 0, 2 have 1 between them"):
         critical_path(trace, iteration=(0, 2))
+
+
+def detail_shares(trace: Trace, **question: object) -> dict[str, float]:
+    return {c.detail: c.share for c in critical_path(trace, **question).by_category}  # type: ignore[arg-type]
+
+
+def test_a_pipeline_is_followed_through_its_stages(traces_dir: Path) -> None:
+    """Two stages of two ranks: a walk that stays on a rank says that a fifth of the step is waiting."""
+    name = "gpt_tp2_pp2"
+    trace = read(next(p for p in (traces_dir / "recorded" / name, traces_dir / name) if p.is_dir()))
+    result = critical_path(trace, iteration=0)
+    assert [r.rank for r in result.by_rank] == [0, 1, 2, 3]
+    assert {"COMM", "COLLECTIVE"} <= set(result.segments["via"].to_pylist())
+    assert "waiting" not in detail_shares(trace, iteration=0)
+    assert detail_shares(trace, iteration=0, rank=1)["waiting"] > 0.1
+    assert result.trust.explained_share is not None
+    assert result.trust.explained_share > 0.98
+
+
+def test_nobody_waits_where_all_ranks_are_recorded(traces_dir: Path) -> None:
+    names = ("gpt_ddp", "gpt_ddp_5steps", "gpt_ddp_regressed", "dlrm_alltoall")
+    for folder in (p for p in sorted(traces_dir.rglob("*")) if p.is_dir() and p.name in names):
+        trace = read(folder)
+        for iteration in (None, *trace.iteration_indices):
+            assert "waiting" not in detail_shares(trace, iteration=iteration), (folder, iteration)
+
+
+def test_recommender_of_eight_ranks(collection_dir: Path, tmp_path: Path) -> None:
+    """The path is on the rank that entered last, 36 % of it before that; the peers' transfers are next to nothing."""
+    for file in (collection_dir / "param" / "dlrm_kineto").iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    shares = detail_shares(read(tmp_path), iteration=0)
+    assert shares["late-entry"] == pytest.approx(0.36, abs=0.005)
+    assert shares["transfer"] < 0.01
+    assert "waiting" not in shares
+
+
+def test_a_full_launch_queue_leaves_the_device_on_the_path(collection_dir: Path) -> None:
+    (file,) = (collection_dir / "hta" / "ns_resolution_trace").glob("*.gz")
+    trace = read(file)
+    assert detail_shares(trace, iteration=(1, 2, 3, 4))["kernel"] >= 0.95
+    for iteration in (1, 2, 3, 4):
+        assert detail_shares(trace, iteration=iteration)["kernel"] >= 0.95
