@@ -37,6 +37,7 @@ _HERE = "etgraph.queries"
 QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
         "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
+        "memory": Question(f"{_HERE}.memory:memory"),
         "operators": Question(f"{_HERE}.operators:operators"),
         "slack": Question(f"{_HERE}.slack:slack"),
     }
