@@ -116,6 +116,16 @@ def test_what_was_there_before_the_recording() -> None:
     check(answer)
 
 
+def test_a_recording_that_begins_with_a_release() -> None:
+    answer = memory(with_memory(CALLS, """
+        rank 0 | thread 1 | cuda:0   15  @z  -200  =400
+        rank 0 | thread 1 | cuda:0   20  @a   +10  =410
+    """))  # fmt: skip
+    assert levels(answer) == [(0, 600), (15, 400), (20, 410)]
+    assert (answer.peak_bytes, answer.peak_ns, answer.trust.warnings) == (600, 0, ())
+    check(answer)
+
+
 def test_a_window_begins_with_what_is_in_use_then() -> None:
     answer = memory(with_memory(CALLS, """
         rank 0 | thread 1 | cuda:0   15  @a  +100
@@ -175,9 +185,10 @@ def test_devices_are_apart_and_the_host_comes_last() -> None:
         rank 0 | thread 1 | cpu      16  @a  +999
         rank 0 | thread 1 | hip:1    17  @a   +20
         rank 0 | thread 1 | hip:1    18  @a   -20
+        rank 0 | thread 1 | hip:0    19  @a    +5
     """))  # fmt: skip
     assert [(d.device, d.peak_bytes, d.end_bytes) for d in answer.devices] == [
-        ("hip:1", 20, 0), ("cuda:0", 10, 10), ("cpu", 999, 999)
+        ("hip:1", 20, 0), ("cuda:0", 10, 10), ("hip:0", 5, 5), ("cpu", 999, 999)
     ]  # fmt: skip
     assert (answer.peak_bytes, answer.peak_device) == (20, "hip:1")
     check(answer)
@@ -209,8 +220,9 @@ def test_without_addresses_the_last_block_of_the_size_is_released() -> None:
         rank 0 | thread 1 | cuda:0   50  -100
         rank 0 | thread 1 | cuda:0   60   -40
         rank 0 | thread 1 | cuda:0  130  +200
+        rank 0 | thread 1 | cuda:0  140  -100
     """))  # fmt: skip
-    assert levels(answer) == [(0, 40), (5, 140), (15, 240), (50, 140), (60, 100), (130, 300)]
+    assert levels(answer) == [(0, 40), (5, 140), (15, 240), (50, 140), (60, 100), (130, 300), (140, 200)]
     assert holders(answer) == [
         ("cuda:0", "operator", "aten::relu", 200, 1), ("cuda:0", "operator", "aten::linear", 100, 1)
     ]  # fmt: skip
@@ -252,21 +264,25 @@ def test_an_operator_that_ends_as_memory_is_allocated_does_not_hold_it() -> None
 
 
 def test_a_long_series_is_thinned_and_keeps_its_peaks() -> None:
-    random = np.random.default_rng(1)
+    """Every other level is 0, and no stretch of time ends with that."""
     count = 20 * STRETCHES
-    sizes = random.integers(1, 1000, count)
-    lines = [f"rank 0 | thread 1 | cuda:0 {2 * n} @a{n} +{size}\nrank 0 | thread 1 | cuda:0 {2 * n + 1} @a{n} -{size}"
-             for n, size in enumerate(sizes.tolist())]  # fmt: skip
-    trace = with_memory(build(f"rank 0 | thread 1 | a 0..{2 * count}"), "\n".join(lines))
+    sizes = np.random.default_rng(1).integers(1, 1000, count)
+    lines = [
+        f"rank 0 | thread 1 | cuda:0 {2 * n + moment} @a{n} {sign}{size}"
+        for n, size in enumerate(sizes.tolist())
+        for moment, sign in ((1, "+"), (2, "-"))
+    ]
+    trace = with_memory(build(f"rank 0 | thread 1 | iteration ProfilerStep#1 0..{2 * count}"), "\n".join(lines))
+    trace = replace(trace, operators=CALLS.operators, lanes=CALLS.lanes)
     answer = memory(trace)
     assert STRETCHES <= len(answer.series) <= 3 * STRETCHES + 2
     check(answer)
     assert memory(trace).series.equals(answer.series)
     ns, allocated = answer.series["ns"].to_numpy(), answer.series["allocated_bytes"].to_numpy()
-    step = -(-2 * count // STRETCHES)
+    step = 2 * count // STRETCHES
     for stretch in range(0, 2 * count, step):
-        inside = (ns >= stretch) & (ns < stretch + step)
-        assert allocated[inside].max() == sizes[stretch // 2 : (stretch + step) // 2].max()
+        inside = allocated[(ns >= stretch) & (ns < stretch + step)]
+        assert (inside.min(), inside.max()) == (0, sizes[stretch // 2 : (stretch + step) // 2].max())
 
 
 # What cannot be answered

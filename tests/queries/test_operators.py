@@ -130,6 +130,37 @@ def test_a_graph_replay_is_the_kernels_that_it_launches() -> None:
     assert operators(trace, lane="device").trust.warnings == ()
 
 
+def test_a_replay_ends_with_its_stream() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaGraphLaunch   0..10   -> first
+        rank 0 | stream 7 | first: gemm      20..30
+        rank 0 | stream 9 | before           20..90
+    """)
+    assert column(trace, "device_ns")["cudaGraphLaunch"] == 10
+
+
+def test_times_that_contradict_the_nesting_are_no_own_time() -> None:
+    """On an edited timeline an operator may lie behind the one that encloses it."""
+    trace = build("""
+        rank 0 | thread 1 | a   0..10
+        rank 0 | thread 1 | b   1..9
+        rank 0 | thread 1 | c   2..5
+        rank 0 | thread 1 | d  10..50
+        rank 0 | thread 1 | e  20..30
+    """)
+    moved = trace.with_times(np.array([0, 20, 22, 10, 20]), trace.operators["duration_ns"], "edited")
+    assert own_times(moved).tolist() == [10, 0, 0, 30, 10]
+
+
+def test_one_of_several_without_a_duration() -> None:
+    trace = build("rank 0 | thread 1 | a 0..10\nrank 0 | thread 1 | a 10..40\nrank 0 | thread 1 | a 50..70")
+    duration = [10, TABLES["operators"].column("duration_ns").null, 20]
+    row = rows(replace(trace, operators=trace.operators.replace({"duration_ns": duration})))["a"]
+    assert [row[name] for name in ("count", "total_ns", "mean_ns", "min_ns", "p50_ns", "max_ns")] == [
+        3, 30, 15, 10, 10, 20
+    ]  # fmt: skip
+
+
 def test_operators_belong_to_the_step_that_launched_them() -> None:
     trace = build("""
         rank 0 | thread 1 | iteration ProfilerStep#1    0..100
@@ -186,7 +217,8 @@ def test_on_a_rank_with_a_device_the_rate_of_what_launched_nothing_is_not_known(
 
 
 def test_a_sum_beyond_64_bits_is_left_out_and_said() -> None:
-    trace = working(build("rank 0 | thread 1 | a 0..9\nrank 0 | thread 1 | a 9..20"), flops={"a": 2**62})
+    trace = build("\n".join(f"rank 0 | thread 1 | a {n}..{n + 1}" for n in range(3)))
+    trace = working(trace, flops={"a": 2**62})
     answer = operators(trace)
     assert answer.rows["flops"].to_pylist() == [None]
     assert answer.trust.warnings == ("sums of flops beyond 64 bits are left out",)
