@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 
 from etgraph.model import TABLES, Columns, LaneKind, Trace
 from etgraph.queries.allocations import DEVICE_TYPES
@@ -48,3 +49,22 @@ def with_memory(trace: Trace, text: str) -> Trace:
         for name, value in values.items():
             data[name].append(value)
     return replace(trace, memory_events=Columns(table, data, masks={"address": known}))
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> str:
+    """Events of two devices in order: allocations and releases of few addresses, some of them unseen."""
+    lines, live, ns = [], dict.fromkeys(("cuda:0", "cpu"), 5000), 0
+    sizes: dict[tuple[str, str], int] = {}
+    told = draw(st.booleans())
+    for _ in range(draw(st.integers(1, 15))):
+        ns += draw(st.integers(0, 20))
+        key = draw(st.sampled_from(list(live))), draw(st.sampled_from("abc"))
+        size = -sizes.pop(key) if key in sizes else draw(st.integers(1, 99) | st.integers(-50, -1))
+        if size > 0:
+            sizes[key] = size
+        live[key[0]] += size
+        if draw(st.integers(0, 9)):
+            total = f" ={live[key[0]]}" if told else ""
+            lines.append(f"rank 0 | thread 1 | {key[0]} {ns} @{key[1]} {size:+}{total}")
+    return "\n".join(lines or ["rank 0 | thread 1 | cpu 0 @a +1"])

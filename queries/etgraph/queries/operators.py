@@ -146,7 +146,7 @@ def _times(facts: _Facts, rows: Array, groups: Groups) -> dict[str, Array]:
         "total_ns": groups.sums(np.where(outer & lasts, duration, 0)),
         "self_ns": groups.sums(facts.own[rows]),
         "device_ns": np.where(with_device, groups.sums(under), NULL),
-        "mean_ns": np.where(number > 0, (counted + number // 2) // np.maximum(number, 1), NULL),
+        "mean_ns": np.where(counted != NULL, (counted + number // 2) // np.maximum(number, 1), NULL),
         "min_ns": least,
         "p50_ns": median,
         "p95_ns": high,
