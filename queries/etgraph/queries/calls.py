@@ -32,14 +32,15 @@ class CallTrees:
 
     def outermost(self, rows: Array, key: Array) -> Array:
         """Whether each of the rows is enclosed by none of them that has the same key (integers, one a row)."""
-        place, after = self.place[rows], self.after[rows]
-        by_key = np.lexsort((place, key))
+        n = len(self.order)
+        both = np.sort(key.astype(np.int64) * (n + 1) + self.place[rows])
         # Trees of one key after another on one line, so that one running maximum serves all of them.
-        shift = np.cumsum(np.diff(key[by_key], prepend=key[by_key[:1]]) != 0) * (len(self.order) + 1)
-        reached = np.maximum.accumulate(after[by_key] + shift)
-        outer = np.ones(len(rows), dtype=bool)
-        outer[by_key[1:]] = reached[:-1] <= (place[by_key] + shift)[1:]
-        return outer
+        ends = both + (self.after - self.place)[self.order[both % (n + 1)]]
+        inside = np.maximum.accumulate(ends)[:-1] > both[1:]
+        outer = np.ones(n, dtype=bool)
+        outer[self.order[both[1:][inside] % (n + 1)]] = False
+        found: Array = outer[rows]
+        return found
 
 
 def call_trees(trace: Trace) -> CallTrees:
@@ -115,8 +116,9 @@ def own_times(trace: Trace) -> Array:
     shift = stretch[around] - start[around]
     limits = stretch[around], stretch[around] + room[around]
     covered = union(np.clip(start[inner] + shift, *limits), np.clip(end[inner] + shift, *limits))
-    found: Array = np.maximum(own - covered.within(stretch, stretch + room), 0)
-    return found
+    enclosing = np.flatnonzero(room)
+    own[enclosing] -= covered.within(stretch[enclosing], (stretch + room)[enclosing])
+    return np.maximum(own, 0)
 
 
 def _clipped(parent: Array, end: Array) -> Array:

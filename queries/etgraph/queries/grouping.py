@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 By = Literal["name", "kind", "scope", "shape", "source"]
 """What operators are grouped by. `shape` is the name with the dims and dtypes of the inputs."""
+_DENSE = 1 << 16
+"""A table of so many numbers costs nothing."""
 NULL = TABLES["operators"].column("flops").null
 
 
@@ -39,37 +41,59 @@ class Groups:
         of, values = self.of[known], values[known]
         total = np.zeros(self.count, dtype=np.int64)
         np.add.at(total, of, values)
-        size = np.bincount(of, weights=np.abs(values.astype(np.float64)), minlength=self.count)
-        some = np.bincount(of, minlength=self.count) > 0
-        return np.where(some & (size < 2.0**63), total, NULL)
+        given = np.bincount(of, minlength=self.count) > 0
+        if len(values) and max(int(values.max()), -int(values.min())) * len(values) >= 2**63:
+            given &= np.bincount(of, weights=np.abs(values.astype(np.float64)), minlength=self.count) < 2.0**63
+        return np.where(given, total, NULL)
 
     def percentiles(self, values: Array, shares: tuple[int, ...]) -> tuple[Array, ...]:
         """Nearest-rank percentiles of what is not `NULL`: the least value that so many per cent do not exceed.
 
         0 is the minimum. `NULL` for a group without values.
         """
-        known = np.flatnonzero(values != NULL)
-        order = known[np.lexsort((values[known], self.of[known]))]
-        ordered = np.append(values[order], NULL)
+        known = values != NULL
+        ordered = np.append(_sorted_within(self.of[known], values[known]), NULL)
         count = np.bincount(self.of[known], minlength=self.count)
         first = np.cumsum(count) - count
         found = []
         for share in shares:
             at = np.maximum((share * count + 99) // 100 - 1, 0)
-            found.append(ordered[np.where(count > 0, first + at, len(order))])
+            found.append(ordered[np.where(count > 0, first + at, -1)])
         return tuple(found)
+
+
+def _sorted_within(groups: Array, values: Array) -> Array:
+    """The values in order of groups and, within each, of size."""
+    if not len(values):
+        return values
+    low = int(values.min())
+    span = int(values.max()) - low + 1
+    if (int(groups.max()) + 1) * span < 2**63:  # both in one integer sort several times as fast
+        found: Array = np.sort(groups * span + (values - low)) % span + low
+        return found
+    return values[np.lexsort((values, groups))]
 
 
 def groups_of(*columns: Array) -> Groups:
     """Rows with the same values (integers of 0 or more) in all of the columns are one group."""
     code = np.zeros(len(columns[0]), dtype=np.int64)
-    example = np.zeros(0, dtype=np.int64)
     count = 1
     for column in columns:
         width = int(column.max()) + 1 if len(column) else 1
-        _, example, code = np.unique(code * width + column, return_index=True, return_inverse=True)
-        count = len(example)
-    return Groups(code, count, example)
+        code, count = _renumbered(code * width + column, count * width)
+    example = np.zeros(count if len(code) else 0, dtype=np.int64)
+    example[code[::-1]] = np.arange(len(code))[::-1]
+    return Groups(code, len(example), example)
+
+
+def _renumbered(code: Array, limit: int) -> tuple[Array, int]:
+    """The same order of codes (below the limit) without gaps, and how many there are."""
+    if limit > _DENSE + 4 * len(code):
+        values, code = np.unique(code, return_inverse=True)
+        return code, len(values)
+    used = np.zeros(limit, dtype=bool)
+    used[code] = True
+    return (np.cumsum(used) - 1)[code], int(np.count_nonzero(used))
 
 
 def key_columns(trace: Trace, rows: Array, by: By) -> tuple[Array, ...]:
