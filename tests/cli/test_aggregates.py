@@ -129,6 +129,16 @@ def test_rows_beyond_the_limit_are_summed_up(run: Run) -> None:
     assert "more row" not in run("operators", "gpt", "--limit", "1", "--all").stdout
 
 
+def test_what_has_no_times_is_counted(run: Run, session: Any) -> None:
+    rows = pa.Table.from_pylist([dict.fromkeys(ROW) | {"key": key, "lane": "host", "count": 2} for key in "ab"])
+    session.answers["operators"] = replace(OPERATORS, rows=rows)
+    lines = run("operators", "gpt", "--limit", "1").stdout.splitlines()
+    assert lines[1] == "host: 4 operators"
+    assert [line.split() for line in lines[5:7]] == [
+        ["a", "2", "–", "–", "–", "–"], ["…", "and", "1", "more", "row", "2", "–", "–"]
+    ]  # fmt: skip
+
+
 def test_shapes_are_read_as_dims(run: Run, session: Any) -> None:
     keys = ['a {"dims":[[[2,3],[4]],[],[5]],"types":[]}', 'b {"dims":3}', 'c {"dims":[', "d"]
     rows = pa.Table.from_pylist([ROW | {"key": key} for key in keys])

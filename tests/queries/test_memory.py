@@ -283,6 +283,13 @@ def test_a_long_series_is_thinned_and_keeps_its_peaks() -> None:
         assert (inside.min(), inside.max()) == (0, sizes[stretch // 2 : (stretch + step) // 2].max())
 
 
+def test_the_answer_is_a_data_frame_and_a_table() -> None:
+    answer = memory(with_memory(CALLS, "rank 0 | thread 1 | cuda:0   15  @a  +100"))
+    assert answer.to_pandas()[["device", "allocated_bytes"]].values.tolist() == [["cuda:0", 0], ["cuda:0", 100]]
+    assert "memory, peak 0.0 MB on cuda:0 of rank 0" in answer._repr_html_()
+    assert "<td>aten::addmm</td>" in answer._repr_html_()
+
+
 # What cannot be answered
 
 

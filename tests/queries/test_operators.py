@@ -187,7 +187,7 @@ def test_without_a_device_work_is_done_in_own_time() -> None:
 def test_on_a_rank_with_a_device_the_rate_of_what_launched_nothing_is_not_known() -> None:
     trace = build("rank 0 | thread 1 | aten::mm 0..10\nrank 0 | stream 7 | gemm 20..30")
     mm = rows(working(trace, flops={"aten::mm": 100}))["aten::mm"]
-    assert (mm["flops"], mm["flops_per_s"], mm["device_ns"]) == (100, None, 0)
+    assert (mm["flops"], mm["flops_per_s"], mm["device_ns"]) == (100, None, None)
 
 
 def test_a_sum_beyond_64_bits_is_left_out_and_said() -> None:
@@ -231,6 +231,14 @@ def test_ties_are_in_order_of_keys() -> None:
     assert list(rows(trace)) == ["a", "b", "c"]
 
 
+def test_the_answer_is_a_data_frame_and_a_table() -> None:
+    answer = operators(build(NESTED))
+    assert answer.to_pandas()[["key", "self_ns"]].values.tolist()[0] == ["gemm", 300]
+    shown = answer._repr_html_()
+    assert "operators by name, 0.000 ms on hosts" in shown
+    assert "<td>gemm</td><td>device</td>" in shown
+
+
 # What cannot be answered
 
 
@@ -269,7 +277,7 @@ def test_without_start_times_there_are_counts_and_durations() -> None:
         operators(trace, iteration=0)
     bare = replace(trace, operators=trace.operators.replace({"duration_ns": np.full(3, null)}))
     assert column(bare, "count") == {"b": 2, "a": 1}
-    assert {tuple(rows(bare)[key][n] for n in ("total_ns", "p50_ns", "share")) for key in "ab"} == {(0, None, None)}
+    assert {tuple(rows(bare)[key][n] for n in ("total_ns", "p50_ns", "share")) for key in "ab"} == {(None, None, None)}
     assert "3 of 3 operators have no duration" in str(operators(bare).trust)
 
 

@@ -103,7 +103,8 @@ def operators(
     on_device = facts.device[rows[groups.example]]
     host_ns, device_ns = (int(facts.own[asked[facts.device[asked] == on]].sum()) for on in (False, True))
     whole = np.where(on_device, device_ns, host_ns)
-    columns["share"] = np.where(whole > 0, columns["self_ns"] / np.maximum(whole, 1), np.nan)
+    known = (whole > 0) & (columns["self_ns"] != NULL)
+    columns["share"] = np.where(known, columns["self_ns"] / np.maximum(whole, 1), np.nan)
     warnings += [*_doubts(facts, rows, by), *_beyond(trace, rows, groups, columns)]
     table = _table(keys(trace, rows[groups.example], by), on_device, columns)
     return Operators(by, host_ns, device_ns, table, trust_of(trace, rows, warnings=warnings))
@@ -140,12 +141,12 @@ def _times(facts: _Facts, rows: Array, groups: Groups) -> dict[str, Array]:
     direct = np.zeros(len(facts.device), dtype=np.int64)
     np.add.at(direct, facts.call[facts.launched], facts.duration[facts.launched])
     under = np.where(outer, trees.sums(direct)[rows], 0)
-    with_device = facts.device[facts.asked].any() & ~facts.device[rows[groups.example]]
+    launches = np.full(groups.count, len(facts.launched) > 0) & ~facts.device[rows[groups.example]]
     return {
         "count": groups.counts(),
-        "total_ns": groups.sums(np.where(outer & lasts, duration, 0)),
-        "self_ns": groups.sums(facts.own[rows]),
-        "device_ns": np.where(with_device, groups.sums(under), NULL),
+        "total_ns": groups.sums(np.where(lasts, np.where(outer, duration, 0), NULL)),
+        "self_ns": groups.sums(np.where(lasts, facts.own[rows], NULL)),
+        "device_ns": np.where(launches, groups.sums(under), NULL),
         "mean_ns": np.where(counted != NULL, (counted + number // 2) // np.maximum(number, 1), NULL),
         "min_ns": least,
         "p50_ns": median,
@@ -187,7 +188,7 @@ def _doubts(facts: _Facts, rows: Array, by: By) -> Iterator[str]:
     """What keeps the answer from being whole."""
     missing = int(np.count_nonzero(facts.duration[rows] == NULL))
     if missing:
-        yield f"{missing:,} of {len(rows):,} operators have no duration and count as 0"
+        yield f"{missing:,} of {len(rows):,} operators have no duration, and add none"
     device = facts.asked[facts.device[facts.asked]]
     whole, launched = int(facts.own[device].sum()), int(facts.own[facts.launched].sum())
     if launched < whole and not facts.device[rows].all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -36,9 +36,11 @@ def operators_view(answer: Operators, title: str, width: int, *, limit: int | No
 
 def _totals(answer: Operators, rows: Sequence[Row]) -> Iterator[str]:
     for lane, ns in (("device", answer.device_ns), ("host", answer.host_ns)):
-        mine = [row["count"] for row in rows if row["lane"] == lane]
+        mine = [row for row in rows if row["lane"] == lane]
         if mine:
-            yield f"{lane}: {counted(sum(mine), 'operator')}, {duration(ns)} of their own"
+            number = counted(sum(row["count"] for row in mine), "operator")
+            known = any(row["self_ns"] is not None for row in mine)
+            yield f"{lane}: {number}, {duration(ns)} of their own" if known else f"{lane}: {number}"
 
 
 def _device_cells(width: int) -> dict[str, Cell]:
@@ -120,7 +122,13 @@ def _sum(name: str, rows: Sequence[Row]) -> str:
     if name == "times":
         return count(sum(row["count"] for row in rows))
     if name in ("time", "own"):
-        return duration(sum(row["self_ns"] for row in rows))
+        return duration(_known(row["self_ns"] for row in rows))
     if name == "share":
-        return percent(sum(row["share"] for row in rows) if all(row["share"] is not None for row in rows) else None)
+        return percent(_known(row["share"] for row in rows))
     return ""
+
+
+def _known(values: Iterable[Any]) -> Any:
+    """The sum of what is known, None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
