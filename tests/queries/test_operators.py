@@ -412,3 +412,18 @@ def test_a_graph_in_a_real_trace_has_nearly_all_of_the_device(collection_dir: Pa
     assert answer.device_ns == 10_717_708
     assert replay["device_ns"] > 0.96 * answer.device_ns
     assert "no known launch" not in str(answer.trust)
+
+
+def test_device_time_is_that_by_correlation_in_the_file(collection_dir: Path) -> None:
+    """Kernels under an operator, told without etgraph: by the correlation of a call that lies inside it."""
+    file = next(collection_dir.glob("tracelens/h100/Falconsai*.json.gz"))
+    events = [e for e in document(file)["traceEvents"] if e["ph"] == "X"]
+    calls = {e["args"]["correlation"]: e for e in events if e.get("cat") in ("cuda_runtime", "cuda_driver")}
+    kernels = [e for e in events if e.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")]
+    answer = operators(read(file))
+    assert answer.device_ns == round(1000 * sum(e["dur"] for e in kernels)) == 1_225_310
+    found = {row["key"]: row["device_ns"] for row in answer.rows.to_pylist()}
+    for name in ("aten::addmm", "aten::linear", "aten::native_layer_norm"):
+        spans = [(e["ts"], e["ts"] + e["dur"]) for e in events if e["name"] == name]
+        under = [k for k in kernels if any(a <= calls[k["args"]["correlation"]]["ts"] <= b for a, b in spans)]
+        assert found[name] == round(1000 * sum(k["dur"] for k in under)) > 0
