@@ -41,7 +41,7 @@ def test_times_that_contradict_the_nesting_are_no_own_time() -> None:
         rank 0 | thread 1 | d  10..50
         rank 0 | thread 1 | e  20..30
     """)
-    moved = trace.with_times(np.array([0, 20, 22, 10, 20]), trace.operators["duration_ns"], "edited")
+    moved = trace.with_times(np.array([0, 20, 22, 10, 12]), trace.operators["duration_ns"], "edited")
     assert own_times(moved).tolist() == [10, 0, 0, 30, 10]
 
 

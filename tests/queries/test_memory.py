@@ -125,18 +125,22 @@ def test_a_recording_that_begins_with_a_release() -> None:
 
 
 def test_a_window_begins_with_what_is_in_use_then() -> None:
+    """What happens at its start is in it, what happens at its end is not."""
     answer = memory(with_memory(CALLS, """
         rank 0 | thread 1 | cuda:0   15  @a  +100
+        rank 0 | thread 1 | cuda:0  100  @e    -5
         rank 0 | thread 1 | cuda:0  130  @a  -100
         rank 0 | thread 1 | cuda:0  140  @b   +70
-        rank 0 | thread 1 | cuda:0  500  @c  +900
+        rank 0 | thread 1 | cuda:0  200  @c  +900
     """), iteration=1)  # fmt: skip
-    assert (answer.peak_bytes, answer.peak_ns) == (100, 100)
-    assert holders(answer) == [("cuda:0", "operator", "aten::addmm", 100, 1)]
-    assert levels(answer) == [(100, 100), (130, 0), (140, 70)]
+    assert (answer.peak_bytes, answer.peak_ns) == (105, 100)
+    assert [h[1:4] for h in holders(answer)] == [
+        ("operator", "aten::addmm", 100), ("before the recording", None, 5)
+    ]  # fmt: skip
+    assert levels(answer) == [(100, 105), (100, 100), (130, 0), (140, 70)]
     device = answer.devices[0]
-    assert (device.start_bytes, device.end_bytes) == (100, 70)
-    assert (device.allocations, device.releases, device.allocated_bytes) == (1, 1, 70)
+    assert (device.start_bytes, device.end_bytes) == (105, 70)
+    assert (device.allocations, device.releases, device.allocated_bytes) == (1, 2, 70)
     check(answer)
 
 
