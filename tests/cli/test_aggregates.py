@@ -176,7 +176,7 @@ def test_memory_is_a_chart_and_its_holders(run: Run) -> None:
 def test_many_ranks_are_summed_up() -> None:
     devices = tuple(replace(MEMORY.devices[0], rank=rank, peak_bytes=600 - rank) for rank in range(64))
     lines = drawn(memory_view(replace(MEMORY, devices=(MEMORY.devices[0], *devices)), "Memory", 80), 80)
-    assert any(line.startswith("… and 55 more") and "537 B – 591 B" in line for line in lines)
+    assert any(line.startswith("… and 55 more") and "up to 591 B" in line for line in lines)
     assert len(lines) < 40
 
 

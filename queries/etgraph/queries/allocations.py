@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from etgraph.model import TABLES, Trace
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
+from etgraph.queries.grouping import groups_of
 
 NULL: Final = TABLES["memory_events"].column("allocated").null
 UNKNOWN_DEVICE: Final = TABLES["memory_events"].column("device").null
@@ -86,14 +88,22 @@ def pools(trace: Trace, ranks: Iterable[int]) -> list[Pool]:
     new = np.zeros(len(rows), dtype=bool)
     for name in ("rank", "device_type", "device"):
         new[1:] |= np.diff(m[name][rows]) != 0
-    return [_pool(trace, part) for part in np.split(rows, np.flatnonzero(new)) if len(part)]
+    addressed = ~m.is_null("address")[rows]
+    size = m["bytes"][rows]
+    block = groups_of(*_blocks(m["address"][rows], size, addressed), np.cumsum(new))
+    ended, freed = _matched(block.of, block.count, size, addressed)
+    bounds = [0, *np.flatnonzero(new).tolist(), len(rows)]
+    return [
+        _pool(trace, rows[a:b], np.minimum(ended[a:b], b) - a, np.maximum(freed[a:b] - a, -1))
+        for a, b in pairwise(bounds)
+        if a < b
+    ]
 
 
-def _pool(trace: Trace, rows: Array) -> Pool:
+def _pool(trace: Trace, rows: Array, ended: Array, freed: Array) -> Pool:
+    """One pool of those events; `ended` and `freed` are positions among them."""
     m = trace.memory_events
     size, recorded = m["bytes"][rows], m["allocated"][rows]
-    addressed = ~m.is_null("address")[rows]
-    ended, freed = _matched(*_blocks(m["address"][rows], size, addressed), size, addressed)
     n = len(rows)
     over = np.flatnonzero((size > 0) & (ended < n))
     change = np.maximum(size, 0)
@@ -111,7 +121,7 @@ def _pool(trace: Trace, rows: Array) -> Pool:
     releases = np.flatnonzero(freed >= 0)
     faults = Faults(
         totals=len(told) > 0,
-        addresses=bool(addressed.all()),
+        addresses=not m.is_null("address")[rows].any(),
         off_by=int(np.abs(beyond).max()),
         unreleased=len(over) - len(releases),
         resized=int(np.count_nonzero(size[freed[releases]] != -size[releases])),
@@ -123,12 +133,11 @@ def _pool(trace: Trace, rows: Array) -> Pool:
     )  # fmt: skip
 
 
-def _blocks(address: Array, size: Array, addressed: Array) -> tuple[Array, int]:
-    """A number for each event's block, and how many there are: by its address or, where there is none, by its size."""
+def _blocks(address: Array, size: Array, addressed: Array) -> tuple[Array, Array]:
+    """What tells a device's blocks apart, for each event: its address or, where there is none, its size."""
     by_address = np.unique(np.where(addressed, address, 0), return_inverse=True)[1]
     by_size = np.unique(np.where(addressed, 0, np.abs(size)), return_inverse=True)[1]
-    number = np.where(addressed, by_address, by_address.max() + 1 + by_size)
-    return number, int(number.max()) + 1
+    return np.where(addressed, by_address, by_size), addressed.astype(np.int64)
 
 
 @kernel

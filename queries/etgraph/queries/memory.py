@@ -154,7 +154,7 @@ def memory(
     warnings = [*left_out(trace, windows, rank), *_doubts(parts, by_rank)]
     return Memory(
         fullest.peak_bytes, fullest.peak_ns, fullest.rank, fullest.device, devices, _series(parts),
-        tuple(holder for part in parts for holder in _holders(trace, part, by)),
+        tuple(_all_holders(trace, parts, by)),
         trust_of(
             trace, np.zeros(0, dtype=np.int64), explained_share=_known_share(parts[0]), warnings=warnings
         ),
@@ -239,11 +239,18 @@ def _kept(part: _Part) -> Array:
 # At the peak
 
 
-def _holders(trace: Trace, part: _Part, by: HolderKey) -> list[Holder]:
-    """What holds the memory at the peak, largest first."""
+def _all_holders(trace: Trace, parts: Sequence[_Part], by: HolderKey) -> Iterator[Holder]:
+    """What holds the memory at the peak of each part, largest first."""
+    alive = [part.pool.alive(part.peak) for part in parts]
+    rows = np.concatenate([part.pool.rows[each] for part, each in zip(parts, alive)])
+    operators = np.split(_allocating(trace, rows), np.cumsum([len(each) for each in alive])[:-1])
+    for part, each, operator in zip(parts, alive, operators):
+        yield from _holders(trace, part, each, operator, by)
+
+
+def _holders(trace: Trace, part: _Part, alive: Array, operator: Array, by: HolderKey) -> list[Holder]:
+    """The same of one part: `alive` are its blocks then, each allocated by an operator (-1: none)."""
     pool = part.pool
-    alive = pool.alive(part.peak)
-    operator = _allocating(trace, pool.rows[alive])
     size = pool.size[alive]
     told = operator >= 0
     found: list[tuple[HolderKind, str | None, int, int | None]] = []
@@ -284,7 +291,8 @@ def _open_at(trace: Trace, lane: Array, ns: Array) -> Array:
     for thread in np.unique(lane[lane >= 0]).tolist():
         if trace.lanes["kind"][thread] != int(LaneKind.THREAD):
             continue
-        mine = np.flatnonzero((o["lane"] == thread) & timed)
+        rows = trace.rank_rows.get(int(trace.lanes["rank"][thread]), slice(0, 0))
+        mine = np.flatnonzero((o["lane"][rows] == thread) & timed[rows]) + rows.start
         mine = mine[np.argsort(o["start_ns"][mine], kind="stable")]
         asked = np.flatnonzero(lane == thread)
         place = np.searchsorted(o["start_ns"][mine], ns[asked], side="right") - 1

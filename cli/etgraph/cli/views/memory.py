@@ -130,6 +130,6 @@ def _devices(devices: Sequence[DeviceMemory]) -> RenderableType:
         )  # fmt: skip
     rest = devices[TOP_DEVICES:]
     if rest:
-        peaks = f"{size(min(d.peak_bytes for d in rest))} – {size(max(d.peak_bytes for d in rest))}"
-        table.add_row(Text(f"… and {len(rest)} more", style="dim"), "", peaks)
+        more = Text(f"… and {count(len(rest))} more", style="dim", no_wrap=True)
+        table.add_row(more, "", f"up to {size(max(d.peak_bytes for d in rest))}")
     return table
