@@ -76,6 +76,33 @@ def _lines(draw: st.DrawFn) -> list[str]:
     return lines
 
 
+@st.composite
+def crossing_traces(draw: st.DrawFn) -> Trace:
+    """Intervals on threads that may cross each other, some of them calls that launch kernels."""
+    moments, lengths = st.integers(0, 40), st.integers(0, 20)
+    lines = []
+    for number in range(draw(st.integers(1, 9))):
+        start, length = draw(moments), draw(lengths)
+        thread, name = draw(st.integers(0, 1)), draw(st.sampled_from("abc"))
+        arrow = ""
+        if draw(st.booleans()):
+            begin = start + draw(lengths)
+            arrow = f" -> k{number}"
+            stream, kernel = draw(st.integers(0, 1)), draw(st.sampled_from("xy"))
+            lines.append(f"rank 0 | stream {stream} | k{number}: {kernel} {begin}..{begin + draw(lengths)}")
+        lines.append(f"rank 0 | thread {thread} | o{number}: {name} {start}..{start + length}{arrow}")
+    return build("\n".join(lines))
+
+
+def chain(trace: Trace, row: int) -> list[int]:
+    """An operator and those around it, innermost first."""
+    found = []
+    while row >= 0:
+        found.append(row)
+        row = int(trace.operators["parent"][row])
+    return found
+
+
 def _parts(line: str) -> tuple[str, int, int]:
     """Label, start and end of a line."""
     label, times = re.search(r"\| (\w+): \S+  (\S+)", line).groups()  # type: ignore[union-attr]

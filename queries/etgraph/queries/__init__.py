@@ -3,6 +3,8 @@
 from etgraph.queries.critical_path import CriticalPath, critical_path
 from etgraph.queries.device_use import DeviceUse, device_use
 from etgraph.queries.iterations import StepTimes, iterations
+from etgraph.queries.memory import Memory, memory
+from etgraph.queries.operators import Operators, operators
 from etgraph.queries.saving import artefact_of
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
@@ -10,6 +12,8 @@ from etgraph.queries.stragglers import Stragglers, stragglers
 __all__ = [
     "CriticalPath",
     "DeviceUse",
+    "Memory",
+    "Operators",
     "Slack",
     "StepTimes",
     "Stragglers",
@@ -17,6 +21,8 @@ __all__ = [
     "critical_path",
     "device_use",
     "iterations",
+    "memory",
+    "operators",
     "slack",
     "stragglers",
 ]

@@ -40,6 +40,8 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "stragglers": Question(f"{_HERE}.stragglers:stragglers"),
         "device-use": Question(f"{_HERE}.device_use:device_use"),
         "iterations": Question(f"{_HERE}.iterations:iterations"),
+        "memory": Question(f"{_HERE}.memory:memory"),
+        "operators": Question(f"{_HERE}.operators:operators"),
         "slack": Question(f"{_HERE}.slack:slack"),
     }
 )
