@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etgraph.model import Trust
+from etgraph.model.columns import Array
 from etgraph.queries.result import Result
 from etgraph.queries.tables import from_table, to_table
 
@@ -56,6 +58,10 @@ class Toy(Result):
     FRAME: ClassVar[str] = "rows"
     TABLE: ClassVar[str] = "rows"
 
+    @property
+    def best_first(self) -> tuple[Row, ...]:
+        return () if self.best is None else (self.best, *self.rows)
+
 
 ROW = Row("gemm", 3, 0.25, True, "host", None, Colour.BLUE, (Part(0, 5), Part(1, 7)))
 TOY = Toy(
@@ -75,7 +81,7 @@ def back(answer: Toy, rows: str = "rows") -> Toy:
     return from_table(to_table(answer, rows), Toy, rows)
 
 
-@pytest.mark.parametrize("rows", ["rows", "series", "more", "by_rank", "best"])
+@pytest.mark.parametrize("rows", ["rows", "series", "more", "by_rank", "best", "best_first"])
 def test_an_answer_comes_back_whichever_field_is_the_rows(rows: str) -> None:
     assert back(TOY, rows) == TOY
 
@@ -88,6 +94,41 @@ def test_rows_are_columns_that_a_store_can_show() -> None:
     ]
     assert table["parts"].to_pylist() == ['[{"rank": 0, "ns": 5}, {"rank": 1, "ns": 7}]', "[]"]
     assert [str(field.type) for field in table.schema][-2:] == ["string", "string"]
+
+
+def test_rows_of_a_property_are_shown() -> None:
+    table = to_table(TOY, "best_first")
+    assert table["name"].to_pylist() == ["gemm", "gemm", "größe"]
+    nothing = replace(TOY, best=None)
+    assert len(to_table(nothing, "best_first")) == 0
+    assert back(nothing, "best_first") == nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix(Result):
+    bytes: Array
+    transfer_ns: Array | None
+    trust: Trust
+
+    FRAME: ClassVar[str] = "pairs"
+
+    @property
+    def pairs(self) -> pa.Table:
+        return pa.table({"bytes": self.bytes.ravel()})
+
+
+@pytest.mark.parametrize("kind", ["int64", "float32", "bool"])
+def test_arrays_come_back_with_type_and_shape(kind: str) -> None:
+    matrix = Matrix(np.arange(6).astype(kind).reshape(2, 3), None, Trust())
+    table = to_table(matrix, "pairs")
+    assert len(table) == 6
+    found = from_table(table, Matrix, "pairs")
+    assert found.transfer_ns is None
+    assert (found.bytes.dtype, found.bytes.tolist()) == (matrix.bytes.dtype, matrix.bytes.tolist())
+    empty = Matrix(np.zeros((0, 0)), np.zeros((1, 0)), Trust())
+    again = from_table(to_table(empty, "pairs"), Matrix, "pairs")
+    assert again.transfer_ns is not None
+    assert (again.bytes.shape, again.transfer_ns.shape) == ((0, 0), (1, 0))
 
 
 def test_a_table_keeps_its_metadata_and_types() -> None:
@@ -128,8 +169,6 @@ def test_an_answer_without_rows() -> None:
 
 
 def test_numbers_of_numpy_come_back_as_numbers() -> None:
-    import numpy as np
-
     toy = replace(TOY, rows=(replace(ROW, size=np.int64(7), share=np.float64(0.5)),), pair=(np.int32(3), "x"))
     found = back(toy)
     assert found == toy

@@ -2,7 +2,7 @@
 
 One field of an answer becomes the table's rows, so that a store which shows rows shows these: an Arrow table as it is,
 a tuple of dataclasses with a column for each of their fields. All other fields are JSON in the schema's metadata, and
-further Arrow tables are there as compressed streams.
+further Arrow tables are there as compressed streams. Rows may also be a property, which is shown and not read back.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ _JSON: Final = {b"etgraph.json": b""}
 
 
 def to_table(answer: Result, rows: str) -> pa.Table:
-    """The answer as one table whose rows are those of the field `rows`; other values of that field make no rows.
+    """The answer as one table whose rows are those of the field `rows`; a field without rows makes none.
 
-    Raises TypeError for a value that is none of these: dataclasses, Arrow tables, mappings, sequences, enums, numbers,
-    texts and None.
+    Raises TypeError for a value that is none of these: dataclasses, Arrow tables, NumPy arrays, mappings, sequences,
+    enums, numbers, texts and None.
     """
     import msgspec
+    import numpy as np
     import pyarrow as pa
 
     others: list[pa.Table] = []
@@ -45,19 +46,26 @@ def to_table(answer: Result, rows: str) -> pa.Table:
             return len(others) - 1
         if isinstance(value, Mapping):
             return dict(value)
-        if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        if isinstance(value, np.ndarray):
+            return {"values": value.ravel().tolist(), "shape": value.shape, "type": value.dtype.str}
+        if isinstance(value, np.generic):
             return value.item()
         raise TypeError(f"{type(answer).__name__}: found a {type(value).__name__}, expected what a table can hold")
 
-    table = getattr(answer, rows)
+    def plain(value: Any) -> Any:
+        return msgspec.to_builtins(value, str_keys=True, enc_hook=foreign)
+
+    shown = getattr(answer, rows)
+    table, whole = pa.table({}), False
+    if isinstance(shown, pa.Table):
+        table, whole = shown, True
+    elif isinstance(shown, tuple) and shown and dataclasses.is_dataclass(shown[0]) and len({*map(type, shown)}) == 1:
+        table, whole = _columns(plain(shown), type(shown[0])), True
     told = {
-        field.name: msgspec.to_builtins(getattr(answer, field.name), str_keys=True, enc_hook=foreign)
+        field.name: plain(getattr(answer, field.name))
         for field in dataclasses.fields(answer)  # type: ignore[arg-type]
-        if field.name != rows or not isinstance(table, pa.Table)
+        if not (whole and field.name == rows)
     }
-    if not isinstance(table, pa.Table):
-        row = _row_type(_hints(type(answer))[rows])
-        table = pa.table({}) if row is None else _columns(told.pop(rows), row)
     metadata = {_FIELDS: json.dumps(told).encode()}
     metadata |= {_TABLE + str(at).encode(): _stream(other) for at, other in enumerate(others)}
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
@@ -69,16 +77,22 @@ def from_table(table: pa.Table, kind: type[R], rows: str) -> R:
     Raises KeyError, TypeError, ValueError or an error of msgspec's or Arrow's for a table that is none of that kind.
     """
     import msgspec
+    import numpy as np
     import pyarrow as pa
 
     metadata = table.schema.metadata or {}
     told = json.loads(metadata[_FIELDS])
 
-    def foreign(wanted: type, value: Any) -> Any:
-        if issubclass(wanted, pa.Table):
+    def foreign(wanted: Any, value: Any) -> Any:
+        origin = get_origin(wanted) or wanted
+        if value is None and origin in (pa.Table, np.ndarray):
+            return None
+        if origin is np.ndarray:
+            return np.array(value["values"], dtype=value["type"]).reshape(value["shape"])
+        if origin is pa.Table:
             with pa.ipc.open_stream(metadata[_TABLE + str(value).encode()]) as stream:
                 return stream.read_all()
-        raise TypeError(f"expected what a table can hold, found a field of type {wanted.__name__}")
+        raise TypeError(f"expected what a table can hold, found a field of type {wanted}")
 
     values = {}
     hints = _hints(kind)
@@ -111,13 +125,6 @@ def _stream(table: pa.Table) -> bytes:
 
 
 # Tuples of dataclasses
-
-
-def _row_type(hint: Any) -> type | None:
-    """The dataclass of which a field holds a tuple, None where it holds something else."""
-    among = get_args(hint)
-    row = among[0] if get_origin(hint) is tuple and among[1:] == (...,) else None
-    return row if isinstance(row, type) and dataclasses.is_dataclass(row) else None
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], row: type) -> pa.Table:
