@@ -84,6 +84,8 @@ def back(answer: Toy, rows: str = "rows") -> Toy:
 @pytest.mark.parametrize("rows", ["rows", "series", "more", "by_rank", "best", "best_first"])
 def test_an_answer_comes_back_whichever_field_is_the_rows(rows: str) -> None:
     assert back(TOY, rows) == TOY
+    full = replace(TOY, more=TOY.series.slice(1))
+    assert back(full, rows) == full
 
 
 def test_rows_are_columns_that_a_store_can_show() -> None:

@@ -99,7 +99,7 @@ def from_table(table: pa.Table, kind: type[R], rows: str) -> R:
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         hint = hints[field.name]
         if field.name == rows and field.name not in told:
-            if hint is pa.Table:
+            if pa.Table in (hint, *get_args(hint)):
                 own = {key: value for key, value in metadata.items() if not key.startswith(b"etgraph.")}
                 values[field.name] = table.replace_schema_metadata(own or None)
                 continue
