@@ -5,7 +5,7 @@ from etgraph.queries.device_use import DeviceUse, device_use
 from etgraph.queries.iterations import StepTimes, iterations
 from etgraph.queries.memory import Memory, memory
 from etgraph.queries.operators import Operators, operators
-from etgraph.queries.saving import artefact_of
+from etgraph.queries.saving import answer, artefact_of
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
 
@@ -17,6 +17,7 @@ __all__ = [
     "Slack",
     "StepTimes",
     "Stragglers",
+    "answer",
     "artefact_of",
     "critical_path",
     "device_use",
