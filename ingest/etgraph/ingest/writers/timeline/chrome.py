@@ -11,14 +11,13 @@ import numpy as np
 from etgraph.ingest.writers.output import Sink, Target, Written, file_output, name_of
 from etgraph.ingest.writers.rows import json_real, json_text
 from etgraph.ingest.writers.timeline.contents import Contents, text_of
-from etgraph.ingest.writers.timeline.flows import KINDS, arrows
+from etgraph.ingest.writers.timeline.flows import KINDS, Arrows
 from etgraph.ingest.writers.timeline.literals import MICROSECONDS, literals, members, micros
 from etgraph.ingest.writers.timeline.moments import Series
 from etgraph.ingest.writers.timeline.scene import Scene, scene_of
 from etgraph.ingest.writers.timeline.sheets import Sheet
 from etgraph.model import Trace
 from etgraph.model.columns import Array
-from etgraph.model.graph import Adjacency
 from etgraph.model.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def _slices(
     return (template % row for row in zip(*lists))
 
 
-def _touched(edges: Adjacency, nodes: Array, chosen: Array) -> tuple[Array, Array]:
+def _touched(edges: Arrows, nodes: Array, chosen: Array) -> tuple[Array, Array]:
     """The arrows of some events, and the event of each."""
-    counts, found = arrows(edges, nodes[chosen])
+    counts, found = edges.of(nodes[chosen])
     return np.repeat(chosen, counts), found

@@ -12,7 +12,7 @@ from etgraph.ingest.writers.timeline.path import Path
 from etgraph.ingest.writers.timeline.timed import Timed
 from etgraph.model import DependencyKind, Trace
 from etgraph.model.columns import Array
-from etgraph.model.graph import Adjacency, adjacency
+from etgraph.model.graph import adjacency
 
 AT_ONCE: Final = 1 << 16
 PATH: Final = len(DependencyKind)
@@ -21,18 +21,34 @@ KINDS: Final = (*(kind.name for kind in DependencyKind), "critical path")
 
 
 @dataclass(frozen=True, slots=True)
+class Arrows:
+    """Numbers of arrows by node: those of node n are `numbers[offsets[n]:offsets[n + 1]]`."""
+
+    offsets: Array
+    numbers: Array
+
+    def of(self, nodes: Array) -> tuple[Array, Array]:
+        """How many arrows each of these nodes has, and the numbers of all of them one after another."""
+        first = self.offsets[nodes]
+        counts = self.offsets[nodes + 1] - first
+        ends = np.cumsum(counts)
+        total = int(ends[-1]) if len(ends) else 0
+        return counts, self.numbers[np.repeat(first - (ends - counts), counts) + np.arange(total)]
+
+
+@dataclass(frozen=True, slots=True)
 class Flows:
     """Arrows by the slices they touch. Node n is row n of the operators; the segments of a path follow.
 
     `out` are the arrows that leave with the beginning of a node, `into` those that reach its beginning, `late` those
-    that reach its end, because it began before the arrow does. Arrow n (`neighbours`) is row n of the dependencies;
+    that reach its end, because it began before the arrow does. Arrow n is row n of the dependencies;
     those of collectives (from the last member to each other one) and of the path follow. `kind` is the position in
     `KINDS` of each.
     """
 
-    out: Adjacency
-    into: Adjacency
-    late: Adjacency
+    out: Arrows
+    into: Arrows
+    late: Arrows
     kind: Array
     dependencies: int
     backwards: int
@@ -67,10 +83,11 @@ def flows(trace: Trace, timed: Timed, path: Path | None) -> Flows:
         src[piece], dst[piece] = np.where(never, second, first), np.where(never, first, second)
         late[piece] = after & ~never
         backwards += int((never & drawn[piece]).sum())
-    edges = np.arange(len(src), dtype=np.int64)
+    numbers = np.arange(len(src), dtype=np.uint32)
 
-    def by(ends: Array, chosen: Array) -> Adjacency:
-        return adjacency(nodes + 1, ends[chosen], edges[chosen])
+    def by(ends: Array, chosen: Array) -> Arrows:
+        grouped = adjacency(nodes + 1, ends[chosen], numbers[chosen])
+        return Arrows(grouped.offsets, grouped.neighbours)
 
     return Flows(
         by(src, drawn), by(dst, drawn & ~late), by(dst, drawn & late), kind, int(drawn[: len(d)].sum()), backwards
@@ -111,13 +128,3 @@ def _along(nodes: int, has: Array, path: Path) -> Array:
     own = np.flatnonzero((path.operator >= 0) & has[path.operator])
     pairs = [np.stack([path.operator[own], segments[own]]), np.stack([segments[:-1], segments[1:]])]
     return np.concatenate(pairs, axis=1).astype(np.int32)
-
-
-def arrows(edges: Adjacency, nodes: Array) -> tuple[Array, Array]:
-    """For nodes in a list: how many arrows each has, and all of them one after another."""
-    first = edges.offsets[nodes]
-    counts = edges.offsets[nodes + 1] - first
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
-    at = np.repeat(first - (ends - counts), counts) + np.arange(total)
-    return counts, edges.neighbours[at]

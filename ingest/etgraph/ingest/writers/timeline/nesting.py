@@ -11,17 +11,21 @@ DEEPEST = 512
 """Intervals that may enclose each other on a track; Perfetto's trace processor drops what is deeper."""
 
 
-def levels(strip: Array, start: Array, end: Array, yields: Array, parent: Array, deepest: Array) -> Array:
+def levels(
+    strip: Array, start: Array, end: Array, yields: Array, parent: Array, deepest: Array, *, large: bool = False
+) -> Array:
     """The track of each interval within its strip: 0 the strip's own, 1 and up tracks for what does not nest there.
 
     Intervals are sorted by strip, start, and length from long to short. `parent` is the position of the interval that
     called this one, -1 for none: who called what is kept together. Where two cross, the one that `yields` makes way,
     else the later one. `deepest` is how many intervals of each strip may enclose each other; 1 forbids any overlap.
+    `large` says that these are a part of so many that compiling pays.
     """
-    off = _crossing(strip, start, end, yields, parent, deepest)
+    crossing, further = (_crossing.compiled, _further.compiled) if large else (_crossing, _further)
+    off = crossing(strip, start, end, yields, parent, deepest)
     level = np.zeros(len(strip), dtype=np.int32)
     if off.any():
-        _further(np.flatnonzero(off), strip, start, end, parent, deepest, level)
+        further(np.flatnonzero(off), strip, start, end, parent, deepest, level)
     return level
 
 

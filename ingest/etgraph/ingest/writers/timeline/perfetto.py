@@ -16,7 +16,6 @@ import numpy as np
 from etgraph.ingest.writers.output import Sink, Target, Written, file_output, name_of
 from etgraph.ingest.writers.rows import REPLACEMENT
 from etgraph.ingest.writers.timeline.contents import Contents, Value, text_of
-from etgraph.ingest.writers.timeline.flows import arrows
 from etgraph.ingest.writers.timeline.moments import Series
 from etgraph.ingest.writers.timeline.scene import Scene, scene_of
 from etgraph.ingest.writers.timeline.sheets import Sheet
@@ -139,7 +138,7 @@ class _Writer:
         nodes, flows = self._scene.nodes(source, row), self._scene.flows
         for number, edges, chosen in ((47, flows.out, begins), (48, flows.into, begins), (48, flows.late, ends)):
             counts = np.zeros(len(slices), dtype=np.int64)
-            counts[chosen], found = arrows(edges, nodes[chosen])
+            counts[chosen], found = edges.of(nodes[chosen])
             fields.append(Fixed64(number, counts, found + 1))
         self._tell(news)
         self._write(np.where(ends, sheet.end_ns[slices], sheet.start_ns[slices]), fields)

@@ -14,6 +14,7 @@ from etgraph.ingest.writers.timeline.path import LABEL, Path
 from etgraph.ingest.writers.timeline.timed import Timed
 from etgraph.model import LaneKind, Trace
 from etgraph.model.columns import Array
+from etgraph.model.kernels import COMPILE_FROM
 
 OPERATOR: Final = 0
 ANNOTATION: Final = 1
@@ -130,8 +131,9 @@ def _sheet(trace: Trace, rank: int, operators: Array, marks: Array, shift: int) 
     parent = _parents(trace, source[grouped], row[grouped], strip[grouped])
     deepest = np.array([1 if stream else DEEPEST for _, stream, _ in strips], dtype=np.int64)
     level[grouped] = levels(
-        strip[grouped], start[grouped], end[grouped], source[grouped] == ANNOTATION, parent, deepest
-    )
+        strip[grouped], start[grouped], end[grouped], source[grouped] == ANNOTATION, parent, deepest,
+        large=len(trace) >= COMPILE_FROM,
+    )  # fmt: skip
     tracks, track = _tracks(trace, strips, strip, level, source)
     return Sheet(
         f"rank {rank}", rank, tracks, source, row.astype(np.int32), track, start + shift, end + shift, level > 0
