@@ -121,6 +121,24 @@ def test_what_overlaps_on_a_stream_is_on_a_further_track(format: str) -> None:
     assert notes[0] == "2 operators overlap others of their lane, and are on further tracks of it"
 
 
+@both
+def test_a_kernel_without_duration_goes_before_one_that_begins_with_it(format: str) -> None:
+    trace = build("rank 0 | stream 7 | k1    0..10\nrank 0 | stream 7 | k2    0..0")
+    timeline, notes = exported(trace, format)
+    assert timeline.lines() == ["rank 0 | stream 7 | k2 0..0", "rank 0 | stream 7 | k1 0..10"]
+    assert notes == ()
+
+
+@both
+def test_a_segment_without_duration_has_its_place_on_the_path(format: str) -> None:
+    trace = build("rank 0 | thread 1 | a    0..20")
+    path = segments((0, "a", "operator", 0, 20), (None, None, "host-gap", 20, 20), (None, None, "unexplained", 20, 30))
+    timeline, notes = exported(trace, format, path)
+    assert timeline.tracks[1:] == [(PATH, PATH)]
+    assert arrows(timeline) == ["a -> path:a", "path:a -> path:host-gap", "path:host-gap -> path:unexplained"]
+    assert notes == ()
+
+
 @every
 def test_a_child_that_outlives_its_parent_takes_its_own_children_along(format: str) -> None:
     timeline, _ = exported(build("""

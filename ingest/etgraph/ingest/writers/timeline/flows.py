@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from etgraph.ingest.writers.timeline.path import Path
-from etgraph.ingest.writers.timeline.timed import Timed
+from etgraph.ingest.writers.timeline.timed import Timed, among_equals, on_stream
 from etgraph.model import DependencyKind, Trace
 from etgraph.model.columns import Array
 from etgraph.model.graph import adjacency
@@ -57,17 +57,17 @@ class Flows:
 
 def flows(trace: Trace, timed: Timed, path: Path | None) -> Flows:
     """The arrows of every dependency and collective between operators with times, and of the path."""
-    start, end = trace.operators["start_ns"], trace.operators["start_ns"] + np.where(
-        timed.operators, trace.operators["duration_ns"], 0
-    )  # fmt: skip
-    d = trace.dependencies
+    o, d = trace.operators, trace.dependencies
+    start, end = o["start_ns"], o["start_ns"] + np.where(timed.operators, o["duration_ns"], 0)
+    among = among_equals(end, on_stream(trace, o["lane"]))
     members = _meetings(trace, timed)
     pairs = [np.stack([d["src"], d["dst"]]).astype(np.int32), members]
     kinds = [d["kind"].astype(np.int8), np.full(members.shape[1], int(DependencyKind.COLLECTIVE), dtype=np.int8)]
-    process = trace.operators["rank"]
+    process = o["rank"]
     nodes, has = len(trace), timed.operators
     if path is not None:
         start, end = np.concatenate([start, path.start_ns]), np.concatenate([end, path.end_ns])
+        among = np.concatenate([among, path.end_ns])
         process = np.concatenate([process, np.full(len(path), np.iinfo(process.dtype).max)])
         has = np.concatenate([has, np.ones(len(path), dtype=bool)])
         pairs.append(_along(nodes, has, path))
@@ -78,7 +78,7 @@ def flows(trace: Trace, timed: Timed, path: Path | None) -> Flows:
     backwards = 0
     for piece in _pieces(len(src)):
         first, second = src[piece].copy(), dst[piece].copy()
-        after = ~_before(first, second, start, end, process)
+        after = ~_before(first, second, (among, process, start))
         never = after & (start[first] >= end[second])
         src[piece], dst[piece] = np.where(never, second, first), np.where(never, first, second)
         late[piece] = after & ~never
@@ -98,13 +98,12 @@ def _pieces(count: int) -> Iterator[slice]:
     return (slice(at, at + AT_ONCE) for at in range(0, count, AT_ONCE))
 
 
-def _before(first: Array, second: Array, start: Array, end: Array, process: Array) -> Array:
-    """Whether one node stands before another in an export: by start, process, length from long to short, row."""
-    before = first < second
-    for values, sign in ((end, -1), (process, 1), (start, 1)):
-        a, b = values[first], values[second]
-        less = a < b if sign > 0 else a > b
-        before = np.where(a == b, before, less)
+def _before(first: Array, second: Array, keys: tuple[Array, ...]) -> Array:
+    """Whether one node stands before another in an export: by the last of the keys, then by those before it, by row."""
+    before: Array = first < second
+    for key in keys:
+        a, b = key[first], key[second]
+        before = np.where(a == b, before, a < b)
     return before
 
 

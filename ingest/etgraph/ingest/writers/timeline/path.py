@@ -55,7 +55,7 @@ def path_of(trace: Trace, segments: pa.Table) -> Path:
     texts = {name: _coded(segments, name) for name in _TEXTS}
     (name, names), (detail, details) = _coded(segments, "name"), texts["detail"]
     called = np.where(name < 0, len(names) + detail, name)
-    order = np.lexsort((-end, start))
+    order = np.lexsort((end, start))
     return Path(
         start[order], np.maximum(start, end)[order], _rows(trace, rank, index)[order], rank[order], index[order],
         (called[order], pa.concat_arrays([names, details])),

@@ -11,8 +11,8 @@ import numpy as np
 
 from etgraph.ingest.writers.timeline.nesting import DEEPEST, levels
 from etgraph.ingest.writers.timeline.path import LABEL, Path
-from etgraph.ingest.writers.timeline.timed import Timed
-from etgraph.model import LaneKind, Trace
+from etgraph.ingest.writers.timeline.timed import Timed, among_equals, on_stream
+from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.model.kernels import COMPILE_FROM
 
@@ -124,7 +124,8 @@ def _sheet(trace: Trace, rank: int, operators: Array, marks: Array, shift: int) 
     end = start + np.concatenate([o["duration_ns"][operators], a["duration_ns"][marks]])
     # What annotates a stream lies beside its kernels, which it does not enclose.
     strips, strip = _strips(trace, lane, source)
-    order = np.lexsort((row, source == OPERATOR, -end, start))
+    flat = (source == OPERATOR) & on_stream(trace, lane)
+    order = np.lexsort((row, source == OPERATOR, among_equals(end, flat), start))
     source, row, strip, start, end = (values[order] for values in (source, row, strip, start, end))
     level = np.empty(len(row), dtype=np.int32)
     grouped = np.argsort(strip, kind="stable")
@@ -145,9 +146,7 @@ def _strips(trace: Trace, lane: Array, source: Array) -> tuple[list[tuple[int, b
 
     Threads come first, then streams, each followed by what annotates it, then what has no lane.
     """
-    stream = np.zeros(len(lane), dtype=bool)
-    if len(trace.lanes):
-        stream = (lane >= 0) & (trace.lanes["kind"][lane] == int(LaneKind.STREAM))
+    stream = on_stream(trace, lane)
     beside = (source == ANNOTATION) & (stream | (lane < 0))
     place = np.where(lane < 0, 2, stream).astype(np.int64)
     keys, strip = np.unique(place << 33 | (lane + 1).astype(np.int64) << 1 | beside, return_inverse=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from etgraph.ingest.writers.output import ExportError
 from etgraph.ingest.writers.timeline.moments import MOMENTS
 from etgraph.ingest.writers.timeline.path import Path
-from etgraph.model import Columns, Trace
+from etgraph.model import Columns, LaneKind, Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 
@@ -47,6 +49,22 @@ def timed(trace: Trace, path: Path | None) -> Timed:
     if last + shift > _LAST:
         raise ExportError(f"times from {first} to {last} ns do not fit a timeline, which takes {_LAST} ns at most")
     return Timed(operators, annotations, shift)
+
+
+def on_stream(trace: Trace, lane: Array) -> Array:
+    """Whether each of these lanes is a stream."""
+    if not len(trace.lanes):
+        return np.zeros(len(lane), dtype=bool)
+    streams: Array = (lane >= 0) & (trace.lanes["kind"][lane] == int(LaneKind.STREAM))
+    return streams
+
+
+def among_equals(end_ns: Array, stream: Array) -> Array:
+    """What orders slices that begin at one moment.
+
+    On a thread the longer goes first, because it encloses the others; on a stream the shorter, which the others follow.
+    """
+    return np.where(stream, end_ns, -end_ns)
 
 
 def _has_times(columns: Columns) -> Array:
