@@ -438,7 +438,10 @@ def test_samples(sample: str) -> None:
 
 
 @pytest.mark.parametrize("file", [
-    "hta/ns_resolution_trace", "hta/mtia_inference_trace/mtia_inference_rank_0.json.gz", "tracelens/mi300",
+    "hta/critical_path/alexnet/benchmark_result_2869224_1695835535_trace.json.gz",
+    "hta/mtia_inference_trace/mtia_inference_rank_0.json.gz",
+    "tracelens/mi300/gaunernst_bert-small-uncased__1016001.json.gz",
+    "tracelens/inference/vllm_decode_full/graph_execution.json.gz",
 ])  # fmt: skip
 def test_traces_of_the_collection(file: str, collection_dir: Path) -> None:
     trace = read(collection_dir / file)
