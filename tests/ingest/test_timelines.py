@@ -95,6 +95,17 @@ def test_what_began_before_its_cause_takes_the_arrow_at_its_end(format: str) -> 
 
 
 @both
+def test_an_arrow_to_what_encloses_its_source_from_the_same_moment(format: str) -> None:
+    timeline, notes = exported(build("""
+        rank 0 | thread 1 | inner    0..5   -SYNC-> outer
+        rank 0 | thread 1 | outer    0..20
+    """), format)  # fmt: skip
+    assert timeline.lines() == ["rank 0 | thread 1 | outer 0..20", "rank 0 | thread 1 |   inner 0..5"]
+    assert set(arrows(timeline)) == {"inner -> outer"}
+    assert notes == ()
+
+
+@both
 def test_an_arrow_against_time_leads_back_and_is_told(format: str) -> None:
     timeline, notes = exported(build("""
         rank 0 | thread 1 | late    30..40   -DATA-> early

@@ -67,7 +67,7 @@ def flows(trace: Trace, timed: Timed, path: Path | None) -> Flows:
     nodes, has = len(trace), timed.operators
     if path is not None:
         start, end = np.concatenate([start, path.start_ns]), np.concatenate([end, path.end_ns])
-        among = np.concatenate([among, path.end_ns])
+        among = np.concatenate([among, np.zeros(len(path), dtype=among.dtype)])  # segments are in order
         process = np.concatenate([process, np.full(len(path), np.iinfo(process.dtype).max)])
         has = np.concatenate([has, np.ones(len(path), dtype=bool)])
         pairs.append(_along(nodes, has, path))

@@ -16,10 +16,10 @@ def levels(
 ) -> Array:
     """The track of each interval within its strip: 0 the strip's own, 1 and up tracks for what does not nest there.
 
-    Intervals are sorted by strip and start, and those of one start so that what encloses comes first. `parent` is the position of the interval that
-    called this one, -1 for none: who called what is kept together. Where two cross, the one that `yields` makes way,
-    else the later one. `deepest` is how many intervals of each strip may enclose each other; 1 forbids any overlap.
-    `large` says that these are a part of so many that compiling pays.
+    Intervals are sorted by strip and start, and those of one start so that what encloses comes first. `parent` is the
+    position of the interval that called this one, -1 for none: who called what is kept together. Where two cross, the
+    one that `yields` makes way, else the later one. `deepest` is how many intervals of each strip may enclose each
+    other; 1 forbids any overlap. `large` says that these are a part of so many that compiling pays.
     """
     crossing, further = (_crossing.compiled, _further.compiled) if large else (_crossing, _further)
     off = crossing(strip, start, end, yields, parent, deepest)
