@@ -112,7 +112,7 @@ def test_an_arrow_against_time_leads_back_and_is_told(format: str) -> None:
         rank 0 | thread 2 | early    0..20
     """), format)  # fmt: skip
     assert arrows(timeline) == ["early -> late"]
-    assert notes == ("1 arrows lead back, from target to source, because the target had ended when the source began",)
+    assert notes == ("arrows that lead back, as the target had ended when the source began: 1",)
 
 
 @every
@@ -129,7 +129,7 @@ def test_what_overlaps_on_a_stream_is_on_a_further_track(format: str) -> None:
         "rank 0 | stream 7, overlapping 1 | k2 10..60",
         "rank 0 | stream 7, overlapping 2 | k3 20..30",
     ]
-    assert notes[0] == "2 operators overlap others of their lane, and are on further tracks of it"
+    assert notes[0] == "operators that overlap others of their lane, on further tracks of it: 2"
 
 
 @both
@@ -195,19 +195,18 @@ def test_annotations_enclose_operators_and_make_way_where_they_cross(format: str
         "rank 0 | thread 1 | step 0..50",
         "rank 0 | thread 1, overlapping 1 | crosses 5..40",
     ]
-    assert notes == ("1 annotations overlap operators or each other, and are on further tracks of their lanes",)
+    assert notes == ("annotations that overlap operators or each other, on further tracks: 1",)
     assert {s.category for s in timeline.slices} == {"user", "cpu_op", "kernel"}
 
 
 def test_speedscope_has_profiles_of_tracks_with_operators_and_tells_what_it_leaves_out() -> None:
     trace = annotated(build(SMALL), ("step", 0, 0, 65), ("on device", 1, 0, 9))
-    timeline, notes = exported(trace, "speedscope")
+    instant = Columns(TABLES["instants"], {"rank": [0], "name": [0], "time_ns": [3]}, {"name": ["mark"]})
+    timeline, notes = exported(replace(trace, instants=instant), "speedscope")
     assert timeline.tracks == [("rank 0", "thread 1"), ("rank 0", "stream 7"), ("rank 1", "stream 7")]
     assert "rank 0 | thread 1 |   aten::mm 0..20" in timeline.lines()
-    assert notes == (
-        f"{len(trace.dependencies)} dependencies are left out: speedscope has no place for them",
-        "1 annotations on tracks without operators are left out: speedscope has no place for them",
-    )
+    left_out = f"dependencies ({len(trace.dependencies)}), annotations on tracks without operators (1), instants (1)"
+    assert notes == (f"left out, as speedscope has no place for them: {left_out}",)
 
 
 def segments(*rows: tuple[int | None, str | None, str, int, int]) -> pa.Table:
@@ -298,7 +297,7 @@ def test_times_before_zero_move_all_times(format: str) -> None:
     trace = with_moments(build("rank 0 | thread 1 | a  -100..20\nrank 0 | thread 1 | b  30..50"))
     timeline, notes = exported(trace, format, segments((0, "a", "operator", -100, 20)))
     assert {line.split("|")[-1].strip() for line in timeline.lines()} == {"a 0..120", "b 130..150"}
-    assert "all times are 100 ns later than the trace's, which begins before its zero" in notes
+    assert "times are later than the trace's, which begins before its zero: by 100 ns" in notes
     if format != "speedscope":
         assert timeline.counters["rank 0", "GPU utilisation"][0][0] == 101
         assert timeline.instants[0][-1] == 103
@@ -313,10 +312,10 @@ def test_what_has_no_times_is_left_out_and_told(format: str) -> None:
     operators = trace.operators.replace({"duration_ns": [20, NULL, 45, 35, 20, 15]})
     timeline, notes = exported(replace(trace, operators=operators), format)
     assert len(timeline.slices) == 5
-    assert notes[0] == "1 operators have no times and are left out"
+    assert notes[0] == "operators without times, left out: 1"
     if format != "speedscope":
         touching = int(((trace.dependencies["src"] == 1) | (trace.dependencies["dst"] == 1)).sum())
-        assert notes[1] == f"{touching} dependencies are of operators without times and are left out"
+        assert notes[1] == f"dependencies of operators without times, left out: {touching}"
 
 
 @every
@@ -397,7 +396,7 @@ def check(trace: Trace, format: str, path: pa.Table | None) -> tuple[Timeline, t
         ends = keys[d["src"][row]], keys[d["dst"][row]]
         back += (source.key, target.key) == ends[::-1]
         assert (source.key, target.key) in (ends, ends[::-1])
-    assert back == sum(int(note.split()[0].replace(",", "")) for note in notes if "arrows lead back" in note)
+    assert back == sum(int(note.split(": ")[1].replace(",", "")) for note in notes if "lead back" in note)
     assert len(timeline.arrows) == _meetings(trace, has) + _along(trace, path)
     return timeline, notes
 

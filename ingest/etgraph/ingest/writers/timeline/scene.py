@@ -13,7 +13,15 @@ from etgraph.ingest.writers.timeline.contents import Contents, contents_of
 from etgraph.ingest.writers.timeline.flows import Flows, flows
 from etgraph.ingest.writers.timeline.moments import MOMENTS, Series, counters, memory
 from etgraph.ingest.writers.timeline.path import Path, path_of
-from etgraph.ingest.writers.timeline.sheets import OPERATOR, SEGMENT, Sheet, by_rank, path_sheet, rank_sheets
+from etgraph.ingest.writers.timeline.sheets import (
+    ANNOTATION,
+    OPERATOR,
+    SEGMENT,
+    Sheet,
+    by_rank,
+    path_sheet,
+    rank_sheets,
+)
 from etgraph.ingest.writers.timeline.timed import Timed, timed
 from etgraph.model import Trace
 from etgraph.model.columns import Array
@@ -90,20 +98,19 @@ class Scene:
 
     def notes(self, *, arrows: bool = True) -> tuple[str, ...]:
         """What a reader of the export has to know, once its sheets are read."""
-        counts = [
-            (len(self.trace) - int(self.timed.operators.sum()), "operators have no times and are left out"),
-            (len(self.trace.dependencies) - self.flows.dependencies if arrows else 0,
-             "dependencies are of operators without times and are left out"),
-            (self.flows.backwards if arrows else 0,
-             "arrows lead back, from target to source, because the target had ended when the source began"),
-            (self.aside.get(OPERATOR, 0), "operators overlap others of their lane, and are on further tracks of it"),
-            (sum(self.aside.values()) - self.aside.get(OPERATOR, 0),
-             "annotations overlap operators or each other, and are on further tracks of their lanes"),
-        ]  # fmt: skip
-        notes = [f"{count:,} {words}" for count, words in counts if count]
+        counts = {
+            "operators without times, left out": len(self.trace) - int(self.timed.operators.sum()),
+            "operators that overlap others of their lane, on further tracks of it": self.aside.get(OPERATOR, 0),
+            "annotations that overlap operators or each other, on further tracks": self.aside.get(ANNOTATION, 0),
+        }
+        if arrows:
+            left_out = len(self.trace.dependencies) - self.flows.dependencies
+            counts["dependencies of operators without times, left out"] = left_out
+            counts["arrows that lead back, as the target had ended when the source began"] = self.flows.backwards
+        notes = [f"{what}: {count:,}" for what, count in counts.items() if count]
         if self.timed.shift_ns:
             notes.append(
-                f"all times are {self.timed.shift_ns:,} ns later than the trace's, which begins before its zero"
+                f"times are later than the trace's, which begins before its zero: by {self.timed.shift_ns:,} ns"
             )
         return tuple(notes)
 

@@ -42,9 +42,10 @@ def write_speedscope(
         out.write('\n],"shared":{"frames":[')
         writer.frames()
         out.write("\n]}}\n")
-    left_out = [(len(trace.dependencies), "dependencies"), (writer.left_out, "annotations on tracks without operators")]
-    left_out += [(len(trace.tables[name]), name.replace("_", " ")) for name in MOMENTS]
-    notes = [f"{number:,} {what} are left out: speedscope has no place for them" for number, what in left_out if number]
+    counts = {"dependencies": len(trace.dependencies), "annotations on tracks without operators": writer.left_out}
+    counts |= {name.replace("_", " "): len(trace.tables[name]) for name in MOMENTS}
+    left_out = ", ".join(f"{what} ({count:,})" for what, count in counts.items() if count)
+    notes = [f"left out, as speedscope has no place for them: {left_out}"] if left_out else []
     return Written(
         "speedscope", name_of(target), int(scene.timed.operators.sum()), 0, out.bytes,
         notes=(*scene.notes(arrows=False), *notes),
