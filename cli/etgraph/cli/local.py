@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from etgraph.ingest.writers import Written
-    from etgraph.queries import CriticalPath, Slack
     from etgraph.queries.library import Answer
-    from etgraph.queries.windows import Window
     from etgraph.store.protocol import CypherResult
 
 
@@ -170,47 +168,24 @@ class LocalSession:
             self._store.label(reference, key, value)
         return self._entry(entry.id, entry.workload)
 
-    def critical_path(
-        self,
-        reference: str,
-        *,
-        rank: int | None = None,
-        iteration: int | None = None,
-        window: Window = "annotation",
-        save: bool = False,
-    ) -> CriticalPath:
-        """See `Session.critical_path`. The steps of a reference choose the window; the walk sees the whole trace."""
-        from etgraph.queries import critical_path
-
-        stored = self._find(_split(reference)[0], stored=True) if save else None
-        trace, chosen = self._whole(reference)
-        if chosen is not None and iteration is not None and iteration not in chosen:
-            raise UsageError(f"{reference!r} does not hold iteration {iteration}", hint="leave --iteration or # out")
-        steps = chosen if iteration is None else iteration
-        path = critical_path(trace, rank=rank, iteration=steps, window=window)
-        if stored is not None:
-            self._save(stored.id, trace, path, rank=rank, iteration=steps, window=window)
-        return path
-
-    def slack(
-        self, reference: str, *, rank: int | None = None, iteration: int | None = None, save: bool = False
-    ) -> Slack:
-        """See `Session.slack`."""
-        from etgraph.queries import slack
-
-        stored = self._find(_split(reference)[0], stored=True) if save else None
-        trace, chosen = self._whole(reference)
-        path = slack(_selected(trace, chosen), rank=rank, iteration=iteration)
-        if stored is not None:
-            self._save(stored.id, trace, path, rank=rank, iteration=chosen if iteration is None else iteration)
-        return path
-
-    def _save(self, trace_id: str, trace: Trace, path: CriticalPath | Slack, **choices: Any) -> None:
-        """Keep a path beside the stored trace that it was computed from."""
+    def ask(self, question: str, reference: str, *, save: bool = False, **choices: Any) -> Any:
+        """See `Session.ask`. The function sees the whole trace: what a step waited for may lie before it."""
         from etgraph.queries import artefact_of
+        from etgraph.queries.questions import question as asked
 
-        kind, key, table = artefact_of(path, **choices)
-        self._store.put_artefact(trace_id, kind, key, table, revision=trace.revision)
+        function = asked(question)
+        stored = self._find(_split(reference)[0], stored=True) if save else None
+        trace, steps = self._whole(reference)
+        one = choices.get("iteration")
+        if steps is not None and one is not None and one not in steps:
+            raise UsageError(f"{reference!r} does not hold iteration {one}", hint="leave --iteration or # out")
+        if steps is not None and one is None:
+            choices["iteration"] = steps
+        result = function(trace, **choices)
+        if stored is not None:
+            kind, key, table = artefact_of(result, **choices)
+            self._store.put_artefact(stored.id, kind, key, table, revision=trace.revision)
+        return result
 
     def cypher(
         self,

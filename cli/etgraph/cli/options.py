@@ -31,6 +31,26 @@ timeout_option: Callable[[Any], Any] = click.option(
 """`--timeout S`, as parameter `timeout`."""
 
 
+def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What every question takes: TRACE, `--rank`, `--iteration` and `--window`, as keywords of their names."""
+    for add in reversed(
+        (
+            click.argument("trace"),
+            click.option("--rank", type=click.IntRange(min=0), metavar="R", help="Only this rank."),
+            click.option(
+                "--iteration", type=click.IntRange(min=0), metavar="N", help="Only this step, by its index."
+            ),
+            click.option(
+                "--window", type=click.Choice(["annotation", "device", "launch"]), default="annotation",
+                show_default=True,
+                help="What counts as the step: its annotation on the host, its work on the device, or both together.",
+            ),
+        )
+    ):  # fmt: skip
+        function = add(function)
+    return function
+
+
 def labels_option(help: str) -> Callable[[Any], Any]:
     """`--label KEY=VALUE`, repeatable, as parameter `labels`."""
     return click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, callback=pairs, help=help)
