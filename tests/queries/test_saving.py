@@ -215,7 +215,7 @@ def test_a_path_says_what_it_is_the_path_of() -> None:
     trace = build(STEP)
     for name, choices, told in (
         ("critical-path", {"iteration": (1,)},
-         {"rank": 0, "iteration": 1, "iterations": [1], "window": "annotation", "startNs": 100, "endNs": 200,
+         {"rank": None, "iteration": 1, "iterations": [1], "window": "annotation", "startNs": 100, "endNs": 200,
           "windowNs": 100, "lengthNs": 100}),
         ("critical-path", {"iteration": (0, 1), "rank": 0, "window": "launch"},
          {"rank": 0, "iteration": None, "iterations": [0, 1], "window": "launch", "startNs": 0, "endNs": 200,
