@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 SHOWN_WINDOWS = 16
 SHOWN_PARTS = 16
-BAR = 20
-BESIDE_BAR = 84
+BAR = 24
+BESIDE_BAR = 88
+ROOMY = 100
+"""From this width on copies have their share of the window, too, and there is room for a bar."""
 KEY = 56
 BESIDE_KEY = 62
 PARTS = {
@@ -47,10 +49,12 @@ def breakdown_view(breakdown: Breakdown, title: str, width: int) -> RenderableTy
 def _about(windows: Sequence[WindowBreakdown]) -> Text:
     length = sum(one.end_ns - one.start_ns for one in windows)
     communication, overlap = (sum(getattr(one, name) for one in windows) for name in ("communication_ns", "overlap_ns"))
-    text = f"{counted(len(windows), 'window')}, {duration(length)} in all"
+    text = f"{counted(len(windows), 'window')}, {duration(length)}"
     if communication:
-        text += f"; {percent(overlap / communication)} of the communication is hidden under computation"
-    return Text(text + ". Communication and memory below are what nothing hides.")
+        text += (
+            f"; {percent(overlap / communication)} of the communication is hidden under computation, below is the rest"
+        )
+    return Text(text)
 
 
 def _windows(windows: Sequence[WindowBreakdown], width: int) -> RenderableType:
@@ -58,7 +62,7 @@ def _windows(windows: Sequence[WindowBreakdown], width: int) -> RenderableType:
     iterations = any(one.iteration is not None for one in windows)
     names = ["rank", *(["step"] if iterations else []), "window", "computation", "communication", "memory", "idle"]
     table = grid(*names, right=names)
-    if width >= BESIDE_BAR + BAR:
+    if width >= ROOMY:
         table.add_column("")
     shown = list(windows)
     if len(windows) > SHOWN_WINDOWS:
@@ -69,7 +73,7 @@ def _windows(windows: Sequence[WindowBreakdown], width: int) -> RenderableType:
         step = [] if not iterations else ["–" if one.iteration is None else str(one.iteration)]
         table.add_row(str(one.rank), *step, *_cells([one], width))
     if rest:
-        label = Text(f"{counted(len(rest), 'more')}", style="dim")
+        label = Text(f"{count(len(rest))} more", style="dim")
         table.add_row(label, *([""] if iterations else []), *_cells(rest, width))
     return table
 
@@ -78,17 +82,19 @@ def _cells(windows: Sequence[WindowBreakdown], width: int) -> list[str | Text]:
     length = sum(one.end_ns - one.start_ns for one in windows)
     ns = {name: sum(getattr(one, field) for one in windows) for name, field in PARTS.items()}
     cells: list[str | Text] = [duration(length)]
-    cells += [f"{duration(part)} {percent(part / length if length else None):>6}" for part in ns.values()]
-    if width >= BESIDE_BAR + BAR:
-        cells.append(_bar(ns, length))
+    for name, part in ns.items():
+        narrow = name == "memory" and width < ROOMY
+        cells.append(duration(part) + ("" if narrow else f" {percent(part / length if length else None):>6}"))
+    if width >= ROOMY:
+        cells.append(_bar(ns, length, min(BAR, width - BESIDE_BAR)))
     return cells
 
 
-def _bar(parts: dict[str, int], length: int) -> Text:
+def _bar(parts: dict[str, int], length: int, cells: int) -> Text:
     text, done, before = Text(no_wrap=True), 0, 0
     for name, ns in parts.items():
         before += ns
-        until = round(BAR * before / length) if length else 0
+        until = round(cells * before / length) if length else 0
         fill, colour = LOOKS[name]
         text.append(fill * (until - done), style=colour)
         done = until
@@ -105,7 +111,7 @@ def _by_key(rows: Sequence[BreakdownPart], width: int) -> RenderableType:
         table.add_row(key, row.activity, *numbers)
     rest = rows[SHOWN_PARTS:]
     if rest:
-        more = Text(f"… {counted(len(rest), 'more')}", style="dim")
+        more = Text(f"… {count(len(rest))} more", style="dim")
         operators, total, exposed = (
             sum(getattr(r, name) for r in rest) for name in ("count", "total_ns", "exposed_ns")
         )

@@ -69,7 +69,7 @@ def _hotspots(rows: Sequence[Hotspot], width: int) -> RenderableType:
         )
         sums = {"times": count(times), "bytes": size(bytes), "total": duration(total)}
         sums |= {"exposed": duration(exposed), "critical": duration(critical)}
-        table.add_row(Text(f"… {counted(len(rest), 'more')}", style="dim"), *(sums.get(name, "") for name in shown))
+        table.add_row(Text(f"… {count(len(rest))} more", style="dim"), *(sums.get(name, "") for name in shown))
     return table
 
 
