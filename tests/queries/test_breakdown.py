@@ -71,6 +71,29 @@ def test_each_iteration_has_a_row_and_owns_what_runs_in_its_time() -> None:
     assert breakdown(trace, rank=0, iteration=[0, 1]).windows[0].iteration is None
 
 
+def test_steps_that_overlap_on_the_device_each_count_by_themselves() -> None:
+    trace = build("""
+        rank 0 | thread 1 | iteration ProfilerStep#1   0..50
+        rank 0 | thread 1 | iteration ProfilerStep#2   50..90
+        rank 0 | thread 1 | cudaLaunchKernel           10..20   -> a
+        rank 0 | thread 1 | cudaLaunchKernel           55..60   -> b
+        rank 0 | stream 7 | a: ampere_sgemm            20..80
+        rank 0 | stream 9 | b: all_reduce              60..100
+    """)
+    steps = trace.operators["iteration"].copy()
+    steps[2:] = (0, 1)
+    found = breakdown(replace(trace, operators=trace.operators.replace({"iteration": steps})), window="device",
+                      each=True, by="family")  # fmt: skip
+    assert [(w.start_ns, w.end_ns, *parts(w)) for w in found.windows] == [
+        (20, 80, 60, 0, 0, 0),
+        (60, 100, 20, 20, 0, 0),
+    ]
+    assert [(r.key, r.count, r.total_ns, r.exposed_ns) for r in found.rows] == [
+        ("matmul", 1, 80, 80),
+        ("ALL_REDUCE", 1, 60, 20),
+    ]
+
+
 def test_a_rank_without_a_device_computes_on_its_threads() -> None:
     trace = build("""
         rank 0 | thread 1 | autograd::engine   0..50
@@ -81,6 +104,19 @@ def test_a_rank_without_a_device_computes_on_its_threads() -> None:
     (one,) = breakdown(trace).windows
     assert parts(one) == (30, 20, 0, 10)
     assert (one.overlap_ns, one.communication_ns, one.memory_ns) == (5, 25, 0)
+
+
+def test_an_operator_that_others_interrupt_counts_once() -> None:
+    trace = build("""
+        rank 0 | thread 1 | aten::linear  0..30
+        rank 0 | thread 1 | aten::mul     5..10
+        rank 0 | thread 1 | aten::mul    15..20
+    """)
+    rows = breakdown(trace, by="family").rows
+    assert [(r.key, r.count, r.total_ns, r.exposed_ns) for r in rows] == [
+        ("matmul", 1, 20, 20),
+        ("elementwise", 2, 10, 10),
+    ]
 
 
 def test_families_own_the_time_in_which_they_came_first() -> None:
@@ -204,6 +240,15 @@ def test_a_rank_without_the_window_is_left_out_by_name() -> None:
     found = breakdown(trace, window="device")
     assert [w.rank for w in found.windows] == [0]
     assert found.trust.warnings == ("rank 1 left out, without operators in such a window",)
+
+
+def test_a_device_that_is_driven_but_not_recorded_is_said() -> None:
+    trace = build("rank 0 | thread 1 | aten::mm  0..10\nrank 0 | thread 1 | cudaLaunchKernel  2..8")
+    found = breakdown(trace)
+    assert parts(found.windows[0]) == (4, 0, 0, 6)
+    assert found.trust.warnings == (
+        "rank 0 drives a device of which no operator is recorded: what its host does is taken for computation",
+    )
 
 
 def test_an_empty_window_has_no_shares() -> None:

@@ -67,6 +67,13 @@ def test_a_collective_whose_ranks_are_not_all_recorded_is_neither_waiting_nor_tr
     assert any("100.0% of the communication time" in warning for warning in trust.warnings)
 
 
+def test_without_a_path_nothing_is_critical_and_that_is_said() -> None:
+    trace = build("rank 0 | thread 1 | a  0..10\nrank 1 | stream 7 | all_reduce  0..10")
+    found = hotspots(trace, window="device")
+    assert [row.total_ns for row in found.rows] == [10]
+    assert any(warning.startswith("rank 0 left out") for warning in found.trust.warnings)
+
+
 def test_what_met_nobody_counts_by_itself() -> None:
     row = only(build("rank 0 | stream 7 | all_reduce 1KB  0..10\nrank 0 | stream 7 | all_reduce 1KB  20..50"))
     assert (row.count, row.bytes, row.total_ns, row.unmatched_ns) == (2, 2048, 40, 40)
@@ -178,8 +185,10 @@ def test_an_operator_without_a_duration_does_not_count() -> None:
     assert (row.count, row.total_ns, row.algorithm_bandwidth) == (1, 20, None)
 
 
-@pytest.mark.parametrize("name", samples.names())
-@pytest.mark.parametrize("by", ["type", "group", "size", "scope"])
+@pytest.mark.parametrize(
+    ("name", "by"),
+    [*((name, "type") for name in samples.names()), *(("gpt_tp2_pp2", by) for by in ("group", "size", "scope"))],
+)
 def test_the_samples_divide_into_waiting_and_transfer(name: str, by: str) -> None:
     trace = sample(name)
     rows = hotspots(trace, by=by).rows  # type: ignore[arg-type]

@@ -85,11 +85,11 @@ def stretches(trace: Trace, activity: Array, ranks: Sequence[int]) -> dict[int, 
         first, last = np.concatenate([first, since[works]]), np.concatenate([last, until[works]])
     some = last > first
     operator, first, last = operator[some], first[some], last[some]
-    of = o["rank"][operator]
-    return {
-        rank: Stretches(*(column[of == rank] for column in (operator, first, last, activity[operator])))
-        for rank in ranks
-    }
+    order = np.argsort(o["rank"][operator], kind="stable")
+    columns = [column[order] for column in (operator, first, last, activity[operator])]
+    of = o["rank"][columns[0]]
+    bounds = zip(np.searchsorted(of, ranks).tolist(), np.searchsorted(of, ranks, side="right").tolist())
+    return {rank: Stretches(*(column[a:b] for column in columns)) for rank, (a, b) in zip(ranks, bounds)}
 
 
 def _at_work_on_threads(rows: Array, lane: Array, start: Array, end: Array) -> tuple[Array, Array, Array]:

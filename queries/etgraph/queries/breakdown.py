@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from etgraph.model import Trace, Trust
+from etgraph.model import Category, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.queries.activity import Activity, Stretches, activities, stretches
@@ -120,8 +120,21 @@ def breakdown(
     return Breakdown(
         tuple(windows),
         rows,
-        trust_of(trace, operators_of(trace, whole), came=came, warnings=left_out(trace, whole, rank)),
+        trust_of(trace, operators_of(trace, whole), came=came, warnings=_doubts(trace, whole, rank)),
     )
+
+
+def _doubts(trace: Trace, whole: Sequence[Interval], rank: int | None) -> tuple[str, ...]:
+    """Ranks that are left out, and those whose threads only drive a device that was not recorded."""
+    o = trace.operators
+    drives = np.isin(o["category"], (int(Category.RUNTIME), int(Category.DRIVER)))
+    driving = np.setdiff1d(o["rank"][drives], o["rank"][o["category"] >= int(Category.KERNEL)])
+    unseen = [one.rank for one in whole if one.rank in driving]
+    if not unseen:
+        return left_out(trace, whole, rank)
+    ranks = f"rank {unseen[0]} drives" if len(unseen) == 1 else f"{len(unseen)} ranks drive"
+    told = f"{ranks} a device of which no operator is recorded: what its host does is taken for computation"
+    return (*left_out(trace, whole, rank), told)
 
 
 def _each(trace: Trace, whole: Interval, window: Window) -> list[Interval]:
@@ -161,11 +174,12 @@ def _both(one: Spans, other: Spans) -> Spans:
 def _parts(found: Stretches, cut: Sequence[Interval]) -> tuple[Array, Array, Array]:
     """Of each stretch its operator, how much of it is in the windows, and how much of that it owns.
 
-    Stretches of the same activity own the time by turns: what started first, until it ends.
+    Stretches of the same activity own the time by turns: what started first, until it ends. Windows that overlap, as
+    those of steps on the device do, each count by themselves.
     """
-    windows = union(np.array([one.start_ns for one in cut]), np.array([one.end_ns for one in cut]))
-    owned = np.zeros(len(found.operator), dtype=np.int64)
-    taken = Spans(windows.start_ns[:0], windows.end_ns[:0])
+    total, owned = (np.zeros(len(found.operator), dtype=np.int64) for _ in range(2))
+    layers = _layers(cut)
+    taken = Spans(total[:0], total[:0])
     for activity in Activity:
         chosen = np.flatnonzero(found.activity == int(activity))
         chosen = chosen[np.argsort(found.start_ns[chosen], kind="stable")]
@@ -173,10 +187,26 @@ def _parts(found: Stretches, cut: Sequence[Interval]) -> tuple[Array, Array, Arr
             continue
         start, end = found.start_ns[chosen], found.end_ns[chosen]
         reached = np.concatenate([start[:1], np.maximum.accumulate(end)[:-1]])
-        start = np.minimum(np.maximum(start, reached), end)
-        owned[chosen] = windows.without(taken).within(start, end)
+        first = np.minimum(np.maximum(start, reached), end)
+        for windows in layers:
+            total[chosen] += windows.within(start, end)
+            owned[chosen] += windows.without(taken).within(first, end)
         taken = _both(taken, found.of(activity))
-    return found.operator, windows.within(found.start_ns, found.end_ns), owned
+    return found.operator, total, owned
+
+
+def _layers(cut: Sequence[Interval]) -> list[Spans]:
+    """The windows in as few sets as it takes for none to overlap another of its set."""
+    layers: list[list[Interval]] = []
+    for one in sorted(cut, key=lambda one: one.start_ns):
+        free = next((layer for layer in layers if layer[-1].end_ns <= one.start_ns), None)
+        if free is None:
+            layers.append([one])
+        else:
+            free.append(one)
+    return [
+        union(np.array([one.start_ns for one in layer]), np.array([one.end_ns for one in layer])) for layer in layers
+    ]
 
 
 def _rows(

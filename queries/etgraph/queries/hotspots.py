@@ -10,7 +10,7 @@ import numpy as np
 
 from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
-from etgraph.model.errors import UsageError
+from etgraph.model.errors import MissingData, UsageError
 from etgraph.queries.activity import Activity, activities, stretches
 from etgraph.queries.arrivals import NULL, Arrivals, arrivals
 from etgraph.queries.critical_path import CriticalPath, critical_path
@@ -88,9 +88,13 @@ def hotspots(
     met = meetings(trace, came)
     timed = ~(trace.operators.is_null("start_ns") | trace.operators.is_null("duration_ns"))[met.operator]
     chosen = np.flatnonzero(np.isin(met.operator, inside) & timed)
-    path = critical_path(trace, rank=rank, iteration=iteration, window=window) if len(chosen) else None
+    path, warnings = None, [*left_out(trace, windows, rank), *_unknown(trace, met, chosen)]
+    if len(chosen):
+        try:
+            path = critical_path(trace, rank=rank, iteration=iteration, window=window)
+        except MissingData as missing:
+            warnings.append(f"critical path: {missing.message}")
     rows = _rows(trace, met, chosen, _keys(trace, met, by), _exposed(trace, met, chosen, windows, came), path)
-    warnings = [*left_out(trace, windows, rank), *_unknown(trace, met, chosen)]
     if path is not None:
         known = trace.metadata.report.warnings
         warnings += [f"critical path: {warning}" for warning in path.trust.warnings if warning not in known]
