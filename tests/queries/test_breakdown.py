@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etgraph.ingest import read, samples
 from etgraph.model import TABLES, Columns, Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.queries import breakdown
 from etgraph.queries.breakdown import WindowBreakdown
 from support.build import build
 from support.random_traces import traces
+from support.read_samples import NAMES, sample
 
-sample = cache(lambda name: read(samples.path(name)))
 TWO_STREAMS = """
     rank 0 | thread 1 | iteration ProfilerStep#1   0..100
     rank 0 | thread 1 | aten::mm                   0..10
@@ -197,7 +195,7 @@ def test_the_parts_add_up_and_the_keys_own_all_that_is_not_idle(trace: Trace) ->
     assert all(row.exposed_ns <= row.total_ns for row in found.rows)
 
 
-@pytest.mark.parametrize("name", samples.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_samples_compute_most_of_their_time_on_threads(name: str) -> None:
     found = breakdown(sample(name), each=True)
     for one in found.windows:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from etgraph.ingest import read, samples
+from etgraph.ingest import read
 from etgraph.model import TABLES, Columns, CommType, Trace
 from etgraph.model.errors import MissingData
 from etgraph.queries import comm_matrix, hotspots
 from etgraph.queries.comm_matrix import CommunicationMatrix
 from support.build import build
-
-sample = cache(lambda name: read(samples.path(name)))
+from support.read_samples import NAMES, sample
 
 
 def collective(name: str, ranks: int = 4, size: int = 1600) -> Trace:
@@ -161,7 +159,7 @@ def one_by_one(trace: Trace) -> np.ndarray:  # type: ignore[type-arg]
     return np.array([[round(sent[a, b]) for b in trace.ranks] for a in trace.ranks])
 
 
-@pytest.mark.parametrize("name", samples.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_samples_operator_by_operator(name: str) -> None:
     trace = sample(name)
     found = comm_matrix(trace)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from etgraph.ingest import read, samples
+from etgraph.ingest import read
 from etgraph.model import TABLES, Columns, CommType, Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.queries import breakdown, hotspots
+from etgraph.queries.arrivals import arrivals
 from etgraph.queries.hotspots import Hotspot
-from etgraph.queries.meetings import bus_factors
+from etgraph.queries.meetings import bus_factors, meetings
 from support.build import build
+from support.read_samples import NAMES, sample
 
-sample = cache(lambda name: read(samples.path(name)))
 LATE = """
     rank 0 | stream 7 | all_reduce 4MB  10..50
     rank 0 | stream 9 | gemm            20..45
@@ -38,6 +38,32 @@ def test_the_last_rank_does_not_wait() -> None:
     assert row.exposed_ns == 60 - 25
     assert row.algorithm_bandwidth == pytest.approx((4 << 20) / 20e-9)
     assert row.bus_bandwidth == row.algorithm_bandwidth  # 2 · (2 − 1) / 2
+
+
+def test_the_size_is_the_collectives_or_the_mean_of_what_its_members_say() -> None:
+    trace = build("rank 0 | stream 7 | all_to_all 100B  0..9\nrank 1 | stream 7 | all_to_all 60B  0..9")
+    assert only(trace).bytes == 100
+    null = np.full(1, trace.collectives.table.column("bytes").null)
+    assert only(replace(trace, collectives=trace.collectives.replace({"bytes": null}))).bytes == 80
+    silent = np.full(2, trace.operators.table.column("comm_bytes").null)
+    assert only(replace(trace, operators=trace.operators.replace({"comm_bytes": silent}))).bytes == 100
+
+
+def test_ranks_that_are_not_recorded_count_for_the_bus() -> None:
+    """Two of the four ranks of a group are here, and the collective says how many belong to it."""
+    trace = build("rank 0 | stream 7 | all_gather 100B  0..9\nrank 1 | stream 7 | all_gather 100B  0..9")
+    groups = Columns(TABLES["process_groups"], {"name": [0], "size": [4]}, {"name": ["all"]})
+    group = np.zeros(2, dtype=np.int32)
+    trace = replace(trace, operators=trace.operators.replace({"group": group}), process_groups=groups)
+    row = only(trace)
+    assert (row.bus_bandwidth or 0) / (row.algorithm_bandwidth or 1) == pytest.approx(3 / 4)
+    bigger = replace(trace, collectives=trace.collectives.replace({"size": [5]}))
+    assert meetings(bigger, arrivals(bigger)).ranks.tolist() == [5]
+
+
+def test_nobody_waits_longer_than_it_was_there() -> None:
+    row = only(build("rank 0 | stream 7 | all_reduce 4MB  0..10\nrank 1 | stream 7 | all_reduce 4MB  30..50"))
+    assert (row.total_ns, row.wait_ns, row.transfer_ns) == (30, 10, 20)
 
 
 def test_times_are_those_of_the_rank_that_is_named_and_bandwidths_of_the_collective() -> None:
@@ -187,7 +213,7 @@ def test_an_operator_without_a_duration_does_not_count() -> None:
 
 @pytest.mark.parametrize(
     ("name", "by"),
-    [*((name, "type") for name in samples.names()), *(("gpt_tp2_pp2", by) for by in ("group", "size", "scope"))],
+    [*((name, "type") for name in NAMES), *(("gpt_tp2_pp2", by) for by in ("group", "size", "scope"))],
 )
 def test_the_samples_divide_into_waiting_and_transfer(name: str, by: str) -> None:
     trace = sample(name)

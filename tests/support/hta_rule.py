@@ -15,7 +15,6 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -31,13 +30,13 @@ class Arguments(msgspec.Struct):
 
 
 class Event(msgspec.Struct):
-    """What the rule reads of an event; times keep their digits."""
+    """What the rule reads of an event; times are the digits of the file."""
 
     name: str = ""
     cat: str | None = None
-    ts: Decimal | None = None
-    dur: Decimal | None = None
-    args: Any = None
+    ts: msgspec.Raw = msgspec.Raw(b"")
+    dur: msgspec.Raw = msgspec.Raw(b"")
+    args: Arguments | None = None
 
 
 class File(msgspec.Struct):
@@ -85,24 +84,28 @@ def breakdown(file: Path, *, rounded: bool) -> dict[str, float]:
 def _kernels(file: Path) -> tuple[list[Kernel], bool]:
     """The device operators that count, and whether any time of the file has a fraction."""
     events = msgspec.json.decode(gzip.decompress(file.read_bytes()), type=File, strict=False).traceEvents
-    timed = [e for e in events if e.dur is not None and e.cat not in (None, "Trace")]
-    arguments = [msgspec.convert(e.args or {}, Arguments, strict=False) for e in timed]
-    kept = _of_the_steps(timed, arguments)
+    timed = [e for e in events if bytes(e.dur) and bytes(e.ts) and e.cat not in (None, "Trace")]
+    kept = _of_the_steps(timed)
     kernels = [
-        Kernel(_type(e.name), e.ts or Decimal(0), e.dur or Decimal(0))
-        for e, a in zip(timed, arguments) if a.stream != -1 and (kept is None or a.correlation in kept)
+        Kernel(_type(e.name), _number(e.ts), _number(e.dur))
+        for e in timed if e.args and e.args.stream != -1 and (kept is None or e.args.correlation in kept)
     ]  # fmt: skip
-    return kernels, any(e.ts is not None and "." in str(e.ts) for e in events)
+    return kernels, any(b"." in bytes(e.ts) for e in events)
 
 
-def _of_the_steps(events: list[Event], arguments: list[Arguments]) -> set[int] | None:
+def _number(digits: msgspec.Raw) -> Decimal:
+    return Decimal(bytes(digits).decode())
+
+
+def _of_the_steps(events: list[Event]) -> set[int] | None:
     """Correlations of what the host launched before the last step; None where there are not several steps."""
-    on_host = [(e, a) for e, a in zip(events, arguments) if a.stream == -1 and e.ts is not None]
-    steps = [e for e, _ in on_host if e.name.startswith("ProfilerStep")]
+    on_host = [e for e in events if e.args is None or e.args.stream == -1]
+    steps = [e for e in on_host if e.name.startswith("ProfilerStep")]
     if len({e.name for e in steps}) < 2:
         return None
-    last = max(e.ts for e in steps if e.ts is not None)
-    return {a.correlation for e, a in on_host if e.ts is not None and e.ts < last}
+    last = max(_number(e.ts) for e in steps)
+    launches = (e for e in on_host if e.args is not None and e.args.correlation != -1)
+    return {-1} | {e.args.correlation for e in launches if e.args is not None and _number(e.ts) < last}
 
 
 def _type(name: str) -> str:

@@ -87,21 +87,17 @@ def families(trace: Trace) -> Keys:
 
     A kernel whose name says nothing is of the family of the innermost operator around its launch that has one.
     """
-    o = trace.operators
-    by_name = _distinct(np.arange(len(o.texts("name"))), map(family_of, o.texts("name").to_pylist()))
-    copies = _distinct(np.arange(len(o.texts("name"))), map(_copy, o.texts("name").to_pylist()))
-    texts = [*by_name.texts, *copies.texts, "memset", OTHER]
-    code = np.concatenate([by_name.code, [0]])[o["name"]]
-    other = np.array([*(text == OTHER for text in texts), True])
-    code = _of_launch(trace, code, other)
-    category = o["category"]
-    code = np.where(
-        category == int(Category.MEMCPY), np.concatenate([copies.code, [0]])[o["name"]] + len(by_name.texts), code
-    )
-    code = np.where(category == int(Category.MEMSET), texts.index("memset"), code)
+    o, category = trace.operators, trace.operators["category"]
+    names = o.texts("name").to_pylist()
+    by_name = _distinct(np.arange(len(names)), map(family_of, names))
+    copies = _distinct(np.arange(len(names)), map(_copy, names))
+    code = _of_launch(trace, by_name.code[o["name"]], np.array([text == OTHER for text in by_name.texts]))
+    code = np.where(category == int(Category.MEMCPY), len(by_name.texts) + copies.code[o["name"]], code)
+    texts = [*by_name.texts, *copies.texts, "memset"]
+    code = np.where(category == int(Category.MEMSET), len(texts) - 1, code)
     rows = np.flatnonzero(communicates(trace, np.arange(len(o))))
     kinds = types(trace, rows)
-    code[rows] = kinds.code + len(texts)
+    code[rows] = len(texts) + kinds.code
     return _distinct(code, [*texts, *kinds.texts])
 
 
