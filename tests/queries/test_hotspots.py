@@ -158,6 +158,16 @@ def test_collectives_are_grouped_by_what_is_asked(by: str, keys: list[str]) -> N
     assert [row.key for row in hotspots(trace, by=by).rows] == keys  # type: ignore[arg-type]
 
 
+def test_a_collective_on_a_thread_of_its_own_is_in_the_scope_that_issued_it() -> None:
+    trace = build("""
+        rank 0 | thread 1 | c10d::allreduce_  0..10  -SPAWN-> gloo:all_reduce
+        rank 0 | thread 2 | gloo:all_reduce   5..90
+    """)
+    scope = np.array([0, -1], dtype=np.int32)
+    trace = replace(trace, operators=trace.operators.replace({"scope": scope}, {"scope": ["backward"]}))
+    assert only(trace, by="scope").key == "backward"
+
+
 @pytest.mark.parametrize(
     ("type", "ranks", "factor"),
     [

@@ -39,8 +39,15 @@ class Keys:
 
 
 def scopes(trace: Trace) -> Keys:
-    """The path of modules and annotations around each operator, `UNSCOPED` where there is none."""
-    scope = trace.operators["scope"]
+    """The path of modules and annotations around each operator, `UNSCOPED` where there is none.
+
+    An operator without one, on a thread of the communication library, say, has that of the operator that set it going.
+    """
+    d, scope = trace.dependencies, trace.operators["scope"].copy()
+    spawns = np.flatnonzero(d["kind"] == int(DependencyKind.SPAWN))
+    source, target = d["src"][spawns], d["dst"][spawns]
+    bare = scope[target] < 0
+    scope[target[bare]] = scope[source[bare]]
     texts = trace.operators.texts("scope").to_pylist()
     return Keys(np.where(scope >= 0, scope, len(texts)), (*texts, UNSCOPED))
 
