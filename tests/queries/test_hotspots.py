@@ -15,6 +15,7 @@ from etgraph.model.errors import MissingData, UsageError
 from etgraph.queries import breakdown, hotspots
 from etgraph.queries.arrivals import arrivals
 from etgraph.queries.hotspots import Hotspot
+from etgraph.queries.keys import sizes
 from etgraph.queries.meetings import bus_factors, meetings
 from support.build import build
 from support.read_samples import NAMES, sample
@@ -178,6 +179,15 @@ def test_a_collective_on_a_thread_of_its_own_is_in_the_scope_that_issued_it() ->
 )  # fmt: skip
 def test_bus_bandwidth_is_that_of_nccl_tests(type: CommType, ranks: int, factor: float) -> None:
     assert bus_factors(np.array([int(type)]), np.array([ranks])).tolist() == [factor]
+
+
+def test_classes_of_size_hold_their_lower_limit() -> None:
+    bytes = np.array([0, 999, 1000, 9999, 10_000, 10**9 - 1, 10**9, -(2**63)])
+    keys = sizes(bytes)
+    assert [keys.texts[code] for code in keys.code] == [
+        "below 1 kB", "below 1 kB", "1 to 10 kB", "1 to 10 kB", "10 to 100 kB", "100 MB to 1 GB", "1 GB or more",
+        "size not recorded",
+    ]  # fmt: skip
 
 
 def test_a_barrier_has_no_bytes_and_a_size_that_is_not_recorded_is_said() -> None:
