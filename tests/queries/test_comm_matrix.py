@@ -99,6 +99,12 @@ def test_a_group_names_the_ranks_that_are_not_recorded() -> None:
     assert found.trust.unmatched_collectives == 1
 
 
+def test_a_rank_outside_the_group_that_it_names_sends_to_nobody_known() -> None:
+    trace = grouped(build("rank 6 | stream 7 | all_gather 90B  0..10"), [0], {0: [1, 2, 3]})
+    found = comm_matrix(trace)
+    assert (found.bytes.sum(), found.unattributed_bytes) == (0, 90)
+
+
 def test_of_very_many_ranks_only_the_recorded_ones_have_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("etgraph.queries.comm_matrix"), "MOST_RANKS", 3)
     text = "rank 6 | stream 7 | all_gather 80B  0..10\nrank 7 | stream 7 | all_gather 80B  0..10"
