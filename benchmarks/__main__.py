@@ -12,7 +12,7 @@ ALL = {
     "communication": "collectives over ranks: time an operator, what is found where files say little",
     "path": "the path kernel, beside rustworkx and networkx",
     "slack": "the model's critical path and every slack, beside rustworkx and networkx",
-    "questions": "every question on traces of 100 000 operators, warm and cold",
+    "questions": "every question on 100,000 operators: asked again, and by a new process from the local store",
     "export": "exports of a whole trace, beside networkx' own writers",
     "chakra": "Chakra files into columns and back, beside protobuf objects; memory; the model's critical path",
     "store": "publishing and loading, beside Parquet and SQLite",

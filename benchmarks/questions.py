@@ -1,7 +1,4 @@
-"""Every question on traces of 100 000 operators and more: warm in this process, cold in another one from a local store.
-
-Processor time, since other programs run beside; cold, with the imports and the loading of the trace and the kernels.
-"""
+"""Every question on a trace of 100,000 operators: asked again, and for the first time by a new process from a store."""
 
 from __future__ import annotations
 
@@ -9,68 +6,82 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from benchmarks.clock import seconds
-from benchmarks.collection import large_kineto_files, repeated
-from etgraph.ingest import read, samples, trace_files
+from etgraph.ingest import read, samples
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError
-from etgraph.queries.questions import QUESTIONS
+from etgraph.queries.questions import QUESTIONS, question
 from etgraph.store import connect
 
+SAMPLE = "gpt_ddp_5steps"
 OPERATORS = 100_000
-TIMES = 3
-"""As often the sample's five steps of two ranks have 100 000 operators."""
-COLD = """
+
+_FIRST = """
 import sys, time
-from etgraph.queries.questions import QUESTIONS
+start = time.perf_counter()
+from etgraph.queries.questions import question
 from etgraph.store import connect
 with connect(sys.argv[1]) as store:
-    QUESTIONS[sys.argv[3]](store.load(sys.argv[2]))
-print(time.process_time())
+    trace = store.load(sys.argv[2])
+    loaded = time.perf_counter()
+    question(sys.argv[3])(trace)
+    print(loaded - start, time.perf_counter() - loaded)
 """
 
 
+def tiled(trace: Trace, operators: int) -> Trace:
+    """The trace beside itself as other ranks, in groups of their own, up to at least so many operators."""
+    copies = -(-operators // len(trace))
+    return Trace.concat([_moved(trace, (max(trace.ranks) + 1) * copy) for copy in range(copies)])
+
+
+def _moved(trace: Trace, ranks: int) -> Trace:
+    tables: Mapping[str, Any] = {
+        name: columns.replace({"rank": columns["rank"] + np.int32(ranks)})
+        for name, columns in trace.tables.items()
+        if "rank" in columns.filled
+    }
+    return replace(trace, **tables, metadata=replace(trace.metadata, sources=()), trace_id="")
+
+
 def main() -> None:
-    """Print one row a question for each trace."""
+    """Print the table: milliseconds of wall and processor time, and seconds of a new process."""
+    trace = replace(tiled(read(samples.path(SAMPLE)), OPERATORS), trace_id="1" * 64)
+    print(f"{len(trace):,} operators of {len(trace.ranks)} ranks, {len(trace.collectives)} collectives\n")
+    print("| question | warm, ms | processor time, ms | first answer of a process, s | before it: start and load, s |")
+    print("|---|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
-        for name, trace in _traces(Path(folder)).items():
-            store = f"{folder}/store"
-            with connect(store) as opened:
-                identity = opened.publish(trace, workload="benchmark")
-            ranks, operators = len(trace.ranks), len(trace)
-            print(f"{name}: {operators:,} operators, {ranks} rank{'s' * (ranks > 1)}\n")
-            print("| question | warm, ms | cold, s |\n|---|---:|---:|")
-            for question in QUESTIONS:
-                print(f"| {question} | {_warm(trace, question)} | {_cold(store, identity, question)} |", flush=True)
-            print()
+        path = Path(folder) / "store"
+        with connect(str(path)) as store:
+            trace_id = store.publish(trace)
+        for name in QUESTIONS:
+            ask = partial(question(name), trace)
+            try:
+                ask()
+            except EtgraphError as error:
+                print(f"| {name} | {error.message} | | | |")
+                continue
+            warm = seconds(ask, 5)
+            processor = seconds(ask, 5, time.process_time)
+            loaded, first = _first(path, trace_id, name)
+            print(f"| {name} | {warm * 1e3:.0f} | {processor * 1e3:.0f} | {first:.2f} | {loaded:.2f} |")
 
 
-def _traces(folder: Path) -> dict[str, Trace]:
-    """A sample and the largest file at hand, each repeated until it is long enough."""
-    ranks = folder / "ranks"
-    ranks.mkdir()
-    for file in trace_files(samples.path("gpt_ddp_5steps")):
-        if "kineto" in file.name:
-            repeated(file, TIMES, ranks / file.name.removesuffix(".gz"))
-    found = {f"gpt_ddp_5steps × {TIMES}, host only": read(ranks)}
-    large = large_kineto_files()[0]
-    once = read(large)
-    times = -(-OPERATORS // len(once))
-    repeated(large, times, folder / "large.json")
-    return found | {f"{large.name} × {times}": read(folder / "large.json")}
+def _first(path: Path, trace_id: str, name: str) -> tuple[float, float]:
+    """Seconds that a new process takes to start and load the trace, and to answer."""
+    command = [sys.executable, "-c", _FIRST, str(path), trace_id, name]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    loaded, first = map(float, out.split())
+    return loaded, first
 
 
-def _warm(trace: Trace, question: str) -> str:
-    try:
-        QUESTIONS[question](trace)
-        return f"{1e3 * seconds(lambda: QUESTIONS[question](trace), clock=time.process_time):.0f}"
-    except EtgraphError as error:
-        return error.code
-
-
-def _cold(store: str, identity: str, question: str) -> str:
-    command = [sys.executable, "-c", COLD, store, identity, question]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    return f"{float(run.stdout):.2f}" if run.returncode == 0 else "–"
+if __name__ == "__main__":
+    main()

@@ -107,6 +107,22 @@ def event_graph(operators: Columns, dependencies: Columns, collectives: Columns)
     )
 
 
+def nearest_above(parent: Array, wanted: Array) -> Array:
+    """For each row the nearest of itself and the rows above it (`parent`, -1 at the top) that is wanted, or -1.
+
+    The distance that is looked up doubles in each round: n·log(depth). Parents that form a circle lead nowhere.
+    """
+    rows = np.arange(len(parent), dtype=np.int64)
+    jump = np.where(wanted, rows, parent)
+    for _ in range(len(parent).bit_length() + 1):
+        # A row that is wanted, or has nothing above it, stays where it is.
+        further = np.where(jump >= 0, jump[jump], -1)
+        if np.array_equal(further, jump):
+            break
+        jump = further
+    return np.where((jump >= 0) & wanted[jump], jump, -1)
+
+
 def strong_components(out: Adjacency) -> Array:
     """For each node the number of its strongly connected component; nodes on a common cycle share one.
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sized
 from contextlib import ExitStack, contextmanager
 from typing import Any, Generic, ParamSpec, TypeVar
 
+import numpy as np
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -28,7 +30,7 @@ class Kernel(Generic[P, R]):
         self.__name__ = python.__name__
         self.__module__ = python.__module__
         self._dispatcher: Any = None
-        self._signatures: set[Any] = set()
+        self._forms: set[Any] = set()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         longest = max((len(a) for a in (*args, *kwargs.values()) if isinstance(a, Sized)), default=0)
@@ -44,13 +46,21 @@ class Kernel(Generic[P, R]):
             args = inspect.signature(self.python).bind(*args, **kwargs).args  # type: ignore[assignment]
         if self._dispatcher is None:
             self._dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(self.python)
-        signature = tuple(numba.typeof(a) for a in args)
-        if signature not in self._signatures:
+        form = tuple(_form(a) for a in args)
+        if form not in self._forms:
             with _compile_lock():
-                self._dispatcher.compile(signature)
-            self._signatures.add(signature)
+                self._dispatcher.compile(tuple(numba.typeof(a) for a in args))
+            self._forms.add(form)
         result: R = self._dispatcher(*args)
         return result
+
+
+def _form(value: Any) -> Any:
+    """What of an argument decides on its type in machine code; asking numba takes longer than a short kernel runs."""
+    if isinstance(value, np.ndarray):
+        flags = value.flags
+        return value.dtype, value.ndim, flags.c_contiguous, flags.f_contiguous, flags.writeable, flags.aligned
+    return type(value)
 
 
 def kernel(function: Callable[P, R]) -> Kernel[P, R]:

@@ -40,6 +40,11 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
         "hotspots": Question(f"{_HERE}.hotspots:hotspots"),
         "comm-matrix": Question(f"{_HERE}.comm_matrix:comm_matrix"),
+        "stragglers": Question(f"{_HERE}.stragglers:stragglers"),
+        "device-use": Question(f"{_HERE}.device_use:device_use"),
+        "iterations": Question(f"{_HERE}.iterations:iterations"),
+        "memory": Question(f"{_HERE}.memory:memory"),
+        "operators": Question(f"{_HERE}.operators:operators"),
         "slack": Question(f"{_HERE}.slack:slack"),
     }
 )

@@ -17,6 +17,7 @@ from etgraph.model.validation import check_acyclic
 from etgraph.queries.arrivals import arrivals
 from etgraph.queries.critical_path import DETAILS, CategoryShare, OperatorShare, RankShare, operator_details
 from etgraph.queries.result import Result
+from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Iterations
 
@@ -302,14 +303,14 @@ def _by_slack(floats: Array) -> tuple[SlackBand, ...]:
 
 
 def _by_category(trace: Trace, rows: Array, ns: Array, length: int) -> tuple[CategoryShare, ...]:
-    sums = _sums(operator_details(trace, rows, arrivals(trace)), ns, len(DETAILS)).tolist()
+    sums = sum_by(operator_details(trace, rows, arrivals(trace)), ns, len(DETAILS)).tolist()
     shares = [CategoryShare(*DETAILS[code], spent, spent / length) for code, spent in enumerate(sums) if spent]
     return tuple(sorted(shares, key=lambda share: -share.ns))
 
 
 def _by_rank(trace: Trace, rows: Array, ns: Array) -> tuple[RankShare, ...]:
     position = np.searchsorted(trace.ranks, trace.operators["rank"][rows])
-    sums = _sums(position, ns, len(trace.ranks)).tolist()
+    sums = sum_by(position, ns, len(trace.ranks)).tolist()
     return tuple(RankShare(rank, spent) for rank, spent in zip(trace.ranks, sums) if spent)
 
 
@@ -318,7 +319,7 @@ def _by_operator(trace: Trace, rows: Array, ns: Array, length: int) -> tuple[Ope
     kinds = np.unique(o["kind"][rows])
     group = o["name"][rows].astype(np.int64) * len(kinds) + np.searchsorted(kinds, o["kind"][rows])
     groups = len(o.texts("name")) * len(kinds)
-    spent, count = _sums(group, ns, groups), np.bincount(group, minlength=groups)
+    spent, count = sum_by(group, ns, groups), np.bincount(group, minlength=groups)
     example = np.zeros(groups, dtype=np.int64)
     example[group] = rows
     shares = [
@@ -326,13 +327,6 @@ def _by_operator(trace: Trace, rows: Array, ns: Array, length: int) -> tuple[Ope
         for row, times, own in zip(*(column[count > 0].tolist() for column in (example, count, spent)))
     ]
     return tuple(sorted(shares, key=lambda share: (-share.ns, share.name, share.kind)))
-
-
-def _sums(group: Array, values: Array, groups: int) -> Array:
-    """Sums of integers by group, exact beyond 2⁵³ too."""
-    sums = np.zeros(groups, dtype=np.int64)
-    np.add.at(sums, group, values)
-    return sums
 
 
 def _kind(value: Any) -> str:

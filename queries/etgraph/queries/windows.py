@@ -72,6 +72,12 @@ def windows_of(trace: Trace, rank: int | None, iteration: Iterations, window: Wi
     return tuple(found)
 
 
+def rows_of(trace: Trace, rank: int) -> Array:
+    """Rows of a rank's operators."""
+    rows = trace.rank_rows[rank]
+    return np.arange(rows.start, rows.stop)
+
+
 def operators_of(trace: Trace, windows: Sequence[Interval]) -> Array:
     """Rows of the operators that belong to the windows: those of their iterations, by launch, wherever they run.
 
@@ -81,7 +87,7 @@ def operators_of(trace: Trace, windows: Sequence[Interval]) -> Array:
     o = trace.operators
     found = []
     for one in windows:
-        rows = np.arange(len(o))[trace.rank_rows[one.rank]]
+        rows = rows_of(trace, one.rank)
         if one.iterations:
             step, start = o["iteration"][rows], o["start_ns"][rows]
             inside = (start >= one.start_ns) & (start < one.end_ns)
@@ -100,10 +106,8 @@ def left_out(trace: Trace, windows: Sequence[Interval], rank: int | None) -> tup
 
 
 def _interval(trace: Trace, rank: int, steps: Array, window: Window) -> Interval:
-    rows = trace.rank_rows[rank]
-    o = trace.operators
-    timed = np.flatnonzero(~(o.is_null("start_ns") | o.is_null("duration_ns") | o.is_null("lane"))[rows])
-    timed += rows.start
+    rows = rows_of(trace, rank)
+    timed = rows[trace.timed[rows]]
     if not len(timed):
         raise MissingData(
             f"rank {rank} has no operators with measured times on a thread or stream",

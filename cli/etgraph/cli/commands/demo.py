@@ -44,7 +44,7 @@ def demo(settings: Settings) -> None:
                 raise failure.error
             (info,) = ingested.traces
             step = slowest(info.iterations)
-            path = session.ask("critical-path", info.id, rank=min(info.ranks), iteration=step)
+            path = session.ask("critical-path", info.id, iteration=step)
             exchange = None if settings.json else _exchanged(session, info, step)
         info = session.find(info.id)
         listed = session.traces(workload=WORKLOAD)
@@ -63,7 +63,7 @@ def _exchanged(session: Session, info: TraceInfo, step: int | None) -> tuple[Wri
     with tempfile.TemporaryDirectory(prefix="etgraph-demo-") as folder:
         target = Path(folder) / "chakra"
         written = session.export(info.id, target, "chakra")
-        return written, session.ask("critical-path", str(target), rank=min(info.ranks), iteration=step)
+        return written, session.ask("critical-path", str(target), iteration=step)
 
 
 @contextmanager
@@ -125,17 +125,17 @@ def _tour(
         f"etgraph show {WORKLOAD}",
         trace_view(info),
     )
-    rank, which, option, part = min(info.ranks), "", f"--rank {min(info.ranks)}", f"rank {min(info.ranks)}"
+    which = option = part = ""
     if step is not None:
-        which = f"Iteration {step} took longest, {duration(path.window_ns)} of it on rank {rank}. "
-        option, part = f"{option} --iteration {step}", f"{part}, iteration {step}"
+        which = f"Iteration {step} took longest, {duration(path.window_ns)} from its first start to its last end. "
+        option, part = f" --iteration {step}", f", iteration {step}"
     chapter(
         "4  Where the slowest step went",
         f"{which}The critical path starts at the end of the step and goes back along whatever each operator was "
-        "waiting for, until the step's beginning. Its pieces cover the step without gap or overlap, so the times below "
-        "add up to the step: making any of them shorter is what could make the step shorter.",
-        f"etgraph critical-path {WORKLOAD} {option}",
-        path_view(path, f"Critical path of {WORKLOAD}, {part}", output.answer.width),
+        "waiting for, from rank to rank, until the step's beginning. Its pieces cover the step without gap or overlap, "
+        "so the times below add up to the step: making any of them shorter is what could make the step shorter.",
+        f"etgraph critical-path {WORKLOAD}{option}",
+        path_view(path, f"Critical path of {WORKLOAD}{part}", output.answer.width),
         trust_line(path),
     )
     written, again = exchange
@@ -146,7 +146,7 @@ def _tour(
         f"etgraph export {WORKLOAD} --format chakra -o {WORKLOAD}-chakra/",
         Text(
             f"{counted(len(info.ranks), 'file')}, {size(written.bytes)}, with {count(written.operators)} operators and "
-            f"{count(written.dependencies)} dependencies.\nRead back, the critical path of {part} is "
+            f"{count(written.dependencies)} dependencies.\nRead back, the critical path of the step is "
             f"{duration(again.length_ns)} long, before it was {duration(path.length_ns)}."
         ),
     )
