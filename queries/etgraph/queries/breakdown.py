@@ -16,6 +16,7 @@ from etgraph.queries.arrivals import arrivals
 from etgraph.queries.intervals import Spans, union
 from etgraph.queries.keys import Keys, families, scopes
 from etgraph.queries.result import Result
+from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, window_of, windows_of
 
@@ -218,9 +219,7 @@ def _rows(
     group = keys.code[operator].astype(np.int64) * len(Activity) + activity[operator]
     groups = len(keys.texts) * len(Activity)
     count = np.bincount(group[np.unique(operator, return_index=True)[1]], minlength=groups)
-    totals, exposed = np.zeros(groups, dtype=np.int64), np.zeros(groups, dtype=np.int64)
-    np.add.at(totals, group, total)
-    np.add.at(exposed, group, owned)
+    totals, exposed = sum_by(group, total, groups), sum_by(group, owned, groups)
     rows = [
         BreakdownPart(
             keys.texts[g // len(Activity)], Activity(g % len(Activity)).name.lower(), int(count[g]), int(totals[g]),

@@ -17,6 +17,7 @@ from etgraph.queries.critical_path import CriticalPath, critical_path
 from etgraph.queries.keys import Keys, groups, scopes, sizes, types
 from etgraph.queries.meetings import Meetings, bus_factors, meetings
 from etgraph.queries.result import Result
+from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, windows_of
 
@@ -150,11 +151,6 @@ def _rows(
     duration = trace.operators["duration_ns"][rows]
     known = wait != NULL
 
-    def sums(of: Array, values: Array) -> Array:
-        found = np.zeros(count, dtype=np.int64)
-        np.add.at(found, of, values)
-        return found
-
     seen = np.unique(meeting)
     of, size, took = keys.code[seen], met.bytes[seen], met.transfer_ns[seen]
     sized = size != NULL
@@ -162,13 +158,13 @@ def _rows(
     factor = bus_factors(trace.operators["comm_type"][met.first[seen]], met.ranks[seen])
     columns = {
         "count": np.bincount(of, minlength=count),
-        "bytes": sums(of[sized], size[sized]),
-        "total": sums(key, duration),
-        "transfer": sums(key[known], (duration - wait)[known]),
-        "wait": sums(key[known], wait[known]),
-        "unmatched": sums(key[~known], duration[~known]),
-        "exposed": sums(key, exposed),
-        "critical": sums(key, _critical(trace, path)[rows]),
+        "bytes": sum_by(of[sized], size[sized], count),
+        "total": sum_by(key, duration, count),
+        "transfer": sum_by(key[known], (duration - wait)[known], count),
+        "wait": sum_by(key[known], wait[known], count),
+        "unmatched": sum_by(key[~known], duration[~known], count),
+        "exposed": sum_by(key, exposed, count),
+        "critical": sum_by(key, _critical(trace, path)[rows], count),
     }
     matched = np.bincount(key[known], minlength=count) > 0
     took_all = np.bincount(of[moved], weights=took[moved], minlength=count) / 1e9

@@ -11,6 +11,7 @@ import numpy as np
 from etgraph.model import Category, CommType, DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
 from etgraph.model.families import family_of
+from etgraph.queries.calls import launching_calls
 from etgraph.queries.trusting import communicates
 
 UNSCOPED = "no scope"
@@ -115,11 +116,9 @@ def _copy(name: str) -> str:
 
 def _of_launch(trace: Trace, code: Array, other: Array) -> Array:
     """The codes, those of device operators of no family taken from the operators around their launch."""
-    o, d = trace.operators, trace.dependencies
-    launches = np.flatnonzero(d["kind"] == int(DependencyKind.LAUNCH))
-    kernel, around = d["dst"][launches], d["src"][launches]
-    asking = other[code[kernel]]
-    kernel, around = kernel[asking], around[asking]
+    parent = trace.operators["parent"]
+    kernel = np.flatnonzero(other[code])
+    around = launching_calls(trace)[kernel]
     code = code.copy()
     for _ in range(DEEPEST):
         some = around >= 0
@@ -128,7 +127,7 @@ def _of_launch(trace: Trace, code: Array, other: Array) -> Array:
             break
         found = ~other[code[around]]
         code[kernel[found]] = code[around[found]]
-        kernel, around = kernel[~found], o["parent"][around[~found]]
+        kernel, around = kernel[~found], parent[around[~found]]
     return code
 
 

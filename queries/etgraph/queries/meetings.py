@@ -9,6 +9,7 @@ import numpy as np
 from etgraph.model import CommType, DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
 from etgraph.queries.arrivals import NULL, Arrivals
+from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import alone, communicates
 
 DEEPEST = 64
@@ -115,8 +116,7 @@ def _bytes(trace: Trace, rows: Array, meeting: Array, used: Array) -> Array:
     said = trace.operators["comm_bytes"][rows]
     known = said != NULL
     count = np.bincount(meeting[known], minlength=len(used))
-    total = np.zeros(len(used), dtype=np.int64)
-    np.add.at(total, meeting[known], said[known])
+    total = sum_by(meeting[known], said[known], len(used))
     found = np.where(count > 0, total // np.maximum(count, 1), NULL)
     collectives = trace.collectives
     of = np.flatnonzero(used < len(collectives))
