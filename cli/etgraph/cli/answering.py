@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from etgraph.cli.settings import Settings
@@ -25,7 +26,6 @@ def ask(
     view: View,
     lines: Callable[[Any, int], Iterable[str]] | None = None,
     leave_out: Collection[str] = (),
-    save: bool = False,
     **choices: Any,
 ) -> None:
     """Ask, and print the view, the lines below it where there are any, and the trust; or the JSON without some fields.
@@ -34,9 +34,9 @@ def ask(
     """
     from etgraph.cli.progress import watched
 
-    with settings.session() as session, watched(settings) as progress:
+    with settings.session() as session, watched(settings) as progress, _limited(settings.timeout):
         progress(f"{title.lower()} of {trace}")
-        result = session.ask(question, trace, save=save, **choices)
+        result = session.ask(question, trace, save=settings.save, **choices)
     output = settings.output()
     if settings.json:
         from etgraph.cli.documents import result_document
@@ -49,6 +49,15 @@ def ask(
             output.line(line)
         output.line("")
     output.show(trust_line(result), soft_wrap=True)
+
+
+def _limited(seconds: float | None) -> AbstractContextManager[object]:
+    """The time that an answer may take."""
+    if seconds is None:
+        return nullcontext()
+    from etgraph.model.cancelling import deadline
+
+    return deadline(seconds)
 
 
 def part(trace: str, *, rank: int | None = None, iteration: int | None = None, **_: Any) -> str:

@@ -168,22 +168,25 @@ class LocalSession:
 
     def ask(self, question: str, reference: str, *, save: bool = False, **choices: Any) -> Any:
         """See `Session.ask`. The function sees the whole trace: what a step waited for may lie before it."""
-        from etgraph.queries import artefact_of
+        from etgraph.queries import answer
         from etgraph.queries.questions import question as asked
 
         function = asked(question)
-        stored = self._find(_split(reference)[0], stored=True) if save else None
-        trace, steps = self._whole(reference)
+        name, steps = _split(reference)
         one = choices.get("iteration")
         if steps is not None and one is not None and one not in steps:
             raise UsageError(f"{reference!r} does not hold iteration {one}", hint="leave --iteration or # out")
         if steps is not None and one is None:
             choices["iteration"] = steps
-        result = function(trace, **choices)
-        if stored is not None:
-            kind, key, table = artefact_of(result, **choices)
-            self._store.put_artefact(stored.id, kind, key, table, revision=trace.revision)
-        return result
+        path = as_path(name)
+        if path is None:
+            return answer(self._store, self._find(name).id, question, save=save, **choices)
+        if save:
+            raise UsageError(
+                f"{name} is read from disk: --save takes traces of the store, beside which the answer is kept",
+                hint="ingest it first, and name it by its workload or id; 'etgraph ls' lists what is stored",
+            )
+        return function(_read(path), **choices)
 
     def cypher(
         self,

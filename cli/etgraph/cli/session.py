@@ -123,7 +123,8 @@ class Session(Protocol):
     def ask(self, question: str, reference: str, *, save: bool = False, **choices: Any) -> Any:
         """The answer of one of `etgraph.queries.questions`, whose keywords `choices` are.
 
-        Iterations that the reference names choose the window. With `save`, a path is kept beside the trace.
+        Iterations that the reference names choose the window. Where this was saved for a stored trace before, the
+        saved answer is given; with `save`, it is saved for the next time.
         """
         ...
 

@@ -8,7 +8,7 @@ from etgraph.queries.hotspots import Hotspots, hotspots
 from etgraph.queries.iterations import StepTimes, iterations
 from etgraph.queries.memory import Memory, memory
 from etgraph.queries.operators import Operators, operators
-from etgraph.queries.saving import artefact_of
+from etgraph.queries.saving import answer, artefact_of
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
 
@@ -23,6 +23,7 @@ __all__ = [
     "Slack",
     "StepTimes",
     "Stragglers",
+    "answer",
     "artefact_of",
     "breakdown",
     "comm_matrix",

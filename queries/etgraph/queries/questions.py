@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from etgraph.model import Trace
+from etgraph.model.cancelling import check
 from etgraph.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,10 +26,18 @@ class Question:
     target: str
     version: int = 1
 
-    def __call__(self, trace: Trace, **choices: Any) -> Result:
-        """Ask a trace; the choices are the function's keywords."""
+    @property
+    def function(self) -> Callable[..., Result]:
+        """The function that answers it."""
         module, _, name = self.target.partition(":")
-        answer: Result = getattr(importlib.import_module(module), name)(trace, **choices)
+        found: Callable[..., Result] = getattr(importlib.import_module(module), name)
+        return found
+
+    def __call__(self, trace: Trace, **choices: Any) -> Result:
+        """Ask a trace; the choices are the function's keywords. Raises Cancelled where it is to stop meanwhile."""
+        check()
+        answer = self.function(trace, **choices)
+        check()
         return answer
 
 

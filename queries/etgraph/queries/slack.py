@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from etgraph.model import DEPENDENCIES, DependencyKind, NodeType, Trace, Trust
+from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.graph import EventGraph, earliest_times, latest_times, tight_path, topological_order
@@ -214,16 +215,19 @@ def _callers(trace: Trace) -> Array:
 
 
 @kernel
-def _enclosed(order: Array, parent: Array, own: Array, duration: Array) -> Array:
+def _enclosed(order: Array, parent: Array, own: Array, duration: Array, stop: Array = NEVER) -> Array:
     """Each operator's waits, or those of its children where these are longer; children end first in `order`."""
     n = len(own)
     total = np.zeros(n, dtype=np.int64)
-    for k in range(len(order)):
-        i = order[k] // 2
-        if order[k] % 2 == 1 and i < n:
-            total[i] = min(max(total[i], own[i]), duration[i])
-            if parent[i] >= 0:
-                total[parent[i]] += total[i]
+    for begin in range(0, len(order), BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for event in order[begin : begin + BETWEEN_LOOKS]:
+            i = event // 2
+            if event % 2 == 1 and i < n:
+                total[i] = min(max(total[i], own[i]), duration[i])
+                if parent[i] >= 0:
+                    total[parent[i]] += total[i]
     return total
 
 
@@ -265,7 +269,7 @@ def _spent(trace: Trace, chain: _Chain, order: Array, weight: Array) -> tuple[Ar
 
 
 @kernel
-def _own_times(order: Array, caller: Array, weight: Array, whole: Array) -> Array:
+def _own_times(order: Array, caller: Array, weight: Array, whole: Array, stop: Array = NEVER) -> Array:
     """Own times of the operators in `whole` and in what these enclose; callers start first in `order`.
 
     One whose children take longer than itself, because they overlap, keeps its time.
@@ -277,17 +281,20 @@ def _own_times(order: Array, caller: Array, weight: Array, whole: Array) -> Arra
     for i in range(n):
         if caller[i] >= 0:
             children[caller[i]] += weight[i]
-    for k in range(len(order)):
-        i = order[k] // 2
-        if order[k] % 2 == 1 or i >= n:
-            continue
-        c = caller[i]
-        if c >= 0 and covered[c] and children[c] <= weight[c]:
-            covered[i] = True
-        if covered[i]:
-            own[i] = weight[i]
-            if children[i] <= weight[i]:
-                own[i] -= children[i]
+    for begin in range(0, len(order), BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for event in order[begin : begin + BETWEEN_LOOKS]:
+            i = event // 2
+            if event % 2 == 1 or i >= n:
+                continue
+            c = caller[i]
+            if c >= 0 and covered[c] and children[c] <= weight[c]:
+                covered[i] = True
+            if covered[i]:
+                own[i] = weight[i]
+                if children[i] <= weight[i]:
+                    own[i] -= children[i]
     return own
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import DependencyKind, LaneKind, Trace
+from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.graph import Adjacency, adjacency
 from etgraph.model.kernels import kernel
@@ -162,6 +163,7 @@ def _walk(
     timed: Array,
     last: Array,
     last_ns: Array,
+    stop: Array = NEVER,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Steps from the last to the first, as rows of operator, lane, start, end, what, via; see `walk`."""
     n = len(start)
@@ -175,7 +177,11 @@ def _walk(
     waits = -1  # the operator whose start is to be explained, while the walk stands in the pause before it
     later = -1  # the step that the next edge leads to
     synced, synced_at = -1, first
+    turn = 0
     while t > first:
+        if turn % BETWEEN_LOOKS == 0 and stopped(stop):
+            break
+        turn += 1
         on = node - n
         if node < n:
             on = lane[node]

@@ -18,7 +18,6 @@ from etgraph.cli.settings import Settings
     help="Not the measured path but the longest chain of durations and dependencies, and every operator's slack.",
 )
 @click.option("--segments", is_flag=True, help="Print every segment of the path.")
-@click.option("--save", is_flag=True, help="Also keep the path beside the stored trace; Cypher finds it there.")
 @pass_settings
 def critical_path(
     settings: Settings,
@@ -28,7 +27,6 @@ def critical_path(
     window: str,
     model: bool,
     segments: bool,
-    save: bool,
 ) -> None:
     """Walk back from the end of the window along what each operator waited for, and say where the time went.
 
@@ -39,7 +37,7 @@ def critical_path(
     whole take, and how much later could each operator start before it takes longer? This needs no start times.
     """
     if model:
-        _ask_model(settings, trace, rank, iteration, window, segments=segments, save=save)
+        _ask_model(settings, trace, rank, iteration, window, segments=segments)
         return
 
     from etgraph.cli.views.path import path_view, segment_lines
@@ -47,12 +45,12 @@ def critical_path(
     ask(
         settings, "critical-path", trace, title="Critical path", view=path_view,
         lines=segment_lines if segments else None, leave_out=() if segments else ("segments",),
-        save=save, rank=rank, iteration=iteration, window=window,
+        rank=rank, iteration=iteration, window=window,
     )  # fmt: skip
 
 
 def _ask_model(
-    settings: Settings, trace: str, rank: int | None, iteration: int | None, window: str, *, segments: bool, save: bool
+    settings: Settings, trace: str, rank: int | None, iteration: int | None, window: str, *, segments: bool
 ) -> None:
     if window != "annotation":
         from etgraph.model.errors import UsageError
@@ -67,5 +65,5 @@ def _ask_model(
     ask(
         settings, "slack", trace, title="Model critical path", view=slack_view,
         lines=chain_lines if segments else None, leave_out=() if segments else ("segments", "operators"),
-        save=save, rank=rank, iteration=iteration,
+        rank=rank, iteration=iteration,
     )  # fmt: skip

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from etgraph.cli.output import Output
     from etgraph.cli.session import Session
     from etgraph.ingest.writers import Written
-    from etgraph.queries import CriticalPath
+    from etgraph.queries import CriticalPath, Stragglers
     from etgraph.store import IterationInfo, TraceInfo
 
 SAMPLE = "gpt_ddp_5steps"
@@ -45,6 +45,7 @@ def demo(settings: Settings) -> None:
             (info,) = ingested.traces
             step = slowest(info.iterations)
             path = session.ask("critical-path", info.id, iteration=step)
+            late = session.ask("stragglers", info.id, iteration=step)
             exchange = None if settings.json else _exchanged(session, info, step)
         info = session.find(info.id)
         listed = session.traces(workload=WORKLOAD)
@@ -52,10 +53,16 @@ def demo(settings: Settings) -> None:
     if settings.json:
         from etgraph.cli.documents import result_document, trace_document
 
-        output.document({"trace": trace_document(info), "criticalPath": result_document(path, leave_out=("segments",))})
+        output.document(
+            {
+                "trace": trace_document(info),
+                "criticalPath": result_document(path, leave_out=("segments",)),
+                "stragglers": result_document(late),
+            }
+        )
     else:
         assert exchange is not None
-        _tour(output, source, listed, info, path, step, exchange, _whereabouts(settings.store))
+        _tour(output, source, listed, info, path, late, step, exchange, _whereabouts(settings.store))
 
 
 def _exchanged(session: Session, info: TraceInfo, step: int | None) -> tuple[Written, CriticalPath]:
@@ -88,6 +95,7 @@ def _tour(
     listed: list[TraceInfo],
     info: TraceInfo,
     path: CriticalPath,
+    late: Stragglers,
     step: int | None,
     exchange: tuple[Written, CriticalPath],
     whereabouts: str,
@@ -97,6 +105,7 @@ def _tour(
     from etgraph.cli.answering import trust_line
     from etgraph.cli.units import count, counted, duration, size
     from etgraph.cli.views.path import path_view
+    from etgraph.cli.views.stragglers import stragglers_view
     from etgraph.cli.views.tables import trace_view, traces_table
 
     def chapter(title: str, text: str, command: str, *answer: RenderableType) -> None:
@@ -138,9 +147,18 @@ def _tour(
         path_view(path, f"Critical path of {WORKLOAD}{part}", output.answer.width),
         trust_line(path),
     )
+    chapter(
+        "5  Who was late, and why",
+        "Ranks wait for each other wherever they exchange something. For each such rendezvous this tells who came "
+        "last, how long the others waited, and what the late rank did that the others did not. Waiting that the rest "
+        "of the step hides is counted too, so a rank may be late and yet not on the critical path.",
+        f"etgraph stragglers {WORKLOAD}{option}",
+        stragglers_view(late, f"Stragglers of {WORKLOAD}{part}", output.answer.width),
+        trust_line(late),
+    )
     written, again = exchange
     chapter(
-        "5  Out again, for other tools",
+        "6  Out again, for other tools",
         "MLCommons Chakra is the format in which traces are exchanged. One file for each rank keeps operators, times "
         "and dependencies of all kinds; with --for astra-sim it is a workload that ASTRA-sim executes.",
         f"etgraph export {WORKLOAD} --format chakra -o {WORKLOAD}-chakra/",
@@ -155,6 +173,7 @@ def _tour(
         Text("Next", style="bold underline"),
         Text(
             "  etgraph critical-path PATH --json     the same of your own files, as JSON, without storing them\n"
+            "  etgraph operators PATH                what each operator costs; more questions: etgraph --help\n"
             "  etgraph ingest PATH --workload NAME   keep a trace\n"
             "  etgraph COMMAND --help                everything else"
         ),
