@@ -17,6 +17,8 @@ from etgraph.model.progress import Progress, silent
 from etgraph.store import Store, TraceInfo, connect, describe, split_iterations
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from etgraph.ingest.writers import Written
     from etgraph.queries.library import Answer
     from etgraph.store.protocol import CypherResult
@@ -218,12 +220,18 @@ class LocalSession:
         progress: Progress | None = None,
     ) -> Written:
         """See `Session.export`. The target is looked at before the trace, which may take long to read."""
-        from etgraph.ingest.writers import check, write
+        from etgraph.ingest.writers import TIMELINES, check, write
 
         progress = progress or silent
         check(target, format, workload_for)
         progress(f"reading {reference}")
-        return write(self._open(reference), target, format, progress, workload_for=workload_for)
+        trace, iterations = self._whole(reference)
+        if format not in TIMELINES or workload_for is not None:
+            return write(_selected(trace, iterations), target, format, progress, workload_for=workload_for)
+        progress("finding the critical path")
+        path, note = _path_to_show(trace, iterations)
+        written = write(_selected(trace, iterations), target, format, progress, path=path)
+        return replace(written, notes=(*written.notes, *note))
 
     def export_for_neo4j(self, references: Sequence[str], target: Path, *, progress: Progress | None = None) -> Written:
         """See `Session.export_for_neo4j`. Traces are opened one after another."""
@@ -322,6 +330,16 @@ def _read(path: Path) -> Trace:
     from etgraph.ingest import read
 
     return read(path)
+
+
+def _path_to_show(trace: Trace, iterations: tuple[int, ...] | None) -> tuple[pa.Table | None, list[str]]:
+    """The segments of the critical path of a timeline; or none, and why there is none."""
+    from etgraph.queries import critical_path
+
+    try:
+        return critical_path(trace, iteration=iterations).segments, []
+    except EtgraphError as error:
+        return None, [f"no critical path: {error}"]
 
 
 def _selected(trace: Trace, iterations: tuple[int, ...] | None) -> Trace:

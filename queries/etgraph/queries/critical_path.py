@@ -17,6 +17,7 @@ from etgraph.queries import walk as walking
 from etgraph.queries.arrivals import NULL, Arrivals, arrivals
 from etgraph.queries.intervals import union
 from etgraph.queries.result import Result
+from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import alone, communicates, trust_of
 from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, rows_of, windows_of
@@ -265,25 +266,22 @@ def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
 
 
 def _by_category(detail: Array, length: Array, total: int) -> tuple[CategoryShare, ...]:
-    sums = np.bincount(detail, weights=length, minlength=len(DETAILS)).astype(np.int64).tolist()
+    sums = sum_by(detail, length, len(DETAILS)).tolist()
     shares = [CategoryShare(*DETAILS[code], ns, ns / total if total else 0.0) for code, ns in enumerate(sums) if ns]
     return tuple(sorted(shares, key=lambda s: -s.ns))
 
 
 def _by_rank(ranks: Array, length: Array) -> tuple[RankShare, ...]:
     found, inverse = np.unique(ranks, return_inverse=True)
-    sums = np.zeros(len(found), dtype=np.int64)
-    np.add.at(sums, inverse, length)
-    return tuple(RankShare(rank, ns) for rank, ns in zip(found.tolist(), sums.tolist()))
+    sums = sum_by(inverse, length, len(found)).tolist()
+    return tuple(RankShare(rank, ns) for rank, ns in zip(found.tolist(), sums))
 
 
 def _by_iteration(iterations: Array, length: Array, total: int) -> tuple[IterationShare, ...]:
     found, inverse = np.unique(iterations, return_inverse=True)
-    sums = np.zeros(len(found), dtype=np.int64)
-    np.add.at(sums, inverse, length)
     return tuple(
         IterationShare(None if index < 0 else index, ns, ns / total if total else 0.0)
-        for index, ns in zip(found.tolist(), sums.tolist())
+        for index, ns in zip(found.tolist(), sum_by(inverse, length, len(found)).tolist())
     )
 
 
@@ -292,7 +290,7 @@ def _by_operator(trace: Trace, steps: Steps, iterations: Array, length: Array, t
     own = steps.operator >= 0
     rows = steps.operator[own]
     names, inverse = np.unique(o["name"][rows], return_inverse=True)
-    ns = np.bincount(inverse, weights=length[own], minlength=len(names)).astype(np.int64)
+    ns = sum_by(inverse, length[own], len(names))
     position = np.unique(rows, return_index=True)[1]
     count = np.bincount(inverse[position], minlength=len(names))
     in_steps = np.unique(np.stack([inverse, iterations[own]]), axis=1)
@@ -353,7 +351,7 @@ def _trust(
     trace: Trace, detail: Array, length: Array, windows: Sequence[Interval], rank: int | None, came: Arrivals
 ) -> Trust:
     total = int(length.sum())
-    ns = np.bincount(detail, weights=length, minlength=len(DETAILS))
+    ns = sum_by(detail, length, len(DETAILS))
     warnings = list(left_out(trace, windows, rank))
     resolved = (trace.dependencies["kind"] == int(DependencyKind.SYNC)).any()
     blocked = ns[_CODE["synchronisation"]]

@@ -9,6 +9,7 @@ import numpy as np
 
 from etgraph.model import TABLES, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.queries.sums import sum_by
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,8 +40,7 @@ class Groups:
         """
         known = values != NULL
         of, values = self.of[known], values[known]
-        total = np.zeros(self.count, dtype=np.int64)
-        np.add.at(total, of, values)
+        total = sum_by(of, values, self.count)
         given = np.bincount(of, minlength=self.count) > 0
         if len(values) and max(int(values.max()), -int(values.min())) * len(values) >= 2**63:
             given &= np.bincount(of, weights=np.abs(values.astype(np.float64)), minlength=self.count) < 2.0**63
