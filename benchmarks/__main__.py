@@ -28,6 +28,7 @@ ASKED = {
     "neo4j-traces": "every trace of the collection published to Neo4j, loaded back and compared",
     "fuzz": "a million damaged inputs for the readers of Chakra files",
     "chakra-peer": "exported Chakra files opened with the standard's own package, installed for it",
+    "breakdown-peer": "breakdown beside Holistic Trace Analysis, installed for it",
 }
 """What needs more time, disk or packages than others, and runs only where it is named."""
 

@@ -19,6 +19,9 @@ COMMANDS = (
     Entry("tag", f"{_HERE}.tag:tag", "Give a trace a name within its workload.", "Traces"),
     Entry("untag", f"{_HERE}.tag:untag", "Take such a name away.", "Traces"),
     Entry("label", f"{_HERE}.label:label", "Set labels on a trace.", "Traces"),
+    Entry("breakdown", f"{_HERE}.breakdown:breakdown", "How much of a step computes, communicates, idles.", "Analyses"),
+    Entry("hotspots", f"{_HERE}.hotspots:hotspots", "Which communication costs the most.", "Analyses"),
+    Entry("comm-matrix", f"{_HERE}.comm_matrix:comm_matrix", "Who sends how much to whom.", "Analyses"),
     Entry(
         "critical-path",
         f"{_HERE}.critical_path:critical_path",

@@ -45,7 +45,10 @@ _HERE = "etgraph.queries"
 
 QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
+        "breakdown": Question(f"{_HERE}.breakdown:breakdown"),
         "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
+        "hotspots": Question(f"{_HERE}.hotspots:hotspots"),
+        "comm-matrix": Question(f"{_HERE}.comm_matrix:comm_matrix"),
         "stragglers": Question(f"{_HERE}.stragglers:stragglers"),
         "device-use": Question(f"{_HERE}.device_use:device_use"),
         "iterations": Question(f"{_HERE}.iterations:iterations"),
