@@ -162,8 +162,9 @@ def _fill(store: Store, monkeypatch: pytest.MonkeyPatch) -> _Seen:
     written = artefact_rows.rows
     monkeypatch.setattr(artefact_rows, "rows", lambda *given: seen.look(store) or written(*given))
     store.put_artefact(trace.trace_id, "test", "k", pa.table({"a": [1, None], "b": ["x", "y"], "c": [[1], [2]]}))
-    for name, path in (("slack", slack(trace)), ("critical-path", critical_path(trace, rank=0, iteration=0))):
-        kind, key, table = artefact_of(name, path, revision=trace.revision, iteration=0)
+    measured = critical_path(trace, rank=0, iteration=0)
+    for name, path, which in (("slack", slack(trace), {}), ("critical-path", measured, {"rank": 0})):
+        kind, key, table = artefact_of(name, path, revision=trace.revision, iteration=0, **which)
         store.put_artefact(trace.trace_id, kind, key, table)
     told = table.set_column(table.column_names.index("via"), "via", pa.array(["STREAM"] * len(table)))
     store.put_artefact(trace.trace_id, kind, "all", told)
