@@ -15,6 +15,7 @@ from etgraph.model.runtime_calls import BLOCKING
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import walk as walking
 from etgraph.queries.arrivals import NULL, Arrivals, arrivals
+from etgraph.queries.grouping import groups_of
 from etgraph.queries.intervals import union
 from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
@@ -293,8 +294,9 @@ def _by_operator(trace: Trace, steps: Steps, iterations: Array, length: Array, t
     ns = sum_by(inverse, length[own], len(names))
     position = np.unique(rows, return_index=True)[1]
     count = np.bincount(inverse[position], minlength=len(names))
-    in_steps = np.unique(np.stack([inverse, iterations[own]]), axis=1)
-    number = np.bincount(in_steps[0][in_steps[1] >= 0], minlength=len(names))
+    some = iterations[own] >= 0
+    each = groups_of(inverse[some], iterations[own][some])
+    number = np.bincount(inverse[some][each.example], minlength=len(names))
     example = np.zeros(len(names), dtype=np.int64)
     example[inverse] = rows
     order = np.lexsort((names, -ns))
