@@ -20,7 +20,7 @@ from etgraph.queries.intervals import union
 from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import alone, communicates, trust_of
-from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
+from etgraph.queries.walk import TOLERANCE_NS, Steps, Terrain, survey, walk
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, rows_of, windows_of
 
 if TYPE_CHECKING:
@@ -129,9 +129,27 @@ def critical_path(
     Raises MissingData where the trace has no such rank or iteration, or no measured times; UsageError for iterations
     that do not follow each other.
     """
-    windows = windows_of(trace, rank, iteration, window)
-    came = arrivals(trace)
-    steps, waits = _split_at_arrivals(walk(trace, windows, came if rank is None else None), came)
+    return Ground(trace).path(rank, iteration, window)
+
+
+class Ground:
+    """What all paths of a trace share, for whoever asks for several of them."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._came = arrivals(trace)
+        self._terrain = survey(trace)
+
+    def path(self, rank: int | None, iteration: Iterations, window: Window) -> CriticalPath:
+        """See `critical_path`."""
+        windows = windows_of(self._trace, rank, iteration, window)
+        return _path(self._trace, windows, rank, self._came, self._terrain)
+
+
+def _path(
+    trace: Trace, windows: Sequence[Interval], rank: int | None, came: Arrivals, terrain: Terrain
+) -> CriticalPath:
+    steps, waits = _split_at_arrivals(walk(trace, windows, came if rank is None else None, terrain), came)
     detail = np.where(waits, _CODE["waiting"], details(trace, steps, came))
     detail[_after_the_end(trace, steps, windows)] = _CODE["early-exit"]
     length = steps.end_ns - steps.start_ns

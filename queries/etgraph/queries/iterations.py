@@ -11,7 +11,7 @@ import numpy as np
 from etgraph.model import Category, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError, MissingData, UsageError
-from etgraph.queries.critical_path import CriticalPath, critical_path
+from etgraph.queries.critical_path import CriticalPath, Ground
 from etgraph.queries.result import Result
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.unusual import outliers, unsettled
@@ -282,12 +282,13 @@ def _explained(
     unusual.sort(key=lambda place: (rows[place].rank is not None, -abs(rows[place].excess_ns)))
     usual = {one.rank: _usual_step(one, distribution) for one, distribution in zip(series, by_rank)}
     several = len(series) > 1
+    ground = Ground(trace) if unusual else None
     paths: dict[tuple[int | None, int], CriticalPath | None] = {}
 
     def path(rank: int | None, index: int) -> CriticalPath | None:
-        if (rank, index) not in paths:
-            paths[rank, index] = _path(lambda: critical_path(trace, rank=rank, iteration=index, window=window))
-        return paths[rank, index]
+        if ground is not None and (rank, index) not in paths:
+            paths[rank, index] = _path(lambda: ground.path(rank, index, window))
+        return paths.get((rank, index))
 
     told, most = list(rows), min(MOST_CAUSES, max(1, LOOKED_AT // len(trace)))
     for place in unusual[:most]:
