@@ -124,3 +124,7 @@ def test_where_a_place_may_begin_can_be_limited() -> None:
 def test_equal_sequences_are_one_place_however_much_they_repeat() -> None:
     assert found([1] * 30, [1] * 30) == [Place(0, 30, 0)]
     assert len(found([1] * 30, [1] * 31)) > 1
+
+
+def test_of_as_few_edits_those_count_that_leave_more_pairs() -> None:
+    assert found([1, 2, 3, 4, 5], [1, 2, 3, 4, 4, 5]) == [Place(0, 6, 1)]

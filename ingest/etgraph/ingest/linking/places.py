@@ -62,7 +62,8 @@ def places(short: Array, long: Array, *, first: int = 0, last: int | None = None
     rows = search(short, long, np.full(len(short), -1), first, end, most, 0)
     if not len(rows):
         return []
-    best = Place(*rows[0].tolist())
+    # Of as many edits those are better that insert into the short sequence: they leave more pairs of tokens.
+    best = Place(*rows[np.argmax(rows[:, 1] - rows[:, 0])].tolist())
     partner = align(short, long[best.low : best.high])
     if partner is None:
         return []
