@@ -18,8 +18,8 @@ from etgraph.model.columns import Array
 
 EDITS = (0.0, 0.001, 0.005, 0.02, 0.05)
 """Shares of records that are edited, one of them a case."""
-WRONG = 0.1
-"""A place is wrong when more than this share of the links are."""
+WRONG = 0.25
+"""A place is wrong when more than this share of the links are; of a short cut some at its ends may be."""
 
 
 @dataclass(frozen=True, slots=True)
