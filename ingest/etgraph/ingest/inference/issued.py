@@ -13,15 +13,18 @@ from etgraph.model import Category, DependencyKind
 from etgraph.model.columns import Array
 
 LATE: Final = 4
-"""A thread that goes on later than so many usual wake-up times after the work's end had its own reason to pause."""
+"""A thread that goes on later than so many usual wake-up times after the work's end may have paused for itself."""
+BY_CHANCE: Final = 10
+"""Unless it goes on within this part of its pause: one work in so many ends there by chance."""
 
 
 def worked_off(t: Timeline) -> Finding:
     """From each call of PyTorch's to the operator of gloo's that did it, and from that to what its thread did next.
 
     The thread waited where the operator ended in a pause of it, between two outermost operators, shortly before the
-    pause's end: a usual wake-up time, fitted on the pauses that such an operator ended in the second half of. Of
-    several the last to end is meant. Waits within an operator have no edge: JOIN leads to starts.
+    pause's end: a usual wake-up time, fitted on the pauses that such an operator ended in the second half of. It also
+    waited where the call was the last thing that it did before the pause, or where the pause is long and little of it
+    is left. Of several operators the last to end is meant. Waits within an operator have no edge: JOIN leads to starts.
     """
     call, work = _pairs(t)
     if not len(call):
@@ -29,18 +32,20 @@ def worked_off(t: Timeline) -> Finding:
     found = stored(t, DependencyKind.SPAWN, call, work, "communication issued", 0.95)
     after, since = _pauses(t, t.lane[call], t.end[work])
     inside = (after >= 0) & (since > t.start[call])
-    work, after, since = work[inside], after[inside], since[inside]
+    call, work, after, since = call[inside], work[inside], after[inside], since[inside]
     order = np.lexsort((-t.end[work], after))
     after, first = np.unique(after[order], return_index=True)
-    work, since = work[order][first], since[order][first]
+    call, work, since = call[order][first], work[order][first], since[order][first]
     delay, pause = t.start[after] - t.end[work], t.start[after] - since
     soon = 2 * delay <= pause
     if not soon.any():
         return found
     usual = float(np.median(delay[soon]))
-    waited = (delay <= usual) | (soon & (delay <= LATE * usual))
-    sure = np.where(soon, 0.8, 0.6)[waited]
-    return found + stored(t, DependencyKind.JOIN, work[waited], after[waited], "communication awaited", sure)
+    expected = soon & (delay <= LATE * usual)
+    asked = soon & (since - t.end[call] <= usual)
+    sure = np.select([expected, asked, (delay <= usual) | (BY_CHANCE * delay <= pause)], [0.8, 0.7, 0.6], 0.0)
+    waited = sure > 0
+    return found + stored(t, DependencyKind.JOIN, work[waited], after[waited], "communication awaited", sure[waited])
 
 
 def _pairs(t: Timeline) -> tuple[Array, Array]:
