@@ -12,8 +12,8 @@ import numpy as np
 
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.linking.alignment import align_surely
-from etgraph.ingest.linking.places import places
 from etgraph.ingest.linking.records import Names, Records
+from etgraph.ingest.linking.stretches import stretches
 from etgraph.model.columns import Array
 
 AGREEING = 0.9
@@ -138,7 +138,7 @@ def align_between(a: Array, b: Array, a_step: Array, b_step: Array, at: Array, t
 def _from_here(a: Array, b: Array) -> Array | None:
     """Partners of two sequences that begin together, of which the longer one goes on when the shorter one has ended."""
     short, long = (a, b) if len(a) <= len(b) else (b, a)
-    found = places(short, long, first=0, last=0)
+    found = stretches(short, long, first=0, last=0)
     end = found[0].high if found else len(long)
     if short is a:
         return align_surely(a, b[:end])

@@ -10,8 +10,8 @@ from etgraph.ingest.draft import NULL
 from etgraph.ingest.identifiers import rows_of, sorting
 from etgraph.ingest.linking.alignment import align_surely, methods
 from etgraph.ingest.linking.anchors import align_between, anchors
-from etgraph.ingest.linking.places import places
 from etgraph.ingest.linking.records import Names, Records
+from etgraph.ingest.linking.stretches import stretches
 from etgraph.model.columns import Array
 from etgraph.model.schema import LinkMethod
 
@@ -239,7 +239,7 @@ class _Thread:
         everything = Iteration(0, len(long))
         if not len(short):
             return everything
-        found = places(shorter.token[short], longer.token[long])
+        found = stretches(shorter.token[short], longer.token[long])
         if not found:
             return everything
         place, difference = found[0], 0

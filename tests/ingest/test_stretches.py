@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etgraph.ingest.linking.places import ALIKE, NOTHING_ALIKE, Place, _search, places
+from etgraph.ingest.linking.stretches import ALIKE, NOTHING_ALIKE, Stretch, _search, stretches
 
 TOKENS = st.lists(st.integers(0, 3), min_size=1, max_size=24)
 
 
-def found(short: list[int], long: list[int]) -> list[Place]:
-    return places(np.array(short), np.array(long))
+def found(short: list[int], long: list[int]) -> list[Stretch]:
+    return stretches(np.array(short), np.array(long))
 
 
 def fewest_edits(short: list[int], long: list[int]) -> int:
@@ -104,27 +104,27 @@ def test_many_edits_of_both_places_leave_them_undecided() -> None:
 def test_a_place_may_hang_over_the_ends() -> None:
     """What the long sequence lacks at its ends costs an edit a token."""
     long = list(range(100))
-    assert found([*long[80:], 777], long) == [Place(80, 100, 1)]
+    assert found([*long[80:], 777], long) == [Stretch(80, 100, 1)]
     assert found([777, *long[:20]], long)[0].edits == 1
 
 
 def test_what_is_nowhere_alike_has_no_place() -> None:
     assert not found(list(range(50)), list(range(100, 300)))
-    assert not places(np.zeros(0, dtype=np.int64), np.arange(20))
-    assert not places(np.arange(20), np.zeros(0, dtype=np.int64))
+    assert not stretches(np.zeros(0, dtype=np.int64), np.arange(20))
+    assert not stretches(np.arange(20), np.zeros(0, dtype=np.int64))
 
 
 def test_where_a_place_may_begin_can_be_limited() -> None:
     short, long = np.arange(20), np.tile(np.arange(20), 4)
-    assert [p.low for p in places(short, long)] == [0, 20, 40, 60]
-    assert [p.low for p in places(short, long, first=0, last=0)] == [0]
-    assert [p.low for p in places(short, long, first=39)] == [40, 60]
+    assert [p.low for p in stretches(short, long)] == [0, 20, 40, 60]
+    assert [p.low for p in stretches(short, long, first=0, last=0)] == [0]
+    assert [p.low for p in stretches(short, long, first=39)] == [40, 60]
 
 
 def test_equal_sequences_are_one_place_however_much_they_repeat() -> None:
-    assert found([1] * 30, [1] * 30) == [Place(0, 30, 0)]
+    assert found([1] * 30, [1] * 30) == [Stretch(0, 30, 0)]
     assert len(found([1] * 30, [1] * 31)) > 1
 
 
 def test_of_as_few_edits_those_count_that_leave_more_pairs() -> None:
-    assert found([1, 2, 3, 4, 5], [1, 2, 3, 4, 4, 5]) == [Place(0, 6, 1)]
+    assert found([1, 2, 3, 4, 5], [1, 2, 3, 4, 4, 5]) == [Stretch(0, 6, 1)]

@@ -36,7 +36,7 @@ _PLAIN: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Stretch:
     """A stretch of the long sequence, from `low` to before `high`, and the edits between it and the short one."""
 
     low: int
@@ -44,7 +44,7 @@ class Place:
     edits: int
 
 
-def places(short: Array, long: Array, *, first: int = 0, last: int | None = None) -> list[Place]:
+def stretches(short: Array, long: Array, *, first: int = 0, last: int | None = None) -> list[Stretch]:
     """The place with fewest edits, and after it those that are nearly as good; none where nothing is alike.
 
     `first` and `last` limit where in `long` a place may begin. Places that are nearly as good share no pair of tokens
@@ -55,7 +55,7 @@ def places(short: Array, long: Array, *, first: int = 0, last: int | None = None
     if not len(short) or not len(long):
         return []
     if np.array_equal(short, long):
-        return [Place(0, len(long), 0)]
+        return [Stretch(0, len(long), 0)]
     end = len(long) if last is None else last
     most = min(len(short) // ALIKE, MOST_EDITS // 2)
     search = _search.compiled if len(long) + len(short) * most > _PLAIN else _search.python
@@ -63,14 +63,14 @@ def places(short: Array, long: Array, *, first: int = 0, last: int | None = None
     if not len(rows):
         return []
     # Of as many edits those are better that insert into the short sequence: they leave more pairs of tokens.
-    best = Place(*rows[np.argmax(rows[:, 1] - rows[:, 0])].tolist())
+    best = Stretch(*rows[np.argmax(rows[:, 1] - rows[:, 0])].tolist())
     partner = align(short, long[best.low : best.high])
     if partner is None:
         return []
     undecided = min((len(short) - 1) // NOTHING_ALIKE, best.edits + _undecided(best.edits))
     others = search(short, long, np.where(partner >= 0, partner + best.low, -1), first, end, undecided, undecided)
     found = [best]
-    for other in (Place(*row) for row in others.tolist()):
+    for other in (Stretch(*row) for row in others.tolist()):
         # One that begins or ends where another one does is that one, with other edits at its other end.
         if all(other.low != place.low and other.high != place.high for place in found[1:]):
             found.append(other)
