@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etgraph.ingest.linking.alignment import _align, align, methods
-from etgraph.ingest.linking.candidates import candidates
 from etgraph.model import LinkMethod
 from etgraph.model.columns import Array
 
@@ -120,42 +119,3 @@ def test_the_longer_the_run_the_surer_its_middle() -> None:
     assert found[36] == LinkMethod.ALIGNED_4
     assert found[24] == LinkMethod.ALIGNED_16
     assert found[40] == -1
-
-
-# Places
-
-
-def step(layers: int, seed: int, ends: int = 40) -> list[int]:
-    """Tokens of one iteration: a beginning, layers that are alike, an end."""
-    rng = random.Random(seed)
-    head, layer, tail = (
-        [rng.randrange(first, first + 30) for _ in range(n)] for first, n in ((0, ends), (40, 25), (80, ends))
-    )
-    return head + layer * layers + tail
-
-
-@settings(max_examples=40)
-@given(st.integers(1, 6), st.integers(2, 30), st.integers(0, 5), st.integers(0, 50))
-def test_iterations_that_are_alike_are_all_candidates(k: int, layers: int, seed: int, before: int) -> None:
-    """Not one off by a layer, whose tokens agree just as well but for the iteration's ends."""
-    short = step(layers, seed)
-    long = [999 + i for i in range(before)] + short * k + [777] * 5
-    found = candidates(np.array(short), np.array(long))
-    assert sorted(found.tolist()) == [before + i * len(short) for i in range(k)]
-
-
-@settings(max_examples=40)
-@given(st.integers(0, 4), st.lists(st.integers(0, 150), max_size=4), st.randoms(use_true_random=False))
-def test_a_few_edits_move_no_candidate_far(chosen: int, cuts: list[int], rng: random.Random) -> None:
-    base = step(3, 1, ends=150)
-    short = [t for i, t in enumerate(base) if i not in cuts]
-    long = base * 5
-    for _ in range(3):
-        long.insert(rng.randrange(len(long)), 555)
-    found = candidates(np.array(short), np.array(long))
-    assert min(abs(place - chosen * len(base)) for place in found.tolist()) <= 8
-
-
-def test_what_is_nowhere_alike_has_no_place() -> None:
-    assert not len(candidates(np.arange(50), np.arange(100, 300)))
-    assert not len(candidates(np.zeros(0, dtype=np.int64), np.arange(20)))

@@ -130,18 +130,38 @@ def test_a_small_part_of_a_long_pause_is_no_accident(tmp_path: Path) -> None:
     assert ("gloo:all_reduce@5", "aten::last@10150") in edges(trace_of(tmp_path, *events), JOIN)
 
 
-def test_a_late_return_is_late_by_the_traces_own_measure(tmp_path: Path) -> None:
-    """Three waits end 20 µs after gloo; where the thread goes on 200 µs after, it had its own reason."""
+def late_return(folder: Path, delay: int, *, busy: int, length: int = 500) -> dict[str, float]:
+    """Which pauses waited, and how sure that is: after three returns 20 µs after gloo one `delay` µs after it.
+
+    The thread works on for `busy` µs after its call, and gloo for `length` µs since.
+    """
     events = []
-    for turn, delay in enumerate((20, 20, 20, 200)):
-        at = turn * 1000
+    for turn, late in enumerate((20, 20, 20, delay)):
+        at = turn * 5000
         events += [
             cpu("c10d::allreduce_", at, at + 10),
-            gloo("all_reduce", at + 5, at + 500),
-            cpu("aten::add_", at + 500 + delay, at + 900),
+            cpu("aten::mm", at + 10, at + 10 + busy),
+            gloo("all_reduce", at + 5, at + length),
+            cpu("aten::add_", at + length + late, at + 4900),
         ]
-    went_on = {dst for _, dst in edges(trace_of(tmp_path, *events), JOIN)}
-    assert went_on == {"aten::add_@520", "aten::add_@1520", "aten::add_@2520"}
+    trace = trace_of(folder, *events)
+    o, d = trace.operators, trace.dependencies
+    which = d["kind"] == int(JOIN)
+    starts = (o["start_ns"][d["dst"][which]] // 1000).tolist()
+    return {f"{start // 5000}": sure for start, sure in zip(starts, d["confidence"][which].tolist(), strict=True)}
+
+
+def test_a_late_return_is_late_by_the_traces_own_measure(tmp_path: Path) -> None:
+    """Where the thread had other work and goes on 200 µs after gloo, it may have had its own reason to pause."""
+    assert late_return(tmp_path, 80, busy=100) == pytest.approx({"0": 0.8, "1": 0.8, "2": 0.8, "3": 0.8})
+    assert late_return(tmp_path, 200, busy=100) == pytest.approx({"0": 0.8, "1": 0.8, "2": 0.8})
+
+
+def test_a_thread_that_pauses_right_after_its_call_waits_for_it(tmp_path: Path) -> None:
+    """However late it goes on, if gloo filled the first half of the pause at least."""
+    assert late_return(tmp_path, 200, busy=5)["3"] == pytest.approx(0.7)
+    assert late_return(tmp_path, 400, busy=5)["3"] == pytest.approx(0.7)
+    assert "3" not in late_return(tmp_path, 600, busy=5)
 
 
 def test_threads_of_gloo_take_no_turns(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from etgraph.ingest.chakra.groups import Groups, with_members
 from etgraph.ingest.chakra.normalise import normalise
 from etgraph.ingest.communication.matching import match
 from etgraph.ingest.discovery import HINT, discover, is_archive
+from etgraph.ingest.discovery.grouping import check_sizes
 from etgraph.ingest.draft import Draft, Pass
 from etgraph.ingest.iterations import STEP
 from etgraph.ingest.joining import join
@@ -64,7 +65,7 @@ def read(
         tasks = [RankTask(rank, options, limits) for rank in run.ranks]
         drafts = read_ranks(tasks, workers=workers, kept=kept, progress=progress)
     progress("joining", len(tasks), len(tasks))
-    _check_ranks(path, drafts)
+    _check_whole_files(path, drafts)
     report = Report(warnings=run.warnings, ignored=run.ignored + found.ignored)
     return one_trace(drafts, options, groups, report)
 
@@ -115,10 +116,10 @@ def one_trace(
     return replace(trace, trace_id=digest.hexdigest(), metadata=metadata)
 
 
-def _check_ranks(path: Path, drafts: Sequence[Draft]) -> None:
+def _check_whole_files(path: Path, drafts: Sequence[Draft]) -> None:
     """What only whole files tell: ranks in metadata that no end of a file holds, and world sizes of process groups."""
     by_rank: dict[int, str] = {}
-    sizes: dict[int, str] = {}
+    sizes: dict[int | None, str] = {}
     for draft in drafts:
         metadata = draft.trace.metadata
         source = metadata.sources[0]
@@ -128,10 +129,4 @@ def _check_ranks(path: Path, drafts: Sequence[Draft]) -> None:
         by_rank[source.rank] = source.name
         if metadata.world_size is not None:
             sizes.setdefault(metadata.world_size, source.name)
-    if len(sizes) > 1:
-        sized = ", ".join(f"{size} ({sizes[size]})" for size in sorted(sizes))
-        raise InputError(str(path), found=f"world sizes {sized}", expected="one world size", hint=HINT)
-    beyond = [rank for rank in by_rank if sizes and rank >= max(sizes)]
-    if beyond:
-        found = f"rank {beyond[0]} ({by_rank[beyond[0]]}) of a world of {max(sizes)}"
-        raise InputError(str(path), found=found, expected=f"ranks 0 to {max(sizes) - 1}", hint=HINT)
+    check_sizes(str(path), sizes, by_rank.items())

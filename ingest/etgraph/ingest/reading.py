@@ -87,7 +87,7 @@ def read_rank(task: RankTask) -> Draft:
     drafts = {file.role: _read_trace_file(file, task) for file in task.files.files}
     host, device = drafts.get("host"), drafts.get("device")
     if host is not None and device is not None:
-        _check_ranks(task.files, host, device)
+        _check_one_rank(task.files, host, device)
         draft = link(host, device)
     else:
         (draft,) = drafts.values()
@@ -101,7 +101,7 @@ def finished(draft: Draft) -> Draft:
     return draft
 
 
-def _check_ranks(files: RankFiles, host: Draft, device: Draft) -> None:
+def _check_one_rank(files: RankFiles, host: Draft, device: Draft) -> None:
     """The metadata of both, all of it read now, tells the same rank."""
     ranks = {draft.trace.metadata.sources[0].rank for draft in (host, device)}
     if len(ranks) > 1:

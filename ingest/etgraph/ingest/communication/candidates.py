@@ -54,8 +54,9 @@ def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible)
     """Find the groups of operators of which no file names one; all of a key (type, size) are taken to have one cover.
 
     Operators without times are asked whether all ranks can still run. A cover that fits alone, though the key has too
-    few operators to show it, is taken where a key with a clear answer has it. Without any declared group the default
-    group, of all ranks, is what a program has, if nothing contradicts it and all ranks are there to do so.
+    few operators to show it, is taken where a key with a clear answer has it and some part of a group waits. Without
+    any declared group the default group, of all ranks, is what a program has, if nothing contradicts it and all ranks
+    are there to do so.
     """
     keys = int(ops.key.max(initial=-1)) + 1
     group = np.full(len(ops.key), -1, dtype=np.int64)
@@ -84,7 +85,9 @@ def choose(c: Communicators, ops: Operators, tolerance: int, possible: Possible)
     used = set(clear.values())
     default = _default(c, [clear[k] if k in clear else (unclear.get(k) or [()])[0] for k in range(keys)], used, ops)
     for key, left in unclear.items():
-        if len(left) == 1 and left[0] in used and (c.declared or c.world == c.recorded):
+        few = ops.take(parts[key])
+        known = len(left) == 1 and left[0] in used and (c.declared or c.world == c.recorded)
+        if known and _waits(_of_rank(c, left[0], few.rank), few.rank, few, waits=1, turns=1):
             clear[key] = left[0]
         elif default is not None:
             clear[key] = default
@@ -195,8 +198,10 @@ def _clearest(c: Communicators, covers: Covers, fitting: Sequence[int], place: A
     return None
 
 
-def _waits(whole_of: Array, part_of: Array, ops: Operators) -> bool:
+def _waits(whole_of: Array, part_of: Array, ops: Operators, *, waits: int = WAITS, turns: int = FEWEST) -> bool:
     """Whether parts of groups often came so early that they had ended before the others came, had they not waited.
+
+    That is so many `waits`, at so many `turns` or more.
 
     The last part to come shows how long a transfer takes at most, whether the group is the whole or that part.
     """
@@ -214,4 +219,4 @@ def _waits(whole_of: Array, part_of: Array, ops: Operators) -> bool:
     is_last = came == last[of]
     longest = int((left - came)[is_last].max(initial=0))
     early = last[of] - came > longest
-    return int(early.sum()) >= WAITS and len(np.unique(turn_of[early])) >= FEWEST
+    return int(early.sum()) >= waits and len(np.unique(turn_of[early])) >= turns

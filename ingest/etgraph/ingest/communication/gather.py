@@ -1,9 +1,9 @@
 """Which collectives of several ranks are one: by number within the group, else by order, if the times allow it.
 
 Nobody leaves a collective before the last has come. So operators of one rendezvous overlap in pairs, and a set of
-which one ends before another starts is none; nor is one whose operators on devices do not end together. Where the ranks
-recorded different numbers of operators, a set counts when its members overlap no other operator of its kind: that is an
-anchor, and between two anchors order counts again.
+which one ends before another starts is none. Without numbers, nor is one whose operators on devices do not end
+together. Where the ranks recorded different numbers of operators, a set counts when its members overlap no other
+operator of its kind: that is an anchor, and between two anchors order counts again.
 """
 
 from __future__ import annotations
@@ -79,15 +79,16 @@ def meet(sets: Array, ops: Operators, tolerance: int) -> Array:
 def by_number(group: Array, number: Array, kind: Array, ops: Operators, tolerance: int) -> tuple[Array, Array]:
     """Sets of equal number within a group; of several with one number on a rank the k-th of each.
 
-    Returns the set of each operator, `NO_SET` for none, and which of those without would meet against their times or
-    are of different kinds.
+    Numbers that agree are recorded, so members need not end together: clocks of devices differ, and causality still
+    refutes numbers that are not of one count. Returns the set of each operator, `NO_SET` for none, and which of those
+    without would meet against causality or are of different kinds.
     """
     sets = codes(group, number, ordinals(codes(group, number, ops.rank)))
     count = int(sets.max(initial=-1)) + 1
     first = np.full(count, -1, dtype=np.int64)
     first[sets[::-1]] = kind[::-1]
     alike = np.bincount(sets, weights=kind != first[sets], minlength=count) == 0
-    good = alike & meet(sets, ops, tolerance)
+    good = alike & causal(sets, ops, tolerance)
     return np.where(good[sets], sets, NO_SET), ~good[sets]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from etgraph.ingest.communication.candidates import choose
 from etgraph.ingest.communication.clocks import Clocks, compare_clocks, on_one_clock
 from etgraph.ingest.communication.communicators import UNNAMED, Communicators, communicators, group_tables
-from etgraph.ingest.communication.gather import ANY_TIME, NO_SET, Operators, by_number, by_order
+from etgraph.ingest.communication.gather import ANY_TIME, NO_SET, Operators, by_number, by_order, together
 from etgraph.ingest.communication.members import Members, classes, codes, members
 from etgraph.ingest.communication.messages import Messages, issuers, match_messages
 from etgraph.ingest.draft import NULL, Draft, dependencies
@@ -64,12 +64,16 @@ WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """For each member the set it belongs to (-1: none), its communicator, why not, and how each set was found."""
+    """For each member the set it belongs to (-1: none), its communicator, why not, and whether its number told.
+
+    `apart` counts the sets by number whose members on devices do not end together.
+    """
 
     sets: Array
     group: Array
     reason: Array
     numbered: Array
+    apart: int
 
 
 def match(draft: Draft) -> Draft:
@@ -126,7 +130,7 @@ def _collectives(trace: Trace, m: Members, c: Communicators, tolerance: int) -> 
     reason[where[alone]] = int(Reason.ALONE)
     where = where[~alone]
     sets = np.full(len(m), NO_SET, dtype=np.int64)
-    numbered = np.zeros(len(m), dtype=bool)
+    numbered, apart = np.zeros(len(m), dtype=bool), 0
     unnumbered = np.unique(group[where][m.sequence[where] == NULL])
     by = ~np.isin(group[where], unnumbered)
     first, rest = where[by], where[~by]
@@ -136,6 +140,7 @@ def _collectives(trace: Trace, m: Members, c: Communicators, tolerance: int) -> 
         lonely = np.bincount(got[got >= 0], minlength=len(first))[got] < np.minimum(2, size[group[first]])
         got = np.where(lonely, NO_SET, got)
         sets[first], numbered[first] = got, got >= 0
+        apart = int((~together(got, _operators(m, first, kind), tolerance)).sum())
         reason[first[got < 0]] = np.where(against, int(Reason.TIMES), int(Reason.NUMBERS))[got < 0]
     if len(rest):
         key = codes(group[rest], classes(m, rest), m.timed[rest])
@@ -144,7 +149,7 @@ def _collectives(trace: Trace, m: Members, c: Communicators, tolerance: int) -> 
         got, against = by_order(_operators(m, rest, key), wanted, tolerance)
         sets[rest] = np.where(got >= 0, got + len(m), NO_SET)
         reason[rest[got < 0]] = np.where(against, int(Reason.TIMES), int(Reason.NUMBERS))[got < 0]
-    return _Found(sets, group, reason, numbered)
+    return _Found(sets, group, reason, numbered, apart)
 
 
 def _numbered_alike(m: Members, c: Communicators, which: Array) -> bool:
@@ -258,6 +263,8 @@ def _report(trace: Trace, m: Members, found: _Found, sends: Messages, clocks: Cl
     unmatched = int((found.reason > 0).sum())
     report = Report(collectives_matched=len(trace.collectives), collectives_unmatched=unmatched)
     report = report.with_count("collectivesBySequence", numbered)
+    words = f"{found.apart} collectives are matched by number although their members do not end together on the devices"
+    report = report.with_count("collectivesEndingApart", found.apart, words)
     report = report.with_count("collectivesByOrder", len(trace.collectives) - numbered)
     guessed = len(np.unique(collective[(m.group < 0) & (collective >= 0) & (trace.operators["group"][m.rows] >= 0)]))
     report = report.with_count("collectivesOfFoundGroups", guessed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -140,15 +140,23 @@ def _check_world(files: Sequence[TraceFile], where: str) -> None:
     for file in files:
         if file.facts.world_size is not None or (file.kind is Kind.KINETO and len(devices) > 1):
             sizes.setdefault(file.facts.world_size, file.name)
+    check_sizes(where, sizes, [(file.rank, f"{file.name}, from its {file.rank_from}") for file in files])
+
+
+def check_sizes(where: str, sizes: Mapping[int | None, str], ranks: Iterable[tuple[int, str]]) -> None:
+    """One world size, and no rank beyond it; of each size a file that tells it, and of each rank one and what told it.
+
+    Raises InputError about `where`. A size is None where a file tells none although others do.
+    """
     if len(sizes) > 1:
         ordered = sorted(sizes, key=lambda s: s or 0)
         sized = ", ".join("none" if s is None else str(s) for s in ordered)
         named = ", ".join(sizes[s] for s in ordered)
         raise InputError(where, found=f"world sizes {sized} ({named})", expected="one world size", hint=HINT)
     for size in sizes:
-        beyond = [file for file in files if size is not None and file.rank >= size]
+        beyond = [(rank, told) for rank, told in ranks if size is not None and rank >= size]
         if beyond:
-            found = f"rank {beyond[0].rank} ({beyond[0].name}, from its {beyond[0].rank_from}) of a world of {size}"
+            found = f"rank {beyond[0][0]} ({beyond[0][1]}) of a world of {size}"
             raise InputError(where, found=found, expected=f"ranks 0 to {(size or 1) - 1}", hint=HINT)
 
 

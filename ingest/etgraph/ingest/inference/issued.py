@@ -38,8 +38,9 @@ def worked_off(t: Timeline) -> Finding:
     """From each call of PyTorch's to the operator of gloo's that did it, and from that to what its thread did next.
 
     The thread waited where the operator ended in a pause of it, shortly before the pause's end: a usual wake-up time,
-    fitted on the pauses that such an operator ended in the second half of, or a small part of a long pause. Of several
-    the last to end is meant. A pause lies between two operators, outermost ones or those within another, or at the end
+    fitted on the pauses that such an operator ended in the second half of, or a small part of a long pause; or where
+    the call was the last thing that the thread did before the pause, and the operator filled half of it. Of several the
+    last to end is meant. A pause lies between two operators, outermost ones or those within another, or at the end
     of one; an operator in which the thread waited cannot end before the work, and has an edge for that.
     """
     call, work = _pairs(t)
@@ -55,11 +56,13 @@ def worked_off(t: Timeline) -> Finding:
     if not (soon & inside).any():
         return found
     usual = float(np.median(delay[soon & inside]))
-    waited = inside & ((delay <= usual) | (soon & (delay <= LATE * usual)) | (delay <= BY_CHANCE * length))
+    expected = (delay <= usual) | (soon & (delay <= LATE * usual)) | (delay <= BY_CHANCE * length)
+    asked = soon & (pauses.since - t.end[call] <= usual)
+    waited = inside & (expected | asked)
     order = np.flatnonzero(waited)[np.lexsort((-t.end[work][waited], pauses.until[waited], t.lane[call][waited]))]
     one = np.stack([t.lane[call][order], pauses.until[order]])
     last = order[np.concatenate([[True], (one[:, 1:] != one[:, :-1]).any(axis=0)])] if len(order) else order
-    sure = np.where(soon, 0.8, 0.6)[last]
+    sure = np.where(expected, np.where(soon, 0.8, 0.6), 0.7)[last]
     work, within, after = work[last], pauses.within[last], pauses.after[last]
     goes_on, around = after >= 0, within >= 0
     return (

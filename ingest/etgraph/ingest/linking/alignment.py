@@ -35,6 +35,22 @@ def align(a: Array, b: Array) -> Array | None:
     return partner if done else None
 
 
+def align_surely(a: Array, b: Array) -> Array | None:
+    """The same, less the tokens of `a` that have another partner, or none, in an alignment that is as good.
+
+    The alignment that takes everything as early as it can is compared with the one that takes it as late.
+    """
+    first = align(a, b)
+    if first is None or (len(a) == len(b) and (first >= 0).all()):
+        return first
+    # What an alignment finds at both ends it takes first; a token that is nowhere else closes the one.
+    early, late = align(a, np.append(b, -1)), align(a[::-1], np.append(b[::-1], -1))
+    if early is None or late is None:
+        return first
+    late = np.where(late >= 0, len(b) - 1 - late, -1)[::-1]
+    return np.where(early == late, early, -1)
+
+
 @kernel
 def _align(a: Array, b: Array, most: int) -> tuple[Array, bool]:
     """Partners, and whether `most` edits were enough.

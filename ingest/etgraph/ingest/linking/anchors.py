@@ -11,8 +11,9 @@ from bisect import bisect_left
 import numpy as np
 
 from etgraph.ingest.draft import NULL
-from etgraph.ingest.linking.alignment import align
+from etgraph.ingest.linking.alignment import align_surely
 from etgraph.ingest.linking.records import Names, Records
+from etgraph.ingest.linking.stretches import stretches
 from etgraph.model.columns import Array
 
 AGREEING = 0.9
@@ -122,17 +123,27 @@ def align_between(a: Array, b: Array, a_step: Array, b_step: Array, at: Array, t
     for number in np.flatnonzero(different).tolist():
         first, last = int(at[number]) + 1, int(at[number + 1])
         below, above = int(to[number]) + 1, int(to[number + 1])
-        _fill(partner, align(a[first:last], b[below:above]), first, below)
+        _fill(partner, align_surely(a[first:last], b[below:above]), first, below)
     first, below = int(at[-1]) + 1, int(to[-1]) + 1
     n, m = _reach(a_step[first:], b_step[below:])
-    _fill(partner, align(a[first : first + n], b[below : below + m]), first, below)
+    _fill(partner, _from_here(a[first : first + n], b[below : below + m]), first, below)
     last, above = int(at[0]), int(to[0])
     n, m = _reach(a_step[:last][::-1], b_step[:above][::-1])
-    # Backwards, since an alignment keeps to the beginning where several are as long.
-    backwards = align(a[last - n : last][::-1], b[above - m : above][::-1])
+    backwards = _from_here(a[last - n : last][::-1], b[above - m : above][::-1])
     if backwards is not None:
         _fill(partner, np.where(backwards >= 0, m - 1 - backwards, -1)[::-1], last - n, above - m)
     return partner
+
+
+def _from_here(a: Array, b: Array) -> Array | None:
+    """Partners of two sequences that begin together, of which the longer one goes on when the shorter one has ended."""
+    short, long = (a, b) if len(a) <= len(b) else (b, a)
+    found = stretches(short, long, first=0, last=0)
+    end = found[0].high if found else len(long)
+    if short is a:
+        return align_surely(a, b[:end])
+    partner = align_surely(a[:end], b)
+    return None if partner is None else np.append(partner, np.full(len(a) - end, -1))
 
 
 def _fill(partner: Array, found: Array | None, first: int, below: int) -> None:

@@ -8,20 +8,15 @@ import numpy as np
 
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.identifiers import rows_of, sorting
-from etgraph.ingest.linking.alignment import align, methods
-from etgraph.ingest.linking.anchors import SLACK, align_between, anchors
-from etgraph.ingest.linking.candidates import candidates, exact_places
+from etgraph.ingest.linking.alignment import align_surely, methods
+from etgraph.ingest.linking.anchors import align_between, anchors
 from etgraph.ingest.linking.records import Names, Records
+from etgraph.ingest.linking.stretches import stretches
 from etgraph.model.columns import Array
 from etgraph.model.schema import LinkMethod
 
 SAME_NAMES = 0.9
 """Share of the records with equal recorded ids that must have equal names, for these ids to be of one recording."""
-_LONGER = 64
-"""A sequence that is longer by so many tokens, and by a twentieth, may hold edited iterations of the other."""
-
-SLIDING = 0.25
-"""Share of records that two alignments as good must link elsewhere, for the place to be ambiguous; edits move a few."""
 
 
 @dataclass(slots=True)
@@ -123,7 +118,6 @@ def by_alignment(host: Records, device: Records, names: Names) -> Matches:
             alike = iteration.alike
             if partner is None and alike == 1:
                 partner = thread.aligned(iteration)
-                alike = 2 if partner is not None and thread.slides(iteration) else 1
             if alike > 1 and not number:
                 # Only the first thread decides: it has most of the records, and the others follow it.
                 matches.iterations = alike
@@ -216,20 +210,7 @@ class _Thread:
 
     def aligned(self, iteration: Iteration) -> Array | None:
         """Partners by the names alone, of the longer thread within the iteration; None where they differ too much."""
-        a, b = self._within(iteration)
-        return self._whole(iteration, align(a, b))
-
-    def slides(self, iteration: Iteration) -> bool:
-        """Whether many records have other partners in the last fit of the names than in the first one."""
-        a, b = self._within(iteration)
-        if len(a) == len(b):
-            return False
-        # What an alignment finds at both ends it takes first; a token that is nowhere else closes the one.
-        first, last = align(a, np.append(b, -1)), align(a[::-1], np.append(b[::-1], -1))
-        if first is None or last is None:
-            return False
-        last = np.where(last >= 0, len(b) - 1 - last, -1)[::-1]
-        return bool((first != last).sum() > SLIDING * (first >= 0).sum())
+        return self._whole(iteration, align_surely(*self._within(iteration)))
 
     def _within(self, iteration: Iteration) -> tuple[Array, Array]:
         a, b = self.host.token[self.a], self.device.token[self.b]
@@ -258,30 +239,22 @@ class _Thread:
         everything = Iteration(0, len(long))
         if not len(short):
             return everything
-        a, b = shorter.token[short], longer.token[long]
-        exact = exact_places(a, b)
-        places = exact
-        if len(long) - len(short) > max(_LONGER, len(short) // 20):
-            edited = candidates(a, b)
-            # Places near each other count as one there, so short iterations that repeat exactly are told here.
-            places = edited if len(edited) >= len(exact) else exact
-        if not len(places):
+        found = stretches(shorter.token[short], longer.token[long])
+        if not found:
             return everything
-        place, difference = int(places[0]), 0
-        if len(places) > 1:
-            chosen = nearest(shorter.sequence[short], longer.sequence[long], places)
+        place, difference = found[0], 0
+        if len(found) > 1:
+            chosen = nearest(shorter.sequence[short], longer.sequence[long], np.array([p.low for p in found]))
             if chosen is None:
-                return Iteration(0, len(long), alike=len(places))
-            place, difference = chosen
-        slack = 0 if place in exact else SLACK + len(short) // 50
-        low, high = max(place - slack, 0), max(place + len(short) + slack, 0)
-        return Iteration(low, high, -difference if hosts else difference)
+                return Iteration(0, len(long), alike=len(found))
+            place, difference = found[chosen[0]], chosen[1]
+        return Iteration(place.low, place.high, -difference if hosts else difference)
 
 
-def nearest(short: Array, long: Array, places: Array) -> tuple[int, int] | None:
-    """The place where sequence numbers differ least, and by how much; None if there is not exactly one."""
+def nearest(short: Array, long: Array, where: Array) -> tuple[int, int] | None:
+    """Which place is that where sequence numbers differ least, and by how much; None if there is not exactly one."""
     differences = []
-    for place in places.tolist():
+    for place in where.tolist():
         low, high = max(0, -place), min(len(short), len(long) - place)
         mine, theirs = short[low:high], long[low + place : high + place]
         both = (mine != NULL) & (theirs != NULL)
@@ -291,11 +264,15 @@ def nearest(short: Array, long: Array, places: Array) -> tuple[int, int] | None:
         differences.append(int(values[np.argmax(counts)]))
     least = min(map(abs, differences))
     found = [at for at, difference in enumerate(differences) if abs(difference) == least]
-    return (int(places[found[0]]), differences[found[0]]) if len(found) == 1 else None
+    return (found[0], differences[found[0]]) if len(found) == 1 else None
 
 
 def _match_communication(host: Records, device: Records, names: Names, matches: Matches) -> None:
-    """Pair the k-th communication of a name with the k-th, where their numbers agree, at least within the window."""
+    """Pair the k-th communication of a name with the k-th, where their numbers agree, at least within the window.
+
+    Communication starts after what its thread did before it was issued; where one of a name would not, none is paired.
+    """
+    issued = _issued(host, device, matches)
     linked = matches.partner[matches.partner >= 0]
     first, last = (int(device.start[linked].min()), int(device.end[linked].max())) if len(linked) else (0, -1)
     for token in np.flatnonzero(names.communicates).tolist():
@@ -305,8 +282,19 @@ def _match_communication(host: Records, device: Records, names: Names, matches: 
             a = a[(a >= matches.part[0]) & (a <= matches.part[1])]
         if len(a) != len(b) or matches.window:
             b = b[(device.start[b] >= first) & (device.start[b] <= last)]
-        if len(a) != len(b):
+        if len(a) != len(b) or (device.start[b] < issued[a]).any():
             matches.unmatched_communication += len(a)
             continue
         matches.partner[a] = b
         matches.method[a] = int(LinkMethod.COMMUNICATION_ORDER)
+
+
+def _issued(host: Records, device: Records, matches: Matches) -> Array:
+    """For each of the host's records when the last one before it, on its thread, began."""
+    begun = np.full(len(host), np.iinfo(np.int64).min)
+    linked = np.flatnonzero(matches.partner >= 0)
+    begun[linked] = device.start[matches.partner[linked]]
+    for lane in np.unique(host.lane).tolist():
+        thread = host.lane == lane
+        begun[thread] = np.maximum.accumulate(begun[thread])
+    return begun

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -20,13 +19,13 @@ from etgraph.ingest.writers.astra_sim.order import (
     COLLECTIVE,
     RECEIVE,
     SEND,
-    SHOWN,
     Messages,
     circular_wait,
     common_order,
     counted,
     meetings,
     messages,
+    missing_ranks,
     ordered,
     scheduled,
     some_ranks,
@@ -93,7 +92,7 @@ def lower(trace: Trace) -> Workload:
     the result breaks a rule (`violations`); CycleError where the dependencies form a cycle.
     O(operators + dependencies), sorting aside.
     """
-    ranks = _check_ranks(trace)
+    ranks = _whole_world(trace)
     chakra = _is_recorded(trace)
     nodes = recorded(trace) if chakra else program(trace)
     empty = sorted(set(range(ranks)) - set(np.unique(nodes.operators["rank"]).tolist()))
@@ -162,15 +161,13 @@ def _is_recorded(trace: Trace) -> bool:
     return chakra and bool(np.isin(trace.dependencies["kind"], kinds).all())
 
 
-def _check_ranks(trace: Trace) -> int:
+def _whole_world(trace: Trace) -> int:
     """The number of ranks; ExportError where one of them is not there."""
     if not len(trace):
         raise ExportError("the trace holds no operators", hint="ASTRA-sim needs at least one on each rank")
-    held, named = frozenset(trace.ranks), (s.rank for s in trace.metadata.sources)
-    size = max(trace.metadata.world_size or 0, max(held) + 1, *(rank + 1 for rank in named), len(held))
-    missing = list(islice((rank for rank in range(size) if rank not in held), SHOWN + 1))
-    if missing or min(held) < 0:
-        found = f"no operators of {some_ranks(missing)}" if missing else f"a rank {min(held)}"
+    size, missing = missing_ranks(trace)
+    if missing or trace.ranks[0] < 0:
+        found = f"no operators of {some_ranks(missing)}" if missing else f"a rank {trace.ranks[0]}"
         raise ExportError(
             f"found {found}, expected ranks 0 to {size - 1}: ASTRA-sim needs the whole world",
             hint="give the files of all ranks, in one folder",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
-from etgraph.model import Columns, CommType, NodeType
+from etgraph.model import Columns, CommType, NodeType, Trace
 from etgraph.model.columns import Array
 from etgraph.model.graph import adjacency, topological_order
 from etgraph.model.kernels import kernel
@@ -292,6 +293,14 @@ def node(o: Columns, row: int) -> str:
 def counted(count: int, word: str, plural: str = "") -> str:
     """A number with its noun."""
     return f"{count:,} {word if count == 1 else plural or word + 's'}"
+
+
+def missing_ranks(trace: Trace, named: Iterable[int] = ()) -> tuple[int, list[int]]:
+    """The number of ranks that there should be, and those of them without operators: the first `SHOWN` + 1."""
+    held = frozenset(trace.ranks)
+    known = (*held, *(s.rank for s in trace.metadata.sources), *named)
+    size = max([trace.metadata.world_size or 0, len(held), *(rank + 1 for rank in known)])
+    return size, list(islice((rank for rank in range(size) if rank not in held), SHOWN + 1))
 
 
 def some_ranks(ranks: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ the lowest id is first; an NPU has one processor, one compute unit and one place
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,7 @@ from etgraph.ingest.writers.astra_sim.order import (
     common_order,
     meetings,
     messages,
+    missing_ranks,
     node,
     ordered,
     ordinals,
@@ -98,13 +99,9 @@ class _Findings(list[str]):
 
 def _check_ranks(trace: Trace, groups: Mapping[int, Sequence[int]], found: _Findings) -> int:
     """The number of ranks that there should be; those without nodes are faults."""
-    held = trace.ranks
-    ranks = frozenset(held)
-    if held and held[0] < 0:
-        found.append(f"rank {held[0]}: ranks are counted from 0")
-    named = [*held, *(s.rank for s in trace.metadata.sources), *(r for m in groups.values() for r in m)]
-    size = max([trace.metadata.world_size or 0, *(rank + 1 for rank in named)])
-    missing = list(islice((rank for rank in range(size) if rank not in ranks), SHOWN + 1))
+    if trace.ranks and trace.ranks[0] < 0:
+        found.append(f"rank {trace.ranks[0]}: ranks are counted from 0")
+    size, missing = missing_ranks(trace, chain.from_iterable(groups.values()))
     if missing:
         found.append(f"{some_ranks(missing)} of 0 to {size - 1}: no nodes, and each rank needs one that is ready")
     elif not size:
