@@ -500,6 +500,18 @@ def test_ranks_without_the_step_are_said_to_be_left_out() -> None:
     assert [r.rank for r in result.by_rank] == [0]
 
 
+def test_links_of_low_confidence_are_counted_where_the_path_came_by_them() -> None:
+    trace = build("""
+        rank 0 | thread 1 | aten::a        0..100000  -SPAWN-> b
+        rank 0 | thread 2 | b: aten::b   90000..900000  -JOIN-> c
+        rank 0 | thread 1 | c: aten::c   900000..1000000
+        rank 0 | thread 3 | d: aten::d    10000..20000   -JOIN-> c
+    """)
+    assert critical_path(trace).trust.weak_links == 0
+    unsure = trace.dependencies.replace({"confidence": np.full(len(trace.dependencies), 0.5)})
+    assert critical_path(replace(trace, dependencies=unsure)).trust.weak_links == 2
+
+
 def test_how_often_an_operator_is_on_the_path() -> None:
     trace = build("""
         rank 0 | thread 1 | iteration ProfilerStep#3    0..50

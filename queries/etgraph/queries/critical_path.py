@@ -19,7 +19,7 @@ from etgraph.queries.grouping import groups_of
 from etgraph.queries.intervals import union
 from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
-from etgraph.queries.trusting import alone, communicates, trust_of
+from etgraph.queries.trusting import WEAK, alone, communicates, trust_of
 from etgraph.queries.walk import TOLERANCE_NS, Steps, Terrain, survey, walk
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, rows_of, windows_of
 
@@ -166,7 +166,7 @@ def _path(
         _by_iteration(steps_of, length, total),
         _by_operator(trace, steps, steps_of, length, total),
         _segments(trace, steps, detail, ranks),
-        _trust(trace, detail, length, windows, rank, came),
+        _trust(trace, steps, detail, length, windows, rank, came),
     )
 
 
@@ -367,8 +367,27 @@ def _segments(trace: Trace, steps: Steps, detail: Array, ranks: Array) -> pa.Tab
     )
 
 
+def _weak_links(trace: Trace, steps: Steps) -> int:
+    """Dependencies of low confidence that the path came by."""
+    d, n = trace.dependencies, len(trace)
+    weak = d["confidence"] < WEAK
+    own = np.flatnonzero(steps.operator >= 0)
+    if not weak.any() or len(own) < 2:
+        return 0
+    src, dst, via = steps.operator[own[:-1]], steps.operator[own[1:]], steps.via[own[1:]]
+    doubted = (d["kind"][weak].astype(np.int64) * n + d["src"][weak]) * n + d["dst"][weak]
+    there, back = (via * n + src) * n + dst, (via * n + dst) * n + src
+    return len(np.unique(there[np.isin(there, doubted)])) + len(np.unique(back[np.isin(back, doubted)]))
+
+
 def _trust(
-    trace: Trace, detail: Array, length: Array, windows: Sequence[Interval], rank: int | None, came: Arrivals
+    trace: Trace,
+    steps: Steps,
+    detail: Array,
+    length: Array,
+    windows: Sequence[Interval],
+    rank: int | None,
+    came: Arrivals,
 ) -> Trust:
     total = int(length.sum())
     ns = sum_by(detail, length, len(DETAILS))
@@ -386,7 +405,14 @@ def _trust(
         )
     explained = 1.0 - float(ns[_CODE["unexplained"]]) / total if total else None
     rows = np.concatenate([rows_of(trace, one.rank) for one in windows])
-    return trust_of(trace, rows, came=came, explained_share=explained, warnings=warnings)
+    return trust_of(
+        trace,
+        rows,
+        came=came,
+        explained_share=explained,
+        weak_links=_weak_links(trace, steps),
+        warnings=warnings,
+    )
 
 
 __all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path"]

@@ -19,7 +19,7 @@ from etgraph.queries.arrivals import arrivals
 from etgraph.queries.critical_path import DETAILS, CategoryShare, OperatorShare, RankShare, operator_details
 from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
-from etgraph.queries.trusting import trust_of
+from etgraph.queries.trusting import WEAK, trust_of
 from etgraph.queries.windows import Iterations
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ Waiting = Literal["work", "slack"]
 
 BANDS_NS = (0, 1, *(10**power for power in range(3, 10)))
 """Lower ends of the bands in which slack is counted: none, under 1 µs, then by powers of ten up to 1 s and more."""
-
-WEAK = 0.9
-"""A link below this confidence is weak."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from etgraph.model import NodeType, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.queries.arrivals import Arrivals, arrivals
 
+WEAK = 0.9
+"""A link below this confidence is weak."""
+
 
 def trust_of(
     trace: Trace,
