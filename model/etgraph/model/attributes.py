@@ -19,6 +19,7 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.errors import CorruptStore
+from etgraph.model.temporary import TemporaryFolder, shared_folder
 
 BATCH = 4096
 """Rows a compressed batch; reading one row reads its batch."""
@@ -191,13 +192,15 @@ class AttributeWriter:
     """Writes attribute rows to a file as they come, a batch at a time.
 
     Used as a context manager. Without a path the file is temporary: it goes with the writer and the last `Attributes`
-    over it, or at once when writing fails.
+    over it, at once when writing fails, and later where the process is killed (see `etgraph.model.temporary`).
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self._remove: Callable[[], object] = lambda: None
+        self._folder: TemporaryFolder | None = None
         if path is None:
-            handle, name = tempfile.mkstemp(prefix="etgraph-", suffix=".attrs")
+            self._folder = shared_folder()
+            handle, name = tempfile.mkstemp(suffix=".attrs", dir=self._folder.path)
             os.close(handle)
             path = Path(name)
             self._remove = weakref.finalize(self, _remove, name)
@@ -276,6 +279,7 @@ class AttributeWriter:
         finally:
             if not self._done:
                 self._remove()
+                self._folder = None  # an error's traceback may hold this writer for long
 
     @property
     def attributes(self) -> Attributes:
