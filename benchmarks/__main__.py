@@ -25,7 +25,7 @@ ASKED = {
     "reading-large": "a Kineto file of ten million events: time and memory",
     "chakra-large": "a Chakra file of ten million nodes: time, size and memory",
     "neo4j-traces": "every trace of the collection published to Neo4j, loaded back and compared",
-    "fuzz": "a million damaged inputs for the readers of Chakra files",
+    "fuzz": "a million damaged inputs for all readers, for archives and for whole runs",
     "chakra-peer": "exported Chakra files opened with the standard's own package, installed for it",
 }
 """What needs more time, disk or packages than others, and runs only where it is named."""
