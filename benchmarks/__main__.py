@@ -26,6 +26,7 @@ ASKED = {
     "chakra-large": "a Chakra file of ten million nodes: time, size and memory",
     "neo4j-traces": "every trace of the collection published to Neo4j, loaded back and compared",
     "fuzz": "a million damaged inputs for all readers, for archives and for whole runs",
+    "chain": "files read, linked and inferred, beside HTA's loading and mlc-chakra's linker, installed for it",
     "chakra-peer": "exported Chakra files opened with the standard's own package, installed for it",
 }
 """What needs more time, disk or packages than others, and runs only where it is named."""
