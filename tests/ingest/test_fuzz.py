@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +54,15 @@ def test_one_seed_makes_the_same_inputs(fuzz: ModuleType, tmp_path: Path) -> Non
     assert first == second
 
 
+def written(run: Sequence[tuple[Any, Any]], folder: Path) -> Path:
+    """A folder with both files of each rank."""
+    folder.mkdir()
+    for rank, files in enumerate(run):
+        for name, document in zip(("et", "kineto"), files, strict=True):
+            (folder / f"{name}_rank{rank}.json").write_text(json.dumps(document))
+    return folder
+
+
 def test_made_up_runs_reach_every_pass(fuzz: ModuleType, tmp_path: Path) -> None:
     """What nothing is wrong about is accepted, and gives every kind of dependency, links and collectives."""
     from benchmarks.fuzz import programs
@@ -60,12 +70,7 @@ def test_made_up_runs_reach_every_pass(fuzz: ModuleType, tmp_path: Path) -> None
     kinds: set[int] = set()
     collectives = linked = worked = 0
     for seed in range(40):
-        run = tmp_path / str(seed)
-        run.mkdir()
-        for rank, files in enumerate(programs.run(random.Random(seed))):
-            for name, document in zip(("et", "kineto"), files, strict=True):
-                (run / f"{name}_rank{rank}.json").write_text(json.dumps(document))
-        trace = read(run, workers=1)
+        trace = read(written(programs.run(random.Random(seed)), tmp_path / str(seed)), workers=1)
         trace.validate()
         kinds |= set(trace.dependencies["kind"].tolist())
         collectives += len(trace.collectives)
@@ -74,6 +79,31 @@ def test_made_up_runs_reach_every_pass(fuzz: ModuleType, tmp_path: Path) -> None
     K = DependencyKind
     assert kinds >= {K.CALL, K.THREAD, K.LAUNCH, K.STREAM, K.EVENT, K.SYNC, K.SPAWN, K.DATA, K.COMM}
     assert min(collectives, linked, worked) > 0
+
+
+def test_pieces_of_recorded_runs_are_runs(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.fuzz import cuttings
+
+    monkeypatch.delenv("ETGRAPH_TRACES", raising=False)
+    monkeypatch.setattr(cuttings, "A_FILE", 1)
+    pieces = cuttings.runs(random.Random(1))
+    assert len(pieces) == len(cuttings.RUNS)
+    for number, run in enumerate(pieces):
+        trace = read(written(run, tmp_path / str(number)), workers=1)
+        trace.validate()
+        assert trace.ranks == (0, 1)
+        assert (~trace.operators.is_null("node_id")).any()
+    assert cuttings.files(random.Random(1)) == ([], [])
+
+
+def test_bending_leaves_what_it_was_made_from(fuzz: ModuleType) -> None:
+    from benchmarks.fuzz import documents, programs
+
+    host, device = programs.run(random.Random(2))[0]
+    before = json.dumps([host, device])
+    changed = {json.dumps(documents.bent(host if seed % 2 else device, random.Random(seed))) for seed in range(300)}
+    assert len(changed) > 250
+    assert json.dumps([host, device]) == before
 
 
 # Planted faults
@@ -208,6 +238,15 @@ def test_dependencies_in_a_circle(fuzz: ModuleType, tmp_path: Path, monkeypatch:
     assert found(fuzz, tmp_path, "dependencies in a circle that no file has")
 
 
+def test_a_file_that_is_left(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(path: Path, **options: Any) -> Any:
+        (path.parent / "left").write_bytes(b"x")
+        return read(path, **options)
+
+    monkeypatch.setattr("benchmarks.fuzz.readings.read", wrong)
+    assert found(fuzz, tmp_path, "files are left or written elsewhere")
+
+
 def test_memory_that_grows(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "SETTLED", 1)
     monkeypatch.setattr(fuzz, "MOST_GROWTH_MIB", -1000)
@@ -237,6 +276,9 @@ def test_the_command_says_where_a_failure_is(
     fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(text, "kept", text.jsonizer)
+    monkeypatch.setattr("benchmarks.fuzz.cuttings.RUNS", ())
+    for variable in ("ETGRAPH_TRACES", "ETGRAPH_REFERENCE"):
+        monkeypatch.delenv(variable, raising=False)
     arguments = ["--inputs", "200", "--seed", "5", "--seconds", "60", "--folder", str(tmp_path)]
     assert fuzz.main(arguments) == 1
     assert str(tmp_path / "failure-5-0.bin") in capsys.readouterr().out
