@@ -235,7 +235,10 @@ def main(arguments: list[str] | None = None) -> int:
     fuzzer = Fuzzer(chosen.seed, folder=chosen.folder)
     gc.collect()
     gc.freeze()  # what inputs are made from stays, and need not be looked through again and again
-    summary = fuzzer.run(chosen.inputs, chosen.seconds)
+    try:
+        summary = fuzzer.run(chosen.inputs, chosen.seconds)
+    finally:
+        gc.unfreeze()
     print(summary.table())
     return int(summary.failures.total() > 0)
 
