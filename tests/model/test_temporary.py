@@ -71,6 +71,15 @@ def test_files_share_a_folder_as_long_as_one_needs_it(place: Path) -> None:
     assert shared_folder().path.parent == place
 
 
+def test_files_lie_where_the_place_is_now(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = AttributeWriter()
+    (place / "other").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place / "other"))
+    second = AttributeWriter()
+    assert first.path.parent.parent == place
+    assert second.path.parent.parent == place / "other"
+
+
 def test_what_a_killed_process_leaves_is_swept(place: Path, other: subprocess.Popen[bytes]) -> None:
     other.kill()
     other.wait()

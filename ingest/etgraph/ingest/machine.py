@@ -64,9 +64,9 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
             base = root / _CGROUPS / controller
         else:
             continue
-        own = base / path.strip("/")
         # Inside a container the path may be that outside of it, which is not there.
-        yield from (folder for folder in (own, *own.parents) if folder == base or base in folder.parents)
+        own = base / path.strip("/")
+        yield from (own, *own.parents)
 
 
 def _words(file: Path) -> list[str]:

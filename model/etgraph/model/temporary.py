@@ -47,7 +47,7 @@ def sweep(place: Path) -> None:
     """Remove what processes that were killed have left in a place."""
     try:
         with os.scandir(place) as entries:
-            found = [Path(e.path) for e in entries if e.name.startswith(PREFIX) and e.is_dir(follow_symlinks=False)]
+            found = [Path(entry.path) for entry in entries if entry.name.startswith(PREFIX)]
     except OSError:
         return
     for folder in found:
