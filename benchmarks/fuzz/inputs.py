@@ -182,7 +182,7 @@ def _packed_as_named(name: str, data: bytes) -> bytes:
 
 
 SHARES: dict[str, tuple[int, Callable[[Pool, random.Random], Input]]] = {
-    "Chakra": (40, Pool.chakra), "Chakra JSON": (40, Pool.chakra_json), "Kineto": (65, Pool.kineto),
-    "PyTorch ET": (60, Pool.pytorch_et), "archives": (25, Pool.archive), "runs": (10, Pool.run),
+    "Chakra": (30, Pool.chakra), "Chakra JSON": (30, Pool.chakra_json), "Kineto": (48, Pool.kineto),
+    "PyTorch ET": (44, Pool.pytorch_et), "archives": (18, Pool.archive), "runs": (10, Pool.run),
 }  # fmt: skip
 """How many of a batch's inputs are of which kind, and how they are made."""

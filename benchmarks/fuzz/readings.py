@@ -26,7 +26,7 @@ from etgraph.model.errors import EtgraphError
 Report = Callable[[str, bytes], None]
 """Takes a failure in words, and the input."""
 _IN_A_CIRCLE = "dependencies form a cycle"
-COMPILED, AGAIN = 4, 4
+COMPILED, AGAIN = 8, 4
 """One input of so many is read by compiled kernels, one folder of so many in a second way."""
 
 

@@ -28,7 +28,7 @@ from etgraph.ingest.chakra.fields import METADATA, NODE
 
 BATCH = 500
 HEADS, STREAMS = 20, 40
-"""Inputs of a batch that are metadata and streams of Chakra in memory. `SHARES` are read; the rest, 200, are nodes."""
+"""Inputs of a batch that are metadata and streams of Chakra in memory. `SHARES` are read; the rest, 260, are nodes."""
 LONGEST_SECONDS = 20.0
 """An input takes milliseconds; what takes longer hangs. The first batch compiles the kernels."""
 FIRST_SECONDS = 300.0
