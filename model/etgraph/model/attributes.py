@@ -6,6 +6,8 @@ are Arrow IPC with zstd-compressed batches, so that one row can be read without 
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import tempfile
 import weakref
@@ -69,12 +71,19 @@ class Attributes:
         return text
 
     def get(self, row: int) -> dict[str, Any]:
-        """The attributes of one row, decoded; empty for a null row (below 0)."""
+        """The attributes of one row, decoded; empty for a null row (below 0).
+
+        A number beyond every float is None: JSON knows no limits. Its digits stand in `text`.
+        """
         import msgspec
 
         if row < 0:
             return {}
-        decoded: dict[str, Any] = msgspec.json.decode(self.text(row))
+        text = self.text(row)
+        try:
+            decoded: dict[str, Any] = msgspec.json.decode(text)
+        except msgspec.ValidationError:
+            decoded = json.loads(text, parse_float=_float, parse_int=_int)
         return decoded
 
     def texts(self, rows: Array) -> list[bytes | None]:
@@ -294,3 +303,15 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
+
+
+def _float(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _int(digits: str) -> int | None:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python converts
+        return None
