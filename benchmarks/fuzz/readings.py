@@ -27,7 +27,7 @@ Report = Callable[[str, bytes], None]
 """Takes a failure in words, and the input."""
 _IN_A_CIRCLE = "dependencies form a cycle"
 COMPILED, AGAIN = 8, 4
-"""One input of so many is read by compiled kernels, one folder of so many in a second way."""
+"""One input of so many is read by compiled kernels, and all attributes with it; one folder in a second way."""
 
 
 @contextmanager
@@ -86,8 +86,8 @@ def _read(path: Path, machine: bool) -> Trace | _Refusal:
         with compiled(machine):
             trace = read(path, limits=LIMITS, workers=1)
             trace.validate()
-            if machine and len(trace):
-                trace.operator_attributes(len(trace) - 1)
+            for row in range(len(trace) if machine else 0):
+                trace.operator_attributes(row)
             return trace
     except EtgraphError as error:
         return _Refusal(error.code, str(error))
