@@ -38,8 +38,8 @@ _WORDS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 """Values that mean something under a key."""
 _KEYS = ("id", "ts", "dur", "args", "name", "ph", "nodes", "traceEvents", "ctrl_deps", "attrs", "parent", "inputs",
-         "values", "schema", "External id", "correlation", "stream", "Id", "ctrlDeps", "ctrl_deps", "attr", "int32Val",
-         "x", "", "distributedInfo")  # fmt: skip
+         "values", "schema", "External id", "correlation", "stream", "Id", "ctrlDeps", "attr", "int32Val", "sync_dep",
+         "inter_thread_dep", "inclusive_dur", "x", "", "distributedInfo")  # fmt: skip
 _ENCODINGS = ("utf-16", "utf-32", "utf-8-sig", "latin-1")
 _NOT_JSON = (b"NaN", b"-Infinity", b"01", b"1.", b".5", b"+1", b"1e999999", b"0x1", b"'a'", b"tru", b"nul", b'"\\x"',
              b'"\\ud83d"', b'"a\nb"', b"1" * 400, b"9" * 19, b"-0", b"/**/1", b'"\xff"', b'"\xed\xa0\x80"')  # fmt: skip

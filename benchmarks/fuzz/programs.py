@@ -41,6 +41,7 @@ class _Program:
         self._nodes: list[Document] = []
         self._parents = {1: 2, 2: 3}
         self._old = dialect.randrange(4) == 0
+        self._annotated = dialect.randrange(4) == 0
         self._shared_ids = dialect.randrange(3) > 0
         self._year_2021 = dialect.randrange(8) == 0
         self._info = dialect.choice(("none", "plain", "groups", "groups as text"))
@@ -131,12 +132,21 @@ class _Program:
             inside()
         self._clock += 1
         self._parents[thread] = parent
+        if self._annotated:
+            self._nodes[number - 1] |= self._waits(number, start)
         ids = {"External id": number} | ({"Record function id": number} if self._shared_ids else {})
         more = {"Sequence number": sequence} if sequence is not None else {}
         if dims is not None:
             more |= {"Input Dims": dims, "Input type": ["float"] * len(dims)}
         category = "user_annotation" if scope == 7 else "Operator" if self._year_2021 else "cpu_op"
         self._event(category, name, self._thread * thread, start, self._clock, ids | more | (arguments or {}))
+
+    def _waits(self, number: int, start: float) -> Document:
+        """Times of a node and what it waits for, as Chakra's linker adds them."""
+        earlier = [None, *range(max(5, number - 6), number)]
+        synchronised = [id for id in self._rng.sample(earlier, min(2, len(earlier))) if id is not None]
+        return {"ts": start, "inclusive_dur": self._clock - start, "exclusive_dur": 1, "ph": "X",
+                "inter_thread_dep": self._rng.choice(earlier), "sync_dep": synchronised}  # fmt: skip
 
     def _runtime(self, name: str, duration: float = 2, *, thread: int = 1) -> int:
         """A call of the runtime; its correlation."""
