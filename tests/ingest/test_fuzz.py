@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from etgraph.ingest import pipeline, read
+from etgraph.ingest import Limits, pipeline, read
 from etgraph.ingest.chakra import columns, text, wire
 from etgraph.model import DependencyKind, Trace, kernels
 from etgraph.model.errors import CycleError, InputError
@@ -214,10 +215,35 @@ def test_an_error_that_does_not_name_the_file(
     assert found(fuzz, tmp_path, "does not name the file: BAD_INPUT")
 
 
+def judged(folder: Path, seeds: range) -> tuple[Counter[str], Counter[str]]:
+    """What comes of archives that must be refused, and the failures."""
+    from benchmarks.fuzz import archives, readings
+    from benchmarks.fuzz.inputs import Input
+
+    outcomes, failures = Counter[str](), Counter[str]()
+    for seed in seeds:
+        data = archives.refused({"kineto_rank0.json": b'{"traceEvents": []}'}, random.Random(seed))
+        given = Input("archives", {"run.zip": data}, refused=True)
+        readings.judge(given, folder, random.Random(seed), outcomes, lambda words, _: failures.update([words]))
+    return outcomes, failures
+
+
+def test_what_must_be_refused_is(fuzz: ModuleType, tmp_path: Path) -> None:
+    """Each of the reasons; without the one thing that is wrong, the archive is accepted."""
+    from benchmarks.fuzz import archives
+
+    assert judged(tmp_path, range(60)) == ({"rejected: BAD_INPUT": 60}, {})
+    (tmp_path / "run.zip").write_bytes(archives.whole({"a.json": b'{"traceEvents": []}'}, random.Random(1)))
+    assert len(read(tmp_path / "run.zip", limits=archives.LIMITS)) == 0
+    bomb = archives._bomb({}, random.Random(3))
+    (tmp_path / "run.zip").write_bytes(bomb)
+    assert len(read(tmp_path / "run.zip", limits=Limits())) == 0
+
+
 def test_an_archive_that_is_not_refused(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etgraph.ingest.discovery.members.Refusals.depth", lambda *_: None)
     monkeypatch.setattr("etgraph.ingest.discovery.members.Refusals.name", lambda _, __, name, ___: name)
-    assert found(fuzz, tmp_path, "accepted, but must be refused", inputs=600)
+    _, failures = judged(tmp_path, range(30))
+    assert failures["accepted, but must be refused"] > 0
 
 
 def test_a_run_that_is_another_in_an_archive(fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,6 +253,7 @@ def test_a_run_that_is_another_in_an_archive(fuzz: ModuleType, tmp_path: Path, m
         return replace(one_trace(*arguments), trace_id=str(kernels.COMPILE_FROM))
 
     monkeypatch.setattr(pipeline, "one_trace", wrong)
+    monkeypatch.setattr("benchmarks.fuzz.readings.AGAIN", 1)
     assert found(fuzz, tmp_path, "read in two ways, other ids", inputs=600)[:2] == b"PK"
 
 
