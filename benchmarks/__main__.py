@@ -12,6 +12,7 @@ ALL = {
     "communication": "collectives over ranks: time an operator, what is found where files say little",
     "path": "the path kernel, beside rustworkx and networkx",
     "slack": "the model's critical path and every slack, beside rustworkx and networkx",
+    "questions": "every question on 100,000 operators: asked again, and by a new process from the local store",
     "export": "exports of a whole trace, beside networkx' own writers",
     "chakra": "Chakra files into columns and back, beside protobuf objects; memory; the model's critical path",
     "store": "publishing and loading, beside Parquet and SQLite",
@@ -28,6 +29,7 @@ ASKED = {
     "fuzz": "a million damaged inputs for all readers, for archives and for whole runs",
     "chain": "files read, linked and inferred, beside HTA's loading and mlc-chakra's linker, installed for it",
     "chakra-peer": "exported Chakra files opened with the standard's own package, installed for it",
+    "breakdown-peer": "breakdown beside Holistic Trace Analysis, installed for it",
 }
 """What needs more time, disk or packages than others, and runs only where it is named."""
 

@@ -1,4 +1,5 @@
-"""Exports: µs an operator and dependency and growth of memory, beside networkx' own writers and whole-table Parquet."""
+"""Exports: µs an operator and dependency and growth of memory, beside networkx' own writers, whole-table Parquet,
+Perfetto's builder of traces, and `json` for trace events."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ print(resident("VmHWM") - before, len(trace) + len(trace.dependencies))
 
 
 def peers(trace: Trace, folder: Path) -> dict[str, Callable[[], Any]]:
-    """What writes the same graph with networkx, from a graph that is in memory already, and Arrow's Parquet writer."""
+    """What writes the same from what is in memory: networkx, Arrow, Perfetto's Python package, `json`."""
     import networkx as nx
     import pyarrow.parquet as pq
 
@@ -60,11 +61,52 @@ def peers(trace: Trace, folder: Path) -> dict[str, Callable[[], Any]]:
         for name, columns in trace.tables.items():
             pq.write_table(columns.to_arrow(), folder / f"peer-{name}.parquet", compression="zstd")
 
+    slices = _slices(trace)
+    events = json.loads(_text(trace, "chrome"))
+
+    def chrome() -> None:
+        with (folder / "peer-events.json").open("w") as stream:
+            json.dump(events, stream)
+
     return {
         "networkx": node_link,
+        "perfetto": lambda: _perfetto(slices, folder / "peer.pftrace"),
+        "chrome": chrome,
         "graphml": lambda: nx.write_graphml(graph, folder / "peer.graphml"),
         "parquet": parquet,
     }
+
+
+def _slices(trace: Trace) -> list[tuple[int, bool, int, str, list[int], list[int]]]:
+    """Beginnings and ends of operators: moment, whether it begins, track, name, arrows that leave and that arrive."""
+    o, out, into = trace.operators, trace.successors, trace.predecessors
+    names = o.texts("name").take(o["name"]).to_pylist()
+    lanes, starts, ends = o["lane"].tolist(), o["start_ns"].tolist(), trace.end_ns.tolist()
+    found: list[tuple[int, bool, int, str, list[int], list[int]]] = []
+    for row, name in enumerate(names):
+        leave, arrive = (a.edges[a.offsets[row] : a.offsets[row + 1]].tolist() for a in (out, into))
+        found += [(starts[row], True, lanes[row], name, leave, arrive), (ends[row], False, lanes[row], "", [], [])]
+    return sorted(found, key=lambda event: event[0])
+
+
+def _perfetto(slices: list[tuple[int, bool, int, str, list[int], list[int]]], target: Path) -> None:
+    """Write the slices, without their values, as Perfetto's documentation shows."""
+    from perfetto.trace_builder.proto_builder import StreamingTraceProtoBuilder
+
+    with target.open("wb") as stream:
+        builder = StreamingTraceProtoBuilder(stream)
+        for time, begins, track, name, leave, arrive in slices:
+            packet = builder.create_packet()
+            packet.timestamp = time
+            packet.trusted_packet_sequence_id = 1
+            event = packet.track_event
+            event.type = event.TYPE_SLICE_BEGIN if begins else event.TYPE_SLICE_END
+            event.track_uuid = track + 1
+            if begins:
+                event.name = name
+                event.flow_ids.extend(leave)
+                event.terminating_flow_ids.extend(arrive)
+            builder.write_packet(packet)
 
 
 def _text(trace: Trace, format: str) -> bytes:

@@ -1,7 +1,11 @@
-"""The path kernel on 1 M operators and 2.5 M dependencies, beside the longest path of rustworkx and networkx."""
+"""The path kernel on 1 M operators and 2.5 M dependencies, beside the longest path of rustworkx and networkx.
+
+And the whole answer over 64 ranks that meet in collectives.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +14,15 @@ from benchmarks.clock import seconds
 from etgraph.ingest.draft import Draft, dependencies
 from etgraph.ingest.launches import launch
 from etgraph.ingest.nesting import nest
-from etgraph.model import TABLES, Category, Columns, DependencyKind, LaneKind, Trace
+from etgraph.model import TABLES, Category, Columns, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.graph import longest_path, topological_order
+from etgraph.queries import critical_path
 from etgraph.queries.walk import survey, walk
 from etgraph.queries.windows import window_of
 
 OPERATORS = 1_000_000
 NETWORKX_OPERATORS = 100_000
+RANKS, RANK_OPERATORS = 64, 20_000
 
 
 def synthetic(operators: int) -> Trace:
@@ -60,13 +66,41 @@ def synthetic(operators: int) -> Trace:
     return draft.trace
 
 
+def synthetic_run(ranks: int, operators: int) -> Trace:
+    """As many copies of a synthetic rank, of whose kernels every fiftieth is a collective of all of them."""
+    one = synthetic(operators)
+    parts = [
+        replace(one, operators=one.operators.replace({"rank": np.full(len(one), rank)}),
+                lanes=one.lanes.replace({"rank": np.full(len(one.lanes), rank)}))
+        for rank in range(ranks)
+    ]  # fmt: skip
+    trace = Trace.concat(parts)
+    o, kernels = trace.operators, np.flatnonzero(one.operators["category"] == int(Category.KERNEL))[::50]
+    late = np.random.default_rng(1).integers(0, 200, (ranks, len(kernels)))
+    rows = np.arange(ranks)[:, None] * len(one) + kernels
+    start, duration = o["start_ns"].copy(), o["duration_ns"].copy()
+    start[rows], duration[rows] = start[rows] + late, np.maximum(duration[rows] - late, 201 - late)
+    meeting, kind = np.full(len(o), -1), o["kind"].copy()
+    meeting[rows], kind[rows] = np.arange(len(kernels)), int(NodeType.COMM_COLL)
+    times = {"start_ns": start, "duration_ns": duration}
+    count = len(kernels)
+    return replace(
+        trace,
+        operators=o.replace({**times, "collective": meeting, "kind": kind}),
+        collectives=Columns(
+            TABLES["collectives"],
+            {"type": np.zeros(count), "bytes": np.full(count, 1 << 20), "size": np.full(count, ranks)},
+        ),
+    )
+
+
 def main() -> None:
     """Print the table: seconds, and how many times as long the peers take on the same graph."""
     trace = synthetic(OPERATORS)
     window = window_of(trace, 0, None, "annotation")
-    walk(trace, window)
+    walk(trace, (window,))
     terrain = survey(trace)
-    steps = walk(trace, window, terrain)
+    steps = walk(trace, (window,), terrain=terrain)
     events = trace.events
     weights = np.zeros(len(events.sources), dtype=np.int64)
     weights[: len(trace)] = trace.operators["duration_ns"]
@@ -77,13 +111,17 @@ def main() -> None:
         f"{len(trace):,} operators, {len(trace.dependencies):,} dependencies; path of {len(steps.operator):,} segments"
     )
     building = seconds(lambda: survey(trace))
-    ours = seconds(lambda: walk(trace, window, terrain))
+    ours = seconds(lambda: walk(trace, (window,), terrain=terrain))
     sorting = seconds(lambda: topological_order(events.nodes, events.sources, events.targets))
     longest = seconds(lambda: longest_path(order, events.sources, events.targets, weights, events.nodes))
     print(f"measured path                            {ours:8.3f} s (after trees of calls, {building:.3f} s)")
     print(
         f"longest path of the event graph          {sorting + longest:8.3f} s (order {sorting:.3f}, pass {longest:.3f})"
     )
+    run = synthetic_run(RANKS, RANK_OPERATORS)
+    critical_path(run)
+    whole = seconds(lambda: critical_path(run))
+    print(f"the whole answer over {RANKS} ranks × {RANK_OPERATORS:,} operators {whole:8.3f} s")
     print("\nbuild, topological order and longest path of the same event graph:")
     build = seconds(lambda: longest_path(*_ours(trace)), 1)
     print(f"etgraph      {build:8.2f} s")

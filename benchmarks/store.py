@@ -49,7 +49,7 @@ def synthetic_trace(operators: int = OPERATORS, ranks: int = 8, revision: int = 
     dictionaries = {
         "name": names,
         "scope": [f"model.layers.{n}.attention" for n in range(500)],
-        "shapes": [f"[[{n},1024]]" for n in range(1000)],
+        "shapes": [f'{{"dims":[[{n},1024]]}}' for n in range(1000)],
     }
     count = int(operators * DEPENDENCIES_EACH)
     src = np.sort(random.integers(0, operators - 1, count, dtype=np.int32))

@@ -18,8 +18,10 @@ from etgraph.model import Report, Source, Trust
 from etgraph.model.errors import InputError
 from etgraph.model.progress import Progress
 from etgraph.queries import library
-from etgraph.queries.critical_path import CategoryShare, CriticalPath, OperatorShare, RankShare
+from etgraph.queries.critical_path import CategoryShare, CriticalPath, IterationShare, OperatorShare, RankShare
+from etgraph.queries.lateness_patterns import Pattern
 from etgraph.queries.slack import Slack, SlackBand
+from etgraph.queries.stragglers import Arrival, Cause, LateRendezvous, RankLateness, Stragglers
 from etgraph.store import Check, IterationInfo, TraceInfo
 from etgraph.store.protocol import CypherResult
 
@@ -61,6 +63,7 @@ PATH = CriticalPath(
         CategoryShare("idle", "unexplained", 2_500, 0.25),
     ),
     by_rank=(RankShare(0, 10_000),),
+    by_iteration=(IterationShare(None, 10_000, 1.0),),
     by_operator=tuple(OperatorShare(f"kernel_{number}", "COMP", 1, 100, 0.01) for number in range(12)),
     segments=pa.table(
         {
@@ -117,6 +120,31 @@ SLACK = Slack(
 )
 
 
+STRAGGLERS = Stragglers(
+    summary="Rank 7 is last in 5 of 8 rendezvous at which ranks waited",
+    wait_ns=10_000_000,
+    communication_ns=12_500_000,
+    wait_share=0.8,
+    judged=40,
+    unjudged=2,
+    by_rank=tuple(RankLateness(rank, rank, 5_000 * rank, 1_000, 0, 8) for rank in range(64)),
+    patterns=(Pattern("same-rank", (7,), 75_000, 0.75, "rank 7\x1b[31m is last in 5 of 8"),),
+    collectives=tuple(
+        LateRendezvous(
+            number, "ALL_REDUCE", "tp\x1b[31m", 4_000_000, 1, (0, 7), 7, 30_000 + number,
+            (Arrival(0, 100, 10_000), Arrival(7, 0, 30_000)), 100, 25_000, 40, number - 1 if number else None,
+            60 + number,
+            (
+                Cause("computation", "cpu-kernel", "aten::a_name_that_has_no_room_in_a_table_of_eighty", 900, 12),
+                Cause("idle", "host-gap", None, 80, None),
+            ),
+        )
+        for number in range(40)
+    ),
+    trust=Trust(explained_share=0.75, warnings=("4 of 8 ranks are recorded",)),
+)  # fmt: skip
+
+
 ROWS = CypherResult(
     ("name", "ns", "part"),
     (["[gemm]\x1b[31m", "größe", None], [1_500, None, 2], [[1, {"a": None}], True, 0.25]),
@@ -136,8 +164,9 @@ class FakeSession:
     """Remembers what it was asked, answers with one stored trace, or raises `error`."""
 
     entry: TraceInfo = STORED
-    path: CriticalPath = PATH
-    model: Slack = SLACK
+    answers: dict[str, Any] = field(
+        default_factory=lambda: {"critical-path": PATH, "slack": SLACK, "stragglers": STRAGGLERS}
+    )
     rows: CypherResult = ROWS
     answer: library.Answer = ANSWER
     error: BaseException | None = None
@@ -188,13 +217,9 @@ class FakeSession:
         self._ask("label", reference, dict(labels))
         return replace(self.entry, labels={**self.entry.labels, **labels})
 
-    def critical_path(self, reference: str, **options: Any) -> CriticalPath:
-        self._ask("critical_path", reference, options)
-        return self.path
-
-    def slack(self, reference: str, **options: Any) -> Slack:
-        self._ask("slack", reference, options)
-        return self.model
+    def ask(self, question: str, reference: str, **options: Any) -> Any:
+        self._ask(question, reference, options)
+        return self.answers[question]
 
     def cypher(self, text: str, parameters: Mapping[str, Any] | None = None, **options: Any) -> CypherResult:
         self._ask("cypher", text, parameters, options)

@@ -168,7 +168,7 @@ def test_without_arguments_there_is_help() -> None:
 def test_what_was_asked_reaches_the_session(run: Run, session: Any) -> None:
     run("critical-path", "gpt#3-7", "--rank", "2", "--iteration", "4", "--window", "device")
     assert session.asked[0] == (
-        "critical_path",
+        "critical-path",
         "gpt#3-7",
         {"rank": 2, "iteration": 4, "window": "device", "save": False},
     )

@@ -26,8 +26,12 @@ REPORT = {
     "files", "hostOperators", "linkedOperators", "deviceOperators", "launchedDeviceOperators", "collectivesMatched",
     "collectivesUnmatched", "danglingDependencies", "warnings",
 }  # fmt: skip
-PATH = {"startNs", "endNs", "windowNs", "lengthNs", "byCategory", "byRank", "byOperator", "trust"}
+PATH = {"startNs", "endNs", "windowNs", "lengthNs", "byCategory", "byRank", "byIteration", "byOperator", "trust"}
 MODEL = {"lengthNs", "measuredNs", "criticalCount", "bySlack", "byCategory", "byRank", "byOperator", "trust"}
+LATE = {
+    "index", "type", "group", "bytes", "ranks", "lastRank", "waitNs", "transferNs", "cause", "iteration", "lastNs",
+    "waitedNs", "inheritedNs", "behind", "blamedNs",
+}  # fmt: skip
 TRUST = {"explainedShare", "unmatchedCollectives", "weakLinks", "warnings"}
 
 
@@ -79,7 +83,7 @@ def test_the_model_has_the_promised_names_and_tables_only_when_asked_for(run: Ru
     answer = document(run("critical-path", "gpt", "--model", "--json"))
     assert set(answer) == MODEL
     assert answer["bySlack"][-1] == {"fromNs": 10**9, "toNs": None, "count": 1}
-    assert set(answer["byOperator"][0]) == {"name", "kind", "count", "ns", "share"}
+    assert set(answer["byOperator"][0]) == {"name", "kind", "count", "ns", "share", "iterations"}
     answer = document(run("critical-path", "gpt", "--model", "--json", "--segments"))
     assert set(answer) == MODEL | {"segments", "operators"}
     assert set(answer["segments"][0]) == {"rank", "lane", "index", "name", "kind", "startNs", "endNs", "via"}
@@ -89,6 +93,21 @@ def test_the_model_has_the_promised_names_and_tables_only_when_asked_for(run: Ru
             "earliestEndNs": 3_000, "latestStartNs": 0, "latestEndNs": 3_000, "slackNs": 0,
         }
     ]  # fmt: skip
+
+
+def test_stragglers_have_the_promised_names(run: Run) -> None:
+    answer = document(run("stragglers", "gpt", "--json"))
+    assert set(answer) >= {"summary", "waitNs", "byRank", "patterns", "collectives", "trust"}
+    assert len(answer["collectives"]) == 40
+    assert set(answer["collectives"][1]) == LATE
+    assert answer["collectives"][1]["waitNs"] == [
+        {"rank": 0, "ns": 100, "startNs": 10_000}, {"rank": 7, "ns": 0, "startNs": 30_000},
+    ]  # fmt: skip
+    assert answer["collectives"][0]["cause"][1] == {
+        "category": "idle", "detail": "host-gap", "name": None, "ns": 80, "excessNs": None,
+    }  # fmt: skip
+    assert set(answer["byRank"][0]) >= {"rank", "timesLast", "waitCausedNs"}
+    assert set(answer["patterns"][0]) == {"pattern", "ranks", "waitNs", "share", "evidence"}
 
 
 @pytest.mark.parametrize(
@@ -143,6 +162,43 @@ def test_show_tells_all_that_is_known(run: Run) -> None:
         assert word in shown
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_stragglers_are_readable(session: Any, width: int) -> None:
+    from rich.console import Console
+
+    from etgraph.cli.views.stragglers import rendezvous_lines, stragglers_view
+
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(stragglers_view(session.answers["stragglers"], "Stragglers of gpt", width))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    lines = shown.splitlines()
+    assert lines[:2] == ["Stragglers of gpt", "Rank 7 is last in 5 of 8 rendezvous at which ranks waited."]
+    assert "40 rendezvous: 10.0 ms of waiting, 80.0% of the 12.5 ms that ranks spent in them; 2 not judged" in " ".join(
+        shown.split()
+    )
+    assert "\x1b" not in shown
+    assert max(map(len, lines)) <= width
+    assert sum("█" in line for line in lines) == 10
+    assert any("54 more" in line and "7.16 ms" in line for line in lines)
+    assert any("… 32 more" in line for line in lines)
+    assert sum("(+12 ns)" in line for line in lines) == 8
+    listed = list(rendezvous_lines(session.answers["stragglers"], width))
+    assert len(listed) == 42
+    assert listed[-1].endswith(" 900 ns (+12 ns)")
+    assert not any("\x1b" in line for line in listed)
+
+
+def test_stragglers_list_all_only_when_asked(run: Run, session: Any) -> None:
+    assert "came last at" not in run("stragglers", "gpt").stdout
+    assert session.asked[-2][2]["explain"] == "costliest"
+    shown = run("stragglers", "gpt", "--all", "--rank", "7").stdout.splitlines()
+    assert session.asked[-2] == (
+        "stragglers", "gpt", {"save": False, "rank": 7, "iteration": None, "window": "annotation", "explain": "all"},
+    )  # fmt: skip
+    assert shown[0] == "Stragglers of gpt, rank 7"
+    assert shown[-1] == "trust: 75.0% explained; 4 of 8 ranks are recorded"
+
+
 def test_the_critical_path_ends_with_its_trust(run: Run) -> None:
     lines = run("critical-path", "gpt#1", "--rank", "0", "--iteration", "1").stdout.splitlines()
     assert lines[0] == "Critical path of gpt#1, rank 0, iteration 1"
@@ -181,8 +237,11 @@ def test_the_models_chain_is_lines(run: Run, session: Any) -> None:
     shown = run("critical-path", "gpt", "--model", "--segments").stdout
     assert "+3.00 µs  5.00 µs     1            COMP  DATA  [gemm]?[31m" in shown
     assert "\x1b" not in shown
-    empty = session.model.segments.slice(0, 0)
-    session.model = replace(session.model, length_ns=0, measured_ns=None, segments=empty, by_slack=(), by_category=())
+    empty = session.answers["slack"].segments.slice(0, 0)
+    model = session.answers["slack"]
+    session.answers["slack"] = replace(
+        model, length_ns=0, measured_ns=None, segments=empty, by_slack=(), by_category=()
+    )
     shown = run("critical-path", "gpt", "--model", "--segments").stdout
     assert "length 0 ns\n" in shown
     assert "the path has no length, and so no segments" in shown
@@ -190,7 +249,7 @@ def test_the_models_chain_is_lines(run: Run, session: Any) -> None:
 
 def test_the_trust_is_one_line_however_long(run: Run, session: Any) -> None:
     long = Trust(warnings=("much to be said against it " * 10,))
-    session.path = replace(session.path, trust=long)
+    session.answers["critical-path"] = replace(session.answers["critical-path"], trust=long)
     assert run("critical-path", "gpt").stdout.splitlines()[-1] == f"trust: {long}".rstrip()
 
 

@@ -72,6 +72,14 @@ def test_a_path_and_a_name_give_the_same_answer(etgraph: Run, filled: Path, samp
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("suffix", ["", "#1-2"])
+def test_stragglers_of_a_path_and_of_a_name(etgraph: Run, filled: Path, sample: Path, suffix: str) -> None:
+    named = answer(etgraph("stragglers", f"gpt{suffix}", "--store", filled, "--json"))
+    assert answer(etgraph("stragglers", f"{sample}{suffix}", "--store", filled, "--json")) == named
+    assert {row["iteration"] for row in named["collectives"]} == ({1, 2} if suffix else {0, 1, 2, 3, 4})
+    assert sum(row["waitCausedNs"] for row in named["byRank"]) == named["waitNs"] > 0
+
+
 def test_the_model_of_a_path_and_of_a_name(etgraph: Run, filled: Path, sample: Path) -> None:
     options = ("--store", filled, "--model", "--json", "--segments", "--rank", "1", "--iteration", "2")
     named = answer(etgraph("critical-path", "gpt", *options))
@@ -218,6 +226,6 @@ def test_the_demo_is_worth_reading(etgraph: Run, monkeypatch: pytest.MonkeyPatch
 
 def test_the_demo_in_a_store_that_stays(etgraph: Run, tmp_path: Path) -> None:
     document = answer(etgraph("demo", "--store", tmp_path, "--json"))
-    assert set(document) == {"trace", "criticalPath"}
+    assert set(document) == {"trace", "criticalPath", "stragglers"}
     (kept,) = answer(etgraph("ls", "--store", tmp_path, "--json"))["traces"]
     assert kept["id"] == document["trace"]["id"]

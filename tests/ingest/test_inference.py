@@ -109,7 +109,7 @@ def test_generated_traces_leave_little_unexplained(generated) -> None:  # type: 
 def test_the_walk_over_inferred_causes_is_the_slow_walk(generated) -> None:  # type: ignore[no-untyped-def]
     for _, _, trace in generated[:3]:
         window = window_of(trace, 0, None, "device")
-        s = walk.walk(trace, window)
+        s = walk.walk(trace, (window,))
         fast = list(zip(*(c.tolist() for c in (s.operator, s.lane, s.start_ns, s.end_ns, s.what, s.via)), strict=True))
         assert fast == slow_walk(trace, window)
 

@@ -11,7 +11,7 @@ from etgraph.ingest import read
 from etgraph.model import DependencyKind, Trace
 from ingest.kineto_oracle import cpu, interval, write
 
-SPAWN, JOIN = DependencyKind.SPAWN, DependencyKind.JOIN
+SPAWN, JOIN, SYNC = DependencyKind.SPAWN, DependencyKind.JOIN, DependencyKind.SYNC
 
 
 def gloo(name: str, begin: int, end: int, thread: int = 3) -> Any:
@@ -71,6 +71,63 @@ def test_the_last_of_several_ended_the_pause(tmp_path: Path) -> None:
         cpu("aten::add_", 950, 1100),
     )
     assert edges(trace, JOIN) == [("gloo:all_reduce@25", "aten::add_@950")]
+
+
+def test_a_function_waits_within_its_own_time(tmp_path: Path) -> None:
+    """For its end, or for what it does next; it cannot end before the work in either case."""
+    at_the_end = trace_of(
+        tmp_path,
+        cpu("AllReduce", 0, 920),
+        cpu("c10d::allreduce_", 5, 50),
+        gloo("all_reduce", 20, 900),
+        cpu("aten::mm", 930, 1000),
+    )
+    assert edges(at_the_end, SYNC) == [("gloo:all_reduce@20", "AllReduce@0")]
+    assert edges(at_the_end, JOIN) == []
+    in_between = trace_of(
+        tmp_path,
+        cpu("AllReduce", 0, 980),
+        cpu("c10d::allreduce_", 5, 50),
+        gloo("all_reduce", 20, 900),
+        cpu("aten::div_", 920, 970),
+    )
+    assert edges(in_between, SYNC) == [("gloo:all_reduce@20", "AllReduce@0")]
+    assert edges(in_between, JOIN) == [("gloo:all_reduce@20", "aten::div_@920")]
+
+
+def test_a_function_that_works_meanwhile_waits_for_nothing(tmp_path: Path) -> None:
+    trace = trace_of(
+        tmp_path,
+        cpu("AllReduce", 0, 980),
+        cpu("c10d::allreduce_", 5, 50),
+        gloo("all_reduce", 20, 900),
+        cpu("aten::mm", 60, 970),
+    )
+    assert edges(trace, SYNC) == edges(trace, JOIN) == []
+
+
+def test_a_receive_that_outlives_the_call_it_was_written_down_in(tmp_path: Path) -> None:
+    trace = trace_of(
+        tmp_path,
+        cpu("c10d::recv_", 0, 20),
+        gloo("recv", 10, 900, 1),
+        cpu("aten::mm", 903, 1000),
+    )
+    assert edges(trace, SPAWN) == [("c10d::recv_@0", "gloo:recv@10")]
+    assert edges(trace, JOIN) == [("gloo:recv@10", "aten::mm@903")]
+
+
+def test_a_small_part_of_a_long_pause_is_no_accident(tmp_path: Path) -> None:
+    """Other waits of the rank end 5 µs after gloo; here it is 150 µs, of ten milliseconds."""
+    events = [cpu("c10d::allreduce_", 0, 10), gloo("all_reduce", 5, 10_000), cpu("aten::last", 10_150, 10_300)]
+    for turn in range(3):
+        at = 20_000 + turn * 1000
+        events += [
+            cpu("c10d::allreduce_", at, at + 10),
+            gloo("all_reduce", at + 5, at + 500),
+            cpu("aten::add_", at + 505, at + 900),
+        ]
+    assert ("gloo:all_reduce@5", "aten::last@10150") in edges(trace_of(tmp_path, *events), JOIN)
 
 
 def test_a_late_return_is_late_by_the_traces_own_measure(tmp_path: Path) -> None:

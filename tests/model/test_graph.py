@@ -229,3 +229,19 @@ def test_a_long_chain_of_components_needs_no_recursion() -> None:
     label = strong_components(adjacency(count, np.append(rows, count - 1), np.append(rows + 1, count - 2)))
     assert label[-1] == label[-2]
     assert len(np.unique(label)) == count - 1
+
+
+@given(st.lists(st.tuples(st.integers(-1, 9), st.booleans()), max_size=10))
+def test_the_nearest_above_by_climbing(rows: list[tuple[int, bool]]) -> None:
+    """Circles of parents lead nowhere, unless what is wanted lies on the way."""
+    count = len(rows)
+    parent = [up if up < count else -1 for up, _ in rows]
+    wanted = [want for _, want in rows]
+    expected = []
+    for row in range(count):
+        seen, up = 0, row
+        while up >= 0 and not wanted[up] and seen <= count:
+            up, seen = parent[up], seen + 1
+        expected.append(up if seen <= count else -1)
+    found = graphs.nearest_above(np.array(parent, dtype=np.int32), np.array(wanted, dtype=bool))
+    assert found.tolist() == expected

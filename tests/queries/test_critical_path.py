@@ -14,9 +14,11 @@ from etgraph.model import DependencyKind, Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import critical_path, walk
-from etgraph.queries.windows import window_of
+from etgraph.queries.arrivals import arrivals
+from etgraph.queries.windows import window_of, windows_of
 from support.build import build
-from support.random_traces import traces
+from support.collection import kineto_files
+from support.random_traces import distributed_traces, traces
 from support.slow_walk import slow_walk
 
 
@@ -226,7 +228,7 @@ def test_a_kernel_that_held_the_device_owns_the_path_though_it_ends_later() -> N
         rank 0 | stream 7 | a                12..100  -OCCUPANCY-> b
         rank 0 | stream 9 | b                98..150
     """)
-    assert path(trace)[-2:] == [("a", "kernel", 86, "LAUNCH"), ("b", "kernel", 52, "OCCUPANCY")]
+    assert path(trace)[-2:] == [("a", "occupancy", 86, "LAUNCH"), ("b", "kernel", 52, "OCCUPANCY")]
 
 
 def test_a_blocking_call_released_at_the_moment_its_last_child_ends_waited_for_the_device() -> None:
@@ -361,48 +363,190 @@ def test_questions_that_the_trace_cannot_answer() -> None:
         critical_path(trace, window="all")  # type: ignore[arg-type]
 
 
-def test_the_lowest_rank_is_taken_and_said() -> None:
+def test_over_all_ranks_the_path_begins_on_the_rank_that_ends_last() -> None:
     trace = build("""
         rank 2 | thread 1 | aten::a  0..10
         rank 3 | thread 1 | aten::a  0..20
     """)
     result = critical_path(trace)
-    assert [r.rank for r in result.by_rank] == [2]
-    assert any("rank 2" in w for w in result.trust.warnings)
+    assert [(r.rank, r.ns) for r in result.by_rank] == [(3, 20)]
+    assert result.window_ns == 20
+
+
+def test_the_path_goes_to_the_rank_that_came_last_and_does_not_wait() -> None:
+    trace = build("""
+        rank 0 | stream 7 | a                0..10
+        rank 0 | stream 7 | all_reduce 4MB  10..50
+        rank 0 | stream 7 | c               50..70
+        rank 1 | stream 7 | b                0..30
+        rank 1 | stream 7 | all_reduce 4MB  30..50
+    """)
+    assert path(trace) == [
+        ("b", "kernel", 30, None), ("all_reduce", "transfer", 20, "COLLECTIVE"), ("c", "kernel", 20, "STREAM"),
+    ]  # fmt: skip
+    assert [(r.rank, r.ns) for r in critical_path(trace).by_rank] == [(0, 40), (1, 30)]
+    assert path(trace, rank=0)[1] == ("all_reduce", "waiting", 20, "STREAM")
+
+
+def test_a_straggler_behind_a_straggler() -> None:
+    trace = build(
+        """
+        rank 0 | stream 7 | all_reduce 4MB   5..32
+        rank 1 | stream 7 | all_reduce 4MB  30..32
+        rank 1 | stream 7 | early            0..30
+        rank 1 | stream 7 | all_gather 4MB  33..80
+        rank 2 | stream 7 | all_gather 4MB  60..80
+        rank 2 | stream 7 | ncclSend: x     0..1
+    """.replace("ncclSend: x", "other")
+    )
+    assert [(n, ns) for n, _, ns, _ in path(trace) if n] == [("other", 1), ("all_gather", 20)]
+    chain = build("""
+        rank 0 | stream 7 | all_reduce 4MB   5..32
+        rank 0 | stream 7 | x               32..60
+        rank 0 | stream 7 | all_gather 4MB  60..80
+        rank 1 | stream 7 | early            0..30
+        rank 1 | stream 7 | all_reduce 4MB  30..32
+        rank 1 | stream 7 | all_gather 4MB  33..80
+        rank 1 | stream 7 | last            80..90
+    """)
+    assert path(chain) == [
+        ("early", "kernel", 30, None), ("all_reduce", "transfer", 2, "COLLECTIVE"), ("x", "kernel", 28, "STREAM"),
+        ("all_gather", "transfer", 20, "COLLECTIVE"), ("last", "kernel", 10, "STREAM"),
+    ]  # fmt: skip
+
+
+def test_a_receive_leads_to_its_sender() -> None:
+    trace = build("""
+        rank 0 | stream 7 | a             0..40
+        rank 0 | stream 7 | ncclSend     40..50  -COMM-> late
+        rank 1 | stream 7 | late: ncclRecv  20..52
+        rank 1 | stream 7 | b            52..60
+    """)
+    assert path(trace) == [
+        ("a", "kernel", 40, None), ("ncclRecv", "transfer", 12, "COMM"), ("b", "kernel", 8, "STREAM"),
+    ]  # fmt: skip
+
+
+def test_ranks_that_come_together_wait_for_nobody() -> None:
+    trace = build("""
+        rank 0 | stream 7 | a                0..30
+        rank 0 | stream 7 | all_reduce 4MB  30..50
+        rank 1 | stream 7 | b                0..30
+        rank 1 | stream 7 | all_reduce 4MB  30..50
+    """)
+    assert [r.rank for r in critical_path(trace).by_rank] == [0]
+    assert path(trace)[1] == ("all_reduce", "transfer", 20, "STREAM")
+
+
+LATE = """
+    rank 0 | thread 1 | iteration ProfilerStep#3    0..100
+    rank 0 | stream 7 | a                           0..10
+    rank 0 | stream 7 | all_reduce 4MB             10..90
+    rank 1 | stream 7 | before                      0..35
+    rank 1 | thread 1 | iteration ProfilerStep#3   40..95
+    rank 1 | stream 7 | b                          45..80
+    rank 1 | stream 7 | all_reduce 4MB             80..90
+    rank 0 | thread 1 | cudaDeviceSynchronize       5..100
+"""
+
+
+def test_a_rank_that_enters_late() -> None:
+    trace = build(LATE)
+    sync = "SYNC-> cudaDeviceSynchronize"
+    trace = build(LATE.replace("all_reduce 4MB             10..90", f"x: all_reduce 4MB  10..90 -{sync}"))
+    result = critical_path(trace, iteration=0)
+    assert (result.start_ns, result.end_ns) == (0, 100)
+    assert path(trace, iteration=0) == [
+        (None, "late-entry", 40, None), (None, "dependency-latency", 5, None), ("b", "kernel", 35, "STREAM"),
+        ("all_reduce", "transfer", 10, "COLLECTIVE"), ("cudaDeviceSynchronize", "synchronisation", 10, "SYNC"),
+    ]  # fmt: skip
+    assert [(r.rank, r.ns) for r in result.by_rank] == [(0, 20), (1, 80)]
+
+
+def test_a_rank_that_has_ended_its_step_leaves_early() -> None:
+    trace = build(
+        """
+        rank 0 | thread 1 | iteration ProfilerStep#3    0..50
+        rank 0 | thread 1 | aten::a                     0..50
+        rank 0 | thread 1 | ncclSend: c10d              90..91
+        rank 1 | thread 1 | iteration ProfilerStep#3    0..100
+        rank 1 | thread 1 | aten::b                     0..20
+    """.replace("ncclSend: c10d", "aten::later")
+    )
+    assert critical_path(trace, iteration=0).by_rank[0].rank == 1
+    sent = build("""
+        rank 0 | thread 1 | iteration ProfilerStep#3    0..50
+        rank 0 | stream 7 | a                           0..50
+        rank 0 | stream 7 | ncclSend                   60..91  -COMM-> x
+        rank 1 | thread 1 | iteration ProfilerStep#3    0..100
+        rank 1 | stream 7 | x: ncclRecv                10..92  -SYNC-> cudaDeviceSynchronize
+        rank 1 | thread 1 | cudaDeviceSynchronize       5..100
+    """)
+    assert path(sent, iteration=0)[:3] == [
+        ("a", "kernel", 50, None), (None, "early-exit", 10, None), ("ncclRecv", "transfer", 32, "COMM"),
+    ]  # fmt: skip
+
+
+def test_ranks_without_the_step_are_said_to_be_left_out() -> None:
+    trace = build("""
+        rank 0 | thread 1 | iteration ProfilerStep#3    0..50
+        rank 0 | thread 1 | aten::a                     0..50
+        rank 1 | thread 1 | aten::b                     0..20
+        rank 0 | thread 1 | iteration ProfilerStep#4   60..90
+        rank 1 | thread 1 | iteration ProfilerStep#3    0..30
+    """)
+    result = critical_path(trace, iteration=1)
+    assert "rank 1 left out, without operators in such a window" in result.trust.warnings
+    assert [r.rank for r in result.by_rank] == [0]
+
+
+def test_how_often_an_operator_is_on_the_path() -> None:
+    trace = build("""
+        rank 0 | thread 1 | iteration ProfilerStep#3    0..50
+        rank 0 | thread 1 | aten::a                     0..20
+        rank 0 | thread 1 | aten::a                    20..40
+        rank 0 | thread 1 | iteration ProfilerStep#4   50..90
+        rank 0 | thread 1 | aten::b                    60..90
+    """)
+    result = critical_path(trace)
+    assert [(o.name, o.count, o.iterations, o.ns) for o in result.by_operator] == [
+        ("aten::a", 2, 1, 40), ("aten::b", 1, 1, 30),
+    ]  # fmt: skip
+    assert [(i.iteration, i.ns) for i in result.by_iteration] == [(0, 40), (1, 50)]
 
 
 @settings(max_examples=300)
 @given(traces())
 def test_equal_to_an_independent_walk(trace: Trace) -> None:
     window = window_of(trace, 0, None, "annotation")
-    fast, slow = walk.walk(trace, window), slow_walk(trace, window)
+    fast, slow = walk.walk(trace, (window,)), slow_walk(trace, window)
     assert list(zip(*(c.tolist() for c in _columns(fast)), strict=True)) == slow
+
+
+@settings(max_examples=300)
+@given(distributed_traces())
+def test_equal_to_an_independent_walk_over_all_ranks(trace: Trace) -> None:
+    windows = windows_of(trace, None, None, "annotation")
+    fast = walk.walk(trace, windows, arrivals(trace))
+    assert list(zip(*(c.tolist() for c in _columns(fast)), strict=True)) == slow_walk(trace, *windows, follow=True)
+    assert (fast.end_ns - fast.start_ns).sum() == max(w.end_ns for w in windows) - min(w.start_ns for w in windows)
+    check_edges(trace, fast)
 
 
 @settings(max_examples=60)
 @given(traces())
 def test_both_modes_of_the_kernel_agree(trace: Trace) -> None:
     window = window_of(trace, 0, None, "annotation")
-    plain = walk.walk(trace, window)
+    plain = walk.walk(trace, (window,))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("etgraph.model.kernels.COMPILE_FROM", 0)
-        compiled = walk.walk(trace, window)
+        compiled = walk.walk(trace, (window,))
     for a, b in zip(_columns(plain), _columns(compiled), strict=True):
         assert np.array_equal(a, b)
 
 
 def _columns(steps: walk.Steps) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
     return [steps.operator, steps.lane, steps.start_ns, steps.end_ns, steps.what, steps.via]
-
-
-def kineto_files(folder: Path) -> list[Path]:
-    """Every Kineto file of the collection, without the near-copies of the repeated runs."""
-    return [
-        p for p in sorted(folder.rglob("*.json*"))
-        if ("et_" not in p.name and "_et" not in str(p.parent) and "eg_" not in p.name and "chakra" not in str(p))
-        and p.name != "manifest.json" and "whatif" not in str(p) and "series" not in str(p)
-        and "resnet_1gpu_et" not in p.name and "pt2_et" not in p.name
-    ]  # fmt: skip
 
 
 def test_real_traces_tile_their_windows_along_stored_edges(traces_dir: Path) -> None:
@@ -417,7 +561,7 @@ def test_real_traces_tile_their_windows_along_stored_edges(traces_dir: Path) -> 
                     continue
                 result = critical_path(trace, iteration=iteration, window=window)  # type: ignore[arg-type]
                 assert result.length_ns == result.window_ns == sum(c.ns for c in result.by_category), file
-                check_edges(trace, walk.walk(trace, found))
+                check_edges(trace, walk.walk(trace, (found,)))
                 checked += 1
     assert checked >= 10
 
@@ -433,6 +577,10 @@ def check_edges(trace: Trace, steps: walk.Steps) -> None:
     for before, after in zip(own[:-1].tolist(), own[1:].tolist(), strict=True):
         a, b, kind = int(steps.operator[before]), int(steps.operator[after]), int(steps.via[after])
         assert kind >= 0, (trace.describe(a), trace.describe(b))
+        if kind == int(DependencyKind.COLLECTIVE):
+            meeting = trace.operators["collective"]
+            assert meeting[a] == meeting[b] >= 0, (trace.describe(a), trace.describe(b))
+            continue
         there, returning = (kind * n + a) * n + b in stored, (kind * n + b) * n + a in stored
         assert there or (returning and kind in back), (trace.describe(a), trace.describe(b), kind)
 
@@ -448,3 +596,46 @@ def test_several_iterations_are_one_window_only_where_they_follow_each_other() -
     assert (two.start_ns, two.end_ns) == (100, 300)
     with pytest.raises(UsageError, match="iterations 0, 2 have 1 between them"):
         critical_path(trace, iteration=(0, 2))
+
+
+def detail_shares(trace: Trace, **question: object) -> dict[str, float]:
+    return {c.detail: c.share for c in critical_path(trace, **question).by_category}  # type: ignore[arg-type]
+
+
+def test_a_pipeline_is_followed_through_its_stages(traces_dir: Path) -> None:
+    """Two stages of two ranks: a walk that stays on a rank says that a fifth of the step is waiting."""
+    name = "gpt_tp2_pp2"
+    trace = read(next(p for p in (traces_dir / "recorded" / name, traces_dir / name) if p.is_dir()))
+    result = critical_path(trace, iteration=0)
+    assert [r.rank for r in result.by_rank] == [0, 1, 2, 3]
+    assert {"COMM", "COLLECTIVE"} <= set(result.segments["via"].to_pylist())
+    assert "waiting" not in detail_shares(trace, iteration=0)
+    assert detail_shares(trace, iteration=0, rank=1)["waiting"] > 0.1
+    assert result.trust.explained_share is not None
+    assert result.trust.explained_share > 0.98
+
+
+def test_nobody_waits_where_all_ranks_are_recorded(traces_dir: Path) -> None:
+    names = ("gpt_ddp", "gpt_ddp_5steps", "gpt_ddp_regressed", "dlrm_alltoall")
+    for folder in (p for p in sorted(traces_dir.rglob("*")) if p.is_dir() and p.name in names):
+        trace = read(folder)
+        for iteration in (None, *trace.iteration_indices):
+            assert "waiting" not in detail_shares(trace, iteration=iteration), (folder, iteration)
+
+
+def test_recommender_of_eight_ranks(collection_dir: Path, tmp_path: Path) -> None:
+    """The path is on the rank that entered last, 36 % of it before that; the peers' transfers are next to nothing."""
+    for file in (collection_dir / "param" / "dlrm_kineto").iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    shares = detail_shares(read(tmp_path), iteration=0)
+    assert shares["late-entry"] == pytest.approx(0.36, abs=0.005)
+    assert shares["transfer"] < 0.01
+    assert "waiting" not in shares
+
+
+def test_a_full_launch_queue_leaves_the_device_on_the_path(collection_dir: Path) -> None:
+    (file,) = (collection_dir / "hta" / "ns_resolution_trace").glob("*.gz")
+    trace = read(file)
+    assert detail_shares(trace, iteration=(1, 2, 3, 4))["kernel"] >= 0.95
+    for iteration in (1, 2, 3, 4):
+        assert detail_shares(trace, iteration=iteration)["kernel"] >= 0.95

@@ -291,8 +291,9 @@ def test_idle_gaps_of_a_long_trace(check: Ask) -> None:
 def test_critical_path_operators(check: Ask, store: Store) -> None:
     trace = trace_of(STEP, "path")
     store.publish(trace, workload="library")
-    measured = artefact_of(critical_path(trace, rank=0, iteration=0), rank=0, iteration=0)
-    for kind, key, table in (measured, artefact_of(slack(trace))):
+    path = critical_path(trace, rank=0, iteration=0)
+    measured = artefact_of("critical-path", path, revision=trace.revision, rank=0, iteration=0)
+    for kind, key, table in (measured, artefact_of("slack", slack(trace), revision=trace.revision)):
         store.put_artefact(trace.trace_id, kind, key, table)
     check(trace, "critical_path_operators", """
         path kind                iteration order rank index name                  category      startNs endNs via

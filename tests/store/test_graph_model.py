@@ -162,8 +162,8 @@ def _fill(store: Store, monkeypatch: pytest.MonkeyPatch) -> _Seen:
     written = artefact_rows.rows
     monkeypatch.setattr(artefact_rows, "rows", lambda *given: seen.look(store) or written(*given))
     store.put_artefact(trace.trace_id, "test", "k", pa.table({"a": [1, None], "b": ["x", "y"], "c": [[1], [2]]}))
-    for path in (slack(trace), critical_path(trace, rank=0, iteration=0)):
-        kind, key, table = artefact_of(path, iteration=0)
+    for name, path in (("slack", slack(trace)), ("critical-path", critical_path(trace, rank=0, iteration=0))):
+        kind, key, table = artefact_of(name, path, revision=trace.revision, iteration=0)
         store.put_artefact(trace.trace_id, kind, key, table)
     told = table.set_column(table.column_names.index("via"), "via", pa.array(["STREAM"] * len(table)))
     store.put_artefact(trace.trace_id, kind, "all", told)
@@ -275,7 +275,7 @@ def trace(store: Store) -> Trace:
     trace = _built()
     store.publish(trace, workload="gpt", team="ml", commit="3f9c21e")
     store.publish(replace(trace, trace_id="5" * 64), workload="gpt", team="ads")
-    kind, key, table = artefact_of(critical_path(trace, rank=0), rank=0)
+    kind, key, table = artefact_of("critical-path", critical_path(trace, rank=0), revision=trace.revision, rank=0)
     store.put_artefact(trace.trace_id, kind, key, table)
     return trace
 

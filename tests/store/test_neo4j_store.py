@@ -159,7 +159,7 @@ def test_a_saved_critical_path_is_in_the_graph(store: Store) -> None:
     store.publish(trace, workload="w")
     path = critical_path(trace, rank=1, iteration=0)
     for _ in range(2):
-        kind, key, table = artefact_of(path, rank=1, iteration=0)
+        kind, key, table = artefact_of("critical-path", path, revision=trace.revision, rank=1, iteration=0)
         store.put_artefact(trace.trace_id, kind, key, table, revision=trace.revision)
     kept = store.get_artefact(trace.trace_id, kind, key)
     assert kept is not None
@@ -190,7 +190,7 @@ def test_a_saved_critical_path_is_in_the_graph(store: Store) -> None:
 def test_a_model_path_is_kept_apart(store: Store) -> None:
     trace = read(samples.path("gpt_ddp") / "kineto_rank1.json.gz")
     store.publish(trace, workload="w")
-    kind, key, table = artefact_of(slack(trace))
+    kind, key, table = artefact_of("slack", slack(trace), revision=trace.revision)
     store.put_artefact(trace.trace_id, kind, key, table)
     kept = store.get_artefact(trace.trace_id, path_tables.MODEL, key)
     assert kept is not None

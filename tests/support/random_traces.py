@@ -13,6 +13,34 @@ from support.build import build
 @st.composite
 def traces(draw: st.DrawFn) -> Trace:
     """A trace of one rank that a real program could have left, small enough to be looked at."""
+    return build("\n".join(_lines(draw)))
+
+
+@st.composite
+def distributed_traces(draw: st.DrawFn) -> Trace:
+    """The same of two or three ranks that meet in collectives and send each other messages."""
+    ranks = range(draw(st.integers(2, 3)))
+    lines = [
+        re.sub(r"\b((?:op|sync|k)\d+)\b", rf"\1r{rank}", line).replace("rank 0", f"rank {rank}")
+        for rank in ranks
+        for line in _lines(draw)
+    ]
+    free = {rank: draw(st.integers(0, 60)) for rank in ranks}
+    for number in range(draw(st.integers(1, 4))):
+        begin = {rank: free[rank] + draw(st.integers(0, 50)) for rank in ranks}
+        if draw(st.booleans()):
+            for rank in ranks:
+                free[rank] = max(begin.values()) + draw(st.integers(0, 15))
+                lines.append(f"rank {rank} | stream c | all_reduce 4KB  {begin[rank]}..{free[rank]}")
+        else:
+            free[0], free[1] = begin[0] + draw(st.integers(0, 15)), max(begin[0], begin[1]) + draw(st.integers(0, 15))
+            lines.append(f"rank 0 | stream c | ncclSend  {begin[0]}..{free[0]} -COMM-> message{number}")
+            lines.append(f"rank 1 | stream c | message{number}: ncclRecv  {begin[1]}..{free[1]}")
+    return build("\n".join(lines))
+
+
+def _lines(draw: st.DrawFn) -> list[str]:
+    """What one rank does, in the notation of `build`."""
     lines: list[str] = []
     calls: list[tuple[int, int]] = []
     for thread in range(draw(st.integers(1, 3))):
@@ -45,7 +73,34 @@ def traces(draw: st.DrawFn) -> Trace:
             if ended:
                 source = next(i for i, other in enumerate(lines) if f"| {ended[-1]}: " in other)
                 lines[source] += f" -SYNC-> {name}"
+    return lines
+
+
+@st.composite
+def crossing_traces(draw: st.DrawFn) -> Trace:
+    """Intervals on threads that may cross each other, some of them calls that launch kernels."""
+    moments, lengths = st.integers(0, 40), st.integers(0, 20)
+    lines = []
+    for number in range(draw(st.integers(1, 9))):
+        start, length = draw(moments), draw(lengths)
+        thread, name = draw(st.integers(0, 1)), draw(st.sampled_from("abc"))
+        arrow = ""
+        if draw(st.booleans()):
+            begin = start + draw(lengths)
+            arrow = f" -> k{number}"
+            stream, kernel = draw(st.integers(0, 1)), draw(st.sampled_from("xy"))
+            lines.append(f"rank 0 | stream {stream} | k{number}: {kernel} {begin}..{begin + draw(lengths)}")
+        lines.append(f"rank 0 | thread {thread} | o{number}: {name} {start}..{start + length}{arrow}")
     return build("\n".join(lines))
+
+
+def chain(trace: Trace, row: int) -> list[int]:
+    """An operator and those around it, innermost first."""
+    found = []
+    while row >= 0:
+        found.append(row)
+        row = int(trace.operators["parent"][row])
+    return found
 
 
 def _parts(line: str) -> tuple[str, int, int]:

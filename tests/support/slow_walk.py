@@ -11,6 +11,7 @@ from etgraph.queries.walk import (
     BEFORE_RECORDING,
     DEPENDENCY_LATENCY,
     GAP,
+    LATE_ENTRY,
     LATENCY,
     OPERATOR,
     TOLERANCE_NS,
@@ -30,6 +31,8 @@ class Op:
     name: str
     category: int
     host: bool
+    rank: int
+    collective: int | None
     parent: Op | None = None
     clipped: int = 0
     children: list[Op] = field(default_factory=list)
@@ -65,12 +68,12 @@ def usual_latency(ops: list[Op]) -> dict[int, int]:
     return result
 
 
-def slow_walk(trace: Trace, window: Interval) -> list[tuple[int, int, int, int, int, int]]:
-    """Steps as (operator, lane, start, end, what, via), in order of time."""
+def slow_walk(trace: Trace, *windows: Interval, follow: bool = False) -> list[tuple[int, int, int, int, int, int]]:
+    """Steps as (operator, lane, start, end, what, via), in order of time; with `follow` to other ranks too."""
     ops = [
         Op(
             row, r["lane"], r["start_ns"], r["start_ns"] + r["duration_ns"], r["name"], int(r["category"]),
-            trace.lanes.value("kind", r["lane"]) is LaneKind.THREAD,
+            trace.lanes.value("kind", r["lane"]) is LaneKind.THREAD, r["rank"], r["collective"],
         )
         for row, r in enumerate(trace)
     ]  # fmt: skip
@@ -89,12 +92,23 @@ def slow_walk(trace: Trace, window: Interval) -> list[tuple[int, int, int, int, 
         ops[d["dst"]].causes.append((d["kind"], ops[d["src"]]))
     latency = usual_latency(ops)
     launches = any(kind is K.LAUNCH for op in ops for kind, _ in op.causes)
-    first, t = window.start_ns, window.end_ns
+    window = max(windows, key=lambda w: w.end_ns)
+    first, t = min(w.start_ns for w in windows), window.end_ns
+    floors = {w.rank: w.start_ns for w in windows}
     steps: list[list[int]] = []
 
     def add(op: Op | None, lane: int, begin: int, end: int, what: int, via: int = -1) -> None:
         if op is not None or begin < end:
-            steps.append([op.row if op else -1, lane, max(begin, first), end, what, via])
+            steps.append([op.row if op else -1, lane, begin, end, what, via])
+
+    def last_to_come(op: Op) -> Op | None:
+        """Whom an operator of several ranks waited for; nobody where it came last itself."""
+        senders = [c for k, c in op.causes if k is K.COMM]
+        others = [c for c in ops if op.collective is not None and c.collective == op.collective]
+        if not (senders or others):
+            return None
+        last = max(senders or others, key=lambda c: (c.start, -c.row))
+        return last if follow and last.start > op.start else None
 
     def last_step_of_an_operator() -> list[int]:
         return next(s for s in reversed(steps) if s[0] >= 0)
@@ -108,13 +122,28 @@ def slow_walk(trace: Trace, window: Interval) -> list[tuple[int, int, int, int, 
     came: Op | None = None  # the child (or top operator) from whose start the walk came up
     asleep: Op | None = None  # the operator whose start is to be explained
     synced: tuple[Op, int] | None = None
-    while t > first:
+
+    def move(floor: int) -> None:
+        """One step back, which may go beyond the floor."""
+        nonlocal here, lane, came, asleep, synced, t
         if here is not None and asleep is None:
             child = last_child(here.children, came, t)
             reached = min(child.clipped, t) if child else None
             waited = [c for k, c in here.causes if k is K.SYNC and here.start < c.end <= t]
             waited = [c for c in waited if reached is None or c.end >= reached]
             by = max(waited, key=lambda c: c.end) if waited else None
+            peer = last_to_come(here)
+            if peer and peer.start <= t and all(peer.start > c.end for c in waited) and peer.start >= (reached or 0):
+                add(
+                    here,
+                    here.lane,
+                    peer.start,
+                    t,
+                    OPERATOR,
+                    int(K.COLLECTIVE if here.collective is not None else K.COMM),
+                )
+                here, t, came = peer, peer.start, None
+                return
             if by and synced != (here, t):
                 add(here, here.lane, by.end, t, OPERATOR, int(K.SYNC))
                 synced = (here, by.end)
@@ -138,7 +167,7 @@ def slow_walk(trace: Trace, window: Interval) -> list[tuple[int, int, int, int, 
                         here, came = before, None
                     else:
                         here, came = up, here
-            continue
+            return
         on_thread = asleep is None or asleep.host
         sibling = last_child(tops[lane], came, t) if on_thread else None
         reasons = []
@@ -164,20 +193,32 @@ def slow_walk(trace: Trace, window: Interval) -> list[tuple[int, int, int, int, 
             here, t, came, asleep = sibling, min(sibling.clipped, t), None, None
         elif best is None:
             boundary = BEFORE_RECORDING if launches else UNEXPLAINED
-            add(None, lane, first, t, GAP if on_thread else boundary)
-            break
+            add(None, lane, floor, t, GAP if on_thread else boundary)
+            t = floor
         else:
             _, left, kind, cause = best
             explained = left + TOLERANCE_NS + (latency.get(asleep.row, 0) if kind is K.LAUNCH else 0)  # type: ignore[union-attr]
             if explained < t:
-                add(None, lane, explained, t, UNEXPLAINED)
+                add(None, lane, explained, t, GAP if on_thread else UNEXPLAINED)
                 t = explained
-                if t <= first:
-                    last_step_of_an_operator()
-                    break
+                if t <= floor:
+                    return
             add(None, lane, left, t, LATENCY if kind is K.LAUNCH else DEPENDENCY_LATENCY)
             last_step_of_an_operator()[5] = int(kind)
             here, t, came, asleep = cause, left, None, None
+
+    while t > first:
+        on = here or asleep
+        floor = floors[on.rank if on else int(trace.lanes["rank"][lane])]
+        if t <= floor:
+            add(None, on.lane if on else lane, first, t, LATE_ENTRY)
+            break
+        move(floor)
+        if t < floor:
+            steps[-1][2] = max(steps[-1][2], floor)
+            if floor > first:
+                add(None, on.lane if on else lane, first, floor, LATE_ENTRY)
+            break
     steps.reverse()
     if steps and steps[0][0] >= 0:
         steps[0][5] = -1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Collection
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from etgraph.model.results import camel_case, to_json
@@ -10,7 +11,7 @@ from etgraph.model.results import camel_case, to_json
 if TYPE_CHECKING:
     from etgraph.cli.session import Diagnosis, Failure
     from etgraph.model import Report, Source
-    from etgraph.queries import CriticalPath, Slack
+    from etgraph.queries.result import Result
     from etgraph.store import TraceInfo
 
 
@@ -75,10 +76,11 @@ def failure_document(failure: Failure) -> dict[str, Any]:
     return {"path": failure.path, "code": error.code, "message": error.message, "hint": error.hint}
 
 
-def path_document(path: CriticalPath | Slack, *, segments: bool) -> dict[str, Any]:
-    """A critical path; its tables, which may have many thousand rows, only where they were asked for."""
-    names = [field.name for field in fields(path) if segments or field.name not in ("segments", "operators")]
-    return {camel_case(name): to_json(getattr(path, name)) for name in names}
+def result_document(result: Result, *, leave_out: Collection[str] = ()) -> dict[str, Any]:
+    """The answer of a question, without those of its fields; tables may have many thousand rows."""
+    assert is_dataclass(result)
+    names = [field.name for field in fields(result) if field.name not in leave_out]
+    return {camel_case(name): to_json(getattr(result, name)) for name in names}
 
 
 def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:

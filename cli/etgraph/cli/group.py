@@ -25,7 +25,8 @@ class Entry:
     section: str = "Commands"
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+def remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Callback of an option that is a field of the call's `Settings`."""
     if value:
         setattr(context.ensure_object(Settings), str(parameter.name), value)
 
@@ -34,7 +35,7 @@ def common_options() -> list[click.Parameter]:
     """New instances of the options that the group and every command take; what stands last counts."""
 
     def option(*names: str, help: str, **rest: Any) -> click.Option:
-        return click.Option(names, help=help, expose_value=False, is_eager=True, callback=_remember, **rest)
+        return click.Option(names, help=help, expose_value=False, is_eager=True, callback=remember, **rest)
 
     return [
         option(

@@ -17,10 +17,10 @@ from etgraph.model.progress import Progress, silent
 from etgraph.store import Store, TraceInfo, connect, describe, split_iterations
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from etgraph.ingest.writers import Written
-    from etgraph.queries import CriticalPath, Slack
     from etgraph.queries.library import Answer
-    from etgraph.queries.windows import Window
     from etgraph.store.protocol import CypherResult
 
 
@@ -173,47 +173,27 @@ class LocalSession:
             self._store.label(reference, key, value)
         return self._entry(entry.id, entry.workload)
 
-    def critical_path(
-        self,
-        reference: str,
-        *,
-        rank: int | None = None,
-        iteration: int | None = None,
-        window: Window = "annotation",
-        save: bool = False,
-    ) -> CriticalPath:
-        """See `Session.critical_path`. The steps of a reference choose the window; the walk sees the whole trace."""
-        from etgraph.queries import critical_path
+    def ask(self, question: str, reference: str, *, save: bool = False, **choices: Any) -> Any:
+        """See `Session.ask`. The function sees the whole trace: what a step waited for may lie before it."""
+        from etgraph.queries import answer
+        from etgraph.queries.questions import question as asked
 
-        stored = self._find(_split(reference)[0], stored=True) if save else None
-        trace, chosen = self._whole(reference)
-        if chosen is not None and iteration is not None and iteration not in chosen:
-            raise UsageError(f"{reference!r} does not hold iteration {iteration}", hint="leave --iteration or # out")
-        steps = chosen if iteration is None else iteration
-        path = critical_path(trace, rank=rank, iteration=steps, window=window)
-        if stored is not None:
-            self._save(stored.id, trace, path, rank=rank, iteration=steps, window=window)
-        return path
-
-    def slack(
-        self, reference: str, *, rank: int | None = None, iteration: int | None = None, save: bool = False
-    ) -> Slack:
-        """See `Session.slack`."""
-        from etgraph.queries import slack
-
-        stored = self._find(_split(reference)[0], stored=True) if save else None
-        trace, chosen = self._whole(reference)
-        path = slack(_selected(trace, chosen), rank=rank, iteration=iteration)
-        if stored is not None:
-            self._save(stored.id, trace, path, rank=rank, iteration=chosen if iteration is None else iteration)
-        return path
-
-    def _save(self, trace_id: str, trace: Trace, path: CriticalPath | Slack, **choices: Any) -> None:
-        """Keep a path beside the stored trace that it was computed from."""
-        from etgraph.queries import artefact_of
-
-        kind, key, table = artefact_of(path, **choices)
-        self._store.put_artefact(trace_id, kind, key, table, revision=trace.revision)
+        function = asked(question)
+        name, steps = _split(reference)
+        one = choices.get("iteration")
+        if steps is not None and one is not None and one not in steps:
+            raise UsageError(f"{reference!r} does not hold iteration {one}", hint="leave --iteration or # out")
+        if steps is not None and one is None:
+            choices["iteration"] = steps
+        path = as_path(name)
+        if path is None:
+            return answer(self._store, self._find(name).id, question, save=save, **choices)
+        if save:
+            raise UsageError(
+                f"{name} is read from disk: --save takes traces of the store, beside which the answer is kept",
+                hint="ingest it first, and name it by its workload or id; 'etgraph ls' lists what is stored",
+            )
+        return function(_read(path), **choices)
 
     def cypher(
         self,
@@ -245,12 +225,18 @@ class LocalSession:
         progress: Progress | None = None,
     ) -> Written:
         """See `Session.export`. The target is looked at before the trace, which may take long to read."""
-        from etgraph.ingest.writers import check, write
+        from etgraph.ingest.writers import TIMELINES, check, write
 
         progress = progress or silent
         check(target, format, workload_for)
         progress(f"reading {reference}")
-        return write(self._open(reference), target, format, progress, workload_for=workload_for)
+        trace, iterations = self._whole(reference)
+        if format not in TIMELINES or workload_for is not None:
+            return write(_selected(trace, iterations), target, format, progress, workload_for=workload_for)
+        progress("finding the critical path")
+        path, note = _path_to_show(trace, iterations)
+        written = write(_selected(trace, iterations), target, format, progress, path=path)
+        return replace(written, notes=(*written.notes, *note))
 
     def export_for_neo4j(self, references: Sequence[str], target: Path, *, progress: Progress | None = None) -> Written:
         """See `Session.export_for_neo4j`. Traces are opened one after another."""
@@ -349,6 +335,16 @@ def _read(path: Path) -> Trace:
     from etgraph.ingest import read
 
     return read(path)
+
+
+def _path_to_show(trace: Trace, iterations: tuple[int, ...] | None) -> tuple[pa.Table | None, list[str]]:
+    """The segments of the critical path of a timeline; or none, and why there is none."""
+    from etgraph.queries import critical_path
+
+    try:
+        return critical_path(trace, iteration=iterations).segments, []
+    except EtgraphError as error:
+        return None, [f"no critical path: {error}"]
 
 
 def _selected(trace: Trace, iterations: tuple[int, ...] | None) -> Trace:

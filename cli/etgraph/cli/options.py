@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from etgraph.cli.group import remember
+
 
 def pairs(context: click.Context, parameter: click.Parameter, values: Iterable[str]) -> dict[str, str]:
     """`key=value` texts as a dictionary; for the callback of a parameter that may be repeated."""
@@ -29,6 +31,37 @@ timeout_option: Callable[[Any], Any] = click.option(
     help="Seconds after which the server ends the query.",
 )  # fmt: skip
 """`--timeout S`, as parameter `timeout`."""
+
+
+def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What every question takes: TRACE, `--rank`, `--iteration` and `--window`, as keywords of their names.
+
+    How it is answered, with `--save` and `--timeout`, is in the call's settings.
+    """
+    for add in reversed(
+        (
+            click.argument("trace"),
+            click.option("--rank", type=click.IntRange(min=0), metavar="R", help="Only this rank."),
+            click.option(
+                "--iteration", type=click.IntRange(min=0), metavar="N", help="Only this step, by its index."
+            ),
+            click.option(
+                "--window", type=click.Choice(["annotation", "device", "launch"]), default="annotation",
+                show_default=True,
+                help="What counts as the step: its annotation on the host, its work on the device, or both together.",
+            ),
+            click.option(
+                "--save", is_flag=True, expose_value=False, callback=remember,
+                help="Keep the answer beside the stored trace; who asks the same again gets it from there.",
+            ),
+            click.option(
+                "--timeout", metavar="S", type=click.FloatRange(0, min_open=True), expose_value=False,
+                callback=remember, help="Give up after this many seconds.",
+            ),
+        )
+    ):  # fmt: skip
+        function = add(function)
+    return function
 
 
 def labels_option(help: str) -> Callable[[Any], Any]:

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
     from etgraph.model.progress import Progress
-    from etgraph.queries import CriticalPath, Slack
     from etgraph.queries.library import Answer
-    from etgraph.queries.windows import Window
     from etgraph.store import Check, TraceInfo
     from etgraph.store.protocol import CypherResult
 
@@ -122,24 +120,11 @@ class Session(Protocol):
         """Set labels on a trace; returns its entry."""
         ...
 
-    def critical_path(
-        self,
-        reference: str,
-        *,
-        rank: int | None = None,
-        iteration: int | None = None,
-        window: Window = "annotation",
-        save: bool = False,
-    ) -> CriticalPath:
-        """The measured critical path; see `etgraph.queries.critical_path`. With `save` it is kept beside the trace."""
-        ...
+    def ask(self, question: str, reference: str, *, save: bool = False, **choices: Any) -> Any:
+        """The answer of one of `etgraph.queries.questions`, whose keywords `choices` are.
 
-    def slack(
-        self, reference: str, *, rank: int | None = None, iteration: int | None = None, save: bool = False
-    ) -> Slack:
-        """The model's critical path and every operator's slack; see `etgraph.queries.slack`.
-
-        With `save`, the path is kept beside the trace.
+        Iterations that the reference names choose the window. Where this was saved for a stored trace before, the
+        saved answer is given; with `save`, it is saved for the next time.
         """
         ...
 

@@ -21,12 +21,17 @@ def _open_session(settings: Settings) -> Session:
 
 @dataclass(slots=True)
 class Settings:
-    """The common options. `open_session` is a field so that commands can be tried on another session."""
+    """The common options, and those that every analysis takes: to save its answer, and the seconds that it has.
+
+    `open_session` is a field so that commands can be tried on another session.
+    """
 
     store: str | None = None
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    save: bool = False
+    timeout: float | None = None
     open_session: Callable[[Settings], Session] = _open_session
 
     def session(self) -> Session:

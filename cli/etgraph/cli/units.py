@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 _TIMES = ((1, "ns"), (10**3, "µs"), (10**6, "ms"), (10**9, "s"))
+_FLOP_RATES = tuple(
+    (10**power, f"{prefix}FLOP/s") for power, prefix in ((0, ""), (3, "k"), (6, "M"), (9, "G"), (12, "T"))
+)
 _SIZES = ((1, "B"), (10**3, "kB"), (10**6, "MB"), (10**9, "GB"), (10**12, "TB"))
 
 
@@ -43,6 +46,24 @@ def size(count: int | None) -> str:
     '14.7 MB'
     """
     return "–" if count is None else _scaled(count, _SIZES)
+
+
+def byte_rate(per_second: float | None) -> str:
+    """Bytes a second in decimal units.
+
+    >>> byte_rate(3.35e12)
+    '3.35 TB/s'
+    """
+    return "–" if per_second is None else f"{_scaled(round(per_second), _SIZES)}/s"
+
+
+def flop_rate(per_second: float | None) -> str:
+    """Floating-point operations a second in decimal units.
+
+    >>> flop_rate(1.82e14)
+    '182 TFLOP/s'
+    """
+    return "–" if per_second is None else _scaled(round(per_second), _FLOP_RATES)
 
 
 def count(number: int) -> str:

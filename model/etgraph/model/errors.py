@@ -90,6 +90,20 @@ class NotFound(EtgraphError):
     http_status = 404
 
 
+class Cancelled(EtgraphError):
+    """Somebody had the work stopped. The statuses of this and of a deadline are those of google.rpc.Code."""
+
+    code = "CANCELLED"
+    http_status = 499
+
+
+class DeadlineExceeded(Cancelled):
+    """The work took longer than it was given."""
+
+    code = "TIMEOUT"
+    http_status = 504
+
+
 class StoreError(EtgraphError):
     """The store cannot do what was asked of it: full, read-only, unreachable, too new."""
 

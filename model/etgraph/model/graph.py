@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array, Columns
 from etgraph.model.kernels import kernel
 from etgraph.model.schema import DEPENDENCIES, DependencyKind, Ends
@@ -63,18 +64,24 @@ def adjacency(nodes: int, by: Array, other: Array) -> Adjacency:
 
 
 @kernel
-def _group(nodes: int, by: Array) -> tuple[Array, Array]:
+def _group(nodes: int, by: Array, stop: Array = NEVER) -> tuple[Array, Array]:
     offsets = np.zeros(nodes + 1, dtype=np.int64)
-    for e in range(len(by)):
-        offsets[by[e] + 1] += 1
+    for begin in range(0, len(by), BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for e in range(begin, min(begin + BETWEEN_LOOKS, len(by))):
+            offsets[by[e] + 1] += 1
     for v in range(nodes):
         offsets[v + 1] += offsets[v]
     place = offsets[:-1].copy()
     edges = np.empty(len(by), dtype=np.int64)
-    for e in range(len(by)):
-        v = by[e]
-        edges[place[v]] = e
-        place[v] += 1
+    for begin in range(0, len(by), BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for e in range(begin, min(begin + BETWEEN_LOOKS, len(by))):
+            v = by[e]
+            edges[place[v]] = e
+            place[v] += 1
     return offsets, edges
 
 
@@ -107,6 +114,22 @@ def event_graph(operators: Columns, dependencies: Columns, collectives: Columns)
     )
 
 
+def nearest_above(parent: Array, wanted: Array) -> Array:
+    """For each row the nearest of itself and the rows above it (`parent`, -1 at the top) that is wanted, or -1.
+
+    The distance that is looked up doubles in each round: n·log(depth). Parents that form a circle lead nowhere.
+    """
+    rows = np.arange(len(parent), dtype=np.int64)
+    jump = np.where(wanted, rows, parent)
+    for _ in range(len(parent).bit_length() + 1):
+        # A row that is wanted, or has nothing above it, stays where it is.
+        further = np.where(jump >= 0, jump[jump], -1)
+        if np.array_equal(further, jump):
+            break
+        jump = further
+    return np.where((jump >= 0) & wanted[jump], jump, -1)
+
+
 def strong_components(out: Adjacency) -> Array:
     """For each node the number of its strongly connected component; nodes on a common cycle share one.
 
@@ -116,7 +139,7 @@ def strong_components(out: Adjacency) -> Array:
 
 
 @kernel
-def _strong_components(offsets: Array, neighbours: Array) -> Array:
+def _strong_components(offsets: Array, neighbours: Array, stop: Array = NEVER) -> Array:
     nodes = len(offsets) - 1
     found = np.zeros(nodes, dtype=np.int64)
     low = np.zeros(nodes, dtype=np.int64)
@@ -127,12 +150,16 @@ def _strong_components(offsets: Array, neighbours: Array) -> Array:
     clock = 0
     count = 0
     held = 0
+    step = 0
     for root in range(nodes):
         if found[root] != 0:
             continue
         depth = 1
         path[0] = root
         while depth > 0:
+            if step % BETWEEN_LOOKS == 0 and stopped(stop):
+                return component
+            step += 1
             v = path[depth - 1]
             if found[v] == 0:
                 clock += 1
@@ -178,11 +205,14 @@ def topological_order(nodes: int, sources: Array, targets: Array, out: Adjacency
 
 
 @kernel
-def _kahn(offsets: Array, neighbours: Array) -> tuple[Array, Array]:
+def _kahn(offsets: Array, neighbours: Array, stop: Array = NEVER) -> tuple[Array, Array]:
     nodes = len(offsets) - 1
     waiting = np.zeros(nodes, dtype=np.int32)
-    for e in range(len(neighbours)):
-        waiting[neighbours[e]] += 1
+    for begin in range(0, len(neighbours), BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for e in range(begin, min(begin + BETWEEN_LOOKS, len(neighbours))):
+            waiting[neighbours[e]] += 1
     order = np.empty(nodes, dtype=np.int64)
     filled = 0
     for v in range(nodes):
@@ -191,6 +221,8 @@ def _kahn(offsets: Array, neighbours: Array) -> tuple[Array, Array]:
             filled += 1
     done = 0
     while done < filled:
+        if done % BETWEEN_LOOKS == 0 and stopped(stop):
+            break
         v = order[done]
         done += 1
         for e in range(offsets[v], offsets[v + 1]):
@@ -203,7 +235,7 @@ def _kahn(offsets: Array, neighbours: Array) -> tuple[Array, Array]:
 
 
 @kernel
-def _some_cycle(offsets: Array, neighbours: Array, waiting: Array) -> Array:
+def _some_cycle(offsets: Array, neighbours: Array, waiting: Array, stop: Array = NEVER) -> Array:
     """Walk back along unfinished predecessors until a node repeats: from there on it is a cycle."""
     seen = np.full(len(offsets) - 1, -1, dtype=np.int64)
     path = np.empty(len(offsets) - 1, dtype=np.int64)
@@ -212,6 +244,8 @@ def _some_cycle(offsets: Array, neighbours: Array, waiting: Array) -> Array:
         v += 1
     length = 0
     while seen[v] < 0:
+        if length % BETWEEN_LOOKS == 0 and stopped(stop):
+            return path[:length]
         seen[v] = length
         path[length] = v
         length += 1
@@ -236,14 +270,16 @@ def earliest_times(order: Array, out: Adjacency, weights: Array) -> Array:
 
 
 @kernel
-def _relax(order: Array, offsets: Array, neighbours: Array, weights: Array) -> Array:
+def _relax(order: Array, offsets: Array, neighbours: Array, weights: Array, stop: Array = NEVER) -> Array:
     earliest = np.zeros(len(offsets) - 1, dtype=np.int64)
-    for i in range(len(order)):
-        v = order[i]
-        for e in range(offsets[v], offsets[v + 1]):
-            t = earliest[v] + weights[e]
-            if t > earliest[neighbours[e]]:
-                earliest[neighbours[e]] = t
+    for begin in range(0, len(order), BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for v in order[begin : begin + BETWEEN_LOOKS]:
+            for e in range(offsets[v], offsets[v + 1]):
+                t = earliest[v] + weights[e]
+                if t > earliest[neighbours[e]]:
+                    earliest[neighbours[e]] = t
     return earliest
 
 
@@ -257,14 +293,19 @@ def latest_times(order: Array, out: Adjacency, weights: Array, length: int) -> A
 
 
 @kernel
-def _relax_back(order: Array, offsets: Array, neighbours: Array, weights: Array, length: int) -> Array:
+def _relax_back(
+    order: Array, offsets: Array, neighbours: Array, weights: Array, length: int, stop: Array = NEVER
+) -> Array:
     latest = np.full(len(offsets) - 1, length, dtype=np.int64)
-    for i in range(len(order) - 1, -1, -1):
-        v = order[i]
-        for e in range(offsets[v], offsets[v + 1]):
-            t = latest[neighbours[e]] - weights[e]
-            if t < latest[v]:
-                latest[v] = t
+    for end in range(len(order), 0, -BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for i in range(end - 1, max(end - 1 - BETWEEN_LOOKS, -1), -1):
+            v = order[i]
+            for e in range(offsets[v], offsets[v + 1]):
+                t = latest[neighbours[e]] - weights[e]
+                if t < latest[v]:
+                    latest[v] = t
     return latest
 
 
@@ -282,17 +323,22 @@ def tight_path(
 
 @kernel
 def _back(
-    last: int, sources: Array, targets: Array, weights: Array, earliest: Array, starts: int
+    last: int, sources: Array, targets: Array, weights: Array, earliest: Array, starts: int, stop: Array = NEVER
 ) -> tuple[Array, Array]:
     by = np.full(len(earliest), -1, dtype=np.int64)
-    for e in range(len(sources) - 1, -1, -1):
-        if earliest[sources[e]] + weights[e] == earliest[targets[e]]:
-            by[targets[e]] = e
+    for end in range(len(sources), 0, -BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for e in range(end - 1, max(end - 1 - BETWEEN_LOOKS, -1), -1):
+            if earliest[sources[e]] + weights[e] == earliest[targets[e]]:
+                by[targets[e]] = e
     nodes = np.empty(len(earliest), dtype=np.int64)
     used = np.empty(len(earliest), dtype=np.int64)
     count = 0
     v = last
     while True:
+        if count % BETWEEN_LOOKS == 0 and stopped(stop):
+            return nodes[:count], used[:count]
         begins = by[v] < 0 or (earliest[v] == 0 and v < starts and v % 2 == 0)
         nodes[count] = v
         used[count] = by[v]

@@ -21,5 +21,7 @@ COPY_SYNC: Final = re.compile(
 """Copies and returns when that is done, or at least under way."""
 OTHER_SYNC: Final = re.compile(r"^synchronize(?:Stream|Device|Event)?$")
 """Waits for a device, without saying for what of it."""
+GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|hip|cu)GraphLaunch")
+"""Launches all operators of a graph that was captured before."""
 BLOCKING: Final = re.compile("|".join(p.pattern for p in (STREAM_SYNC, DEVICE_SYNC, EVENT_SYNC, COPY_SYNC, OTHER_SYNC)))
 """Returns only when a device has done something."""

@@ -117,6 +117,12 @@ class Trace:
         return np.where(null, self.operators.table.column("start_ns").null, start + np.where(null, 0, duration))
 
     @cached_property
+    def timed(self) -> Array:
+        """Whether each operator has a start and a duration on a thread or stream."""
+        o = self.operators
+        return ~(o.is_null("start_ns") | o.is_null("duration_ns") | o.is_null("lane"))
+
+    @cached_property
     def extent_ns(self) -> tuple[int, int]:
         """First start and last end of the operators and iterations with times; (0, 0) where there are none."""
         start, duration = self.operators["start_ns"], self.operators["duration_ns"]

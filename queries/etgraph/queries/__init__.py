@@ -1,7 +1,38 @@
 """Queries: questions about a trace, each a pure function that gives a small result."""
 
+from etgraph.queries.breakdown import Breakdown, breakdown
+from etgraph.queries.comm_matrix import CommunicationMatrix, comm_matrix
 from etgraph.queries.critical_path import CriticalPath, critical_path
-from etgraph.queries.saving import artefact_of
+from etgraph.queries.device_use import DeviceUse, device_use
+from etgraph.queries.hotspots import Hotspots, hotspots
+from etgraph.queries.iterations import StepTimes, iterations
+from etgraph.queries.memory import Memory, memory
+from etgraph.queries.operators import Operators, operators
+from etgraph.queries.saving import answer, artefact_of
 from etgraph.queries.slack import Slack, slack
+from etgraph.queries.stragglers import Stragglers, stragglers
 
-__all__ = ["CriticalPath", "Slack", "artefact_of", "critical_path", "slack"]
+__all__ = [
+    "Breakdown",
+    "CommunicationMatrix",
+    "CriticalPath",
+    "DeviceUse",
+    "Hotspots",
+    "Memory",
+    "Operators",
+    "Slack",
+    "StepTimes",
+    "Stragglers",
+    "answer",
+    "artefact_of",
+    "breakdown",
+    "comm_matrix",
+    "critical_path",
+    "device_use",
+    "hotspots",
+    "iterations",
+    "memory",
+    "operators",
+    "slack",
+    "stragglers",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,11 +15,14 @@ from etgraph.model.runtime_calls import BLOCKING
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import walk as walking
 from etgraph.queries.arrivals import NULL, Arrivals, arrivals
+from etgraph.queries.intervals import union
+from etgraph.queries.result import Result
+from etgraph.queries.sums import sum_by
+from etgraph.queries.trusting import alone, communicates, trust_of
 from etgraph.queries.walk import TOLERANCE_NS, Steps, walk
-from etgraph.queries.windows import Interval, Iterations, Window, window_of
+from etgraph.queries.windows import Interval, Iterations, Window, left_out, rows_of, windows_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 DETAILS: tuple[tuple[str, str], ...] = (
@@ -58,18 +61,31 @@ class RankShare:
 
 
 @dataclass(frozen=True, slots=True)
+class IterationShare:
+    """Time of the path in operators of one iteration and in the pauses before them; None: in no iteration's."""
+
+    iteration: int | None
+    ns: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorShare:
-    """Time of the path under operators of one name; `count` operators, not segments."""
+    """Time of the path under operators of one name: `count` operators, not segments.
+
+    `iterations` is the number of iterations in which they are on the path; None for the model, whose path is one.
+    """
 
     name: str
     kind: str
     count: int
     ns: int
     share: float
+    iterations: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class CriticalPath:
+class CriticalPath(Result):
     """The path through a window: its segments tile the window, so that their lengths sum to `window_ns`.
 
     `segments` is an Arrow table in order of time with the columns rank, lane, index, name (null in pauses), category,
@@ -83,55 +99,55 @@ class CriticalPath:
     length_ns: int
     by_category: tuple[CategoryShare, ...]
     by_rank: tuple[RankShare, ...]
+    by_iteration: tuple[IterationShare, ...]
     by_operator: tuple[OperatorShare, ...]
     segments: pa.Table
     trust: Trust
 
-    def to_pandas(self) -> pd.DataFrame:
-        """The segments as a data frame."""
-        frame: pd.DataFrame = self.segments.to_pandas()
-        return frame
+    FRAME: ClassVar[str] = "segments"
+    TABLE: ClassVar[str] = "by_category"
 
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = "".join(
-            f"<tr><td>{c.category}</td><td>{c.detail}</td><td>{c.ns / 1e6:.3f} ms</td><td>{c.share:.1%}</td></tr>"
-            for c in self.by_category
-        )
-        caption = f"critical path, {self.window_ns / 1e6:.3f} ms; trust: {escape(str(self.trust))}"
-        return f"<table><caption>{caption}</caption>{rows}</table>"
+    def headline(self) -> str:
+        """The answer in a few words."""
+        return f"critical path, {self.window_ns / 1e6:.3f} ms"
 
 
 def critical_path(
     trace: Trace, *, rank: int | None = None, iteration: Iterations = None, window: Window = "annotation"
 ) -> CriticalPath:
-    """The measured critical path of one rank: walk back from the window's end along what released each operator.
+    """The measured critical path: walk back from the window's end along what released each operator.
 
-    Without `rank` the lowest one is taken. On a thread the innermost open operator owns the time; on a device an
-    operator goes back to the later of its launch and what its stream or another dependency held it for. A pause is
-    explained up to the usual latency of its cause; the rest, and every pause without a cause, is `unexplained`.
+    Without `rank` it goes over all ranks that have such a window, from the earliest start to the latest end of their
+    windows: to the rank that came last to a collective, and from a receive to the sender. With `rank` it stays on that
+    rank, and what it spent before the last of the others came is waiting.
+
+    On a thread the innermost open operator owns the time; on a device an operator goes back to the later of its launch
+    and what its stream or another dependency held it for. A pause is explained up to the usual latency of its cause;
+    the rest, and every pause without a cause, is `unexplained`.
 
     Raises MissingData where the trace has no such rank or iteration, or no measured times; UsageError for iterations
     that do not follow each other.
     """
-    chosen = (trace.ranks[0] if trace.ranks else 0) if rank is None else rank
-    interval = window_of(trace, chosen, iteration, window)
+    windows = windows_of(trace, rank, iteration, window)
     came = arrivals(trace)
-    steps, waits = _split_at_arrivals(walk(trace, interval), came)
-    detail = np.where(waits, _CODE["waiting"], _details(trace, steps, interval.rank, came))
+    steps, waits = _split_at_arrivals(walk(trace, windows, came if rank is None else None), came)
+    detail = np.where(waits, _CODE["waiting"], details(trace, steps, came))
+    detail[_after_the_end(trace, steps, windows)] = _CODE["early-exit"]
     length = steps.end_ns - steps.start_ns
     total = int(length.sum())
+    start_ns, end_ns = min(one.start_ns for one in windows), max(one.end_ns for one in windows)
+    ranks, steps_of = trace.lanes["rank"][steps.lane], _iterations(trace, steps)
     return CriticalPath(
-        interval.start_ns,
-        interval.end_ns,
-        interval.end_ns - interval.start_ns,
+        start_ns,
+        end_ns,
+        end_ns - start_ns,
         total,
         _by_category(detail, length, total),
-        (RankShare(interval.rank, total),),
-        _by_operator(trace, steps, length, total),
-        _segments(trace, steps, detail, interval.rank),
-        _trust(trace, detail, length, interval, rank is None, came),
+        _by_rank(ranks, length),
+        _by_iteration(steps_of, length, total),
+        _by_operator(trace, steps, steps_of, length, total),
+        _segments(trace, steps, detail, ranks),
+        _trust(trace, detail, length, windows, rank, came),
     )
 
 
@@ -151,23 +167,55 @@ def _split_at_arrivals(steps: Steps, came: Arrivals) -> tuple[Steps, Array]:
     return Steps(**columns), waits
 
 
-def _details(trace: Trace, steps: Steps, rank: int, came: Arrivals) -> Array:
+def details(trace: Trace, steps: Steps, came: Arrivals) -> Array:
     """What every step is, as a position in `DETAILS`."""
     pauses = {
         walking.LATENCY: "latency", walking.GAP: "host-gap", walking.DEPENDENCY_LATENCY: "dependency-latency",
         walking.UNEXPLAINED: "unexplained", walking.BEFORE_RECORDING: "before-recording",
+        walking.LATE_ENTRY: "late-entry",
     }  # fmt: skip
     detail = np.empty(len(steps.operator), dtype=np.int64)
     for what, name in pauses.items():
         detail[steps.what == what] = _CODE[name]
     own = steps.operator >= 0
     detail[own] = operator_details(trace, steps.operator[own], came)
+    detail[_holders(steps) & (detail == _CODE["kernel"])] = _CODE["occupancy"]
     gaps = np.flatnonzero((steps.what == walking.GAP) & (steps.end_ns - steps.start_ns > SHORT_GAP_NS))
-    if len(gaps):
-        busy = _busy(trace, rank, steps.start_ns[gaps], steps.end_ns[gaps])
-        waits = 2 * busy > steps.end_ns[gaps] - steps.start_ns[gaps]
-        detail[gaps[waits]] = _CODE["unexplained"]
+    rank = trace.lanes["rank"][steps.lane[gaps]]
+    for one in np.unique(rank).tolist():
+        at = gaps[rank == one]
+        busy = _busy(trace, one, steps.start_ns[at], steps.end_ns[at])
+        waits = 2 * busy > steps.end_ns[at] - steps.start_ns[at]
+        detail[at[waits]] = _CODE["unexplained"]
     return detail
+
+
+def _after_the_end(trace: Trace, steps: Steps, windows: Sequence[Interval]) -> Array:
+    """Whether each step is a pause of a rank whose own window has ended."""
+    end = np.full(len(trace.lanes), np.iinfo(np.int64).max)
+    for one in windows:
+        end[trace.lanes["rank"] == one.rank] = one.end_ns
+    found: Array = (steps.operator < 0) & (steps.start_ns >= end[steps.lane])
+    return found
+
+
+def _holders(steps: Steps) -> Array:
+    """Whether each step is an operator's that held the device back from the operator of the next one."""
+    own = np.flatnonzero(steps.operator >= 0)
+    held = (steps.via[own][1:] == int(DependencyKind.OCCUPANCY)) & (steps.end_ns[own[:-1]] <= steps.start_ns[own[1:]])
+    found = np.zeros(len(steps.operator), dtype=bool)
+    found[own[:-1][held]] = True
+    return found
+
+
+def _iterations(trace: Trace, steps: Steps) -> Array:
+    """The iteration that every step belongs to, -1 for none: a pause belongs to that of the operator after it."""
+    own = np.flatnonzero(steps.operator >= 0)
+    if not len(own) or not len(trace.iterations):
+        return np.full(len(steps.operator), -1)
+    after = own[np.minimum(np.searchsorted(own, np.arange(len(steps.operator))), len(own) - 1)]
+    row = trace.operators["iteration"][steps.operator[after]]
+    return np.where(row >= 0, trace.iterations["index"][row], -1)
 
 
 def operator_details(trace: Trace, rows: Array, came: Arrivals) -> Array:
@@ -177,12 +225,12 @@ def operator_details(trace: Trace, rows: Array, came: Arrivals) -> Array:
     blocks, dispatches = o.codes_where("name", BLOCKING.search), o.codes_where("name", _DISPATCH.search)
     on_cpu = ~np.isin(trace.ranks, np.unique(o["rank"][o["category"] >= int(Category.KERNEL)]))
     cpu_only = np.isin(o["rank"][rows], np.array(trace.ranks)[on_cpu])
-    communicates = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
+    meets = communicates(trace, rows)
     runtime = np.isin(category, (int(Category.RUNTIME), int(Category.DRIVER)))
     return np.select(
         [
-            communicates & _alone(trace, rows, came),
-            communicates,
+            meets & alone(trace, rows, came),
+            meets,
             runtime & (blocks[name] | _released(trace, by_queue=False)[rows]),
             runtime & _released(trace, by_queue=True)[rows],
             runtime,
@@ -209,55 +257,51 @@ def _released(trace: Trace, *, by_queue: bool) -> Array:
     return found
 
 
-def _alone(trace: Trace, rows: Array, came: Arrivals) -> Array:
-    """Whether a communication operator's peers are not recorded, so that its waiting cannot be told from transfer."""
-    o = trace.operators
-    group = o["group"][rows]
-    single = np.zeros(len(rows), dtype=bool)
-    if len(trace.process_groups):
-        single = (group >= 0) & (trace.process_groups["size"][group] == 1)
-    return ~came.met[rows] & ~single
-
-
 def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
     """Time within each interval during which some thread of the rank ran an operator."""
     o = trace.operators
-    rows = np.arange(len(o))[trace.rank_rows[rank]]
-    rows = rows[(o["category"][rows] < int(Category.KERNEL)) & (o["parent"][rows] < 0) & ~o.is_null("start_ns")[rows]]
-    rows = rows[np.argsort(o["start_ns"][rows], kind="stable")]
-    reached = np.maximum.accumulate(trace.end_ns[rows])
-    begin = np.maximum(o["start_ns"][rows], np.concatenate([[np.iinfo(np.int64).min], reached[:-1]]))
-    done = np.concatenate([[0], np.cumsum(np.maximum(reached - begin, 0))])
-
-    def until(moment: Array) -> Array:
-        at = np.searchsorted(begin, moment, side="right")
-        last = np.maximum(at - 1, 0)
-        return done[at] - np.where(at > 0, np.maximum(reached[last] - moment, 0), 0)
-
-    return until(end) - until(start)
+    rows = rows_of(trace, rank)
+    rows = rows[(o["category"][rows] < int(Category.KERNEL)) & (o["parent"][rows] < 0) & trace.timed[rows]]
+    return union(o["start_ns"][rows], trace.end_ns[rows]).within(start, end)
 
 
 def _by_category(detail: Array, length: Array, total: int) -> tuple[CategoryShare, ...]:
-    sums = np.bincount(detail, weights=length, minlength=len(DETAILS)).astype(np.int64).tolist()
+    sums = sum_by(detail, length, len(DETAILS)).tolist()
     shares = [CategoryShare(*DETAILS[code], ns, ns / total if total else 0.0) for code, ns in enumerate(sums) if ns]
     return tuple(sorted(shares, key=lambda s: -s.ns))
 
 
-def _by_operator(trace: Trace, steps: Steps, length: Array, total: int) -> tuple[OperatorShare, ...]:
+def _by_rank(ranks: Array, length: Array) -> tuple[RankShare, ...]:
+    found, inverse = np.unique(ranks, return_inverse=True)
+    sums = sum_by(inverse, length, len(found)).tolist()
+    return tuple(RankShare(rank, ns) for rank, ns in zip(found.tolist(), sums))
+
+
+def _by_iteration(iterations: Array, length: Array, total: int) -> tuple[IterationShare, ...]:
+    found, inverse = np.unique(iterations, return_inverse=True)
+    return tuple(
+        IterationShare(None if index < 0 else index, ns, ns / total if total else 0.0)
+        for index, ns in zip(found.tolist(), sum_by(inverse, length, len(found)).tolist())
+    )
+
+
+def _by_operator(trace: Trace, steps: Steps, iterations: Array, length: Array, total: int) -> tuple[OperatorShare, ...]:
     o = trace.operators
     own = steps.operator >= 0
     rows = steps.operator[own]
     names, inverse = np.unique(o["name"][rows], return_inverse=True)
-    ns = np.bincount(inverse, weights=length[own], minlength=len(names)).astype(np.int64)
+    ns = sum_by(inverse, length[own], len(names))
     position = np.unique(rows, return_index=True)[1]
     count = np.bincount(inverse[position], minlength=len(names))
+    in_steps = np.unique(np.stack([inverse, iterations[own]]), axis=1)
+    number = np.bincount(in_steps[0][in_steps[1] >= 0], minlength=len(names))
     example = np.zeros(len(names), dtype=np.int64)
     example[inverse] = rows
     order = np.lexsort((names, -ns))
     return tuple(
         OperatorShare(
             o.value("name", int(example[i])), _kind(o.value("kind", int(example[i]))), int(count[i]), int(ns[i]),
-            int(ns[i]) / total if total else 0.0,
+            int(ns[i]) / total if total else 0.0, int(number[i]),
         )
         for i in order.tolist() if ns[i]
     )  # fmt: skip
@@ -267,7 +311,7 @@ def _kind(value: Any) -> str:
     return str(getattr(value, "name", value))
 
 
-def _segments(trace: Trace, steps: Steps, detail: Array, rank: int) -> pa.Table:
+def _segments(trace: Trace, steps: Steps, detail: Array, ranks: Array) -> pa.Table:
     import pyarrow as pa
 
     o = trace.operators
@@ -289,7 +333,7 @@ def _segments(trace: Trace, steps: Steps, detail: Array, rank: int) -> pa.Table:
     source = o["source"][rows]
     return pa.table(
         {
-            "rank": pa.array(np.full(len(own), rank, dtype=np.int32)),
+            "rank": pa.array(ranks.astype(np.int32)),
             "lane": texts(steps.lane, labels, steps.lane >= 0),
             "index": pa.array(o["index"][rows], mask=~own),
             "name": texts(o["name"][rows], o.texts("name").to_pylist(), own),
@@ -303,12 +347,12 @@ def _segments(trace: Trace, steps: Steps, detail: Array, rank: int) -> pa.Table:
     )
 
 
-def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chosen: bool, came: Arrivals) -> Trust:
+def _trust(
+    trace: Trace, detail: Array, length: Array, windows: Sequence[Interval], rank: int | None, came: Arrivals
+) -> Trust:
     total = int(length.sum())
-    ns = np.bincount(detail, weights=length, minlength=len(DETAILS))
-    warnings = list(trace.metadata.report.warnings)
-    if chosen and len(trace.ranks) > 1:
-        warnings.append(f"the path is that of rank {interval.rank}; {len(trace.ranks) - 1} other ranks are not on it")
+    ns = sum_by(detail, length, len(DETAILS))
+    warnings = list(left_out(trace, windows, rank))
     resolved = (trace.dependencies["kind"] == int(DependencyKind.SYNC)).any()
     blocked = ns[_CODE["synchronisation"]]
     if blocked and not resolved:
@@ -321,16 +365,8 @@ def _trust(trace: Trace, detail: Array, length: Array, interval: Interval, chose
             f"{waiting / total:.1%} of it is communication that waits, or may wait, for ranks not on the path"
         )
     explained = 1.0 - float(ns[_CODE["unexplained"]]) / total if total else None
-    return Trust(explained, _unmatched(trace, interval.rank, came), 0, tuple(dict.fromkeys(warnings)))
-
-
-def _unmatched(trace: Trace, rank: int, came: Arrivals) -> int:
-    """Communication operators of the rank that no rendezvous with other ranks is known for."""
-    o = trace.operators
-    rows = np.arange(len(o))[trace.rank_rows[rank]]
-    kind = o["kind"][rows]
-    rows = rows[(kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))]
-    return int(_alone(trace, rows, came).sum())
+    rows = np.concatenate([rows_of(trace, one.rank) for one in windows])
+    return trust_of(trace, rows, came=came, explained_share=explained, warnings=warnings)
 
 
 __all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 
 from etgraph.model import DEPENDENCIES, DependencyKind, NodeType, Trace, Trust
+from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.graph import EventGraph, earliest_times, latest_times, tight_path, topological_order
@@ -16,9 +17,12 @@ from etgraph.model.schema import Ends
 from etgraph.model.validation import check_acyclic
 from etgraph.queries.arrivals import arrivals
 from etgraph.queries.critical_path import DETAILS, CategoryShare, OperatorShare, RankShare, operator_details
+from etgraph.queries.result import Result
+from etgraph.queries.sums import sum_by
+from etgraph.queries.trusting import trust_of
+from etgraph.queries.windows import Iterations
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 Waiting = Literal["work", "slack"]
@@ -41,7 +45,7 @@ class SlackBand:
 
 
 @dataclass(frozen=True, slots=True)
-class Slack:
+class Slack(Result):
     """The model's critical path and the slack of every operator. Times are ns from the model's zero.
 
     `length_ns` is the makespan of the model, `measured_ns` the time from the first start to the last end in the trace
@@ -66,20 +70,12 @@ class Slack:
     operators: pa.Table
     trust: Trust
 
-    def to_pandas(self) -> pd.DataFrame:
-        """The operators, with their times and their slack, as a data frame."""
-        frame: pd.DataFrame = self.operators.to_pandas()
-        return frame
+    FRAME: ClassVar[str] = "operators"
+    TABLE: ClassVar[str] = "by_operator"
 
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = "".join(
-            f"<tr><td>{escape(o.name)}</td><td>{o.count}</td><td>{o.ns / 1e6:.3f} ms</td><td>{o.share:.1%}</td></tr>"
-            for o in self.by_operator[:10]
-        )
-        caption = f"model's critical path, {self.length_ns / 1e6:.3f} ms; trust: {escape(str(self.trust))}"
-        return f"<table><caption>{caption}</caption>{rows}</table>"
+    def headline(self) -> str:
+        """The answer in a few words."""
+        return f"model's critical path, {self.length_ns / 1e6:.3f} ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,7 @@ class _Chain:
         return self.end_ns - self.start_ns
 
 
-def slack(trace: Trace, *, rank: int | None = None, iteration: int | None = None, waiting: Waiting = "work") -> Slack:
+def slack(trace: Trace, *, rank: int | None = None, iteration: Iterations = None, waiting: Waiting = "work") -> Slack:
     """Critical path method over the event graph: every operator as early, and as late, as the dependencies let it be.
 
     An operator lasts its duration (none: 0), or longer where its end depends on something else, such as the end of a
@@ -116,7 +112,7 @@ def slack(trace: Trace, *, rank: int | None = None, iteration: int | None = None
         raise UsageError(f"no way {waiting!r} to count waiting: choose work or slack")
     ranks = len(trace.ranks)
     if iteration is not None:
-        trace = trace.select_iterations([iteration])
+        trace = trace.select_iterations([iteration] if isinstance(iteration, int) else iteration)
     if rank is not None:
         trace = trace.select_ranks([rank])
     events = trace.events
@@ -219,16 +215,19 @@ def _callers(trace: Trace) -> Array:
 
 
 @kernel
-def _enclosed(order: Array, parent: Array, own: Array, duration: Array) -> Array:
+def _enclosed(order: Array, parent: Array, own: Array, duration: Array, stop: Array = NEVER) -> Array:
     """Each operator's waits, or those of its children where these are longer; children end first in `order`."""
     n = len(own)
     total = np.zeros(n, dtype=np.int64)
-    for k in range(len(order)):
-        i = order[k] // 2
-        if order[k] % 2 == 1 and i < n:
-            total[i] = min(max(total[i], own[i]), duration[i])
-            if parent[i] >= 0:
-                total[parent[i]] += total[i]
+    for begin in range(0, len(order), BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for event in order[begin : begin + BETWEEN_LOOKS]:
+            i = event // 2
+            if event % 2 == 1 and i < n:
+                total[i] = min(max(total[i], own[i]), duration[i])
+                if parent[i] >= 0:
+                    total[parent[i]] += total[i]
     return total
 
 
@@ -270,7 +269,7 @@ def _spent(trace: Trace, chain: _Chain, order: Array, weight: Array) -> tuple[Ar
 
 
 @kernel
-def _own_times(order: Array, caller: Array, weight: Array, whole: Array) -> Array:
+def _own_times(order: Array, caller: Array, weight: Array, whole: Array, stop: Array = NEVER) -> Array:
     """Own times of the operators in `whole` and in what these enclose; callers start first in `order`.
 
     One whose children take longer than itself, because they overlap, keeps its time.
@@ -282,17 +281,20 @@ def _own_times(order: Array, caller: Array, weight: Array, whole: Array) -> Arra
     for i in range(n):
         if caller[i] >= 0:
             children[caller[i]] += weight[i]
-    for k in range(len(order)):
-        i = order[k] // 2
-        if order[k] % 2 == 1 or i >= n:
-            continue
-        c = caller[i]
-        if c >= 0 and covered[c] and children[c] <= weight[c]:
-            covered[i] = True
-        if covered[i]:
-            own[i] = weight[i]
-            if children[i] <= weight[i]:
-                own[i] -= children[i]
+    for begin in range(0, len(order), BETWEEN_LOOKS):
+        if stopped(stop):
+            break
+        for event in order[begin : begin + BETWEEN_LOOKS]:
+            i = event // 2
+            if event % 2 == 1 or i >= n:
+                continue
+            c = caller[i]
+            if c >= 0 and covered[c] and children[c] <= weight[c]:
+                covered[i] = True
+            if covered[i]:
+                own[i] = weight[i]
+                if children[i] <= weight[i]:
+                    own[i] -= children[i]
     return own
 
 
@@ -308,14 +310,14 @@ def _by_slack(floats: Array) -> tuple[SlackBand, ...]:
 
 
 def _by_category(trace: Trace, rows: Array, ns: Array, length: int) -> tuple[CategoryShare, ...]:
-    sums = _sums(operator_details(trace, rows, arrivals(trace)), ns, len(DETAILS)).tolist()
+    sums = sum_by(operator_details(trace, rows, arrivals(trace)), ns, len(DETAILS)).tolist()
     shares = [CategoryShare(*DETAILS[code], spent, spent / length) for code, spent in enumerate(sums) if spent]
     return tuple(sorted(shares, key=lambda share: -share.ns))
 
 
 def _by_rank(trace: Trace, rows: Array, ns: Array) -> tuple[RankShare, ...]:
     position = np.searchsorted(trace.ranks, trace.operators["rank"][rows])
-    sums = _sums(position, ns, len(trace.ranks)).tolist()
+    sums = sum_by(position, ns, len(trace.ranks)).tolist()
     return tuple(RankShare(rank, spent) for rank, spent in zip(trace.ranks, sums) if spent)
 
 
@@ -324,7 +326,7 @@ def _by_operator(trace: Trace, rows: Array, ns: Array, length: int) -> tuple[Ope
     kinds = np.unique(o["kind"][rows])
     group = o["name"][rows].astype(np.int64) * len(kinds) + np.searchsorted(kinds, o["kind"][rows])
     groups = len(o.texts("name")) * len(kinds)
-    spent, count = _sums(group, ns, groups), np.bincount(group, minlength=groups)
+    spent, count = sum_by(group, ns, groups), np.bincount(group, minlength=groups)
     example = np.zeros(groups, dtype=np.int64)
     example[group] = rows
     shares = [
@@ -332,13 +334,6 @@ def _by_operator(trace: Trace, rows: Array, ns: Array, length: int) -> tuple[Ope
         for row, times, own in zip(*(column[count > 0].tolist() for column in (example, count, spent)))
     ]
     return tuple(sorted(shares, key=lambda share: (-share.ns, share.name, share.kind)))
-
-
-def _sums(group: Array, values: Array, groups: int) -> Array:
-    """Sums of integers by group, exact beyond 2⁵³ too."""
-    sums = np.zeros(groups, dtype=np.int64)
-    np.add.at(sums, group, values)
-    return sums
 
 
 def _kind(value: Any) -> str:
@@ -396,7 +391,7 @@ def _texts(codes: Array, values: Any) -> pa.Array:
 def _trust(trace: Trace, chain: _Chain, waited: Array, length: int, others: int) -> Trust:
     o = trace.operators
     n = len(trace)
-    warnings = list(trace.metadata.report.warnings)
+    warnings = []
     missing = int(np.count_nonzero(o.is_null("duration_ns")))
     if n and missing == n:
         warnings.append("no operator has a duration: the length is 0, and so is every slack")
@@ -407,13 +402,9 @@ def _trust(trace: Trace, chain: _Chain, waited: Array, length: int, others: int)
         warnings.append(f"this is the model of rank {trace.ranks[0]} alone, without {many}")
     if length and (share := int(waited[chain.whole].sum()) / length) > 0:
         warnings.append(f"{share:.1%} of the path is waiting inside operators for other work; it counts as work here")
-    kind = o["kind"]
-    rows = np.flatnonzero((kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL)))
-    alone = [code for code, (_, detail) in enumerate(DETAILS) if detail == "waiting"]
-    unmatched = int(np.isin(operator_details(trace, rows, arrivals(trace)), alone).sum())
     used = np.unique(chain.dependency[chain.dependency >= 0])
     weak = int(np.count_nonzero(trace.dependencies["confidence"][used] < WEAK))
-    return Trust(None, unmatched, weak, tuple(dict.fromkeys(warnings)))
+    return trust_of(trace, np.arange(n), weak_links=weak, warnings=warnings)
 
 
 __all__ = ["Slack", "SlackBand", "Waiting", "slack"]

@@ -1,27 +1,31 @@
-"""The walk back along stored edges that makes the measured critical path, over one rank, in one kernel.
+"""The walk back along stored edges that makes the measured critical path, over one rank or all, in one kernel.
 
 Threads are trees: an operator's children in order of start, with the thread itself as root, whose own time is the
 thread's gaps. The walk stands in a node at a time t and goes back: to the child that ended last before t, or, where
-there is none, over the node's own time to its start and from there along the edge that released it.
+there is none, over the node's own time to its start and from there along the edge that released it. In a collective
+it goes to the rank that came last, in a receive to the sender.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from etgraph.model import DependencyKind, LaneKind, Trace
+from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.graph import Adjacency, adjacency
 from etgraph.model.kernels import kernel
 from etgraph.model.latency import launch_latency
+from etgraph.queries.arrivals import NULL, Arrivals
 from etgraph.queries.windows import Interval
 
 TOLERANCE_NS = 4_000
 """A start this much after its cause is still explained by it; later than that, the rest has no recorded cause."""
 
-OPERATOR, LATENCY, GAP, DEPENDENCY_LATENCY, UNEXPLAINED, BEFORE_RECORDING = range(6)
+OPERATOR, LATENCY, GAP, DEPENDENCY_LATENCY, UNEXPLAINED, BEFORE_RECORDING, LATE_ENTRY = range(7)
 """What a step of the walk is: an operator's own time, or a kind of pause."""
 
 CALL, THREAD, LAUNCH, SYNC, SPAWN, OCCUPANCY, COMM, COLLECTIVE = (
@@ -75,7 +79,7 @@ def survey(trace: Trace) -> Terrain:
     o = trace.operators
     n = len(o)
     lane, start, end = o["lane"], o["start_ns"], trace.end_ns
-    timed = ~o.is_null("start_ns") & ~o.is_null("duration_ns") & (lane >= 0)
+    timed = trace.timed
     thread = trace.lanes["kind"] == int(LaneKind.THREAD)
     host = np.flatnonzero(timed & thread[lane])
     host = host[np.argsort(start[host], kind="stable")]
@@ -91,14 +95,26 @@ def survey(trace: Trace) -> Terrain:
     )  # fmt: skip
 
 
-def walk(trace: Trace, window: Interval, terrain: Terrain | None = None) -> Steps:
-    """Walk back from the end of the window to its start. The steps tile the window exactly."""
+def walk(
+    trace: Trace, windows: Sequence[Interval], came: Arrivals | None = None, terrain: Terrain | None = None
+) -> Steps:
+    """Walk back from the latest end of the windows to their earliest start. The steps tile that stretch exactly.
+
+    With the arrivals of the trace (`came`) the walk follows communication to other ranks; without, it stays where it
+    begins. On a rank it goes back to the start of that rank's window; what is left before it is a late entry.
+    """
     t = terrain or survey(trace)
-    o = trace.operators
+    o, n = trace.operators, len(trace)
+    at = max(windows, key=lambda window: window.end_ns)
+    first = min(window.start_ns for window in windows)
+    floor = np.full(len(trace.lanes), first)
+    for window in windows:
+        floor[trace.lanes["rank"] == window.rank] = window.start_ns
+    last, last_ns = (np.full(n, -1), np.full(n, NULL)) if came is None else (came.last, came.last_ns)
     found = _walk(
-        window.start_ns, window.end_ns, window.operator if window.operator >= 0 else len(o) + window.lane,
+        first, floor, at.end_ns, at.operator if at.operator >= 0 else n + at.lane,
         t.tree, t.children.offsets, t.children.neighbours, t.position, t.clipped, o["start_ns"], trace.end_ns,
-        o["lane"], t.into.offsets, t.into.neighbours, t.into_kind, t.latency, t.timed,
+        o["lane"], t.into.offsets, t.into.neighbours, t.into_kind, t.latency, t.timed, last, last_ns,
     )  # fmt: skip
     operator, on, begin, finish, what, via = (column[::-1].copy() for column in found)
     if len(via) and operator[0] >= 0:
@@ -129,7 +145,8 @@ def _clipped(order: Array, tree: Array, end: Array) -> Array:
 @kernel
 def _walk(
     first: int,
-    last: int,
+    floor: Array,
+    end_of_all: int,
     at: int,
     tree: Array,
     child_offsets: Array,
@@ -144,6 +161,9 @@ def _walk(
     into_kind: Array,
     latency: Array,
     timed: Array,
+    last: Array,
+    last_ns: Array,
+    stop: Array = NEVER,
 ) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Steps from the last to the first, as rows of operator, lane, start, end, what, via; see `walk`."""
     n = len(start)
@@ -152,12 +172,20 @@ def _walk(
     operators, lanes = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
     starts, ends = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
     whats, vias = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-    node, t = at, last
+    node, t = at, end_of_all
     cursor = -2  # position of the child to look at next; -2: find it by time
     waits = -1  # the operator whose start is to be explained, while the walk stands in the pause before it
     later = -1  # the step that the next edge leads to
     synced, synced_at = -1, first
+    turn = 0
     while t > first:
+        if turn % BETWEEN_LOOKS == 0 and stopped(stop):
+            break
+        turn += 1
+        on = node - n
+        if node < n:
+            on = lane[node]
+        bottom = floor[on]
         begin, what, via = t, OPERATOR, -1  # the step to add: from `begin` to `t`, nothing where they are equal
         next_node, next_t, next_cursor, next_waits = node, t, -2, -1
         first_child = child_offsets[node]
@@ -170,19 +198,36 @@ def _walk(
                 else:
                     high = middle
             cursor = low - 1
-        child, child_end = -1, first
+        child, child_end = -1, bottom
         if cursor >= first_child:
             child = children[cursor]
             child_end = min(clipped[child], t)
-        if node < n and waits < 0:
+        step = -1
+        if t <= bottom:
+            begin, what, next_t = first, LATE_ENTRY, first
+        elif node < n and waits < 0:
             # In an operator: back to what released it, else to its last child, else to its start.
+            step = node
             by = -1
             for e in range(into_offsets[node], into_offsets[node + 1]):
                 s = into[e]
                 if into_kind[e] == SYNC and timed[s] and start[node] < end[s] <= t:
                     if (child < 0 or end[s] >= child_end) and (by < 0 or end[s] > end[by]):
                         by = s
-            if by >= 0 and not (synced == node and synced_at == t):
+            arrived = last_ns[node]
+            if (
+                last[node] >= 0
+                and timed[last[node]]
+                and start[node] < arrived <= t
+                and (child < 0 or arrived >= child_end)
+                and (by < 0 or arrived > end[by])
+            ):
+                begin, via = arrived, COLLECTIVE
+                next_node, next_t = last[node], arrived
+                for e in range(into_offsets[node], into_offsets[node + 1]):
+                    if into_kind[e] == COMM and into[e] == last[node]:
+                        via = COMM
+            elif by >= 0 and not (synced == node and synced_at == t):
                 begin, via = end[by], SYNC
                 synced, synced_at = node, begin
                 next_node, next_t = by, begin
@@ -208,14 +253,9 @@ def _walk(
                         before = children[next_cursor]
                         if clipped[before] == begin and end[before] <= begin:
                             next_node, next_cursor, via = before, -2, THREAD
-            on, step = lane[node], node
         else:
             # In a pause: which edge released the operator after it last? None is after it at the window's end.
-            step = -1
-            on = node - n
-            if node < n:
-                on = lane[node]
-            cause, ready, base, kind = -1, first, first, -1
+            cause, ready, base, kind = -1, bottom, bottom, -1
             if waits >= 0:
                 for e in range(into_offsets[waits], into_offsets[waits + 1]):
                     s, k = into[e], into_kind[e]
@@ -241,7 +281,7 @@ def _walk(
                 if waits >= 0 and end[child] <= start[waits]:
                     vias[later] = THREAD
             elif cause < 0:
-                begin, what, next_t = first, GAP, first
+                begin, what, next_t = bottom, GAP, bottom
                 if node < n:
                     what = BEFORE_RECORDING
             else:
@@ -250,6 +290,8 @@ def _walk(
                     explained += latency[waits]
                 if explained < t:
                     begin, what = explained, UNEXPLAINED
+                    if tree[waits] >= n:
+                        what = GAP  # a thread that was released and then did something of its own
                     next_t, next_cursor, next_waits = begin, cursor, waits
                 else:
                     begin, what = base, DEPENDENCY_LATENCY
@@ -257,6 +299,8 @@ def _walk(
                         what = LATENCY
                     vias[later] = kind
                     next_node, next_t = cause, base
+        if begin < bottom and what != LATE_ENTRY:
+            begin, next_node, next_t, next_waits = bottom, node, bottom, -1
         if step >= 0 or begin < t:
             if count == size:
                 operators, lanes = np.append(operators, operators), np.append(lanes, lanes)
@@ -264,7 +308,7 @@ def _walk(
                 whats, vias = np.append(whats, whats), np.append(vias, vias)
                 size *= 2
             operators[count], lanes[count], whats[count], vias[count] = step, on, what, via
-            starts[count], ends[count] = max(begin, first), t
+            starts[count], ends[count] = begin, t
             if step >= 0:
                 later = count
             count += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,13 +17,19 @@ Window = Literal["annotation", "device", "launch"]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A rank's window in ns of the trace's timeline, and what ends it: a lane, or an operator on a device."""
+    """A rank's window in ns of the trace's timeline, and what ends it: a lane, or an operator on a device.
+
+    `iterations` are the rows of the iterations that are meant (none where the rank has no iterations), and `whole` says
+    whether these are all that the rank has.
+    """
 
     rank: int
     start_ns: int
     end_ns: int
     lane: int
     operator: int = -1
+    iterations: tuple[int, ...] = ()
+    whole: bool = True
 
 
 Iterations = int | Sequence[int] | None
@@ -44,10 +50,64 @@ def window_of(trace: Trace, rank: int, iteration: Iterations, window: Window) ->
     if rank not in trace.rank_rows:
         raise MissingData(f"no rank {rank}: the trace holds ranks {', '.join(map(str, trace.ranks)) or 'none'}")
     steps = _steps(trace, rank, iteration)
+    found = _interval(trace, rank, steps, window)
+    return replace(found, iterations=tuple(steps.tolist()), whole=iteration is None)
+
+
+def windows_of(trace: Trace, rank: int | None, iteration: Iterations, window: Window) -> tuple[Interval, ...]:
+    """The windows of one rank or, without `rank`, of every rank that has one, in order of ranks; at least one.
+
+    Raises what `window_of` raises; where ranks are not named, only when none of them has a window.
+    """
+    if rank is not None or not trace.ranks:
+        return (window_of(trace, rank or 0, iteration, window),)
+    found, failures = [], []
+    for one in trace.ranks:
+        try:
+            found.append(window_of(trace, one, iteration, window))
+        except MissingData as failure:
+            failures.append(failure)
+    if not found:
+        raise failures[0]
+    return tuple(found)
+
+
+def rows_of(trace: Trace, rank: int) -> Array:
+    """Rows of a rank's operators."""
     rows = trace.rank_rows[rank]
+    return np.arange(rows.start, rows.stop)
+
+
+def operators_of(trace: Trace, windows: Sequence[Interval]) -> Array:
+    """Rows of the operators that belong to the windows: those of their iterations, by launch, wherever they run.
+
+    An operator that belongs to no iteration belongs to the window in which it starts; of a rank without iterations,
+    all operators belong.
+    """
     o = trace.operators
-    timed = np.flatnonzero(~(o.is_null("start_ns") | o.is_null("duration_ns") | o.is_null("lane"))[rows])
-    timed += rows.start
+    found = []
+    for one in windows:
+        rows = rows_of(trace, one.rank)
+        if one.iterations:
+            step, start = o["iteration"][rows], o["start_ns"][rows]
+            inside = (start >= one.start_ns) & (start < one.end_ns)
+            rows = rows[np.isin(step, one.iterations) | ((step < 0) & inside)]
+        found.append(rows)
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+def left_out(trace: Trace, windows: Sequence[Interval], rank: int | None) -> tuple[str, ...]:
+    """A warning that names the ranks without such a window, where all were asked for; else none."""
+    missing = sorted(set(trace.ranks) - {one.rank for one in windows}) if rank is None else []
+    if not missing:
+        return ()
+    shown = ", ".join(map(str, missing[:8])) + ("" if len(missing) <= 8 else f" and {len(missing) - 8} more")
+    return (f"{'rank' if len(missing) == 1 else 'ranks'} {shown} left out, without operators in such a window",)
+
+
+def _interval(trace: Trace, rank: int, steps: Array, window: Window) -> Interval:
+    rows = rows_of(trace, rank)
+    timed = rows[trace.timed[rows]]
     if not len(timed):
         raise MissingData(
             f"rank {rank} has no operators with measured times on a thread or stream",

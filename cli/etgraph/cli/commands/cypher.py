@@ -54,7 +54,7 @@ def cypher(
             }
         )
     elif result.columns:
-        from etgraph.cli.cypher_view import result_lines
+        from etgraph.cli.views.cypher import result_lines
 
         for line in result_lines(result, output.answer.width):
             output.line(line)

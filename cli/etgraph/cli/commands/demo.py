@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from etgraph.cli.output import Output
     from etgraph.cli.session import Session
     from etgraph.ingest.writers import Written
-    from etgraph.queries import CriticalPath
+    from etgraph.queries import CriticalPath, Stragglers
     from etgraph.store import IterationInfo, TraceInfo
 
 SAMPLE = "gpt_ddp_5steps"
@@ -44,18 +44,25 @@ def demo(settings: Settings) -> None:
                 raise failure.error
             (info,) = ingested.traces
             step = slowest(info.iterations)
-            path = session.critical_path(info.id, rank=min(info.ranks), iteration=step)
+            path = session.ask("critical-path", info.id, iteration=step)
+            late = session.ask("stragglers", info.id, iteration=step)
             exchange = None if settings.json else _exchanged(session, info, step)
         info = session.find(info.id)
         listed = session.traces(workload=WORKLOAD)
     output = settings.output()
     if settings.json:
-        from etgraph.cli.documents import path_document, trace_document
+        from etgraph.cli.documents import result_document, trace_document
 
-        output.document({"trace": trace_document(info), "criticalPath": path_document(path, segments=False)})
+        output.document(
+            {
+                "trace": trace_document(info),
+                "criticalPath": result_document(path, leave_out=("segments",)),
+                "stragglers": result_document(late),
+            }
+        )
     else:
         assert exchange is not None
-        _tour(output, source, listed, info, path, step, exchange, _whereabouts(settings.store))
+        _tour(output, source, listed, info, path, late, step, exchange, _whereabouts(settings.store))
 
 
 def _exchanged(session: Session, info: TraceInfo, step: int | None) -> tuple[Written, CriticalPath]:
@@ -63,7 +70,7 @@ def _exchanged(session: Session, info: TraceInfo, step: int | None) -> tuple[Wri
     with tempfile.TemporaryDirectory(prefix="etgraph-demo-") as folder:
         target = Path(folder) / "chakra"
         written = session.export(info.id, target, "chakra")
-        return written, session.critical_path(str(target), rank=min(info.ranks), iteration=step)
+        return written, session.ask("critical-path", str(target), iteration=step)
 
 
 @contextmanager
@@ -88,15 +95,18 @@ def _tour(
     listed: list[TraceInfo],
     info: TraceInfo,
     path: CriticalPath,
+    late: Stragglers,
     step: int | None,
     exchange: tuple[Written, CriticalPath],
     whereabouts: str,
 ) -> None:
     from rich.text import Text
 
-    from etgraph.cli.path_view import path_view, trust_line
-    from etgraph.cli.tables import trace_view, traces_table
+    from etgraph.cli.answering import trust_line
     from etgraph.cli.units import count, counted, duration, size
+    from etgraph.cli.views.path import path_view
+    from etgraph.cli.views.stragglers import stragglers_view
+    from etgraph.cli.views.tables import trace_view, traces_table
 
     def chapter(title: str, text: str, command: str, *answer: RenderableType) -> None:
         heading = Text(f"{title}\n", style="bold underline")
@@ -124,28 +134,37 @@ def _tour(
         f"etgraph show {WORKLOAD}",
         trace_view(info),
     )
-    rank, which, option, part = min(info.ranks), "", f"--rank {min(info.ranks)}", f"rank {min(info.ranks)}"
+    which = option = part = ""
     if step is not None:
-        which = f"Iteration {step} took longest, {duration(path.window_ns)} of it on rank {rank}. "
-        option, part = f"{option} --iteration {step}", f"{part}, iteration {step}"
+        which = f"Iteration {step} took longest, {duration(path.window_ns)} from its first start to its last end. "
+        option, part = f" --iteration {step}", f", iteration {step}"
     chapter(
         "4  Where the slowest step went",
         f"{which}The critical path starts at the end of the step and goes back along whatever each operator was "
-        "waiting for, until the step's beginning. Its pieces cover the step without gap or overlap, so the times below "
-        "add up to the step: making any of them shorter is what could make the step shorter.",
-        f"etgraph critical-path {WORKLOAD} {option}",
-        path_view(path, f"Critical path of {WORKLOAD}, {part}", output.answer.width),
+        "waiting for, from rank to rank, until the step's beginning. Its pieces cover the step without gap or overlap, "
+        "so the times below add up to the step: making any of them shorter is what could make the step shorter.",
+        f"etgraph critical-path {WORKLOAD}{option}",
+        path_view(path, f"Critical path of {WORKLOAD}{part}", output.answer.width),
         trust_line(path),
+    )
+    chapter(
+        "5  Who was late, and why",
+        "Ranks wait for each other wherever they exchange something. For each such rendezvous this tells who came "
+        "last, how long the others waited, and what the late rank did that the others did not. Waiting that the rest "
+        "of the step hides is counted too, so a rank may be late and yet not on the critical path.",
+        f"etgraph stragglers {WORKLOAD}{option}",
+        stragglers_view(late, f"Stragglers of {WORKLOAD}{part}", output.answer.width),
+        trust_line(late),
     )
     written, again = exchange
     chapter(
-        "5  Out again, for other tools",
+        "6  Out again, for other tools",
         "MLCommons Chakra is the format in which traces are exchanged. One file for each rank keeps operators, times "
         "and dependencies of all kinds; with --for astra-sim it is a workload that ASTRA-sim executes.",
         f"etgraph export {WORKLOAD} --format chakra -o {WORKLOAD}-chakra/",
         Text(
             f"{counted(len(info.ranks), 'file')}, {size(written.bytes)}, with {count(written.operators)} operators and "
-            f"{count(written.dependencies)} dependencies.\nRead back, the critical path of {part} is "
+            f"{count(written.dependencies)} dependencies.\nRead back, the critical path of the step is "
             f"{duration(again.length_ns)} long, before it was {duration(path.length_ns)}."
         ),
     )
@@ -154,6 +173,7 @@ def _tour(
         Text("Next", style="bold underline"),
         Text(
             "  etgraph critical-path PATH --json     the same of your own files, as JSON, without storing them\n"
+            "  etgraph operators PATH                what each operator costs; more questions: etgraph --help\n"
             "  etgraph ingest PATH --workload NAME   keep a trace\n"
             "  etgraph COMMAND --help                everything else"
         ),

@@ -18,7 +18,7 @@ def doctor(settings: Settings, verify: bool) -> int:
     """
     from etgraph.cli.documents import diagnosis_document
     from etgraph.cli.progress import watched
-    from etgraph.cli.tables import diagnosis_view
+    from etgraph.cli.views.tables import diagnosis_view
 
     with settings.session() as session, watched(settings) as progress:
         progress("reading every stored file" if verify else "looking around")

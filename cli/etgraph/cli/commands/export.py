@@ -23,10 +23,24 @@ if TYPE_CHECKING:
 @click.argument("traces", metavar="TRACE...", nargs=-1, required=True)
 @click.option(
     "--format",
-    type=click.Choice(["chakra", "chakra-json", "networkx", "graphml", "dot", "parquet", NEO4J_FORMAT]),
+    type=click.Choice(
+        [
+            "chakra",
+            "chakra-json",
+            "networkx",
+            "graphml",
+            "dot",
+            "parquet",
+            "perfetto",
+            "chrome",
+            "speedscope",
+            NEO4J_FORMAT,
+        ]
+    ),
     required=True,
     help="Chakra files in a folder, protobuf or JSON, one for each rank; node-link JSON for networkx; GraphML; DOT for "
-    "Graphviz; a folder of Parquet files; or a folder for neo4j-admin, which may hold several traces.",
+    "Graphviz; a folder of Parquet files; a timeline with the critical path for Perfetto, for viewers of Chrome's "
+    "trace events or for speedscope; or a folder for neo4j-admin, which may hold several traces.",
 )
 @click.option(
     "--for",

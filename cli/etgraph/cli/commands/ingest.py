@@ -66,7 +66,7 @@ def ingest(
         for info in ingested.traces:
             output.line(info.id)
     elif ingested.traces:
-        from etgraph.cli.tables import ingested_view
+        from etgraph.cli.views.tables import ingested_view
 
         output.show(ingested_view(ingested.traces, output.answer.width))
     if ingested.failures:

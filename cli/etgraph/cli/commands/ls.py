@@ -17,7 +17,7 @@ from etgraph.cli.settings import Settings
 def ls(settings: Settings, workload: str | None, team: str | None, labels: dict[str, str]) -> None:
     """List the traces of the store, newest first. With -q, print their ids only."""
     from etgraph.cli.documents import trace_document
-    from etgraph.cli.tables import traces_table
+    from etgraph.cli.views.tables import traces_table
 
     with settings.session() as session:
         traces = session.traces(workload=workload, team=team, labels=labels)

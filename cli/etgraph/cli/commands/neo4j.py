@@ -53,8 +53,8 @@ def start(
 
     The first start fetches Neo4j, about 130 MB. It needs a Java, which 'pip install etgraph[neo4j-server]' brings.
     """
-    from etgraph.cli.neo4j_view import server_document, server_view
     from etgraph.cli.progress import watched
+    from etgraph.cli.views.neo4j import server_document, server_view
     from etgraph.store.neo4j_server import server
 
     output = settings.output()
@@ -73,8 +73,8 @@ def start(
 @pass_settings
 def stop(settings: Settings) -> None:
     """Stop the server and wait until it is gone. Its data stays, and the next start finds it again."""
-    from etgraph.cli.neo4j_view import server_document
     from etgraph.cli.progress import watched
+    from etgraph.cli.views.neo4j import server_document
     from etgraph.store.neo4j_server import server
 
     with watched(settings) as progress:
@@ -90,7 +90,7 @@ def stop(settings: Settings) -> None:
 @pass_settings
 def status(settings: Settings) -> None:
     """Say whether the server runs, and where its address, data and password are."""
-    from etgraph.cli.neo4j_view import server_document, server_view
+    from etgraph.cli.views.neo4j import server_document, server_view
     from etgraph.store.neo4j_server import server
 
     found = server.status()
@@ -117,8 +117,8 @@ def import_(settings: Settings, folder: Path, release: str | None, overwrite: bo
 
     'etgraph export TRACE... --format neo4j-csv -o FOLDER' writes such a folder. It is the quick way for many traces.
     """
-    from etgraph.cli.neo4j_view import server_document, server_view
     from etgraph.cli.progress import watched
+    from etgraph.cli.views.neo4j import server_document, server_view
     from etgraph.store.neo4j.offline.export import prepare
     from etgraph.store.neo4j_server import server
     from etgraph.store.neo4j_server.importing import import_files

@@ -47,7 +47,7 @@ def query(settings: Settings, name: str | None, parameters: Mapping[str, str], d
     if settings.json:
         output.document({"columns": list(answer.columns), "rows": list(answer.rows()), "truncated": answer.truncated})
     else:
-        from etgraph.cli.cypher_view import answer_lines
+        from etgraph.cli.views.cypher import answer_lines
 
         for line in answer_lines(answer, output.answer.width):
             output.line(line)
@@ -56,7 +56,7 @@ def query(settings: Settings, name: str | None, parameters: Mapping[str, str], d
 
 
 def _list(settings: Settings) -> None:
-    from etgraph.cli.cypher_view import library_view, query_document
+    from etgraph.cli.views.cypher import library_view, query_document
     from etgraph.queries import library
 
     queries = [library.load(name) for name in library.names()]
@@ -69,7 +69,7 @@ def _list(settings: Settings) -> None:
 
 
 def _describe(settings: Settings, found: NamedQuery) -> None:
-    from etgraph.cli.cypher_view import query_document, query_view
+    from etgraph.cli.views.cypher import query_document, query_view
 
     output = settings.output()
     if settings.json:

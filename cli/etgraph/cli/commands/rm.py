@@ -23,7 +23,7 @@ def rm(settings: Settings, traces: tuple[str, ...], yes: bool) -> int:
 
     On a terminal this asks first. Nothing is removed unless every TRACE names one.
     """
-    from etgraph.cli.tables import SHORT_ID, name_of
+    from etgraph.cli.views.tables import SHORT_ID, name_of
     from etgraph.model.errors import UsageError
 
     with settings.session() as session:
@@ -54,7 +54,7 @@ def _asks() -> bool:
 
 
 def _question(found: list[TraceInfo]) -> str:
-    from etgraph.cli.tables import SHORT_ID, name_of
+    from etgraph.cli.views.tables import SHORT_ID, name_of
 
     if len(found) > 1:
         return f"Remove {len(found)} traces ({', '.join(map(name_of, found))}) with their tags and saved results?"

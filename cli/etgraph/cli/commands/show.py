@@ -15,7 +15,7 @@ def show(settings: Settings, trace: str) -> None:
     """Show what is known of TRACE: ranks, operators, dependencies by kind, steps, and how reading it went."""
     from etgraph.cli.documents import trace_document
     from etgraph.cli.progress import watched
-    from etgraph.cli.tables import trace_view
+    from etgraph.cli.views.tables import trace_view
 
     with settings.session() as session, watched(settings) as progress:
         progress(f"looking at {trace}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from etgraph.model import Category, DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.model.graph import nearest_above
 
 _SHOWN = 20
 _COMMUNICATION = ("c10d::", "gloo:", "nccl:", "ucc:", "mpi:")
@@ -105,21 +106,8 @@ def _self_time(parent: Array, duration: Array) -> Array:
 
 def _first(parent: Array, at: Array, wanted: Array) -> Array:
     """For each row the nearest of itself and the operators around it that is wanted, -1 where none is."""
-    nearest = _nearest(parent, wanted)
+    nearest = nearest_above(parent, wanted)
     return np.where(at >= 0, nearest[at], -1)
-
-
-def _nearest(parent: Array, wanted: Array) -> Array:
-    """The same for all rows, by doubling the distance that is looked up: n·log(depth)."""
-    rows = np.arange(len(parent), dtype=np.int64)
-    jump = np.where(wanted, rows, parent)
-    while True:
-        # A row that is wanted, or has nothing around it, stays where it is.
-        further = np.where(jump >= 0, jump[jump], -1)
-        if np.array_equal(further, jump):
-            break
-        jump = further
-    return np.where((jump >= 0) & wanted[jump], jump, -1)
 
 
 def _names(trace: Trace, rows: Array, time: Array) -> tuple[tuple[str, int], ...]:

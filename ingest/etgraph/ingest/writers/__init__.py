@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from etgraph.ingest.writers.chakra import is_file, write_chakra, write_chakra_json
 from etgraph.ingest.writers.dot import write_dot
@@ -13,9 +13,13 @@ from etgraph.ingest.writers.graphml import write_graphml
 from etgraph.ingest.writers.networkx import write_networkx
 from etgraph.ingest.writers.output import ExportError, Target, Written, check_file, check_folder
 from etgraph.ingest.writers.parquet import write_parquet
+from etgraph.ingest.writers.timeline import write_chrome, write_perfetto, write_speedscope
 from etgraph.model import Trace
 from etgraph.model.errors import UsageError
 from etgraph.model.progress import Progress
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Writer = Callable[[Trace, Target, Progress | None], Written]
 
@@ -27,9 +31,17 @@ WRITERS: Final[Mapping[str, Writer]] = MappingProxyType(
         "graphml": write_graphml,
         "dot": write_dot,
         "parquet": write_parquet,
+        "perfetto": write_perfetto,
+        "chrome": write_chrome,
+        "speedscope": write_speedscope,
     }
 )
 """The writer of each format, by its name on the command line."""
+
+TIMELINES: Final = MappingProxyType(
+    {"perfetto": write_perfetto, "chrome": write_chrome, "speedscope": write_speedscope}
+)
+"""Writers of formats that show operators in time, and a critical path among them."""
 
 FOLDERS: Final = {"parquet": "", "chakra": ".et", "chakra-json": ".json"}
 """Formats whose target is a folder, unless it has this ending; the others are one file of text."""
@@ -46,6 +58,7 @@ WORKLOADS: Final[Mapping[str, Mapping[str, Writer]]] = MappingProxyType(
 
 __all__ = [
     "FOLDERS",
+    "TIMELINES",
     "WORKLOADS",
     "WRITERS",
     "ExportError",
@@ -56,23 +69,39 @@ __all__ = [
     "write",
     "write_chakra",
     "write_chakra_json",
+    "write_chrome",
     "write_dot",
     "write_graphml",
     "write_networkx",
     "write_parquet",
+    "write_perfetto",
+    "write_speedscope",
 ]
 
 
 def write(
-    trace: Trace, target: Target, format: str, progress: Progress | None = None, *, workload_for: str | None = None
+    trace: Trace,
+    target: Target,
+    format: str,
+    progress: Progress | None = None,
+    *,
+    workload_for: str | None = None,
+    path: pa.Table | None = None,
 ) -> Written:
     """Write a trace to a path, or a format of one file to an open binary stream; returns what was written.
 
     An existing target is replaced at the very end, and stays as it is when anything fails. `progress` is told the
     step, how many rows are done, and of how many. `workload_for` writes what a simulator can execute instead of all
-    that is known. Raises UsageError for an unknown format or simulator, ExportError where the target cannot be written.
+    that is known. `path` is a table of segments (`CriticalPath.segments`), which a timeline shows. Raises UsageError
+    for an unknown format or simulator and for a path that has no place, ExportError where the target cannot be written,
+    MissingData for a timeline of a trace without times.
     """
-    return _writer(format, workload_for)(trace, target, progress)
+    writer = _writer(format, workload_for)
+    if path is None:
+        return writer(trace, target, progress)
+    if format not in TIMELINES:
+        raise UsageError(f"format {format!r} cannot show a critical path", hint=f"choose one of {', '.join(TIMELINES)}")
+    return TIMELINES[format](trace, target, progress, path=path)
 
 
 def check(target: Target, format: str, workload_for: str | None = None) -> None:

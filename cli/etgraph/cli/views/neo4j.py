@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from etgraph.cli.tables import facts
 from etgraph.cli.units import moment, printable, size
+from etgraph.cli.views.tables import facts
 
 if TYPE_CHECKING:
     from etgraph.store.neo4j_server.server import Server

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from etgraph.cli.tables import grid
 from etgraph.cli.units import count, counted, duration, percent, printable, shortened
+from etgraph.cli.views.tables import grid
 
 if TYPE_CHECKING:
-    from etgraph.queries import CriticalPath, Slack
+    from etgraph.queries import CriticalPath
     from etgraph.queries.critical_path import CategoryShare, OperatorShare, RankShare
 
 TOP_OPERATORS = 10
 STRIP = 72
+STRIP_OVER_TIME = 48
+MOST_RANKS = 12
 BAR = 24
 NAME = 48
 LEAST_NAME = 24
@@ -40,16 +42,11 @@ def path_view(path: CriticalPath, title: str, width: int) -> RenderableType:
     if path.window_ns > 0:
         parts += [strip(by_category(path.by_category)), Text()]
     parts += [categories(path.by_category), Text()]
-    if len(path.by_rank) > 1:
-        parts += [ranks(path.by_rank, path.window_ns), Text()]
+    if path.window_ns > 0:
+        parts += [over_time(path), Text()]
     if path.by_operator:
         parts += [operators(path.by_operator, width), Text()]
     return Group(*parts)
-
-
-def trust_line(path: CriticalPath | Slack) -> Text:
-    """How far the answer can be trusted, in words."""
-    return Text.assemble(("trust: ", "bold"), printable(str(path.trust)))
 
 
 def _window(path: CriticalPath) -> Text:
@@ -107,6 +104,39 @@ def categories(rows: Sequence[CategoryShare]) -> RenderableType:
     return table
 
 
+def over_time(path: CriticalPath) -> RenderableType:
+    """When the path was on which rank, and what it was there: a strip for each of the ranks with most of its time."""
+    import numpy as np
+
+    table = grid("rank", "the path over time", "time", "share", right=("rank", "time", "share"))
+    segments = path.segments
+    start, end = (segments[name].to_numpy() for name in ("start_ns", "end_ns"))
+    category = np.array(segments["category"].to_pylist())
+    rank = segments["rank"].to_numpy()
+    edges = np.linspace(path.start_ns, path.end_ns, STRIP_OVER_TIME + 1)
+    bounds = np.append(start, end[-1])
+    shown = sorted(sorted(path.by_rank, key=lambda row: -row.ns)[:MOST_RANKS], key=lambda row: row.rank)
+    spent = {
+        (row.rank, name): np.diff(np.interp(edges, bounds, np.append(0, np.cumsum((end - start) * chosen))))
+        for row in shown
+        for name in dict.fromkeys(LOOKS)
+        if (chosen := (rank == row.rank) & (category == name)).any()
+    }
+    most = np.max(list(spent.values()), axis=0)
+    for row in shown:
+        strip = Text(no_wrap=True)
+        for cell in range(STRIP_OVER_TIME):
+            name = next((n for (r, n), ns in spent.items() if r == row.rank and ns[cell] == most[cell] > 0), None)
+            fill, colour = LOOKS[name] if name else (" ", "white")
+            strip.append(fill, style=colour)
+        table.add_row(str(row.rank), strip, duration(row.ns), percent(row.ns / path.window_ns))
+    if len(path.by_rank) > len(shown):
+        left = sum(row.ns for row in path.by_rank) - sum(row.ns for row in shown)
+        more = Text(f"… and {counted(len(path.by_rank) - len(shown), 'more rank')}", style="dim")
+        table.add_row("", more, duration(left), percent(left / path.window_ns))
+    return table
+
+
 def ranks(rows: Sequence[RankShare], whole: int) -> RenderableType:
     """Time on the path by rank, and its share of the whole."""
     table = grid("rank", "time on the path", "share", right=("rank", "time on the path", "share"))
@@ -135,11 +165,16 @@ def segment_lines(path: CriticalPath, width: int) -> Iterator[str]:
     yield from lines(("start", "time", "rank", "lane", "category", "via", "operator", "source"), rows, width)
 
 
-def lines(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
-    """Rows of segments under their headers; a rank or source that is the same in all is left out."""
+def lines(
+    headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], width: int, flexible: str = "operator"
+) -> Iterator[str]:
+    """Rows under their headers, three numbers first; a rank or source that is the same in all is left out.
+
+    The `flexible` column is as narrow as the width asks for.
+    """
     widths = [max([len(header), *(len(row[i]) for row in rows)]) for i, header in enumerate(headers)]
     shown = [i for i, header in enumerate(headers) if header not in ("rank", "source") or len({r[i] for r in rows}) > 1]
-    operator, numbers = headers.index("operator"), range(3)
+    operator, numbers = headers.index(flexible), range(3)
     others = sum(widths[i] + 2 for i in shown if i != operator)
     widths[operator] = min(widths[operator], max(LEAST_NAME, width - others))
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from etgraph.cli.tables import SHORT_ID, facts, grid
 from etgraph.cli.units import duration, printable, shortened, size
+from etgraph.cli.views.tables import SHORT_ID, facts, grid
 
 if TYPE_CHECKING:
     from etgraph.queries.library import Answer, Column, NamedQuery

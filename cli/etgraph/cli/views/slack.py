@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from etgraph.cli.path_view import BAR, by_category, categories, lines, operators, ranks, strip
-from etgraph.cli.tables import grid
 from etgraph.cli.units import count, counted, duration, percent, printable
+from etgraph.cli.views.path import BAR, by_category, categories, lines, operators, ranks, strip
+from etgraph.cli.views.tables import grid
 
 if TYPE_CHECKING:
     from etgraph.queries import Slack

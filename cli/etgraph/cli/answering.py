@@ -1,0 +1,78 @@
+"""How a command asks a question of a trace, and prints the answer: for a reader, or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from etgraph.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from etgraph.queries.result import Result
+
+View = Callable[[Any, str, int], "RenderableType"]
+"""An answer, its title and the terminal's width, drawn."""
+
+
+def ask(
+    settings: Settings,
+    question: str,
+    trace: str,
+    *,
+    title: str,
+    view: View,
+    lines: Callable[[Any, int], Iterable[str]] | None = None,
+    leave_out: Collection[str] = (),
+    **choices: Any,
+) -> None:
+    """Ask, and print the view, the lines below it where there are any, and the trust; or the JSON without some fields.
+
+    `title` says what the answer is of the trace; `choices` are keywords of the question.
+    """
+    from etgraph.cli.progress import watched
+
+    with settings.session() as session, watched(settings) as progress, _limited(settings.timeout):
+        progress(f"{title.lower()} of {trace}")
+        result = session.ask(question, trace, save=settings.save, **choices)
+    output = settings.output()
+    if settings.json:
+        from etgraph.cli.documents import result_document
+
+        output.document(result_document(result, leave_out=leave_out))
+        return
+    output.show(view(result, f"{title} of {part(trace, **choices)}", output.answer.width))
+    if lines is not None:
+        for line in lines(result, output.answer.width):
+            output.line(line)
+        output.line("")
+    output.show(trust_line(result), soft_wrap=True)
+
+
+def _limited(seconds: float | None) -> AbstractContextManager[object]:
+    """The time that an answer may take."""
+    if seconds is None:
+        return nullcontext()
+    from etgraph.model.cancelling import deadline
+
+    return deadline(seconds)
+
+
+def part(trace: str, *, rank: int | None = None, iteration: int | None = None, **_: Any) -> str:
+    """The part of a trace that was asked, in words."""
+    return (
+        trace
+        + (f", rank {rank}" if rank is not None else "")
+        + (f", iteration {iteration}" if iteration is not None else "")
+    )
+
+
+def trust_line(result: Result) -> RenderableType:
+    """How far the answer can be trusted, in words."""
+    from rich.text import Text
+
+    from etgraph.cli.units import printable
+
+    return Text.assemble(("trust: ", "bold"), printable(str(result.trust)))

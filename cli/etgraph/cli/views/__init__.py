@@ -1,0 +1,1 @@
+"""Answers as a reader sees them: one module for each kind of answer, tables of the house around it."""

@@ -1,0 +1,246 @@
+"""Who talks to whom: bytes and transfer time from each rank to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from etgraph.model import CommType, NodeType, Trace, Trust
+from etgraph.model.columns import Array
+from etgraph.queries.arrivals import NULL, arrivals
+from etgraph.queries.meetings import Meetings, meetings
+from etgraph.queries.result import Result
+from etgraph.queries.trusting import trust_of
+from etgraph.queries.windows import Iterations, Window, left_out, operators_of, windows_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_RANKS = 4096
+"""Of more ranks than that, only those that are recorded have a row: the matrix would fill the memory."""
+
+_SHARES = {
+    CommType.ALL_REDUCE: (2, 1),
+    CommType.ALL_GATHER: (1, 1),
+    CommType.REDUCE_SCATTER: (1, 1),
+    CommType.REDUCE_SCATTER_BLOCK: (1, 1),
+    CommType.ALL_TO_ALL: (1, 1),
+    CommType.BROADCAST: (1, 1),
+    CommType.REDUCE: (1, 1),
+    CommType.GATHER: (1, 2),
+    CommType.SCATTER: (1, 2),
+}
+"""What a rank sends to each of its n − 1 peers in a collective of size s: `(a, p)` stands for a · s / nᵖ."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CommunicationMatrix(Result):
+    """What each of `ranks` sends to each other: `bytes[i, j]` goes from `ranks[i]` to `ranks[j]`, int64 as all here.
+
+    `transfer_ns` is the time of these transfers without waiting, divided evenly over an operator's peers; None where
+    the trace has no times. `unattributed_bytes` are known to be sent, but not to which rank.
+    """
+
+    ranks: tuple[int, ...]
+    bytes: Array
+    transfer_ns: Array | None
+    unattributed_bytes: int
+    trust: Trust
+
+    FRAME: ClassVar[str] = "pairs"
+    TABLE: ClassVar[str] = "pairs"
+
+    @property
+    def pairs(self) -> pa.Table:
+        """One row for each pair of ranks that communicate: rank, peer, bytes, transfer_ns; most bytes first."""
+        import pyarrow as pa
+
+        took = np.zeros_like(self.bytes) if self.transfer_ns is None else self.transfer_ns
+        sender, receiver = np.nonzero(self.bytes + took)
+        order = np.lexsort((receiver, sender, -took[sender, receiver], -self.bytes[sender, receiver]))
+        sender, receiver = sender[order], receiver[order]
+        ranks, known = np.array(self.ranks, dtype=np.int64), self.transfer_ns is not None
+        return pa.table(
+            {
+                "rank": pa.array(ranks[sender]),
+                "peer": pa.array(ranks[receiver]),
+                "bytes": pa.array(self.bytes[sender, receiver]),
+                "transfer_ns": pa.array(took[sender, receiver]) if known else pa.nulls(len(sender), pa.int64()),
+            }
+        )
+
+    def headline(self) -> str:
+        """The answer in a few words."""
+        return f"communication of {len(self.ranks)} ranks, {int(self.bytes.sum()):,} bytes"
+
+
+def comm_matrix(
+    trace: Trace, *, rank: int | None = None, iteration: Iterations = None, window: Window = "annotation"
+) -> CommunicationMatrix:
+    """Bytes and transfer time from each rank to each other, in the window; what `rank` sends where one is named.
+
+    Messages count between their two ranks. Of a collective, each member sends its own part to every other: s / n of an
+    all-gather, reduce-scatter or all-to-all of size s over n ranks, twice that of an all-reduce, which is one after the
+    other. That is what every algorithm must move at least, not the way that a ring or a tree moves it. Where the root
+    of a broadcast, reduce, gather or scatter is not known, what it moves is divided evenly over all pairs.
+
+    Works without measured times too. Raises MissingData where the trace has no such rank, iteration or window.
+    """
+    came = arrivals(trace)
+    met = meetings(trace, came)
+    if trace.operators.is_null("start_ns").all() and len(trace):
+        inside, told, timed = _rows_without_times(trace, rank, iteration), [], False
+    else:
+        windows = windows_of(trace, rank, iteration, window)
+        inside, told, timed = operators_of(trace, windows), list(left_out(trace, windows, rank)), True
+    chosen = np.flatnonzero(np.isin(met.operator, inside))
+    pieces, lost, unsized = _pieces(trace, met, chosen)
+    ranks = _ranks(trace, [group for group, *_ in pieces])
+    sent, took = (np.zeros((len(ranks), len(ranks))) for _ in range(2))
+    elsewhere = 0.0
+    for group, sender, size, ns in pieces:
+        elsewhere += _add(ranks, group, sender, size, sent)
+        _add(ranks, group, sender, ns, took)
+    unattributed = round(lost + elsewhere)
+    if unattributed:
+        told.append(f"{unattributed:,} bytes were sent to ranks that are not known, or not in the matrix")
+    if unsized:
+        told.append(f"{unsized} of {len(chosen)} communication operators count no bytes: their size is not recorded")
+    return CommunicationMatrix(
+        tuple(ranks.tolist()),
+        np.rint(sent).astype(np.int64),
+        np.rint(took).astype(np.int64) if timed else None,
+        unattributed,
+        trust_of(trace, inside, came=came, warnings=told),
+    )
+
+
+def _rows_without_times(trace: Trace, rank: int | None, iteration: Iterations) -> Array:
+    """Rows of a rank and of iterations, where there is no time to cut a window out of."""
+    part = trace if rank is None else trace.select_ranks([rank])
+    inside = np.isin(trace.operators["rank"], part.ranks)
+    if iteration is not None:
+        part = part.select_iterations([iteration] if isinstance(iteration, int) else iteration)
+        wanted = np.isin(trace.iterations["index"], part.iteration_indices)
+        inside &= np.isin(trace.operators["iteration"], np.flatnonzero(wanted))
+    return np.flatnonzero(inside)
+
+
+Piece = tuple[Sequence[int], Array, Array, Array]
+"""Ranks of a group, and by operator: the rank that sends, what it sends to each other one, and in which time."""
+
+
+def _pieces(trace: Trace, met: Meetings, chosen: Array) -> tuple[list[Piece], float, int]:
+    """What the operators send within each set of ranks; bytes whose receivers are unknown; operators without a size.
+
+    Every operator accounts for what its own rank sends, so that nothing counts twice and nothing need be matched.
+    """
+    o = trace.operators
+    rows = met.operator[chosen]
+    said, whole = o["comm_bytes"][rows], met.bytes[met.meeting[chosen]]
+    size = np.where(said != NULL, said, whole)
+    unsized = int(np.count_nonzero(size == NULL))
+    size = np.maximum(size, 0).astype(np.float64)
+    is_message = np.isin(o["kind"][rows], (int(NodeType.COMM_SEND), int(NodeType.COMM_RECV)))
+    of_messages, unknown = _messages(trace, met, chosen[is_message], size[is_message])
+    of_collectives, lost = _collectives(trace, met, chosen[~is_message], size[~is_message])
+    return of_messages + of_collectives, unknown + lost, unsized
+
+
+def _collectives(trace: Trace, met: Meetings, chosen: Array, size: Array) -> tuple[list[Piece], float]:
+    """Collectives as pieces of one group each, and bytes of those whose ranks or type are not known."""
+    o = trace.operators
+    rows, wait = met.operator[chosen], met.wait_ns[chosen]
+    known = (wait != NULL) & (o["duration_ns"][rows] != NULL)
+    took = np.where(known, o["duration_ns"][rows] - np.where(known, wait, 0), 0).astype(np.float64)
+    type = o["comm_type"][rows]
+    typed = np.isin(type, [int(of) for of in CommType])
+    lost = float(size[~typed].sum())
+    listed = np.array([*map(bool, trace.group_ranks), False])
+    group, collective = o["group"][rows], o["collective"][rows]
+    joined = np.where(collective >= 0, len(listed) + collective, -1)
+    label = np.where(listed[group], group, joined)
+    pieces: list[Piece] = []
+    for one in np.unique(label).tolist():
+        at = np.flatnonzero(label == one)
+        ranks = _members(trace, one, len(listed))
+        n = len(ranks)
+        inside = np.isin(o["rank"][rows[at]], ranks)
+        lost += float(size[at][~inside & typed[at]].sum())
+        at = at[inside]
+        if n < 2:
+            continue
+        part = np.zeros(len(at))
+        for of, (factor, power) in _SHARES.items():
+            part[type[at] == int(of)] = factor / n**power
+        pieces.append((ranks, o["rank"][rows[at]], size[at] * part, took[at] / (n - 1)))
+    return pieces, lost
+
+
+def _members(trace: Trace, label: int, groups: int) -> tuple[int, ...]:
+    """The ranks of a process group or, from `groups` on, those that are recorded of a collective."""
+    if label < 0:
+        return ()
+    if label < groups:
+        return trace.group_ranks[label]
+    o = trace.operators
+    return tuple(np.unique(o["rank"][o["collective"] == label - groups]).tolist())
+
+
+def _messages(trace: Trace, met: Meetings, chosen: Array, size: Array) -> tuple[list[Piece], float]:
+    """Messages as pieces of two ranks: what is sent, and what is received from ranks that are not recorded."""
+    o = trace.operators
+    rows, meeting = met.operator[chosen], met.meeting[chosen]
+    sends = o["kind"][rows] == int(NodeType.COMM_SEND)
+    rank, peer = o["rank"][rows].astype(np.int64), o["peer"][rows].astype(np.int64)
+    ends = _ends(trace, met)[meeting]
+    peer = np.where(peer < 0, np.where(sends, ends[:, 1], ends[:, 0]), peer)
+    counts = sends | ~np.isin(peer, trace.ranks)
+    lost = float(size[counts & (peer < 0)].sum())
+    counts &= (peer >= 0) & (peer != rank)
+    sender, receiver = np.where(sends, rank, peer)[counts], np.where(sends, peer, rank)[counts]
+    took = np.maximum(met.transfer_ns[meeting], 0).astype(np.float64)[counts]
+    pairs, of = np.unique(np.stack([sender, receiver], axis=1), axis=0, return_inverse=True)
+    sizes, times = (np.bincount(of.ravel(), weights=w, minlength=len(pairs)) for w in (size[counts], took))
+    return [
+        ((min(pair), max(pair)), np.array(pair[:1]), sizes[i : i + 1], times[i : i + 1])
+        for i, pair in enumerate(pairs.tolist())
+    ], lost
+
+
+def _ends(trace: Trace, met: Meetings) -> Array:
+    """Of each meeting the rank that sends and the one that receives, -1 where there is none."""
+    o = trace.operators
+    found = np.full((len(met.first), 2), -1, dtype=np.int64)
+    for column, kind in enumerate((NodeType.COMM_SEND, NodeType.COMM_RECV)):
+        of = np.flatnonzero(o["kind"][met.operator] == int(kind))
+        found[met.meeting[of], column] = o["rank"][met.operator[of]]
+    found[(found < 0).any(axis=1)] = -1
+    return found
+
+
+def _ranks(trace: Trace, groups: Sequence[Sequence[int]]) -> Array:
+    """The ranks of the matrix: all that are recorded or take part, or too many of them, only those recorded."""
+    everyone = np.array(sorted(set(trace.ranks).union(*groups)), dtype=np.int64)
+    return everyone if len(everyone) <= MOST_RANKS else np.array(trace.ranks, dtype=np.int64)
+
+
+def _add(ranks: Array, group: Sequence[int], sender: Array, values: Array, matrix: Array) -> float:
+    """Add to the matrix what each sender gives to every other rank of the group; what goes to ranks outside it."""
+    members = np.array(group, dtype=np.int64)
+    inside = members[np.isin(members, ranks)]
+    place = np.searchsorted(ranks, inside)
+    each = np.zeros(len(inside))
+    here = np.isin(sender, inside)
+    order = np.argsort(inside)
+    np.add.at(each, order[np.searchsorted(inside[order], sender[here])], values[here])
+    square = np.repeat(each[:, None], len(inside), axis=1)
+    np.fill_diagonal(square, 0.0)
+    matrix[np.ix_(place, place)] += square
+    return float(values.sum() * (len(members) - 1) - square.sum())
+
+
+__all__ = ["CommunicationMatrix", "comm_matrix"]

@@ -1,0 +1,66 @@
+"""The questions that can be asked of a trace, by name: one table for the command line, servers and saved answers."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from etgraph.model import Trace
+from etgraph.model.cancelling import check
+from etgraph.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from etgraph.queries.result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question: where its function is (`module:name`), and the version of its answers.
+
+    The version is raised whenever the function's answer for one and the same trace changes.
+    """
+
+    target: str
+    version: int = 1
+
+    @property
+    def function(self) -> Callable[..., Result]:
+        """The function that answers it."""
+        module, _, name = self.target.partition(":")
+        found: Callable[..., Result] = getattr(importlib.import_module(module), name)
+        return found
+
+    def __call__(self, trace: Trace, **choices: Any) -> Result:
+        """Ask a trace; the choices are the function's keywords. Raises Cancelled where it is to stop meanwhile."""
+        check()
+        answer = self.function(trace, **choices)
+        check()
+        return answer
+
+
+_HERE = "etgraph.queries"
+
+QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
+    {
+        "breakdown": Question(f"{_HERE}.breakdown:breakdown"),
+        "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
+        "hotspots": Question(f"{_HERE}.hotspots:hotspots"),
+        "comm-matrix": Question(f"{_HERE}.comm_matrix:comm_matrix"),
+        "stragglers": Question(f"{_HERE}.stragglers:stragglers"),
+        "device-use": Question(f"{_HERE}.device_use:device_use"),
+        "iterations": Question(f"{_HERE}.iterations:iterations"),
+        "memory": Question(f"{_HERE}.memory:memory"),
+        "operators": Question(f"{_HERE}.operators:operators"),
+        "slack": Question(f"{_HERE}.slack:slack"),
+    }
+)
+
+
+def question(name: str) -> Question:
+    """The question of that name. Raises UsageError where there is none."""
+    if name not in QUESTIONS:
+        raise UsageError(f"no question {name!r}", hint=f"there are {', '.join(QUESTIONS)}")
+    return QUESTIONS[name]

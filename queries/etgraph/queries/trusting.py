@@ -1,0 +1,45 @@
+"""The trust that an answer deserves, from what is known of the trace and of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from etgraph.model import NodeType, Trace, Trust
+from etgraph.model.columns import Array
+from etgraph.queries.arrivals import Arrivals, arrivals
+
+
+def trust_of(
+    trace: Trace,
+    rows: Array,
+    *,
+    came: Arrivals | None = None,
+    explained_share: float | None = None,
+    weak_links: int = 0,
+    warnings: Iterable[str] = (),
+) -> Trust:
+    """The trust of an answer about those operators: what reading left open, peers that are missing, and `warnings`.
+
+    `came` are the trace's arrivals, where the caller has them.
+    """
+    unmatched = int(alone(trace, rows[communicates(trace, rows)], came or arrivals(trace)).sum())
+    told = dict.fromkeys([*trace.metadata.report.warnings, *warnings])
+    return Trust(explained_share, unmatched, weak_links, tuple(told))
+
+
+def communicates(trace: Trace, rows: Array) -> Array:
+    """Whether each of the operators is a collective's or a message's."""
+    kind = trace.operators["kind"][rows]
+    found: Array = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
+    return found
+
+
+def alone(trace: Trace, rows: Array, came: Arrivals) -> Array:
+    """Whether a communication operator's peers are not recorded, so that its waiting cannot be told from transfer."""
+    group = trace.operators["group"][rows]
+    single = np.zeros(len(rows), dtype=bool)
+    if len(trace.process_groups):
+        single = (group >= 0) & (trace.process_groups["size"][group] == 1)
+    return ~came.met[rows] & ~single
