@@ -14,13 +14,12 @@ from pathlib import Path
 
 from benchmarks.collection import events_of, large_kineto_files, repeated, repeated_nodes
 from benchmarks.linking import pair
-from benchmarks.peers import Cost, cached, cost
+from benchmarks.peers import PACKAGES, Cost, cached, cost
 from etgraph.ingest import samples
 
-PACKAGES = ("HolisticTraceAnalysis==0.5.0", "mlc-chakra==1.0.0")
 TIMES = (1, 6, 24)
 """How many times over the recorded pair is read."""
-OURS = """
+READ = """
 import pyarrow
 from etgraph.ingest import read
 from etgraph.model import kernels
@@ -33,7 +32,7 @@ def work(path, *_):
     return trace
 """
 """The first, small input loads all compiled kernels."""
-HTA = """
+LOADED = """
 import logging
 from hta.common.trace import Trace
 logging.disable(logging.CRITICAL)
@@ -43,7 +42,7 @@ def work(_, device, *__):
     trace.load_traces(use_multiprocessing=False, use_memory_profiling=False)
     return trace
 """
-CHAKRA = """
+LINKED = """
 import logging, os
 from chakra.src.trace_link.trace_linker import TraceLinker
 logging.disable(logging.CRITICAL)
@@ -71,7 +70,7 @@ class Rank:
 def main() -> None:
     """Print one row a rank."""
     try:
-        peer: Path | None = cached(PACKAGES)
+        peer: Path | None = cached()
         print(f"beside {' and '.join(PACKAGES)}; processor time, and memory at the peak")
     except (subprocess.CalledProcessError, OSError) as error:
         peer = None
@@ -104,11 +103,11 @@ def _copied(folder: Path, host: Path, device: Path, times: int) -> Rank:
 
 
 def _row(rank: Rank, small: Rank, peer: Path | None, reasons: list[str]) -> None:
-    ours = cost(sys.executable, OURS, small.given(), rank.given())
+    ours = cost(sys.executable, READ, small.given(), rank.given())
     line = f"{rank.title[:38]:38} {rank.events:13,} {ours.seconds / rank.events * 1e6:8.2f} {_shown(ours):>16}"
     if peer is not None:
-        line += _beside(peer, HTA, small, rank, ours, reasons)
-        line += _beside(peer, CHAKRA, small, rank, ours, reasons) if rank.host is not None else ""
+        line += _beside(peer, LOADED, small, rank, ours, reasons)
+        line += _beside(peer, LINKED, small, rank, ours, reasons) if rank.host is not None else ""
     print(line, flush=True)
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+PACKAGES: Final = ("HolisticTraceAnalysis==0.5.0", "mlc-chakra==1.0.0")
 STAMP: Final = "installed"
 LONGEST_SECONDS: Final = 1800
 _ERROR: Final = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Interrupt)\b")
@@ -51,15 +52,15 @@ def install(folder: Path, packages: Sequence[str], *options: str) -> Path:
     return python
 
 
-def cached(packages: Sequence[str]) -> Path:
-    """The Python of an environment with some packages that is made once, in the user's cache."""
-    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12]
+def cached() -> Path:
+    """The Python of an environment with `PACKAGES`, made once, in the user's cache. Raises what `install` raises."""
+    key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
     folder = user_cache_path("etgraph") / "peers" / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not (folder / STAMP).exists():
-            install(folder, packages, "--upgrade")
-            (folder / STAMP).write_text("\n".join(packages) + "\n")
+            install(folder, PACKAGES, "--upgrade")
+            (folder / STAMP).write_text("\n".join(PACKAGES) + "\n")
     return folder / "bin" / "python"
 
 
