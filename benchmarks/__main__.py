@@ -26,7 +26,8 @@ ASKED = {
     "reading-large": "a Kineto file of ten million events: time and memory",
     "chakra-large": "a Chakra file of ten million nodes: time, size and memory",
     "neo4j-traces": "every trace of the collection published to Neo4j, loaded back and compared",
-    "fuzz": "a million damaged inputs for the readers of Chakra files",
+    "fuzz": "a million damaged inputs for all readers, for archives and for whole runs",
+    "chain": "files read, linked and inferred, beside HTA's loading and mlc-chakra's linker, installed for it",
     "chakra-peer": "exported Chakra files opened with the standard's own package, installed for it",
     "breakdown-peer": "breakdown beside Holistic Trace Analysis, installed for it",
 }

@@ -1,4 +1,4 @@
-"""Breakdown beside Holistic Trace Analysis, in an environment that is made for it and thrown away.
+"""Breakdown beside Holistic Trace Analysis, in an environment that is made for it in the user's cache.
 
 Needs a package registry and the collection. Processor time of the question alone, after reading; both tools give the
 same four times of each rank, idle, computation, the rest and the whole, or the difference is printed.
@@ -11,18 +11,17 @@ import shutil
 import subprocess
 import tempfile
 import time
-import venv
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.clock import seconds
 from benchmarks.collection import folder
+from benchmarks.peers import cached
 from etgraph.ingest import read
 from etgraph.model import TABLES, Columns, Trace
 from etgraph.queries import breakdown
 from etgraph.queries.breakdown import WindowBreakdown
 
-PACKAGE = "HolisticTraceAnalysis==0.5.0"
 TRACES = ("hta/trace_diff/control", "hta/trace_diff/test", "param/dlrm_kineto")
 _ASK = """
 import json, logging, sys, time, warnings
@@ -44,9 +43,7 @@ print(json.dumps([min(taken), [[int(v) for v in row] for row in parts[["rank", *
 def main() -> None:
     """Print one row a trace."""
     with tempfile.TemporaryDirectory() as temporary:
-        venv.create(temporary, with_pip=True)
-        python = Path(temporary) / "bin" / "python"
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", PACKAGE], check=True)
+        python = cached()
         print("| trace | operators | etgraph, ms | HTA, ms | times |\n|---|---:|---:|---:|---:|")
         for name in TRACES:
             files = Path(temporary) / name.replace("/", "-")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-import venv
 from pathlib import Path
 from typing import Any
 
 from benchmarks.chakra_files import recorded
+from benchmarks.peers import install
 from etgraph.ingest import read, samples
 from etgraph.ingest.writers import write
 from etgraph.ingest.writers.chakra.convert import node_ids
@@ -47,15 +47,6 @@ for path in sys.argv[1:]:
         nodes.append([node.id, node.name, node.type, list(node.ctrl_deps), list(node.data_deps)])
     print(json.dumps([metadata.version, bad, file.tell(), nodes]))
 """
-
-
-def environment(folder: Path) -> Path:
-    """The Python of a fresh environment with the standard's package."""
-    venv.create(folder, with_pip=True)
-    python = folder / "bin" / "python"
-    command = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *PACKAGES]
-    subprocess.run(command, check=True)
-    return python
 
 
 def exported(source: Path, folder: Path) -> Trace:
@@ -96,7 +87,7 @@ def main() -> None:
     """Print one row an exported trace."""
     with tempfile.TemporaryDirectory(prefix="etgraph-peer-") as name:
         folder = Path(name)
-        python = environment(folder / "environment")
+        python = install(folder / "environment", PACKAGES, "--no-deps")
         print(f"{' and '.join(PACKAGES)}\n")
         print("| trace | files | nodes | dependencies | unknown fields | nodes as ours | no such id | acyclic |")
         print("|---|---:|---:|---:|---:|---|---:|---|")

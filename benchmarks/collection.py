@@ -14,6 +14,10 @@ from etgraph.ingest import samples, trace_files
 
 LARGEST = ("hta/trace_diff/control/control.json.gz", "param/resnet_kineto.json.gz", "hta/trace_diff/test/test.json.gz")
 
+STEP = 10**8
+"""How far apart the identifiers of an event are that is repeated."""
+_IDS = ("correlation", "External id", "Ev Idx", "Record function id")
+
 
 def folder() -> Path:
     """The folder of the collection."""
@@ -53,16 +57,42 @@ def _later(event: dict[str, Any], turn: int, span: float) -> dict[str, Any]:
         return event
     moved = {**event, "ts": event["ts"] + turn * span}
     if isinstance(event.get("id"), int):
-        moved["id"] = event["id"] + turn * 10**8
+        moved["id"] = event["id"] + turn * STEP
     arguments = event.get("args")
     if arguments:
-        moved["args"] = {
-            k: v + turn * 10**8 if k in ("correlation", "External id", "Ev Idx") and isinstance(v, int) else v
-            for k, v in arguments.items()
-        }
+        moved["args"] = {k: v + turn * STEP if k in _IDS and isinstance(v, int) else v for k, v in arguments.items()}
     if str(event.get("name")).startswith("ProfilerStep#"):
         moved["name"] = f"ProfilerStep#{int(event['name'].split('#')[1]) + turn * 1000}"
     return moved
+
+
+def repeated_nodes(file: Path, times: int, target: Path) -> int:
+    """Write the PyTorch execution trace that belongs to a Kineto trace `repeated` as often; the number of nodes.
+
+    The nodes of the process and its threads stay as they are: what is repeated lies below them.
+    """
+    document = msgspec.json.decode(gzip.decompress(file.read_bytes()))
+    roots = [node for node in document["nodes"] if node["name"].startswith("[pytorch|profiler|")]
+    own = {node["id"] for node in roots}
+    nodes = list(roots)
+    for turn in range(times):
+        nodes += [_later_node(node, turn * STEP, own) for node in document["nodes"] if node["id"] not in own]
+    target.write_bytes(msgspec.json.encode({**document, "nodes": nodes}))
+    return len(nodes)
+
+
+def _later_node(node: dict[str, Any], by: int, roots: set[int]) -> dict[str, Any]:
+    attributes = [
+        {**attribute, "value": attribute["value"] + by} if attribute["name"] == "rf_id" else attribute
+        for attribute in node["attrs"]
+    ]
+    parent = node["ctrl_deps"]
+    return {
+        **node,
+        "id": node["id"] + by,
+        "ctrl_deps": parent + (by if parent not in roots else 0),
+        "attrs": attributes,
+    }
 
 
 def events_of(file: Path) -> int:

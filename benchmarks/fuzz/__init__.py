@@ -1,7 +1,8 @@
-"""Damaged Chakra files by the million: each gives an error of ours or a valid trace, and says what protobuf says.
+"""Damaged inputs by the million: each gives an error of ours or a valid trace.
 
-Run with `python -m benchmarks.fuzz [--inputs N] [--seed S] [--seconds T]`. Most inputs are messages in memory, judged
-beside the protobuf library; a share is written to files and read as a user would.
+Run with `python -m benchmarks.fuzz [--inputs N] [--seed S] [--seconds T]`. Most are Chakra messages in memory,
+judged beside the protobuf library (`judge`); the rest are files, archives and whole runs that are read as a user reads
+them (`inputs`, `readings`).
 """
 
 

@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
 import resource
-import shutil
 import sys
 import tempfile
 import threading
 import time
-import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.fuzz import mutate
-from benchmarks.fuzz.archives import archive
+import psutil
+
+from benchmarks.fuzz import messages, readings
+from benchmarks.fuzz.inputs import SHARES, Pool
 from benchmarks.fuzz.judge import judge, judge_frames
+from benchmarks.fuzz.readings import compiled, escaped, saved
 from benchmarks.fuzz.seeds import Seeds
-from etgraph.ingest import Limits, read
 from etgraph.ingest.chakra.fields import METADATA, NODE
-from etgraph.model import kernels
-from etgraph.model.errors import EtgraphError
 
 BATCH = 500
-FILES, JSON, ARCHIVES = 10, 8, 6
-"""Inputs of a batch that are read as files: streams of messages, JSON texts, and archives of such."""
-STREAMS, HEADS = 60, 40
-"""Inputs of a batch that are streams in memory, and metadata; the rest are nodes."""
+HEADS, STREAMS = 20, 40
+"""Inputs of a batch that are metadata and streams of Chakra in memory. `SHARES` are read; the rest, 260, are nodes."""
 LONGEST_SECONDS = 20.0
-"""A batch takes a fraction of a second; what takes longer hangs. The first one compiles the kernels."""
+"""An input takes milliseconds; what takes longer hangs. The first batch compiles the kernels."""
 FIRST_SECONDS = 300.0
 MOST_MIB = 1000
 """How much the process may grow to its peak."""
-LIMITS = Limits(max_bytes=64 << 20, max_archive_bytes=64 << 20)
+SETTLED, MOST_GROWTH_MIB = 40, 300
+"""Batches after which memory has settled, and how much it may grow from then to the end."""
 SAVED = 20
-INPUTS = frozenset({"trace.et", "trace.json", "run.zip", "run.tar"})
-"""Names under which inputs are read."""
 
 
 @dataclass(slots=True)
@@ -50,20 +46,27 @@ class Summary:
     inputs: int = 0
     seconds: float = 0.0
     peak_mib: float = 0.0
+    growth_mib: float = 0.0
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     failures: Counter[str] = field(default_factory=Counter)
     saved: dict[str, Path] = field(default_factory=dict)
 
     def table(self) -> str:
         """The table, and where the inputs of failures are."""
-        lines = [f"{'input':<10}{'outcome':<68}{'count':>10}"]
+        lines = [f"{'input':<12}{'outcome':<68}{'count':>10}"]
         for kind, counter in self.outcomes.items():
-            lines += [f"{kind:<10}{outcome:<68}{count:>10,}" for outcome, count in counter.most_common()]
+            lines += [f"{kind:<12}{outcome:<68}{count:>10,}" for outcome, count in counter.most_common()]
+        lines.append("")
+        for kind, counter in self.outcomes.items():
+            count = counter.total()
+            cost = f"{self.spent[kind] / count * 1e3:7.2f} ms each" if count else ""
+            lines.append(f"{kind:<12}{count:>10,} inputs, {counter['accepted'] / max(count, 1):7.1%} accepted{cost}")
         rate = self.inputs / self.seconds if self.seconds else 0.0
         accepted = sum(counter["accepted"] for counter in self.outcomes.values())
         lines.append(
             f"{self.inputs:,} inputs, {accepted:,} accepted, {rate:,.0f} a second, {self.seconds:.0f} s, "
-            f"peak {self.peak_mib:.0f} MiB, {self.failures.total()} failures"
+            f"peak {self.peak_mib:.0f} MiB, growth {self.growth_mib:.0f} MiB, {self.failures.total()} failures"
         )
         for words, count in self.failures.most_common():
             lines.append(f"  {count} × {words}" + (f": {self.saved[words]}" if words in self.saved else ""))
@@ -79,6 +82,7 @@ class Fuzzer:
         self._seed = seed
         self._folder = folder or Path(tempfile.gettempdir()) / "etgraph-fuzz"
         self._seeds = Seeds(seed, real=real, size=pool)
+        self._pool = Pool(self._seeds, seed, real=real, size=max(pool // 3, 10))
         self._began = 0.0
         self._allowed = 0.0
         self._now: list[bytes] = []
@@ -86,8 +90,8 @@ class Fuzzer:
 
     def run(self, inputs: int, seconds: float = float("inf")) -> Summary:
         """Go through that many inputs, or as many as the time allows."""
-        begin, before = time.perf_counter(), _peak_mib()
-        for kind in ("nodes", "metadata", "streams", "files", "JSON", "archives"):
+        begin, before, settled = time.perf_counter(), _peak_mib(), 0.0
+        for kind in ("nodes", "metadata", "streams", *SHARES):
             self.summary.outcomes[kind] = Counter()
         shared = Path("/dev/shm")
         usable = shared if os.access(shared, os.W_OK) else None
@@ -100,10 +104,15 @@ class Fuzzer:
             while self.summary.inputs < inputs and time.perf_counter() - begin < seconds:
                 self._batch(number, min(BATCH, inputs - self.summary.inputs), Path(folder))
                 number += 1
+                if number == SETTLED:
+                    settled = _resident_mib()
         self.summary.seconds = time.perf_counter() - begin
         self.summary.peak_mib = _peak_mib()
+        self.summary.growth_mib = _resident_mib() - settled if settled else 0.0
         if self.summary.peak_mib > before + MOST_MIB:
             self.summary.failures[f"{MOST_MIB} MiB of memory and more"] += 1
+        if self.summary.growth_mib > MOST_GROWTH_MIB:
+            self.summary.failures[f"memory that grows by more than {MOST_GROWTH_MIB} MiB"] += 1
         return self.summary
 
     def failed(self, words: str, data: bytes) -> None:
@@ -117,83 +126,61 @@ class Fuzzer:
 
     def _batch(self, number: int, size: int, folder: Path) -> None:
         rng = random.Random(f"{self._seed}/{number}")
-        pool, outcomes = self._seeds, self.summary.outcomes
-        share = size / BATCH
-        streams, heads, files, texts, packed = (round(n * share) for n in (STREAMS, HEADS, FILES, JSON, ARCHIVES))
-
-        def node() -> bytes:
-            return mutate.message(rng.choice(pool.nodes), rng, rng.choice(pool.nodes))
-
-        def stream() -> bytes:
-            head, nodes = rng.choice(pool.files)
-            parts = [head, *nodes]
-            if rng.randrange(4):
-                at = rng.randrange(len(parts))
-                other = rng.choice(pool.nodes if at else pool.metadata)
-                parts[at] = mutate.message(parts[at], rng, other)
-            return mutate.stream(parts, rng)
-
-        nodes = [node() for _ in range(size - streams - heads - files - texts - packed)]
-        metadata = [mutate.message(rng.choice(pool.metadata), rng, rng.choice(pool.metadata)) for _ in range(heads)]
-        wholes = [stream() for _ in range(streams)]
-        self._now, self._began = [*nodes, *metadata, *wholes], time.perf_counter()
         self._allowed = LONGEST_SECONDS if number else FIRST_SECONDS
-        with _compiled(True):
-            self._guarded(nodes, NODE, outcomes["nodes"])
-            self._guarded(metadata, METADATA, outcomes["metadata"])
-            within = [judge_frames(whole, outcomes["streams"], self.failed) for whole in wholes]
-            beside: Counter[str] = Counter()  # a stream is one input, however many messages it holds
-            self._guarded([parts[0] for parts in within if parts], METADATA, beside)
-            self._guarded([part for parts in within for part in parts[1:]], NODE, beside)
-        for at in range(files + texts + packed):
-            if at >= files + texts:
-                parts = [stream(), mutate.json_text(rng.choice(pool.jsonizer), rng), b'{"traceEvents": []}']
-                data, name, kind = archive(parts, rng), rng.choice(("run.zip", "run.tar")), "archives"
-            elif at < files:
-                data, name, kind = stream(), "trace.et", "files"
-            elif rng.randrange(2):
-                data, name, kind = mutate.json_text(rng.choice(pool.jsonizer), rng), "trace.json", "JSON"
-            else:
-                data, name, kind = mutate.json_text([rng.choice(pool.feeder)], rng), "trace.json", "JSON"
-            # Half of them by the kernels as plain Python, which small files are read with.
-            with _compiled(at % 2 == 0):
-                self._read(data, folder / name, outcomes[kind])
+        share = size / BATCH
+        counts = {kind: round(count * share) for kind, (count, _) in SHARES.items()}
+        heads, streams = round(HEADS * share), round(STREAMS * share)
+        self._judge_messages(size - sum(counts.values()) - heads - streams, heads, streams, rng)
+        for kind, (_, make) in SHARES.items():
+            for _ in range(counts[kind]):
+                given = make(self._pool, rng)
+                self._now = [saved(given)]
+                with self._timed(kind):
+                    readings.judge(given, folder, rng, self.summary.outcomes[kind], self.failed)
         self.summary.inputs += size
-        self._began = 0.0
 
-    def _guarded(self, messages: list[bytes], root: int, outcomes: Counter[str]) -> None:
+    def _judge_messages(self, nodes: int, heads: int, streams: int, rng: random.Random) -> None:
+        """Judge Chakra messages in memory: nodes, metadata, and streams of both."""
+        pool, outcomes = self._seeds, self.summary.outcomes
+        made = [messages.message(rng.choice(pool.nodes), rng, rng.choice(pool.nodes)) for _ in range(nodes)]
+        metadata = [messages.message(rng.choice(pool.metadata), rng, rng.choice(pool.metadata)) for _ in range(heads)]
+        wholes = [self._pool.stream(rng) for _ in range(streams)]
+        self._now = [*made, *metadata, *wholes]
+        with compiled(True):
+            with self._timed("nodes"):
+                self._guarded(made, NODE, outcomes["nodes"])
+            with self._timed("metadata"):
+                self._guarded(metadata, METADATA, outcomes["metadata"])
+            with self._timed("streams"):
+                within = [judge_frames(whole, outcomes["streams"], self.failed) for whole in wholes]
+                beside: Counter[str] = Counter()  # a stream is one input, however many messages it holds
+                self._guarded([parts[0] for parts in within if parts], METADATA, beside)
+                self._guarded([part for parts in within for part in parts[1:]], NODE, beside)
+
+    @contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        """Let the watchdog wait for what is done now, and note its processor time."""
+        self._began, begin = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            self._began = 0.0
+            self.summary.spent[kind] += time.process_time() - begin
+
+    def _guarded(self, parts: list[bytes], root: int, outcomes: Counter[str]) -> None:
         """Judge messages; where that fails as a whole, one by one."""
         counted, before = outcomes.copy(), self.summary.failures.copy()
         try:
-            judge(messages, root, outcomes, self.failed)
+            judge(parts, root, outcomes, self.failed)
         except Exception:
             self.summary.failures = before
             outcomes.clear()
             outcomes.update(counted)
-            for message in messages:
+            for part in parts:
                 try:
-                    judge([message], root, outcomes, self.failed)
+                    judge([part], root, outcomes, self.failed)
                 except Exception as error:
-                    self.failed(_escaped(error), message)
-
-    def _read(self, data: bytes, path: Path, outcomes: Counter[str]) -> None:
-        """Read a file as a user does: an error of ours that names the file, or a valid trace; no file is left."""
-        path.write_bytes(data)
-        self._now, self._began, self._allowed = [data], time.perf_counter(), max(self._allowed, LONGEST_SECONDS)
-        try:
-            read(path, limits=LIMITS).validate()
-            outcomes["accepted"] += 1
-        except EtgraphError as error:
-            outcomes[f"rejected: {error.code}"] += 1
-            if path.name not in str(error):
-                self.failed(f"an error that does not name the file: {error.code}", data)
-        except Exception as error:
-            self.failed(_escaped(error), data)
-        if left := [p.name for p in path.parent.rglob("*") if p.name not in INPUTS]:
-            self.failed("files are left or written elsewhere", data)
-            for name in left:
-                shutil.rmtree(path.parent / name, ignore_errors=True)
-                (path.parent / name).unlink(missing_ok=True)
+                    self.failed(escaped(error), part)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -209,8 +196,10 @@ class Fuzzer:
 
     def _watch(self) -> None:
         while not self._ended.wait(0.5):
-            if self._began and time.perf_counter() - self._began > self._allowed:
-                self.failed("takes too long", b"".join(mutate.varint(len(m)) + m for m in self._now))
+            if (began := self._began) and time.perf_counter() - began > self._allowed:
+                now = self._now
+                whole = now[0] if len(now) == 1 else b"".join(messages.varint(len(m)) + m for m in now)
+                self.failed("takes too long", whole)
                 print(self.summary.table(), flush=True)
                 os._exit(1)
 
@@ -231,22 +220,8 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def _escaped(error: Exception) -> str:
-    """An error that is none of ours: its type and where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if "etgraph" in Path(f.filename).parts] or list(frames)
-    return f"{type(error).__name__} escapes from {Path(ours[-1].filename).name}, {ours[-1].name}"
-
-
-@contextmanager
-def _compiled(always: bool) -> Iterator[None]:
-    """Run kernels as machine code even on small arrays, or as plain Python."""
-    before = kernels.COMPILE_FROM
-    kernels.COMPILE_FROM = 0 if always else 1 << 40
-    try:
-        yield
-    finally:
-        kernels.COMPILE_FROM = before
+def _resident_mib() -> float:
+    return float(psutil.Process().memory_info().rss) / 2**20
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -257,7 +232,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--folder", type=Path, default=None, help="where inputs go that show a failure")
     chosen = parser.parse_args(arguments)
-    summary = Fuzzer(chosen.seed, folder=chosen.folder).run(chosen.inputs, chosen.seconds)
+    fuzzer = Fuzzer(chosen.seed, folder=chosen.folder)
+    gc.collect()
+    gc.freeze()  # what inputs are made from stays, and need not be looked through again and again
+    try:
+        summary = fuzzer.run(chosen.inputs, chosen.seconds)
+    finally:
+        gc.unfreeze()
     print(summary.table())
     return int(summary.failures.total() > 0)
 

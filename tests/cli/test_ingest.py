@@ -103,6 +103,16 @@ def test_each_member_of_an_archive(etgraph: Run, run_folder: Path, tmp_path: Pat
     assert [failure["path"] for failure in document["failures"]] == [f"{tmp_path}/run.zip!bad.json"]
 
 
+@pytest.mark.parametrize("option", [("--workers", "2"), ("--resume",)])
+def test_options_about_ranks_are_wrong_for_single_files(
+    etgraph: Run, run_folder: Path, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    result = etgraph("ingest", run_folder, "--each", *option, "--store", tmp_path / "store")
+    assert result.exit_code == 2
+    assert f"{option[0]} with --each" in result.stderr
+    assert "with --each every file is read by itself" in result.stderr
+
+
 def test_what_an_ingest_that_broke_off_had_read(
     etgraph: Run, run_folder: Path, ranks_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -478,7 +478,30 @@ def test_an_absurd_duration(duration: Any, tmp_path: Path) -> None:
 @forms
 def test_a_time_beyond_64_bits(form: Form, time: str, tmp_path: Path) -> None:
     text = form.text(form.make(1), form.make(2) | {"ts": "?"}).replace(b'"?"', time.encode())
-    assert "expected a time within 292 years" in refused(write(tmp_path, text))
+    assert "expected a time within 146 years" in refused(write(tmp_path, text))
+
+
+def far_apart(years: int) -> bytes:
+    """Two events, as many years from each other."""
+    return KINETO.text(event(1, ts=-years * 15_778_800_000_000), event(2, ts=years * 15_778_800_000_000))
+
+
+def test_times_that_lie_ages_apart(tmp_path: Path) -> None:
+    assert "found times that are 80 years apart, expected times of one recording" in refused(
+        write(tmp_path, far_apart(80))
+    )
+    assert accepted(write(tmp_path, far_apart(70))).operators["start_ns"].tolist() == [0, 70 * 31_557_600 * 10**9]
+
+
+@pytest.mark.parametrize(("bases", "years"), [((0, 80), 80), ((-140, 140), 280), ((0, 70), 0)])
+def test_ranks_whose_times_lie_ages_apart(tmp_path: Path, bases: tuple[int, int], years: int) -> None:
+    for rank, base in enumerate(bases):
+        known = {"distributedInfo": {"rank": rank, "world_size": 2}, "baseTimeNanoseconds": base * 31_557_600 * 10**9}
+        write(tmp_path, KINETO.text(**known), f"rank{rank}.json")
+    if years:
+        assert f"found ranks whose times are {years} years apart, expected times of one run" in refused(tmp_path)
+    else:
+        assert accepted(tmp_path).span_ns == 70 * 31_557_600 * 10**9 + 15_000
 
 
 def test_times_beyond_the_precision_of_floating_point(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_ranks_of_one_host_share_its_clock() -> None:
     assert trace.metadata.clock_offsets_ns == {0: 0, 1: 0}
 
 
+@pytest.mark.parametrize("host", [{}, {"name": "a"}, ["a"], 7, None, ""])
+def test_a_host_without_a_name_is_none(host: object) -> None:
+    trace = matched(rounds(12_000), GROUP, hosts=[host, host])
+    assert trace.metadata.clock_offsets_ns == {0: 0, 1: -12_000}
+
+
 def test_host_threads_tell_nothing_of_clocks() -> None:
     """Those of different hosts are then matched by order alone, and the report says so."""
     trace = matched(rounds(40_000_000, lane="thread 1"), GROUP, hosts=HOSTS)

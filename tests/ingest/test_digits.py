@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etgraph.ingest.digits import INT64, nanoseconds
+from etgraph.ingest.digits import LATEST_NS, nanoseconds
 
 EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN)
 
@@ -27,7 +27,7 @@ numbers = st.one_of(plain, signed, powers, st.floats(allow_nan=False, allow_infi
 @given(st.lists(numbers, max_size=20))
 def test_every_number_is_what_exact_arithmetic_gives(texts: list[bytes]) -> None:
     expected = [exact(t) for t in texts]
-    far = [i for i, e in enumerate(expected) if not INT64.min < e <= INT64.max]
+    far = [i for i, e in enumerate(expected) if abs(e) > LATEST_NS]
     if far:
         with pytest.raises(ValueError) as error:
             nanoseconds(texts)
@@ -45,7 +45,7 @@ def test_every_number_is_what_exact_arithmetic_gives(texts: list[bytes]) -> None
         (b"1.0015", 1002), (b"1.00050000000000000000000000000000000001", 1001),
         (b"9007199254740.993", 9007199254740993),
         (b"-3.5", -3500), (b"1e3", 1000000), (b"1e-999999999", 0), (b"0e999999999", 0),
-        (b"9223372036854775.807", 2**63 - 1),
+        (b"4611686018427387.903", 2**62 - 1), (b"-4611686018427387.903", 1 - 2**62),
     ],
 )  # fmt: skip
 def test_numbers_worth_a_look(text: bytes, expected: int) -> None:
@@ -55,7 +55,8 @@ def test_numbers_worth_a_look(text: bytes, expected: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [b"", b"null", b'"5"', b"NaN", b"Infinity", b"-Infinity", b"true", b"{}", b"[1]", b"1.2.3", b"1-2", b"--1", b"\xff",
-     b"9223372036854775.808", b"-9223372036854775.808", b"1e999999999", b"1e99999999999999999999", b"9" * 5000],
+     b"4611686018427387.904", b"-4611686018427387.904", b"4611686018427388", b"9223372036854775.808",
+     b"1e999999999", b"1e99999999999999999999", b"9" * 5000],
 )  # fmt: skip
 def test_what_is_no_time_is_refused_with_its_position(text: bytes) -> None:
     with pytest.raises(ValueError) as error:
@@ -63,7 +64,7 @@ def test_what_is_no_time_is_refused_with_its_position(text: bytes) -> None:
     position, found, expected = error.value.args
     assert position == 2
     assert len(found) < 60
-    assert expected in ("a number of microseconds", "a time within 292 years of the trace's origin")
+    assert expected in ("a number of microseconds", "a time within 146 years of the trace's origin")
 
 
 def test_nothing_gives_nothing() -> None:

@@ -164,8 +164,8 @@ def test_what_cannot_be_seen_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "rank3").symlink_to(tmp_path / "rank3")
     scan = os.scandir
 
-    def refusing(path: Path) -> Any:
-        if Path(path).name == "rank1":
+    def refusing(path: Path | int) -> Any:
+        if isinstance(path, Path) and path.name == "rank1":
             raise PermissionError(errno.EACCES, "Permission denied")
         return scan(path)
 

@@ -133,13 +133,12 @@ def test_progress_counts_ranks(tmp_path: Path) -> None:
 def test_small_runs_are_read_by_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with discover(run_of(tmp_path / "run", 8)) as found:
         tasks = [RankTask(rank, Options(), None) for rank in found.one_run().ranks]
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(parallel, "processors", lambda: 6)
     assert parallel.sensible_workers(tasks) == 1
     monkeypatch.setattr(parallel, "TEXT_A_WORKER", 1000)
     size = (tmp_path / "run/0.json").stat().st_size
     assert parallel.sensible_workers(tasks) == min(8 * size // 1000, 6)
-    monkeypatch.setattr(parallel, "MEMORY_A_TEXT", psutil.virtual_memory().available / 2 / size / 1.5)
+    monkeypatch.setattr(parallel, "free_memory", lambda: int(2 * parallel.MEMORY_A_TEXT * size * 1.5))
     assert parallel.sensible_workers(tasks) == 1
 
 

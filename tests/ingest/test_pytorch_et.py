@@ -569,6 +569,24 @@ def test_waits_that_close_a_cycle_are_left_out_where_there_are_no_times(tmp_path
     assert trace.metadata.report.counts == {"recordedDependenciesAgainstTime": 4}
 
 
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        (linked(3, "outer", 0, 0), linked(4, "inner", 1, 0, 3, sync_dep=[3])),
+        (linked(3, "outer", 0, 0), linked(4, "between", None, 0, 3), linked(5, "inner", 1, 0, 4, sync_dep=[3])),
+        (linked(3, "outer", 5, 4, inter_thread_dep=4), linked(4, "inner", 0, 1, 3)),
+        (linked(3, "recorded first", 5, inter_thread_dep=4), linked(4, "ran first", 0)),
+        (linked(3, "spawns", 5, sync_dep=[4]), linked(4, "spawned", 0, 1, 3, tid=2)),
+    ],
+    ids=["an operator around", "one further out", "an operator inside", "a later sibling", "another thread"],
+)
+def test_a_wait_that_only_times_allow_is_left_out(tmp_path: Path, nodes: tuple[JSON, ...]) -> None:
+    """What encloses, precedes or starts the operator that waits was recorded against the times."""
+    trace = make(tmp_path, *nodes)
+    assert not waits(trace)
+    assert trace.metadata.report.counts == {"recordedDependenciesAgainstTime": 1}
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_is_recorded_of_waiting_leaves_a_valid_trace(data: st.DataObject, tmp_path: Path) -> None:

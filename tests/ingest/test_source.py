@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etgraph.ingest import source
-from etgraph.ingest.source import Limits, SourceFile
+from etgraph.ingest.source import READ, Limits, SourceFile
 from etgraph.model.errors import InputError, NotFound
 
 TEXT = b"".join(b"line %d\n" % i for i in range(400_000))
@@ -148,7 +148,7 @@ def test_giving_up_does_not_wait_for_a_read(tmp_path: Path) -> None:
 
     class Slow(SourceFile):
         def _decompressed(self, file: Any) -> Iterator[bytes]:
-            yield file.read(10)
+            yield bytes(READ)
             release.wait(60)
 
     try:

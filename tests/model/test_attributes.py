@@ -40,6 +40,17 @@ def test_any_row_can_be_read() -> None:
         assert attributes.get(row) == {"row": row}
 
 
+@pytest.mark.parametrize(
+    ("digits", "value"),
+    [("1e400", None), ("-1e400", None), ("1" * 5000, None), ("1" * 400 + ".5", None), ("1" * 30, int("1" * 30))],
+)
+def test_a_number_beyond_every_float_is_none(digits: str, value: int | None) -> None:
+    row = f'{{"far":[{digits}],"near":1.5,"id":7}}'.encode()
+    attributes = written([row])
+    assert attributes.get(0) == {"far": [value], "near": 1.5, "id": 7}
+    assert attributes.text(0) == row
+
+
 def test_rows_come_in_batches_in_order() -> None:
     batches = list(written(texts(0, COUNT)).batches())
     assert [(first, len(batch)) for first, batch in batches] == [(0, BATCH), (BATCH, BATCH), (2 * BATCH, 10)]

@@ -60,6 +60,11 @@ class LocalSession:
         """See `Session.ingest`. A StoreError and a UsageError end it at once: they would meet every path alike."""
         from etgraph.ingest import KeptRanks, read, read_each
 
+        if each and (workers is not None or resume):
+            raise UsageError(
+                f"{'--workers' if workers is not None else '--resume'} with --each",
+                hint="both are about the ranks of one run; with --each every file is read by itself",
+            )
         progress = progress or silent
         store = self._store
         stored: list[TraceInfo] = []

@@ -86,7 +86,7 @@ class Session(Protocol):
 
         A file that is no trace does not stop the others; what was read is stored. A store that fails stops it all.
         Ranks are read by `workers` processes (None: as many as are sensible); with `resume` those are taken which an
-        ingest that broke off had read.
+        ingest that broke off had read. Raises UsageError for either of them with `each`.
         """
         ...
 

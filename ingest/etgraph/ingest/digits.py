@@ -9,7 +9,8 @@ import numpy as np
 
 from etgraph.model.columns import Array
 
-INT64 = np.iinfo(np.int64)
+LATEST_NS = 2**62 - 1
+"""Times lie this far around the origin at most, 146 years, so that differences of two fit into 64 bits."""
 _WIDTH = 24
 _MAX_DIGITS = 16
 _MAX_ADJUSTED = 17
@@ -19,7 +20,7 @@ _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, rounding=ROUND_HAL
 def nanoseconds(texts: Sequence[bytes]) -> Array:
     """Microseconds as JSON numbers → int64 nanoseconds; digits beyond the nanosecond are rounded to even.
 
-    Raises ValueError with the position in `texts` of the first one that is no number or exceeds int64.
+    Raises ValueError with the position in `texts` of the first one that is no number or exceeds `LATEST_NS`.
     """
     if not texts:
         return np.zeros(0, dtype=np.int64)
@@ -47,6 +48,7 @@ def nanoseconds(texts: Sequence[bytes]) -> Array:
     plain &= (whole > 0) & (whole + (digits[:, 0] == 9) <= _MAX_DIGITS) & (fraction <= 3)
     plain &= digits[:, _WIDTH - 1] == 208
     scale = np.array([1000, 100, 10, 1], dtype=np.int64)[np.clip(fraction, 0, 3)]
+    plain &= value <= LATEST_NS // scale
     result = np.where(plain, value, 0) * scale
     for row in np.flatnonzero(~plain).tolist():
         result[row] = _one(texts[row], row)
@@ -65,6 +67,6 @@ def _one(text: bytes, row: int) -> int:
         return 0
     fits = exact.adjusted() < _MAX_ADJUSTED
     number = int(exact.scaleb(3, _EXACT).to_integral_value(context=_EXACT)) if fits else 0
-    if not fits or not INT64.min < number <= INT64.max:
-        raise ValueError(row, text[:40].decode(), "a time within 292 years of the trace's origin")
+    if not fits or abs(number) > LATEST_NS:
+        raise ValueError(row, text[:40].decode(), "a time within 146 years of the trace's origin")
     return number

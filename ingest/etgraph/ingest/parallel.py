@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,6 +11,7 @@ from typing import Final
 from etgraph.ingest.draft import Draft
 from etgraph.ingest.drafts import load_draft
 from etgraph.ingest.kept import KeepingTask, KeptRanks, read_into_folder
+from etgraph.ingest.machine import free_memory, processors
 from etgraph.ingest.places import Place
 from etgraph.ingest.reading import RankTask, read_rank
 from etgraph.ingest.scratch import Scratch
@@ -92,14 +92,11 @@ def _folders(
 
 def sensible_workers(tasks: Sequence[RankTask]) -> int:
     """How many processes pay for their start, have a processor, and fit into half of the memory that is free."""
-    import psutil
-
     texts = [sum(_text_bytes(file.place) for file in task.files.files) for task in tasks]
     if not sys.executable or sum(texts) < 2 * TEXT_A_WORKER:
         return 1
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    room = int(psutil.virtual_memory().available / 2 / max(MEMORY_A_TEXT * max(texts), 1))
-    return max(min(processors, room, len(tasks), sum(texts) // TEXT_A_WORKER), 1)
+    room = int(free_memory() / 2 / max(MEMORY_A_TEXT * max(texts), 1))
+    return max(min(processors(), room, len(tasks), sum(texts) // TEXT_A_WORKER), 1)
 
 
 def _text_bytes(place: Place) -> int:

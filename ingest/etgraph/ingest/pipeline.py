@@ -22,6 +22,7 @@ from etgraph.ingest.joining import join
 from etgraph.ingest.kept import KeptRanks
 from etgraph.ingest.parallel import read_ranks
 from etgraph.ingest.reading import Options, RankTask, finished, read_file
+from etgraph.ingest.shifting import FARTHEST_NS, YEAR_NS, farthest
 from etgraph.ingest.source import Limits, SourceFile
 from etgraph.model import Report, Trace
 from etgraph.model.errors import EtgraphError, InputError, UsageError
@@ -117,7 +118,7 @@ def one_trace(
 
 
 def _check_whole_files(path: Path, drafts: Sequence[Draft]) -> None:
-    """What only whole files tell: ranks in metadata that no end of a file holds, and world sizes of process groups."""
+    """What only whole files tell: ranks in metadata that no end of a file holds, sizes of the world, and times."""
     by_rank: dict[int, str] = {}
     sizes: dict[int | None, str] = {}
     for draft in drafts:
@@ -130,3 +131,8 @@ def _check_whole_files(path: Path, drafts: Sequence[Draft]) -> None:
         if metadata.world_size is not None:
             sizes.setdefault(metadata.world_size, source.name)
     check_sizes(str(path), sizes, by_rank.items())
+    zeros = [zero for draft in drafts if (zero := draft.trace.metadata.zero_ns) is not None]
+    apart = max((farthest(draft.trace) for draft in drafts), default=0) + (max(zeros) - min(zeros) if zeros else 0)
+    if apart > FARTHEST_NS:
+        found = f"ranks whose times are {apart / YEAR_NS:.0f} years apart"
+        raise InputError(str(path), found=found, expected="times of one run", hint=HINT)

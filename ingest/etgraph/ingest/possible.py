@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from etgraph.ingest.draft import NULL, Draft
+from etgraph.ingest.pytorch_et.tree import nearest, visits
 from etgraph.model import Columns, DependencyKind, Report
 from etgraph.model.columns import Array
 from etgraph.model.graph import event_graph, topological_order
+
+_FROM_STARTS = (int(DependencyKind.LAUNCH), int(DependencyKind.SPAWN))
 
 
 def with_possible(draft: Draft, waits: Columns, count: str) -> Draft:
@@ -28,19 +31,34 @@ def with_possible(draft: Draft, waits: Columns, count: str) -> Draft:
 
 
 def _only_forward(draft: Draft, waits: Columns, end: Array) -> bool:
-    """Whether times alone show that no circle is closed: everything that is waited for ended before.
+    """Whether times alone show that no circle is closed: everything that is waited for ended before, and no other
+    dependency leads back in time, which a recorded one may.
 
     What has no times may then be nested, but neither wait nor be waited for.
     """
     o, d = draft.trace.operators, draft.trace.dependencies
-    timed = end != NULL
-    others = d["kind"] != int(DependencyKind.CALL)
+    start, timed = o["start_ns"], end != NULL
     src, dst = waits["src"], waits["dst"]
-    return bool(
-        (timed[d["src"]] & timed[d["dst"]])[others].all()
-        and (timed[src] & timed[dst] & (waits["kind"] != int(DependencyKind.SYNC))).all()
-        and (end[src] < o["start_ns"][dst]).all()
+    if not (timed[src] & timed[dst] & (end[src] < start[dst]) & (waits["kind"] != int(DependencyKind.SYNC))).all():
+        return False
+    src, dst, kind = d["src"], d["dst"], d["kind"]
+    calls = kind == int(DependencyKind.CALL)
+    begin = np.where(np.isin(kind, _FROM_STARTS), start[src], end[src])
+    until = np.where(kind == int(DependencyKind.SYNC), end[dst], start[dst])
+    return bool((calls | (timed[src] & timed[dst] & (begin <= until))).all()) and _nested(
+        src[calls], dst[calls], start, end, timed
     )
+
+
+def _nested(callers: Array, called: Array, start: Array, end: Array, timed: Array) -> bool:
+    """Whether each operator that has times lies within the nearest one around it that has some."""
+    parent = np.full(len(start), -1, dtype=np.int32)
+    parent[called] = callers
+    enter, _ = visits(parent)
+    around = nearest(parent, enter, timed, itself=False)
+    inner = np.flatnonzero(timed & (around >= 0))
+    outer = around[inner]
+    return bool(((start[outer] <= start[inner]) & (end[inner] <= end[outer])).all())
 
 
 def _lead_back(draft: Draft, waits: Columns) -> Array:

@@ -23,6 +23,7 @@ from etgraph.ingest.nesting import nest
 from etgraph.ingest.pytorch_et import ARRAY as PYTORCH_ET
 from etgraph.ingest.pytorch_et import PyTorchReader, mark_steps, relate
 from etgraph.ingest.scopes import add_scopes
+from etgraph.ingest.shifting import FARTHEST_NS, YEAR_NS, farthest
 from etgraph.ingest.source import Limits, SourceFile, otherwise_packed
 from etgraph.ingest.work import estimate
 from etgraph.model import AttributeWriter, Report
@@ -123,9 +124,13 @@ def read_file(source: SourceFile, options: Options = Options()) -> Draft:
     with AttributeWriter() as attributes:
         draft = _read_chakra(source, attributes) if is_chakra(head) else _read_json(source, attributes)
     draft = replace(draft, trace=replace(draft.trace, attributes=attributes.attributes))
+    format = draft.trace.metadata.sources[0].format
+    # A Chakra file may hold any times: it need not be a recording.
+    if not format.startswith(CHAKRA) and (far := farthest(draft.trace)) > FARTHEST_NS:
+        raise source.error(f"times that are {far / YEAR_NS:.0f} years apart", "times of one recording")
     if not len(draft.trace):
         draft = draft.with_report(Report(warnings=(f"{source.name} holds no operators",)))
-    for step in passes_of_a_file(draft.trace.metadata.sources[0].format, options, str(source.place)):
+    for step in passes_of_a_file(format, options, str(source.place)):
         draft = step(draft)
     return draft
 

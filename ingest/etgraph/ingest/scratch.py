@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PREFIX = "etgraph-"
+from etgraph.model.temporary import TemporaryFolder
 
 
 class Scratch:
     """A temporary folder, removed by `remove`, at the end of a `with` block, or with its last reference."""
 
     def __init__(self) -> None:
-        self._path: Path | None = None
+        self._folder: TemporaryFolder | None = None
         self._count = 0
 
     @property
     def path(self) -> Path:
         """The folder."""
-        if self._path is None:
-            self._path = Path(tempfile.mkdtemp(prefix=PREFIX))
-            self._finalizer = weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
-        return self._path
+        if self._folder is None:
+            self._folder = TemporaryFolder()
+        return self._folder.path
 
     def new(self, suffix: str = "") -> Path:
         """A path in the folder where nothing is yet."""
@@ -34,9 +30,9 @@ class Scratch:
 
     def remove(self) -> None:
         """Remove it with all that it holds."""
-        if self._path is not None:
-            self._finalizer()
-            self._path = None
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
 
     def __enter__(self) -> Self:
         return self

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from etgraph.model import Columns, Trace
 from etgraph.model.columns import Array
 
+FARTHEST_NS: Final = 2**61
+"""Times of one trace lie this far from its zero at most, 73 years: then sums and differences fit into 64 bits."""
+YEAR_NS: Final = 365.25 * 86_400 * 10**9
 _TIMES = ("start_ns", "end_ns", "time_ns")
+
+
+def farthest(trace: Trace) -> int:
+    """How far from the trace's zero the farthest of its times is, in nanoseconds."""
+    ends = [0]
+    for columns in trace.tables.values():
+        for name in _TIMES:
+            if name in columns.filled:
+                times = columns[name][~columns.is_null(name)]
+                ends += [abs(int(end)) for end in (times.min(), times.max())] if len(times) else []
+    return max(ends)
 
 
 def move(trace: Trace, by: Callable[[Columns], int | Array]) -> Trace:

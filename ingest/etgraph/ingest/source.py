@@ -108,21 +108,28 @@ class SourceFile:
             yield _Raw(file)
 
     def chunks(self) -> Generator[bytes, None, None]:
-        """Decompressed bytes in order, about a megabyte at a time, one chunk read ahead in another thread.
+        """Decompressed bytes in order, about a megabyte at a time; of a larger file one is read ahead in a thread.
 
         Raises NotFound, InputError for a file that is empty, unreadable, cut short, damaged or a bomb.
         """
         blocks = self._counted()
-        pool = ThreadPoolExecutor(1, thread_name_prefix="etgraph-read")
+        pool: ThreadPoolExecutor | None = None
         try:
-            coming = pool.submit(next, blocks, None)
-            while (chunk := coming.result()) is not None:
+            chunk = next(blocks, None)
+            while chunk is not None:
+                if len(chunk) < READ:  # most likely the last one, for which a thread is not worth its start
+                    yield chunk
+                    chunk = next(blocks, None)
+                    continue
+                pool = pool or ThreadPoolExecutor(1, thread_name_prefix="etgraph-read")
                 coming = pool.submit(next, blocks, None)
                 yield chunk
+                chunk = coming.result()
         finally:
             # Never waits: an iterator left behind is ended by the garbage collector, in any thread and under any lock,
             # also under those that the reading thread takes to end.
-            pool.shutdown(wait=False)
+            if pool is not None:
+                pool.shutdown(wait=False)
         if not self.bytes:
             raise self.error(EMPTY, "a trace")
 

@@ -6,6 +6,8 @@ are Arrow IPC with zstd-compressed batches, so that one row can be read without 
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import tempfile
 import weakref
@@ -19,6 +21,7 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.errors import CorruptStore
+from etgraph.model.temporary import TemporaryFolder, shared_folder
 
 BATCH = 4096
 """Rows a compressed batch; reading one row reads its batch."""
@@ -68,12 +71,19 @@ class Attributes:
         return text
 
     def get(self, row: int) -> dict[str, Any]:
-        """The attributes of one row, decoded; empty for a null row (below 0)."""
+        """The attributes of one row, decoded; empty for a null row (below 0).
+
+        A number beyond every float is None: JSON knows no limits. Its digits stand in `text`.
+        """
         import msgspec
 
         if row < 0:
             return {}
-        decoded: dict[str, Any] = msgspec.json.decode(self.text(row))
+        text = self.text(row)
+        try:
+            decoded: dict[str, Any] = msgspec.json.decode(text)
+        except msgspec.ValidationError:
+            decoded = json.loads(text, parse_float=_float, parse_int=_int)
         return decoded
 
     def texts(self, rows: Array) -> list[bytes | None]:
@@ -191,13 +201,15 @@ class AttributeWriter:
     """Writes attribute rows to a file as they come, a batch at a time.
 
     Used as a context manager. Without a path the file is temporary: it goes with the writer and the last `Attributes`
-    over it, or at once when writing fails.
+    over it, at once when writing fails, and later where the process is killed (see `etgraph.model.temporary`).
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self._remove: Callable[[], object] = lambda: None
+        self._folder: TemporaryFolder | None = None
         if path is None:
-            handle, name = tempfile.mkstemp(prefix="etgraph-", suffix=".attrs")
+            self._folder = shared_folder()
+            handle, name = tempfile.mkstemp(suffix=".attrs", dir=self._folder.path)
             os.close(handle)
             path = Path(name)
             self._remove = weakref.finalize(self, _remove, name)
@@ -276,6 +288,7 @@ class AttributeWriter:
         finally:
             if not self._done:
                 self._remove()
+                self._folder = None  # an error's traceback may hold this writer for long
 
     @property
     def attributes(self) -> Attributes:
@@ -290,3 +303,15 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
+
+
+def _float(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _int(digits: str) -> int | None:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python converts
+        return None

@@ -47,7 +47,7 @@ def compare_clocks(trace: Trace, m: Members, c: Communicators) -> Clocks:
     An offset counts when it exceeds its uncertainty, three times the median absolute deviation, at least 2 µs.
     """
     hosts = {s.rank: s.document.get("host_name") for s in trace.metadata.sources}
-    named = [hosts.get(rank) for rank in trace.ranks]
+    named = [host if isinstance(host := hosts.get(rank), str) else "" for rank in trace.ranks]
     if all(named) and len(set(named)) == 1:
         return Clocks({}, {}, True)
     links = _links(m, c)

@@ -1,9 +1,8 @@
-"""How inputs are made: trees of fields that are bent and written again, and bytes that are changed blindly."""
+"""Chakra messages that are changed: trees of fields are bent and written again, and bytes are changed blindly."""
 
 from __future__ import annotations
 
 import copy
-import json
 import random
 from typing import Any, TypeAlias
 
@@ -206,39 +205,3 @@ def stream(messages: list[bytes], rng: random.Random) -> bytes:
         out += varint(size, padding)
         out += part
     return damaged(bytes(out), rng) if rng.randrange(3) == 0 else bytes(out)
-
-
-ODD_VALUES: tuple[Any, ...] = (
-    None, True, 0, -1, 1.5, 1e400, 2**63, 2**64, "", "x", "5", "NaN", "\ud800", "é", "////", [], [1], [[]], {},
-    {"a": 1},
-)  # fmt: skip
-
-
-def json_value(value: Any, rng: random.Random) -> Any:
-    """A JSON value with one place inside changed."""
-    if isinstance(value, dict) and value and rng.randrange(8):
-        key = rng.choice(list(value))
-        changed = {k: json_value(v, rng) if k == key else v for k, v in value.items()}
-        which = rng.randrange(16)
-        if which == 0:
-            del changed[key]
-        elif which == 1:
-            changed[rng.choice(("id", "Id", "attr", "ctrlDeps", "ctrl_deps", "x", "int32Val", key.upper()))] = value[
-                key
-            ]
-        return changed
-    if isinstance(value, list) and value and rng.randrange(8):
-        at = rng.randrange(len(value))
-        changed_list = [json_value(v, rng) if i == at else v for i, v in enumerate(value)]
-        return changed_list * 2 if rng.randrange(16) == 0 else changed_list
-    return rng.choice(ODD_VALUES)
-
-
-def json_text(parts: list[Any], rng: random.Random) -> bytes:
-    """The text of some JSON values one after another, changed in its values or its bytes."""
-    if rng.randrange(2):
-        parts = json_value(parts, rng)
-        parts = parts if isinstance(parts, list) else [parts]
-    text = rng.choice(("\n", "", " ")).join(json.dumps(p, ensure_ascii=rng.random() < 0.5) for p in parts)
-    data = text.encode(errors="surrogatepass")
-    return damaged(data, rng) if rng.randrange(2) else data
