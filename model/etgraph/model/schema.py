@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-REVISION: Final = 3
+REVISION: Final = 4
 """Version of the pipeline that makes graphs; a stored trace of an older revision is replaced by a newer one."""
 
 
