@@ -256,6 +256,72 @@ def test_a_parent_owns_the_time_between_its_children() -> None:
     ]
 
 
+def test_copies_and_fills_are_memory() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaMemsetAsync    0..10   -> fill
+        rank 0 | thread 1 | cudaMemcpyAsync   10..20   -> copy
+        rank 0 | stream 7 | fill: Memset      12..40
+        rank 0 | stream 7 | copy: Memcpy      41..90
+    """)
+    assert [(n, d, ns) for n, d, ns, _ in path(trace)][2:] == [
+        ("Memset", "set", 28), (None, "dependency-latency", 1), ("Memcpy", "copy", 49),
+    ]  # fmt: skip
+
+
+def test_a_kernel_that_was_launched_before_the_recording() -> None:
+    """Where launches are recorded, one without was launched before; where none are, nothing is known."""
+    trace = build("""
+        rank 0 | stream 7 | early             40..60
+        rank 0 | thread 1 | cudaLaunchKernel   0..10   -> a
+        rank 0 | stream 9 | a                 12..30
+    """)
+    assert path(trace, window="device") == [
+        (None, "before-recording", 28, None), ("early", "kernel", 20, None),
+    ]  # fmt: skip
+    silent = build("rank 0 | stream 7 | early  40..60\nrank 0 | stream 9 | a  12..30")
+    assert path(silent) == [(None, "unexplained", 28, None), ("early", "kernel", 20, None)]
+
+
+def test_a_graph_launch_is_the_kernels_it_launches() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaGraphLaunch         0..20   -> a
+        rank 0 | thread 1 | cudaStreamSynchronize  20..205
+        rank 0 | stream 7 | a                      25..100
+        rank 0 | stream 7 | b                     100..150
+        rank 0 | stream 7 | c                     151..200  -SYNC-> cudaStreamSynchronize
+    """)
+    assert {c.detail: c.ns for c in critical_path(trace).by_category} == {
+        "kernel": 174, "runtime-call": 20, "synchronisation": 5, "latency": 5, "dependency-latency": 1,
+    }  # fmt: skip
+
+
+def test_of_causes_that_end_together_one_is_taken_and_the_path_goes_on() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel  0..10   -> a
+        rank 0 | thread 1 | cudaLaunchKernel 10..20   -> b
+        rank 0 | thread 1 | cudaLaunchKernel 20..30   -> c
+        rank 0 | stream 7 | a                12..100  -EVENT-> c
+        rank 0 | stream 9 | b                22..100
+        rank 0 | stream 9 | c               100..150
+    """)
+    result = critical_path(trace)
+    assert result.length_ns == result.window_ns == 150
+    assert sum(c.ns for c in result.by_category if c.category == "computation") in (88 + 50, 78 + 50)
+    assert path(trace)[-1][:3] == ("c", "kernel", 50)
+
+
+def test_siblings_that_overlap_are_cut_where_the_next_one_begins() -> None:
+    """A walk back from the end of the later one never comes to the end of the earlier one."""
+    trace = build("""
+        rank 0 | thread 1 | c10d::send   0..50
+        rank 0 | thread 1 | gloo:send   10..80
+        rank 0 | thread 1 | aten::b     60..100
+    """)
+    result = critical_path(trace)
+    assert result.length_ns == result.window_ns == 100
+    assert path(trace)[-1] == ("aten::b", "cpu-kernel", 40, "THREAD")
+
+
 def test_a_pause_of_the_host_between_operators() -> None:
     trace = build("""
         rank 0 | thread 1 | aten::a   0..10
