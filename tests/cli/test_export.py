@@ -93,6 +93,13 @@ def test_a_timeline_of_iterations_shows_their_path_if_they_follow_each_other(etg
     assert counts["#1"] > 0 == counts["#0,2"]
 
 
+def test_the_page_shows_what_an_export_prints(etgraph: Run, tmp_path: Path) -> None:
+    result = etgraph("export", samples.path("gpt_tp2_pp2"), "--format", "perfetto", "-o", tmp_path / "gpt.pftrace")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "export.md").read_text("utf-8")
+    for line in result.stderr.splitlines():
+        assert line.replace(f"{tmp_path}/", "") in page
+
+
 def test_a_timeline_of_a_trace_without_times_is_refused(etgraph: Run, tmp_path: Path) -> None:
     execution_trace = samples.path("gpt_ddp") / "et_rank0.json.gz"
     result = etgraph("export", execution_trace, "--format", "perfetto", "-o", tmp_path / "x")

@@ -245,8 +245,26 @@ def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.
 
 
 def command_violations(group: click.Group, text: str) -> list[str]:
-    """The command reference names every command, and every option that it or the group takes."""
+    """The command reference names every command, and every option that it or the group takes.
+
+    Options of a table stand in the section of a command that takes them, and code ends in the section it begins in.
+    """
     found = []
+    takers = {
+        words: {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        for words, command in commands(group)
+    }
+    for section in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
+        title, _, body = section.partition("\n")
+        body = re.split(r"^## ", body, maxsplit=1, flags=re.MULTILINE)[0]
+        if len(re.findall(r"^```", body, re.MULTILINE)) % 2:
+            found.append(f"section {title}: a block of code does not end")
+        named = [words for words in takers if re.search(rf"etgraph {re.escape(words)}(?![\w-])", title)]
+        own = [words for words in takers if any(f"{words} ".startswith(f"{name} ") for name in named)]
+        taken = {option for words in own for option in takers[words]}
+        for row in re.findall(r"^\| `(--[^|]*)\|", body, re.MULTILINE) if named else ():
+            others = [option for option in re.findall(r"--[\w-]+", row) if option not in taken]
+            found += [f"section {title}: no option {option}" for option in others]
     described: list[tuple[str, click.Command]] = [("", group), *commands(group)]
     for words, command in described:
         if words and not re.search(rf"(?:etgraph |`|^#+ ){re.escape(words)}(?![\w-])", text, re.MULTILINE):

@@ -155,6 +155,16 @@ def test_an_undocumented_command_or_option_is_found() -> None:
     ]
 
 
+def test_an_option_in_the_section_of_another_command_is_found() -> None:
+    """And a block of code that swallows the next heading, both as a merge can leave them."""
+    right = "### `etgraph show`\n`--store`\n### `etgraph show-all`\n| `--deep` |\n| `--flat` |\n"
+    assert guards.command_violations(toy_group(), right) == []
+    wrong = "### `etgraph show`\n```sh\n`--store`\n| `--deep` |\n### `etgraph show-all`\n| `--flat` |\n"
+    assert guards.command_violations(toy_group(), wrong) == [
+        "section `etgraph show`: a block of code does not end", "section `etgraph show`: no option --deep",
+    ]  # fmt: skip
+
+
 def test_a_command_that_does_not_exist_is_found() -> None:
     text = "etgraph stores traces. Run `etgraph show` or\n```sh\netgraph fly --far\n```\netgraph asks.\n"
     assert guards.unknown_commands(toy_group(), text) == ["etgraph fly does not exist"]

@@ -717,3 +717,119 @@ def test_a_full_launch_queue_leaves_the_device_on_the_path(collection_dir: Path)
     assert detail_shares(trace, iteration=(1, 2, 3, 4))["kernel"] >= 0.95
     for iteration in (1, 2, 3, 4):
         assert detail_shares(trace, iteration=iteration)["kernel"] >= 0.95
+
+
+def test_clocks_that_differ_a_little_do_not_hide_the_late_rank() -> None:
+    """A member ends a nanosecond before the last one starts, which matching tolerates."""
+    trace = build("""
+        rank 0 | stream 7 | a                  0..1000
+        rank 0 | stream 7 | all_reduce 4MB  1000..29999
+        rank 0 | stream 7 | c              40000..50000
+        rank 1 | stream 7 | slow               0..30000
+        rank 1 | stream 7 | all_reduce 4MB 30000..30050
+    """)
+    found = critical_path(trace)
+    assert found.length_ns == found.window_ns
+    assert [(r.rank, r.ns) for r in found.by_rank] == [(0, 20001), (1, 29999)]
+    assert "waiting" not in {c.detail for c in found.by_category}
+
+
+def test_a_pause_is_an_early_exit_from_the_moment_the_window_ends() -> None:
+    trace = build("""
+        rank 0 | thread 1 | iteration ProfilerStep#3 0..50000
+        rank 0 | stream 7 | a                        0..40000
+        rank 0 | stream 7 | ncclSend                 90000..91000 -COMM-> x
+        rank 1 | thread 1 | iteration ProfilerStep#3 0..100000
+        rank 1 | stream 7 | x: ncclRecv              10..92000 -SYNC-> cudaDeviceSynchronize
+        rank 1 | thread 1 | cudaDeviceSynchronize    5..100000
+    """)
+    pauses = [(d, ns) for n, d, ns, _ in path(trace, iteration=0) if n is None]
+    assert pauses == [("dependency-latency", 4000), ("unexplained", 6000), ("early-exit", 40000)]
+
+
+def test_a_rank_without_the_step_that_the_path_goes_through_is_not_said_to_be_left_out() -> None:
+    trace = build("""
+        rank 0 | thread 1 | iteration ProfilerStep#3    0..10
+        rank 0 | thread 1 | iteration ProfilerStep#4   10..100
+        rank 0 | stream 7 | all_reduce 4MB             15..95  -SYNC-> cudaDeviceSynchronize
+        rank 0 | thread 1 | cudaDeviceSynchronize      12..100
+        rank 1 | thread 1 | iteration ProfilerStep#3    0..10
+        rank 1 | stream 7 | y                          20..90
+        rank 1 | stream 7 | all_reduce 4MB             90..95
+    """)
+    warnings = critical_path(trace, iteration=1).trust.warnings
+    assert "the path goes through ranks without such a window: 1" in warnings
+    assert not any("left out" in warning for warning in warnings)
+
+
+def test_waits_that_hold_each_other_at_one_moment_end_the_walk() -> None:
+    trace = build("""
+        rank 0 | thread 1 | A: aten::A 0..100
+        rank 0 | thread 1 | c2: cudaLaunchKernel 50..50 -> s2
+        rank 0 | thread 2 | B: aten::B 0..100
+        rank 0 | thread 2 | c1: cudaLaunchKernel2 50..50 -> s1
+        rank 0 | stream 7 | s1: k 50..50 -SYNC-> A
+        rank 0 | stream 8 | s2: k 50..50 -SYNC-> B
+    """)
+    assert critical_path(trace).length_ns == 100
+
+
+def test_a_wait_that_is_explained_does_not_vouch_for_another() -> None:
+    trace = build("""
+        rank 0 | thread 1 | cudaLaunchKernel           0..10   -> a
+        rank 0 | thread 1 | s: cudaStreamSynchronize  15..25
+        rank 0 | stream 7 | a                         12..22   -SYNC-> s
+        rank 0 | thread 1 | cudaDeviceSynchronize     30..90000
+    """)
+    assert any("not resolved" in warning for warning in critical_path(trace).trust.warnings)
+
+
+def untimed(trace: Trace, *names: str) -> Trace:
+    """The trace with operators of those names without times."""
+    o = trace.operators
+    texts = o.texts("name").to_pylist()
+    those = np.isin(o["name"], [texts.index(name) for name in names])
+    null = np.iinfo(np.int64).min
+    return replace(
+        trace,
+        operators=o.replace({c: np.where(those, null, o[c]) for c in ("start_ns", "duration_ns")}),
+    )
+
+
+def test_operators_without_times_are_no_cause_and_hide_nothing() -> None:
+    inside = build("""
+        rank 0 | thread 1 | p   0..50
+        rank 0 | thread 1 | a   5..20
+        rank 0 | thread 1 | b  20..40
+    """)
+    assert [(n, ns) for n, _, ns, _ in path(untimed(inside, "p"))] == [("a", 15), ("b", 20)]
+    launches = build("""
+        rank 0 | thread 1 | cudaLaunchKernel  0..10  -> k1
+        rank 0 | thread 1 | cudaLaunchKernel 70..80  -> k4
+        rank 0 | stream 7 | k1               20..30
+        rank 0 | stream 7 | k4               90000..95000
+    """)
+    result = critical_path(untimed(launches, "k1"))
+    assert result.length_ns == result.window_ns
+
+
+def test_a_member_without_times_may_have_been_the_last_to_come() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB  10..50
+        rank 1 | stream 7 | all_reduce 4MB  30..50
+        rank 1 | stream 7 | x               60..70
+    """)
+    o = trace.operators
+    null = np.iinfo(np.int64).min
+    second = np.flatnonzero((o["rank"] == 1) & (o["collective"] >= 0))
+    times = {c: o[c].copy() for c in ("start_ns", "duration_ns")}
+    for column in times.values():
+        column[second] = null
+    result = critical_path(replace(trace, operators=o.replace(times)), rank=0)
+    assert result.trust.unmatched_collectives == 1
+    assert [c.detail for c in result.by_category] == ["waiting"]
+
+
+def test_a_trace_without_lanes_or_times_is_told_so(collection_dir: Path) -> None:
+    with pytest.raises(MissingData, match="no operators with measured times"):
+        critical_path(read(collection_dir / "chakra" / "jsonData" / "small_chakra.0.json"))

@@ -22,13 +22,14 @@ def launch_latency(trace: Trace) -> Array:
     """
     o, d = trace.operators, trace.dependencies
     latency = np.zeros(len(o), dtype=np.int64)
-    launches = np.flatnonzero(d["kind"] == int(DependencyKind.LAUNCH))
+    timed = trace.timed[d["src"]] & trace.timed[d["dst"]]
+    launches = np.flatnonzero((d["kind"] == int(DependencyKind.LAUNCH)) & timed)
     if not len(launches):
         return latency
     call, device = d["src"][launches], d["dst"][launches]
     never = np.iinfo(np.int64).max
     ready = np.full(len(o), never)
-    stream = np.flatnonzero(d["kind"] == int(DependencyKind.STREAM))
+    stream = np.flatnonzero((d["kind"] == int(DependencyKind.STREAM)) & timed)
     stream = stream[np.argsort(trace.end_ns[d["src"][stream]], kind="stable")]  # of several before one, the last counts
     ready[d["dst"][stream]] = trace.end_ns[d["src"][stream]]
     delay = o["start_ns"][device] - trace.end_ns[call]

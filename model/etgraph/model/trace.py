@@ -15,7 +15,7 @@ import numpy as np
 from etgraph.model.attributes import Attributes
 from etgraph.model.columns import Array, Columns
 from etgraph.model.errors import EtgraphError, MissingData
-from etgraph.model.graph import Adjacency, EventGraph, adjacency, event_graph
+from etgraph.model.graph import Adjacency, EventGraph, adjacency, event_graph, nearest_above
 from etgraph.model.metadata import Metadata
 from etgraph.model.schema import REVISION, TABLES, TYPES, DependencyKind
 
@@ -121,6 +121,16 @@ class Trace:
         """Whether each operator has a start and a duration on a thread or stream."""
         o = self.operators
         return ~(o.is_null("start_ns") | o.is_null("duration_ns") | o.is_null("lane"))
+
+    @cached_property
+    def enclosing(self) -> Array:
+        """For each operator the nearest one around it that has times, -1 for none."""
+        parent = self.operators["parent"]
+        above = parent >= 0
+        if self.timed[parent[above]].all():
+            return parent
+        nearest = nearest_above(parent, self.timed)
+        return np.where(above, nearest[parent], -1)
 
     @cached_property
     def extent_ns(self) -> tuple[int, int]:

@@ -40,12 +40,15 @@ def arrivals(trace: Trace) -> Arrivals:
     issues = np.zeros(len(o), dtype=bool)
     issues[src] = True
     met[sends] |= issues[o["parent"][sends]]
+    # By clocks that differ a little, an operator may end before its last peer starts.
+    late = (last_ns != NULL) & trace.timed & (last_ns > trace.end_ns)
+    last_ns[late] = trace.end_ns[late]
     return Arrivals(met, last_ns, last)
 
 
 def _collectives(trace: Trace) -> tuple[Array, Array, Array]:
     o, collectives = trace.operators, trace.collectives
-    members = np.flatnonzero(o["collective"] >= 0)
+    members = np.flatnonzero((o["collective"] >= 0) & trace.timed)
     meeting, start = o["collective"][members], o["start_ns"][members]
     found = np.bincount(meeting, minlength=len(collectives))
     whole = collectives.is_null("size") | (found >= collectives["size"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -137,8 +138,14 @@ class Ground:
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._came = arrivals(trace)
-        self._terrain = survey(trace)
+
+    @cached_property
+    def _came(self) -> Arrivals:
+        return arrivals(self._trace)
+
+    @cached_property
+    def _terrain(self) -> Terrain:
+        return survey(self._trace)
 
     def path(self, rank: int | None, iteration: Iterations, window: Window) -> CriticalPath:
         """See `critical_path`."""
@@ -149,9 +156,14 @@ class Ground:
 def _path(
     trace: Trace, windows: Sequence[Interval], rank: int | None, came: Arrivals, terrain: Terrain
 ) -> CriticalPath:
-    steps, waits = _split_at_arrivals(walk(trace, windows, came if rank is None else None, terrain), came)
+    ends = np.full(len(trace.lanes), np.iinfo(np.int64).max)
+    for one in windows:
+        ends[trace.lanes["rank"] == one.rank] = one.end_ns
+    found = walk(trace, windows, came if rank is None else None, terrain)
+    found, _ = _cut(found, np.where(found.operator < 0, ends[found.lane], NULL))
+    steps, waits = _split_at_arrivals(found, came)
     detail = np.where(waits, _CODE["waiting"], details(trace, steps, came))
-    detail[_after_the_end(trace, steps, windows)] = _CODE["early-exit"]
+    detail[(steps.operator < 0) & (steps.start_ns >= ends[steps.lane])] = _CODE["early-exit"]
     length = steps.end_ns - steps.start_ns
     total = int(length.sum())
     start_ns, end_ns = min(one.start_ns for one in windows), max(one.end_ns for one in windows)
@@ -174,16 +186,21 @@ def _split_at_arrivals(steps: Steps, came: Arrivals) -> tuple[Steps, Array]:
     """The steps, those of communication cut where the last peer came, and which of them come before that."""
     own = steps.operator >= 0
     last = np.where(own, came.last_ns[steps.operator], NULL)
-    waits = (last > steps.start_ns) & own
-    both = waits & (last < steps.end_ns)
-    times = 1 + both
-    at = np.flatnonzero(both)
-    first = at + np.arange(len(at))  # the place of the waiting part; that of the transfer follows it
-    columns = {name: np.repeat(getattr(steps, name), times) for name in Steps.__dataclass_fields__}
-    columns["end_ns"][first] = columns["start_ns"][first + 1] = last[at]
-    waits = np.repeat(waits, times)
+    waits = (last > steps.start_ns) & own & (steps.end_ns > steps.start_ns)
+    cut, first = _cut(steps, last)
+    waits = np.repeat(waits, 1 + ((last > steps.start_ns) & (last < steps.end_ns)))
     waits[first + 1] = False
-    return Steps(**columns), waits
+    return cut, waits
+
+
+def _cut(steps: Steps, moment: Array) -> tuple[Steps, Array]:
+    """The steps, each in two where its moment lies within it, and the places of the first parts."""
+    both = (moment > steps.start_ns) & (moment < steps.end_ns)
+    at = np.flatnonzero(both)
+    first = at + np.arange(len(at))
+    columns = {name: np.repeat(getattr(steps, name), 1 + both) for name in Steps.__dataclass_fields__}
+    columns["end_ns"][first] = columns["start_ns"][first + 1] = moment[at]
+    return Steps(**columns), first
 
 
 def details(trace: Trace, steps: Steps, came: Arrivals) -> Array:
@@ -207,15 +224,6 @@ def details(trace: Trace, steps: Steps, came: Arrivals) -> Array:
         waits = 2 * busy > steps.end_ns[at] - steps.start_ns[at]
         detail[at[waits]] = _CODE["unexplained"]
     return detail
-
-
-def _after_the_end(trace: Trace, steps: Steps, windows: Sequence[Interval]) -> Array:
-    """Whether each step is a pause of a rank whose own window has ended."""
-    end = np.full(len(trace.lanes), np.iinfo(np.int64).max)
-    for one in windows:
-        end[trace.lanes["rank"] == one.rank] = one.end_ns
-    found: Array = (steps.operator < 0) & (steps.start_ns >= end[steps.lane])
-    return found
 
 
 def _holders(steps: Steps) -> Array:
@@ -280,7 +288,7 @@ def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
     """Time within each interval during which some thread of the rank ran an operator."""
     o = trace.operators
     rows = rows_of(trace, rank)
-    rows = rows[(o["category"][rows] < int(Category.KERNEL)) & (o["parent"][rows] < 0) & trace.timed[rows]]
+    rows = rows[(o["category"][rows] < int(Category.KERNEL)) & (trace.enclosing[rows] < 0) & trace.timed[rows]]
     return union(o["start_ns"][rows], trace.end_ns[rows]).within(start, end)
 
 
@@ -293,7 +301,7 @@ def _by_category(detail: Array, length: Array, total: int) -> tuple[CategoryShar
 def _by_rank(ranks: Array, length: Array) -> tuple[RankShare, ...]:
     found, inverse = np.unique(ranks, return_inverse=True)
     sums = sum_by(inverse, length, len(found)).tolist()
-    return tuple(RankShare(rank, ns) for rank, ns in zip(found.tolist(), sums))
+    return tuple(RankShare(rank, ns) for rank, ns in zip(found.tolist(), sums) if ns)
 
 
 def _by_iteration(iterations: Array, length: Array, total: int) -> tuple[IterationShare, ...]:
@@ -301,12 +309,13 @@ def _by_iteration(iterations: Array, length: Array, total: int) -> tuple[Iterati
     return tuple(
         IterationShare(None if index < 0 else index, ns, ns / total if total else 0.0)
         for index, ns in zip(found.tolist(), sum_by(inverse, length, len(found)).tolist())
+        if ns
     )
 
 
 def _by_operator(trace: Trace, steps: Steps, iterations: Array, length: Array, total: int) -> tuple[OperatorShare, ...]:
     o = trace.operators
-    own = steps.operator >= 0
+    own = (steps.operator >= 0) & (length > 0)
     rows = steps.operator[own]
     names, inverse = np.unique(o["name"][rows], return_inverse=True)
     ns = sum_by(inverse, length[own], len(names))
@@ -392,9 +401,13 @@ def _trust(
     total = int(length.sum())
     ns = sum_by(detail, length, len(DETAILS))
     warnings = list(left_out(trace, windows, rank))
-    resolved = (trace.dependencies["kind"] == int(DependencyKind.SYNC)).any()
-    blocked = ns[_CODE["synchronisation"]]
-    if blocked and not resolved:
+    passed = np.unique(trace.lanes["rank"][steps.lane])
+    if there := sorted(set(passed.tolist()) - {one.rank for one in windows}):
+        warnings = [f"the path goes through ranks without such a window: {', '.join(map(str, there))}"]
+    released = _released(trace, by_queue=False)
+    blind = (detail == _CODE["synchronisation"]) & ~released[steps.operator]
+    blocked = int(length[blind].sum())
+    if blocked and blocked >= 0.0005 * total:
         warnings.append(
             f"{blocked / total:.1%} of it is inside blocking calls whose cause, the device's work, is not resolved"
         )
@@ -404,7 +417,8 @@ def _trust(
             f"{waiting / total:.1%} of it is communication that waits, or may wait, for ranks not on the path"
         )
     explained = 1.0 - float(ns[_CODE["unexplained"]]) / total if total else None
-    rows = np.concatenate([rows_of(trace, one.rank) for one in windows])
+    ranks = sorted({one.rank for one in windows} | set(passed.tolist()))
+    rows = np.concatenate([rows_of(trace, one) for one in ranks])
     return trust_of(
         trace,
         rows,

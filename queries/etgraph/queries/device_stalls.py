@@ -54,9 +54,10 @@ def blocking_calls(trace: Trace) -> tuple[Array, Array]:
     waits for room in the queue is none of them: the device has enough to do.
     """
     o, d = trace.operators, trace.dependencies
-    timed = ~(o.is_null("start_ns") | o.is_null("duration_ns") | o.is_null("lane"))
+    timed = trace.timed
     full = d.codes_where("method", LAUNCH_QUEUE_FULL.__eq__)
-    edges = np.flatnonzero(d["kind"] == int(DependencyKind.SYNC))
+    by_device = o["category"][d["src"]] >= int(Category.KERNEL)
+    edges = np.flatnonzero((d["kind"] == int(DependencyKind.SYNC)) & by_device)
     if len(full):
         edges = edges[~full[d["method"][edges]]]
     released = np.zeros(len(o), dtype=bool)

@@ -15,6 +15,7 @@ from etgraph.model.graph import EventGraph, earliest_times, latest_times, tight_
 from etgraph.model.kernels import kernel
 from etgraph.model.schema import Ends
 from etgraph.model.validation import check_acyclic
+from etgraph.model.waits import waits_within
 from etgraph.queries.arrivals import arrivals
 from etgraph.queries.critical_path import DETAILS, CategoryShare, OperatorShare, RankShare, operator_details
 from etgraph.queries.result import Result
@@ -197,6 +198,13 @@ def _waits(trace: Trace, events: EventGraph, order: Array, duration: Array) -> t
     known = timed & (released != never)
     own = np.where(known, np.clip(np.where(known, released - np.where(known, start, 0), 0), 0, duration), 0)
     rest = np.where(known, duration - own, 0)
+    # What does other things besides waits for some of its time only, and works before that, too.
+    within = waits_within(trace)
+    if len(within.target):
+        some, ended = np.unique(within.target), np.full(n, never)
+        np.maximum.at(ended, within.target, trace.end_ns[within.source])
+        own[some] = np.minimum(sum_by(within.target, within.ns, n), duration)[some]
+        rest[some] = (trace.end_ns - ended)[some]
     if not own.any():
         return own, rest
     return _enclosed(order, _callers(trace), own, duration), rest

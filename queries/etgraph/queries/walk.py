@@ -81,10 +81,11 @@ def survey(trace: Trace) -> Terrain:
     lane, start, end = o["lane"], o["start_ns"], trace.end_ns
     timed = trace.timed
     thread = trace.lanes["kind"] == int(LaneKind.THREAD)
-    host = np.flatnonzero(timed & thread[lane])
+    host = np.flatnonzero(timed & thread[lane]) if len(trace.lanes) else np.zeros(0, dtype=np.int64)
     host = host[np.argsort(start[host], kind="stable")]
     tree = np.full(n, -1, dtype=np.int64)
-    tree[host] = np.where(o["parent"][host] >= 0, o["parent"][host], n + lane[host])
+    above = trace.enclosing
+    tree[host] = np.where(above[host] >= 0, above[host], n + lane[host])
     children = adjacency(n + len(trace.lanes), tree[host], host)
     position = np.full(n, -1, dtype=np.int64)
     position[children.neighbours] = np.arange(len(children.neighbours))
@@ -176,7 +177,7 @@ def _walk(
     cursor = -2  # position of the child to look at next; -2: find it by time
     waits = -1  # the operator whose start is to be explained, while the walk stands in the pause before it
     later = -1  # the step that the next edge leads to
-    synced, synced_at = -1, first
+    synced = np.full(n, first)  # until when each operator was followed to what it waited for
     turn = 0
     while t > first:
         if turn % BETWEEN_LOOKS == 0 and stopped(stop):
@@ -227,9 +228,9 @@ def _walk(
                 for e in range(into_offsets[node], into_offsets[node + 1]):
                     if into_kind[e] == COMM and into[e] == last[node]:
                         via = COMM
-            elif by >= 0 and not (synced == node and synced_at == t):
+            elif by >= 0 and synced[node] != t:
                 begin, via = end[by], SYNC
-                synced, synced_at = node, begin
+                synced[node] = begin
                 next_node, next_t = by, begin
             elif child >= 0:
                 begin, via = child_end, CALL
@@ -275,6 +276,7 @@ def _walk(
                             at_last = start[s]  # the call waits for it, so its end does not say when it was ready
                     if cause < 0 or at_last > ready or (at_last == ready and left > base):
                         cause, ready, base, kind = s, at_last, left, k
+            base = min(base, t)
             if child >= 0 and (cause < 0 or child_end >= base):
                 begin, what = child_end, GAP
                 next_node, next_t = child, child_end

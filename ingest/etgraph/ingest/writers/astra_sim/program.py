@@ -16,6 +16,7 @@ from etgraph.model import Category, Columns, DependencyKind, LaneKind, NodeType,
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
 from etgraph.model.validation import check_acyclic
+from etgraph.model.waits import waits_within
 
 BYPASSED: Final = 16
 """What a node that is left out may depend on, so that what follows it depends on these; with more it is a node of no
@@ -160,7 +161,8 @@ def _on_threads(trace: Trace, thread: Array, removed: Array) -> tuple[Array, Arr
     parent = np.where(same & (parent < np.arange(len(thread))), parent, -1)
     waits = trace.dependencies["kind"] == int(DependencyKind.SYNC)
     src, dst = trace.dependencies["src"][waits], trace.dependencies["dst"][waits]
-    inside = timed[src] & timed[dst] & (end[src] <= end[dst])
+    within = waits_within(trace)
+    inside = timed[src] & timed[dst] & (end[src] <= end[dst]) & ~np.isin(dst, within.target)
     begins = start.copy()
     np.maximum.at(begins, dst[inside], end[src[inside]])
     spent, last, after = _walk(
@@ -170,6 +172,8 @@ def _on_threads(trace: Trace, thread: Array, removed: Array) -> tuple[Array, Arr
     own, lasts, afters = duration.copy(), np.arange(n), np.full(n, -1, dtype=np.int64)
     if len(thread):
         own[thread], lasts[thread] = spent, thread[last]
+        np.subtract.at(own, within.target, within.ns)
+        np.maximum(own, 0, out=own)
         afters[thread] = np.where(after >= 0, thread[after], -1)
     return own, lasts, afters
 
