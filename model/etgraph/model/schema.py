@@ -166,7 +166,7 @@ DEPENDENCIES: Final = MappingProxyType(
         DependencyKind.STREAM: DependencyMeaning((Ends.END_START,), "NEXT_ON_STREAM", "order on a stream"),
         DependencyKind.EVENT: DependencyMeaning((Ends.END_START,), "WAITS_EVENT", "a wait between streams"),
         DependencyKind.SYNC: DependencyMeaning(
-            (Ends.END_END,), "SYNCS", "a blocking call returns after the device operator"
+            (Ends.END_END,), "SYNCS", "a blocking call, or an operator in its own time, waits for the source"
         ),
         DependencyKind.SPAWN: DependencyMeaning(
             (Ends.START_START,),

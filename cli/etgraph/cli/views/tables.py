@@ -31,7 +31,7 @@ KIND_MEANINGS = {
     "LAUNCH": "a call starts work on the device",
     "STREAM": "next on the same device stream",
     "EVENT": "one stream waits for another",
-    "SYNC": "a call waits for the device",
+    "SYNC": "a call waits for the device, or a thread",
     "SPAWN": "work given to another thread",
     "JOIN": "a thread waits for another",
     "OCCUPANCY": "another kernel held the device",
