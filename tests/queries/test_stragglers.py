@@ -75,6 +75,24 @@ def test_where_all_come_at_once_nobody_is_late() -> None:
     assert result.summary == "Nobody waited at 1 rendezvous"
 
 
+def test_where_all_ranks_always_come_together_nobody_is_late() -> None:
+    """A few hundred ns at each rendezvous add up; there is no straggler in them."""
+    lines = [
+        f"rank {rank} | stream 7 | all_reduce_{n} 4MB  {100_000 * n + 1_000 * (rank == 1)}..{100_000 * n + 50_000}"
+        for n in range(4)
+        for rank in range(2)
+    ]
+    result = stragglers(build("\n".join(lines)))
+    assert result.wait_ns == 4_000
+    assert result.summary == (
+        "Nobody is late: ranks came within 1 µs of each other at 4 rendezvous, and waited 4.0 µs in all"
+    )
+    assert result.patterns == ()
+    later = stragglers(build("\n".join([*lines[:-1], lines[-1].replace("301000", "301001")])))
+    assert later.summary.startswith("Rank 1 is last in 1 of 1 rendezvous at which ranks waited")
+    assert later.patterns
+
+
 def test_a_member_that_is_not_recorded_may_have_been_the_last() -> None:
     trace = build("""
         rank 0 | stream 7 | all_reduce 4MB  10000..50000

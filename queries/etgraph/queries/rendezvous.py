@@ -54,6 +54,12 @@ class Rendezvous:
         """The rendezvous of each member."""
         return np.repeat(np.arange(len(self)), self.size)
 
+    @property
+    def apart(self) -> Array:
+        """Whether members of each came earlier than together with the last one."""
+        found: Array = self.sums((~self.last).astype(np.int64)) > 0
+        return found
+
     def sums(self, by_member: Array) -> Array:
         """Sums over the members of each."""
         return sum_by(self.of, by_member, len(self))

@@ -16,7 +16,7 @@ from etgraph.queries.blame import PEERS, Causes, Lateness, causes, lateness
 from etgraph.queries.critical_path import DETAILS
 from etgraph.queries.lateness_patterns import REASONS, Pattern, Roots, in_words, patterns, roots
 from etgraph.queries.meetings import taking_part
-from etgraph.queries.rendezvous import Rendezvous, rendezvous
+from etgraph.queries.rendezvous import TOGETHER_NS, Rendezvous, rendezvous
 from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of
@@ -285,8 +285,13 @@ def _summary(met: Rendezvous, by_rank: Sequence[RankLateness], found: Sequence[P
     waiting = int(met.wait_ns.sum())
     if not waiting:
         return f"Nobody waited at {len(met):,} rendezvous"
+    times = int(np.count_nonzero(met.apart))
+    if not times:
+        return (
+            f"Nobody is late: ranks came within {TOGETHER_NS / 1e3:g} µs of each other at {len(met):,} rendezvous, "
+            f"and waited {in_words(waiting)} in all"
+        )
     worst = max(by_rank, key=lambda one: one.wait_caused_ns)
-    times = int(np.count_nonzero(met.sums((~met.last).astype(np.int64))))
     told = (
         f"Rank {worst.rank} is last in {worst.times_last:,} of {times:,} rendezvous at which ranks waited, and causes "
         f"{in_words(worst.wait_caused_ns)} of {in_words(waiting)} of waiting ({worst.wait_caused_ns / waiting:.0%})"
