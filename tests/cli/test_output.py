@@ -173,8 +173,9 @@ def test_stragglers_are_readable(session: Any, width: int) -> None:
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     lines = shown.splitlines()
     assert lines[:2] == ["Stragglers of gpt", "Rank 7 is last in 5 of 8 rendezvous at which ranks waited."]
-    assert "40 rendezvous: 10.0 ms of waiting, 80.0% of the 12.5 ms that ranks spent in them; 2 not judged" in " ".join(
-        shown.split()
+    assert (
+        "40 rendezvous: 10.0 ms of waiting, 80.0% of the 12.5 ms that ranks spent in communication; 2 not judged"
+        in " ".join(shown.split())
     )
     assert "\x1b" not in shown
     assert max(map(len, lines)) <= width

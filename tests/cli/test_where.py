@@ -15,6 +15,7 @@ from etgraph.cli.views.breakdown import breakdown_view
 from etgraph.cli.views.communication import hotspots_view, matrix_view
 from etgraph.queries import breakdown, comm_matrix, hotspots
 from support.build import build
+from support.read_samples import sample
 
 from .conftest import FakeSession
 
@@ -81,7 +82,7 @@ def test_hotspots_have_the_promised_names(run: Run, where: FakeSession) -> None:
 
 def test_the_matrix_has_the_promised_names(run: Run, where: FakeSession) -> None:
     answer = document(run("comm-matrix", "gpt", "--json"))
-    assert set(answer) == {"ranks", "bytes", "transferNs", "unattributedBytes", "trust"}
+    assert set(answer) == {"ranks", "bytes", "transferNs", "unattributedBytes", "unrecordedRanks", "trust"}
     assert answer["ranks"] == [0, 1]
     assert answer["bytes"] == [[0, (4 << 20) + 512], [(4 << 20) + 1024, 0]]
     assert answer["transferNs"][0][0] == 0
@@ -176,6 +177,13 @@ def test_the_map_shades_by_bytes() -> None:
     assert "    0  ··██" in lines
     assert "    1  ░░··" in lines
     assert any("░ to 100 B  ▒ to 200 B  ▓ to 300 B  █ to 400 B" in line for line in lines)
+
+
+def test_what_a_rank_that_is_not_recorded_sends_is_blank_and_its_time_a_dash() -> None:
+    lines = drawn(matrix_view(comm_matrix(sample("gpt_ddp", ranks=(0, 1, 3))), "Title", 80), 80)
+    head = lines.index("each row sends, each column receives; a blank one is not recorded")
+    assert lines[head + 1 : head + 5] == ["    0  ··██████", "    1  ██··████", "    2", "    3  ██████··"]
+    assert lines[-2].split() == ["1", "more", "8.48", "MB", "–"]
 
 
 def test_nothing_to_tell_is_told() -> None:

@@ -85,7 +85,8 @@ def test_names_in_json(name: str, expected: str) -> None:
 def test_trust_in_words() -> None:
     assert str(Trust()) == "nothing against it"
     assert str(Trust(0.987, 2, 3, ("one rank missing",))) == (
-        "98.7% explained; 2 collectives without their peers; 3 links of low confidence; one rank missing"
+        "98.7% explained; 2 collectives or messages without all their peers; 3 links of low confidence; "
+        "one rank missing"
     )
 
 

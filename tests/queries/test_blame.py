@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from etgraph.model import Trace
 from etgraph.queries import Stragglers, stragglers
+from etgraph.queries.arrivals import arrivals
 from etgraph.queries.blame import lateness
 from etgraph.queries.rendezvous import previous_rendezvous, rendezvous
 from etgraph.queries.windows import windows_of
@@ -217,7 +218,7 @@ def programs(draw: st.DrawFn) -> Trace:
 @given(programs())
 def test_every_nanosecond_of_waiting_goes_back_to_one_path_or_transfer(trace: Trace) -> None:
     """Nanosecond by nanosecond: whoever waits looks at the late rank; one that was held itself, at who held it."""
-    met = rendezvous(trace, windows_of(trace, None, None, "annotation"))
+    met = rendezvous(trace, windows_of(trace, None, None, "annotation"), arrivals(trace))
     late = lateness(trace, met)
     blamed, queued = np.zeros(len(met), dtype=int), np.zeros(len(met), dtype=int)
     start, end = trace.operators["start_ns"], trace.end_ns

@@ -74,10 +74,10 @@ def test_a_message_counts_between_its_two_ranks_once() -> None:
 
 def test_a_message_from_a_rank_that_is_not_recorded_has_a_row_for_it() -> None:
     found = comm_matrix(messages("rank 2 | stream 7 | ncclRecv 1KB  0..60", [5]))
-    assert found.ranks == (2, 5)
+    assert (found.ranks, found.unrecorded_ranks) == ((2, 5), (5,))
     assert found.bytes.tolist() == [[0, 0], [1024, 0]]
     assert found.transfer_ns is not None
-    assert not found.transfer_ns.any()
+    assert found.transfer_ns.tolist() == [[0, 0], [None, 0]]
 
 
 def grouped(trace: Trace, group: list[int], members: dict[int, list[int]]) -> Trace:
@@ -96,7 +96,38 @@ def test_a_group_names_the_ranks_that_are_not_recorded() -> None:
     found = comm_matrix(trace)
     assert found.ranks == (3, 6, 9)
     assert found.bytes.tolist() == [[0, 0, 0], [30, 0, 30], [0, 0, 0]]
+    assert found.transfer_ns is not None
+    assert found.transfer_ns.tolist() == [[0, None, None], [None, 0, None], [None, None, 0]]
+    assert found.pairs.column("transfer_ns").null_count == 2
     assert found.trust.unmatched_collectives == 1
+
+
+def test_of_a_pair_with_and_without_known_times_the_known_ones_count_and_the_others_are_told() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_gather 300B       0..30
+        rank 1 | stream 7 | all_gather 300B      10..30
+        rank 0 | stream 7 | all_reduce 100B      40..90
+        rank 1 | stream 7 | all_reduce 100B      50..90
+    """)
+    trace = replace(trace, collectives=trace.collectives.replace({"size": [2, 3]}))
+    found = comm_matrix(grouped(trace, [0, 0, 0, 0], {0: [0, 1]}))
+    assert found.transfer_ns is not None
+    assert found.transfer_ns.tolist() == [[0, 20], [20, 0]]
+    (told,) = [warning for warning in found.trust.warnings if "transfer time" in warning]
+    assert told.startswith("200 bytes (40.0%) have no transfer time")
+
+
+def test_three_of_four_ranks_tell_bytes_and_no_times() -> None:
+    """Nobody can tell waiting from transfer where a rank is missing: null, and not 0 ns."""
+    found = comm_matrix(sample("gpt_ddp", ranks=(0, 1, 3)))
+    assert (found.ranks, found.unrecorded_ranks) == ((0, 1, 2, 3), (2,))
+    assert found.transfer_ns is not None
+    assert found.transfer_ns.tolist() == [[0 if a == b else None for b in range(4)] for a in range(4)]
+    assert any("(100.0%) have no transfer time" in warning for warning in found.trust.warnings)
+    whole = comm_matrix(sample("gpt_ddp"))
+    assert whole.transfer_ns is not None
+    assert not np.ma.getmaskarray(whole.transfer_ns).any()
+    assert not any("transfer time" in warning for warning in whole.trust.warnings)
 
 
 def test_a_rank_outside_the_group_that_it_names_sends_to_nobody_known() -> None:

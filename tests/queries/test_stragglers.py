@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,10 @@ from etgraph.ingest import read, samples
 from etgraph.model import TABLES, Columns, Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.results import to_json
-from etgraph.queries import stragglers
+from etgraph.queries import hotspots, stragglers
 from support.build import build
 from support.lateness import by_rank, cause, found, one, waits
+from support.read_samples import sample
 
 
 def test_the_last_rank_does_not_wait_and_is_charged() -> None:
@@ -75,6 +75,24 @@ def test_where_all_come_at_once_nobody_is_late() -> None:
     assert result.summary == "Nobody waited at 1 rendezvous"
 
 
+def test_where_all_ranks_always_come_together_nobody_is_late() -> None:
+    """A few hundred ns at each rendezvous add up; there is no straggler in them."""
+    lines = [
+        f"rank {rank} | stream 7 | all_reduce_{n} 4MB  {100_000 * n + 1_000 * (rank == 1)}..{100_000 * n + 50_000}"
+        for n in range(4)
+        for rank in range(2)
+    ]
+    result = stragglers(build("\n".join(lines)))
+    assert result.wait_ns == 4_000
+    assert result.summary == (
+        "Nobody is late: ranks came within 1 µs of each other at 4 rendezvous, and waited 4.0 µs in all"
+    )
+    assert result.patterns == ()
+    later = stragglers(build("\n".join([*lines[:-1], lines[-1].replace("301000", "301001")])))
+    assert later.summary.startswith("Rank 1 is last in 1 of 1 rendezvous at which ranks waited")
+    assert later.patterns
+
+
 def test_a_member_that_is_not_recorded_may_have_been_the_last() -> None:
     trace = build("""
         rank 0 | stream 7 | all_reduce 4MB  10000..50000
@@ -116,6 +134,50 @@ def test_a_receiver_that_waits_for_its_sender_is_a_rendezvous_of_two() -> None:
     assert cause(met)["gemm"] == (28000, None)  # its receiver does other work: there is no comparison
     assert found(stragglers(build(MESSAGES)))["message-order"] == (0,)
     assert one(build(MESSAGES), rank=0) == one(build(MESSAGES), rank=1) == met
+
+
+def test_all_communication_is_what_waiting_is_a_share_of() -> None:
+    """Messages that nobody waited for count too; the call that issues one is no communication itself."""
+    result = stragglers(build(MESSAGES))
+    assert result.communication_ns == 10000 + 7000 + 30000 + 10000
+    assert result.wait_share == pytest.approx(20 / 57)
+    issued = stragglers(
+        build("""
+        rank 0 | thread 1 | c10d::send         20000..50000  -COMM-> receive
+        rank 0 | stream 7 | send               30000..40000
+        rank 1 | stream 7 | receive: recv          0..60000
+    """)
+    )
+    assert (issued.wait_ns, issued.communication_ns) == (20000, 10000 + 60000)
+
+
+def test_of_a_rank_the_communication_of_those_who_waited_with_it_counts_too() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB      10000..50000
+        rank 1 | stream 7 | all_reduce 4MB      45000..50000
+        rank 0 | stream 7 | reduce_scatter 4MB  60000..90000
+        rank 2 | stream 7 | reduce_scatter 4MB  70000..90000
+    """)
+    result = stragglers(trace, rank=1)
+    assert (result.wait_ns, result.communication_ns) == (35000, 40000 + 5000)
+    assert stragglers(trace).communication_ns == 95000
+
+
+def test_collectives_that_met_nobody_are_not_judged_either() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB      10000..50000
+        rank 0 | stream 7 | reduce_scatter 4MB  60000..90000
+        rank 0 | stream 7 | ncclSend            90000..95000
+    """)
+    result = stragglers(trace)
+    assert (result.judged, result.unjudged, result.communication_ns) == (0, 2, 75000)
+    assert any(warning.startswith("2 collectives are not judged") for warning in result.trust.warnings)
+
+
+@pytest.mark.parametrize("ranks", [(0,), (0, 1, 3)])
+def test_some_ranks_of_a_run_leave_its_14_collectives_unjudged(ranks: tuple[int, ...]) -> None:
+    result = stragglers(sample("gpt_ddp", ranks))
+    assert (result.judged, result.unjudged) == (0, 14)
 
 
 def test_only_the_rendezvous_of_a_rank() -> None:
@@ -236,11 +298,6 @@ def test_the_data_frame_has_a_row_a_member() -> None:
     assert frame[["index", "rank", "wait_ns"]].values.tolist() == [[0, 0, 20000], [0, 1, 0], [1, 0, 10000], [1, 1, 0]]
 
 
-@cache
-def sample(name: str) -> Trace:
-    return read(samples.path(name))
-
-
 def test_every_arrival_of_the_recommender_on_eight_ranks(collection_dir: Path, reference_dir: Path) -> None:
     """Starts and durations as another reading of the files gives them, in µs; the waiting follows from them."""
     told = json.loads((reference_dir / "dlrm.json").read_text())
@@ -283,6 +340,9 @@ def test_all_collectives_of_the_samples_are_judged(name: str) -> None:
     trace = sample(name)
     result = stragglers(trace)
     assert result.unjudged == 0
+    rows = hotspots(trace).rows
+    assert result.communication_ns == sum(row.total_ns for row in rows)
+    assert result.wait_ns == sum(row.wait_ns or 0 for row in rows)
     assert [met.index for met in result.collectives if met.type != "SEND"]
     assert {met.index for met in result.collectives} >= set(range(len(trace.collectives)))
     assert 0 < result.wait_share < 1
@@ -294,6 +354,9 @@ def test_the_documented_example_is_true() -> None:
     page = " ".join((Path(__file__).parents[2] / "docs" / "queries" / "stragglers.md").read_text().split())
     result = stragglers(sample("gpt_ddp"))
     assert f"{result.summary}." in page
+    pipeline = stragglers(sample("gpt_tp2_pp2"))
+    told = f"it is {pipeline.communication_ns:,} ns, of which {100 * pipeline.wait_share:.0f} % are waiting"
+    assert told in page
     seventh = result.collectives[7]
     assert (seventh.index, seventh.waited_ns // 10**6, seventh.blamed_ns) == (7, 229, 0)
     multiplied = next(row for row in seventh.cause if row.name == "aten::mm")

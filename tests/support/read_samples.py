@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from functools import cache
 
 from etgraph.ingest import read, samples
@@ -12,6 +14,14 @@ NAMES = ("dlrm_alltoall", "gpt_ddp_5steps", "gpt_ddp_regressed", "gpt_tp2_pp2")
 
 
 @cache
-def sample(name: str) -> Trace:
-    """The sample of that name."""
-    return read(samples.path(name))
+def sample(name: str, ranks: tuple[int, ...] | None = None) -> Trace:
+    """The sample of that name, or what one has of it who has only the Kineto files of those ranks."""
+    if ranks is None:
+        return read(samples.path(name))
+    with tempfile.TemporaryDirectory() as folder:
+        for rank in ranks:
+            shutil.copy(samples.path(name) / f"kineto_rank{rank}.json.gz", folder)
+        return read(folder)
+
+
+__all__ = ["NAMES", "sample"]

@@ -14,7 +14,8 @@ class Trust:
     """How far an answer can be trusted.
 
     `explained_share` is the part of the answer (0 to 1) that recorded or inferred causes account for, None where
-    the question has no such part; `weak_links` counts links below a confidence of 0.9 that it rests on.
+    the question has no such part; `unmatched_collectives` counts collectives that are not recorded whole, and operators
+    of collectives and messages that met nobody; `weak_links` counts links below a confidence of 0.9 that it rests on.
     """
 
     explained_share: float | None = None
@@ -27,7 +28,9 @@ class Trust:
         if self.explained_share is not None:
             parts.append(f"{self.explained_share:.1%} explained")
         if self.unmatched_collectives:
-            parts.append(f"{self.unmatched_collectives} collectives without their peers")
+            one = self.unmatched_collectives == 1
+            what, whose = ("collective or message", "its") if one else ("collectives or messages", "their")
+            parts.append(f"{self.unmatched_collectives:,} {what} without all {whose} peers")
         if self.weak_links:
             parts.append(f"{self.weak_links} links of low confidence")
         return "; ".join([*parts, *self.warnings]) or "nothing against it"

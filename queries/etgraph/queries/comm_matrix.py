@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -40,14 +40,16 @@ _SHARES = {
 class CommunicationMatrix(Result):
     """What each of `ranks` sends to each other: `bytes[i, j]` goes from `ranks[i]` to `ranks[j]`, int64 as all here.
 
-    `transfer_ns` is the time of these transfers without waiting, divided evenly over an operator's peers; None where
-    the trace has no times. `unattributed_bytes` are known to be sent, but not to which rank.
+    `transfer_ns` is the time of these transfers without waiting, divided evenly over an operator's peers: a masked
+    array whose masked cells are not known at all, None where the trace has no times. `unattributed_bytes` are known to
+    be sent, but not to which rank. What `unrecorded_ranks` of the matrix send is known from receivers of messages only.
     """
 
     ranks: tuple[int, ...]
     bytes: Array
-    transfer_ns: Array | None
+    transfer_ns: np.ma.MaskedArray[Any, Any] | None
     unattributed_bytes: int
+    unrecorded_ranks: tuple[int, ...]
     trust: Trust
 
     FRAME: ClassVar[str] = "pairs"
@@ -58,17 +60,20 @@ class CommunicationMatrix(Result):
         """One row for each pair of ranks that communicate: rank, peer, bytes, transfer_ns; most bytes first."""
         import pyarrow as pa
 
-        took = np.zeros_like(self.bytes) if self.transfer_ns is None else self.transfer_ns
+        times = self.transfer_ns
+        if times is None:
+            times = np.ma.masked_array(np.zeros_like(self.bytes), True)
+        took = times.filled(0)
         sender, receiver = np.nonzero(self.bytes + took)
         order = np.lexsort((receiver, sender, -took[sender, receiver], -self.bytes[sender, receiver]))
         sender, receiver = sender[order], receiver[order]
-        ranks, known = np.array(self.ranks, dtype=np.int64), self.transfer_ns is not None
+        ranks, unknown = np.array(self.ranks, dtype=np.int64), np.ma.getmaskarray(times)[sender, receiver]
         return pa.table(
             {
                 "rank": pa.array(ranks[sender]),
                 "peer": pa.array(ranks[receiver]),
                 "bytes": pa.array(self.bytes[sender, receiver]),
-                "transfer_ns": pa.array(took[sender, receiver]) if known else pa.nulls(len(sender), pa.int64()),
+                "transfer_ns": pa.array(took[sender, receiver], mask=unknown),
             }
         )
 
@@ -98,22 +103,34 @@ def comm_matrix(
         inside, told, timed = operators_of(trace, windows), list(left_out(trace, windows, rank)), True
     chosen = np.flatnonzero(np.isin(met.operator, inside))
     pieces, lost, unsized = _pieces(trace, met, chosen)
-    ranks = _ranks(trace, [group for group, *_ in pieces])
+    ranks = _ranks(trace, [piece.ranks for piece in pieces])
     sent, took = (np.zeros((len(ranks), len(ranks))) for _ in range(2))
+    missing = ~np.isin(ranks, trace.ranks)
+    clear = np.zeros(sent.shape, dtype=np.int8)
+    clear[missing] = UNKNOWN
     elsewhere = 0.0
-    for group, sender, size, ns in pieces:
-        elsewhere += _add(ranks, group, sender, size, sent)
-        _add(ranks, group, sender, ns, took)
+    for piece in pieces:
+        elsewhere += _add(ranks, piece, piece.bytes, sent)
+        _add(ranks, piece, piece.ns, took)
+        _tell(ranks, piece, clear)
+    np.fill_diagonal(clear, NOTHING)
     unattributed = round(lost + elsewhere)
     if unattributed:
         told.append(f"{unattributed:,} bytes were sent to ranks that are not known, or not in the matrix")
     if unsized:
         told.append(f"{unsized} of {len(chosen)} communication operators count no bytes: their size is not recorded")
+    untimed, total = (sum(piece.sent(kind) for piece in pieces) for kind in (False, None))
+    if timed and untimed:
+        told.append(
+            f"{round(untimed):,} bytes ({untimed / total:.1%}) have no transfer time: a rank that takes part is not "
+            "recorded or not matched"
+        )
     return CommunicationMatrix(
         tuple(ranks.tolist()),
         np.rint(sent).astype(np.int64),
-        np.rint(took).astype(np.int64) if timed else None,
+        np.ma.masked_array(np.rint(took).astype(np.int64), clear == UNKNOWN) if timed else None,
         unattributed,
+        tuple(ranks[missing].tolist()),
         trust_of(trace, inside, came=came, warnings=told),
     )
 
@@ -129,8 +146,24 @@ def _rows_without_times(trace: Trace, rank: int | None, iteration: Iterations) -
     return np.flatnonzero(inside)
 
 
-Piece = tuple[Sequence[int], Array, Array, Array]
-"""Ranks of a group, and by operator: the rank that sends, what it sends to each other one, and in which time."""
+NOTHING, UNKNOWN, TIMED = range(3)
+"""What is known of the time from one rank to another: it sends nothing, for an unknown time, or some of it is timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Ranks of a group and, by operator: its rank, bytes and ns to each other one, and whether ns is known."""
+
+    ranks: Sequence[int]
+    sender: Array
+    bytes: Array
+    ns: Array
+    timed: Array
+
+    def sent(self, timed: bool | None) -> float:
+        """Bytes to all others, of all operators or of those that are timed or not."""
+        chosen = self.bytes if timed is None else self.bytes[self.timed == timed]
+        return float(chosen.sum()) * (len(self.ranks) - 1)
 
 
 def _pieces(trace: Trace, met: Meetings, chosen: Array) -> tuple[list[Piece], float, int]:
@@ -176,7 +209,7 @@ def _collectives(trace: Trace, met: Meetings, chosen: Array, size: Array) -> tup
         part = np.zeros(len(at))
         for of, (factor, power) in _SHARES.items():
             part[type[at] == int(of)] = factor / n**power
-        pieces.append((ranks, o["rank"][rows[at]], size[at] * part, took[at] / (n - 1)))
+        pieces.append(Piece(ranks, o["rank"][rows[at]], size[at] * part, took[at] / (n - 1), known[at]))
     return pieces, lost
 
 
@@ -202,12 +235,19 @@ def _messages(trace: Trace, met: Meetings, chosen: Array, size: Array) -> tuple[
     lost = float(size[counts & (peer < 0)].sum())
     counts &= (peer >= 0) & (peer != rank)
     sender, receiver = np.where(sends, rank, peer)[counts], np.where(sends, peer, rank)[counts]
-    took = np.maximum(met.transfer_ns[meeting], 0).astype(np.float64)[counts]
-    pairs, of = np.unique(np.stack([sender, receiver], axis=1), axis=0, return_inverse=True)
-    sizes, times = (np.bincount(of.ravel(), weights=w, minlength=len(pairs)) for w in (size[counts], took))
+    took = met.transfer_ns[meeting][counts]
+    pairs, of = np.unique(np.stack([sender, receiver, took != NULL], axis=1), axis=0, return_inverse=True)
+    weights = size[counts], np.maximum(took, 0).astype(np.float64)
+    sizes, times = (np.bincount(of.ravel(), weights=w, minlength=len(pairs)) for w in weights)
     return [
-        ((min(pair), max(pair)), np.array(pair[:1]), sizes[i : i + 1], times[i : i + 1])
-        for i, pair in enumerate(pairs.tolist())
+        Piece(
+            (min(from_, to), max(from_, to)),
+            np.array([from_]),
+            sizes[i : i + 1],
+            times[i : i + 1],
+            np.array([timed == 1]),
+        )
+        for i, (from_, to, timed) in enumerate(pairs.tolist())
     ], lost
 
 
@@ -228,19 +268,33 @@ def _ranks(trace: Trace, groups: Sequence[Sequence[int]]) -> Array:
     return everyone if len(everyone) <= MOST_RANKS else np.array(trace.ranks, dtype=np.int64)
 
 
-def _add(ranks: Array, group: Sequence[int], sender: Array, values: Array, matrix: Array) -> float:
+def _add(ranks: Array, piece: Piece, values: Array, matrix: Array) -> float:
     """Add to the matrix what each sender gives to every other rank of the group; what goes to ranks outside it."""
-    members = np.array(group, dtype=np.int64)
-    inside = members[np.isin(members, ranks)]
-    place = np.searchsorted(ranks, inside)
-    each = np.zeros(len(inside))
-    here = np.isin(sender, inside)
-    order = np.argsort(inside)
-    np.add.at(each, order[np.searchsorted(inside[order], sender[here])], values[here])
-    square = np.repeat(each[:, None], len(inside), axis=1)
+    place, at, here = _places(ranks, piece)
+    each = np.zeros(len(place))
+    np.add.at(each, at, values[here])
+    square = np.repeat(each[:, None], len(place), axis=1)
     np.fill_diagonal(square, 0.0)
     matrix[np.ix_(place, place)] += square
-    return float(values.sum() * (len(members) - 1) - square.sum())
+    return float(values.sum() * (len(piece.ranks) - 1) - square.sum())
+
+
+def _tell(ranks: Array, piece: Piece, clear: Array) -> None:
+    """Note in the matrix from whom to whom a time is known, or is not."""
+    place, at, here = _places(ranks, piece)
+    each = np.zeros(len(place), dtype=np.int8)
+    np.maximum.at(each, at, np.where(piece.timed[here], TIMED, UNKNOWN).astype(np.int8))
+    square = np.ix_(place, place)
+    clear[square] = np.maximum(clear[square], each[:, None])
+
+
+def _places(ranks: Array, piece: Piece) -> tuple[Array, Array, Array]:
+    """Rows of the matrix for the group's ranks, which of these each sender is, and which senders have a row."""
+    members = np.array(piece.ranks, dtype=np.int64)
+    inside = members[np.isin(members, ranks)]
+    order = np.argsort(inside)
+    here = np.isin(piece.sender, inside)
+    return np.searchsorted(ranks, inside), order[np.searchsorted(inside[order], piece.sender[here])], here
 
 
 __all__ = ["CommunicationMatrix", "comm_matrix"]

@@ -113,10 +113,10 @@ def patterns(
 ) -> tuple[Pattern, ...]:
     """The patterns that hold, those of who before those of why; `times_last` and `caused_ns` are by rank of the trace.
 
-    All shares are of the whole waiting. See docs/queries/stragglers.md for the rules.
+    None where ranks always come together. All shares are of the whole waiting. The rules: docs/queries/stragglers.md.
     """
     waiting = int(met.wait_ns.sum())
-    if not waiting:
+    if not waiting or not met.apart.any():
         return ()
     found = list(_who(trace, met, times_last, caused_ns, waiting))
     if origin.by_another_ns >= LEAST_SHARE * waiting:
@@ -129,7 +129,7 @@ def patterns(
 def _who(trace: Trace, met: Rendezvous, times_last: Array, caused_ns: Array, waiting: int) -> Iterator[Pattern]:
     ranks = np.array(trace.ranks)
     taking_part = len(np.unique(trace.operators["rank"][met.row]))
-    someone = met.sums((~met.last).astype(np.int64)) > 0
+    someone = met.apart
     times = int(np.count_nonzero(someone))
     first = int(np.argmax(caused_ns))
     share = float(caused_ns[first]) / waiting

@@ -38,12 +38,10 @@ class Meetings:
 def meetings(trace: Trace, came: Arrivals) -> Meetings:
     """The meetings of all of a trace's communication operators. O(operators + dependencies).
 
-    An operator that met nobody is a meeting of its own, since nothing tells which of them are one. Of communication
-    operators around others, such as a call around the library's own, only the innermost takes part.
+    An operator that met nobody is a meeting of its own, since nothing tells which of them are one.
     """
     o = trace.operators
-    rows = np.flatnonzero(communicates(trace, np.arange(len(o))))
-    rows = rows[(o["collective"][rows] >= 0) | ~np.isin(rows, _around(trace, rows))]
+    rows = taking_part(trace)
     sources, targets = _messages(trace)
     meeting = _numbers(trace, rows, sources, targets)
     used, first, meeting = np.unique(meeting, return_index=True, return_inverse=True)
@@ -72,6 +70,17 @@ def meetings(trace: Trace, came: Arrivals) -> Meetings:
         rows, meeting, np.where(known, waited, NULL), rows[first], _bytes(trace, rows, meeting, used),
         _ranks(trace, rows, meeting, used), transfer,
     )  # fmt: skip
+
+
+def taking_part(trace: Trace) -> Array:
+    """Rows of all communication operators that take part in meetings.
+
+    Of communication operators around others, such as a call around the library's own, only the innermost does.
+    """
+    o = trace.operators
+    rows = np.flatnonzero(communicates(trace, np.arange(len(o))))
+    found: Array = rows[(o["collective"][rows] >= 0) | ~np.isin(rows, _around(trace, rows))]
+    return found
 
 
 def _messages(trace: Trace) -> tuple[Array, Array]:
@@ -161,4 +170,4 @@ def bus_factors(type: Array, ranks: Array) -> Array:
     return factor
 
 
-__all__ = ["Meetings", "bus_factors", "meetings"]
+__all__ = ["Meetings", "bus_factors", "meetings", "taking_part"]

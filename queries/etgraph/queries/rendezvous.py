@@ -9,7 +9,10 @@ import numpy as np
 
 from etgraph.model import DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.queries.arrivals import Arrivals
+from etgraph.queries.meetings import taking_part
 from etgraph.queries.sums import sum_by
+from etgraph.queries.trusting import alone
 from etgraph.queries.windows import Interval, operators_of
 
 TOGETHER_NS = 1_000
@@ -25,7 +28,7 @@ class Rendezvous:
     message's sender before its receiver. `row` is a member's operator, `wait_ns` what of its duration was before the
     last member's start, and `last` says who came last or together with it. `late` is the place of the one that came
     last, the lowest rank of several. `unjudged` counts collectives that a member without times, or a rank that is not
-    recorded, keeps from being judged.
+    recorded, keeps from being judged; an operator counts as one of its own where nothing tells whom it met.
     """
 
     number: Array
@@ -51,12 +54,18 @@ class Rendezvous:
         """The rendezvous of each member."""
         return np.repeat(np.arange(len(self)), self.size)
 
+    @property
+    def apart(self) -> Array:
+        """Whether members of each came earlier than together with the last one."""
+        found: Array = self.sums((~self.last).astype(np.int64)) > 0
+        return found
+
     def sums(self, by_member: Array) -> Array:
         """Sums over the members of each."""
         return sum_by(self.of, by_member, len(self))
 
 
-def rendezvous(trace: Trace, windows: Sequence[Interval]) -> Rendezvous:
+def rendezvous(trace: Trace, windows: Sequence[Interval], came: Arrivals) -> Rendezvous:
     """The rendezvous in which an operator of the windows takes part, whose members all have times.
 
     A message is one where its receiver waited: it came before the sender did. A sender waits for nobody.
@@ -68,6 +77,7 @@ def rendezvous(trace: Trace, windows: Sequence[Interval]) -> Rendezvous:
     collectives, unjudged = _collectives(trace, inside, timed)
     messages = _messages(trace, inside, timed)
     number, row = (np.concatenate(pair) for pair in zip(collectives, messages))
+    unjudged += _by_themselves(trace, inside, came)
     return _in_order(trace, number, row, unjudged)
 
 
@@ -105,6 +115,13 @@ def _collectives(trace: Trace, inside: Array, timed: Array) -> tuple[tuple[Array
     whole = np.bincount(of[timed[rows]], minlength=len(c)) == expected
     judged = (asked & whole)[of]
     return (of[judged].astype(np.int64), rows[judged]), int(np.count_nonzero(asked & ~whole))
+
+
+def _by_themselves(trace: Trace, inside: Array, came: Arrivals) -> int:
+    """Operators of collectives that met nobody and of which nothing tells which collective they are of."""
+    o, rows = trace.operators, taking_part(trace)
+    rows = rows[inside[rows] & (o["kind"][rows] == int(NodeType.COMM_COLL)) & (o["collective"][rows] < 0)]
+    return int(np.count_nonzero(alone(trace, rows, came)))
 
 
 def _messages(trace: Trace, inside: Array, timed: Array) -> tuple[Array, Array]:

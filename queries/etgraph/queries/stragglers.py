@@ -15,7 +15,8 @@ from etgraph.queries.arrivals import Arrivals, arrivals
 from etgraph.queries.blame import PEERS, Causes, Lateness, causes, lateness
 from etgraph.queries.critical_path import DETAILS
 from etgraph.queries.lateness_patterns import REASONS, Pattern, Roots, in_words, patterns, roots
-from etgraph.queries.rendezvous import Rendezvous, rendezvous
+from etgraph.queries.meetings import taking_part
+from etgraph.queries.rendezvous import TOGETHER_NS, Rendezvous, rendezvous
 from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of
@@ -102,7 +103,8 @@ class RankLateness:
 class Stragglers(Result):
     """Who waits for whom, and why. Times in ns, summed over ranks where nothing else is said.
 
-    `communication_ns` is what the members spent in the rendezvous, `wait_ns` the part of it before the last one came,
+    `communication_ns` is the time of all communication operators, as in `hotspots`: those of the window and those of
+    other members of its rendezvous. `wait_ns` is the part of it before the last member of a rendezvous came,
     `wait_share` that as a share. `judged` rendezvous are in `collectives`, in order of the last member's start;
     `unjudged` are collectives with a member that is not recorded or has no times.
     """
@@ -157,7 +159,7 @@ def stragglers(
         raise UsageError(f"no way {explain!r} to explain: choose costliest or all")
     windows = windows_of(trace, rank, iteration, window)
     came = arrivals(trace)
-    met = rendezvous(trace, windows)
+    met = rendezvous(trace, windows, came)
     late = lateness(trace, met)
     chosen = _costliest(trace, met, late, explain)
     every = windows if rank is None and iteration is None else windows_of(trace, None, None, window)
@@ -168,7 +170,7 @@ def stragglers(
         np.array([getattr(one, name) for one in by_rank]) for name in ("times_last", "wait_caused_ns")
     )
     found = patterns(trace, met, late, why, origin, times_last, caused)
-    waiting, spent = int(met.wait_ns.sum()), int(trace.operators["duration_ns"][met.row].sum())
+    waiting, spent = int(met.wait_ns.sum()), _communication_ns(trace, windows, met)
     return Stragglers(
         _summary(met, by_rank, found, origin),
         waiting,
@@ -181,6 +183,15 @@ def stragglers(
         tuple(_collectives(trace, met, late, why, origin)),
         _trust(trace, met, late, why, origin, windows, rank, came),
     )
+
+
+def _communication_ns(trace: Trace, windows: Sequence[Interval], met: Rendezvous) -> int:
+    """Time of the communication operators of the windows, and of what others waited in for these."""
+    asked = np.zeros(len(trace), dtype=bool)
+    asked[operators_of(trace, windows)] = asked[met.row] = True
+    rows = taking_part(trace)
+    rows = rows[asked[rows] & trace.timed[rows]]
+    return int(trace.operators["duration_ns"][rows].sum())
 
 
 def _costliest(trace: Trace, met: Rendezvous, late: Lateness, explain: Explain) -> Array:
@@ -274,8 +285,13 @@ def _summary(met: Rendezvous, by_rank: Sequence[RankLateness], found: Sequence[P
     waiting = int(met.wait_ns.sum())
     if not waiting:
         return f"Nobody waited at {len(met):,} rendezvous"
+    times = int(np.count_nonzero(met.apart))
+    if not times:
+        return (
+            f"Nobody is late: ranks came within {TOGETHER_NS / 1e3:g} µs of each other at {len(met):,} rendezvous, "
+            f"and waited {in_words(waiting)} in all"
+        )
     worst = max(by_rank, key=lambda one: one.wait_caused_ns)
-    times = int(np.count_nonzero(met.sums((~met.last).astype(np.int64))))
     told = (
         f"Rank {worst.rank} is last in {worst.times_last:,} of {times:,} rendezvous at which ranks waited, and causes "
         f"{in_words(worst.wait_caused_ns)} of {in_words(waiting)} of waiting ({worst.wait_caused_ns / waiting:.0%})"

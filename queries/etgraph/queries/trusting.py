@@ -25,9 +25,12 @@ def trust_of(
 ) -> Trust:
     """The trust of an answer about those operators: what reading left open, peers that are missing, and `warnings`.
 
-    `came` are the trace's arrivals, where the caller has them.
+    `came` are the trace's arrivals, where the caller has them. A collective counts once as unmatched, however many of
+    its operators are asked about; of operators that are known to be of no collective, each one does.
     """
-    unmatched = int(alone(trace, rows[communicates(trace, rows)], came or arrivals(trace)).sum())
+    asked = rows[communicates(trace, rows)]
+    collective = trace.operators["collective"][asked[alone(trace, asked, came or arrivals(trace))]]
+    unmatched = len(np.unique(collective[collective >= 0])) + int(np.count_nonzero(collective < 0))
     told = dict.fromkeys([*trace.metadata.report.warnings, *warnings])
     return Trust(explained_share, unmatched, weak_links, tuple(told))
 

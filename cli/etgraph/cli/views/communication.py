@@ -31,7 +31,8 @@ RATES = ("algorithm", "bus")
 BESIDE_MAP = 8
 MOST_CELLS = 64
 SHADES = "░▒▓█"
-"""Quarters of the largest cell, from the least to the most; an empty cell sends nothing."""
+"""Quarters of the largest cell, from the least to the most."""
+NOTHING, UNRECORDED = "·", " "
 
 
 def hotspots_view(hotspots: Hotspots, title: str, width: int) -> RenderableType:
@@ -113,16 +114,20 @@ def _heat_map(matrix: CommunicationMatrix, width: int) -> list[RenderableType]:
     wide = 2 if 2 * len(heat) <= width - BESIDE_MAP else 1
     most = int(heat.max())
     level = np.where(heat > 0, np.minimum((heat * len(SHADES) - 1) // most, len(SHADES) - 1) if most else 0, -1)
-    lines = [Text("each row sends, each column receives", style="dim")]
+    missing = np.isin(matrix.ranks, matrix.unrecorded_ranks)
+    blank = np.logical_and.reduceat(missing, np.arange(0, ranks, block))
+    absent = "; a blank one is not recorded" if blank.any() else ""
+    lines = [Text(f"each row sends, each column receives{absent}", style="dim")]
     every = max(1, -(-len(heat) // 16))
     for number, row in enumerate(level.tolist()):
         label = str(matrix.ranks[number * block]) if number % every == 0 else ""
         text = Text(f"{label:>5}  ", no_wrap=True)
-        text.append("".join((SHADES[shade] if shade >= 0 else "·") * wide for shade in row), style="magenta")
+        empty = UNRECORDED if blank[number] else NOTHING
+        text.append("".join((SHADES[shade] if shade >= 0 else empty) * wide for shade in row), style="magenta")
         lines.append(text)
     legend = "  ".join(f"{shade} to {size(most * (number + 1) // len(SHADES))}" for number, shade in enumerate(SHADES))
     scale = "" if block == 1 else f"; a cell is {block} by {block} ranks, a row's label its first rank"
-    return [*lines, Text(f"       · nothing  {legend}{scale}")]
+    return [*lines, Text(f"       {NOTHING} nothing  {legend}{scale}")]
 
 
 def _blocks(values: Array, block: int) -> Array:
@@ -138,7 +143,8 @@ def _pairs(matrix: CommunicationMatrix) -> RenderableType:
         table.add_row(str(row["rank"]), str(row["peer"]), size(row["bytes"]), duration(row["transfer_ns"]))
     rest = pairs.slice(SHOWN_PAIRS)
     if len(rest):
-        transfer = None if matrix.transfer_ns is None else sum(rest.column("transfer_ns").to_pylist())
+        known = rest.column("transfer_ns").drop_null()
+        transfer = sum(known.to_pylist()) if len(known) else None
         more = Text(f"{count(len(rest))} more", style="dim")
         table.add_row(more, "", size(sum(rest.column("bytes").to_pylist())), duration(transfer))
     return table

@@ -38,7 +38,7 @@ def stragglers_view(result: Stragglers, title: str, width: int) -> RenderableTyp
 def _waiting(result: Stragglers) -> Text:
     told = (
         f"{counted(result.judged, 'rendezvous', 'rendezvous')}: {duration(result.wait_ns)} of waiting, "
-        f"{percent(result.wait_share)} of the {duration(result.communication_ns)} that ranks spent in them"
+        f"{percent(result.wait_share)} of the {duration(result.communication_ns)} that ranks spent in communication"
     )
     return Text(told + (f"; {count(result.unjudged)} not judged" if result.unjudged else ""))
 
