@@ -20,7 +20,7 @@ from etgraph.queries.critical_path import DETAILS, CategoryShare, OperatorShare,
 from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import WEAK, trust_of
-from etgraph.queries.windows import Iterations
+from etgraph.queries.windows import Iterations, indices_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,8 +108,8 @@ def slack(trace: Trace, *, rank: int | None = None, iteration: Iterations = None
     if waiting not in get_args(Waiting):
         raise UsageError(f"no way {waiting!r} to count waiting: choose work or slack")
     ranks = len(trace.ranks)
-    if iteration is not None:
-        trace = trace.select_iterations([iteration] if isinstance(iteration, int) else iteration)
+    if (steps := indices_of(iteration)) is not None:
+        trace = trace.select_iterations(steps)
     if rank is not None:
         trace = trace.select_ranks([rank])
     events = trace.events

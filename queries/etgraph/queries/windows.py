@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import index
 from typing import Literal, get_args
 
 import numpy as np
@@ -34,6 +35,23 @@ class Interval:
 
 Iterations = int | Sequence[int] | None
 """Which steps a question is about: one by its index, several that follow each other, or all (None)."""
+
+
+def indices_of(iteration: Iterations) -> tuple[int, ...] | None:
+    """Indices of the steps that are meant, ascending; None for all of them.
+
+    Raises UsageError for what is not an index, and where steps are asked for and none is named.
+    """
+    if iteration is None:
+        return None
+    asked = list(iteration) if isinstance(iteration, Iterable) else [iteration]
+    try:
+        named = {index(step) for step in asked if not isinstance(step, bool)}
+    except TypeError:
+        named = set()
+    if not named or any(isinstance(step, bool) for step in asked):
+        raise UsageError(f"iteration: found {iteration!r}, expected the index of a step, or those of some")
+    return tuple(sorted(named))
 
 
 def window_of(trace: Trace, rank: int, iteration: Iterations, window: Window) -> Interval:
@@ -127,20 +145,19 @@ def _interval(trace: Trace, rank: int, steps: Array, window: Window) -> Interval
 
 def _steps(trace: Trace, rank: int, iteration: Iterations) -> Array:
     """Rows of the rank's iterations that are meant, those with times."""
-    i = trace.iterations
+    i, wanted = trace.iterations, indices_of(iteration)
     if not len(i):
-        if iteration is not None:
-            raise MissingData(f"no iteration {iteration}: the trace has no iterations")
+        if wanted is not None:
+            raise MissingData(f"no iteration {', '.join(map(str, wanted))}: the trace has no iterations")
         return np.zeros(0, dtype=np.int64)
     own = (i["rank"] == rank) & ~i.is_null("start_ns") & ~i.is_null("end_ns")
-    if iteration is None:
+    if wanted is None:
         return np.flatnonzero(own)
     held = i["index"][own].tolist()
-    wanted = [iteration] if isinstance(iteration, int) else sorted(set(iteration))
-    for index in wanted:
-        if index not in held:
-            raise MissingData(f"no iteration {index} with times on rank {rank}: it has {held or 'none'}")
-    if between := [index for index in held if wanted[0] < index < wanted[-1] and index not in wanted]:
+    for step in wanted:
+        if step not in held:
+            raise MissingData(f"no iteration {step} with times on rank {rank}: it has {held or 'none'}")
+    if between := [step for step in held if wanted[0] < step < wanted[-1] and step not in wanted]:
         raise UsageError(
             f"iterations {', '.join(map(str, wanted))} have {between[0]} between them, which is not part of the window",
             hint="ask for one iteration, or for some that follow each other",
