@@ -94,7 +94,7 @@ def comm_matrix(
     if trace.operators.is_null("start_ns").all() and len(trace):
         inside, told, timed = _rows_without_times(trace, rank, iteration), [], False
     else:
-        windows = windows_of(trace, rank, iteration, window)
+        windows = windows_of(trace, rank, iteration, window, contiguous=False)
         inside, told, timed = operators_of(trace, windows), list(left_out(trace, windows, rank)), True
     chosen = np.flatnonzero(np.isin(met.operator, inside))
     pieces, lost, unsized = _pieces(trace, met, chosen)

@@ -117,7 +117,7 @@ def _asked(trace: Trace, rank: int | None, iteration: Iterations, window: Window
         if (steps := indices_of(iteration)) is not None:
             part = part.select_iterations(steps)
         return part, np.arange(len(part)), ["no operator has a start time: the window is all that was recorded"]
-    windows = windows_of(trace, rank, iteration, window)
+    windows = windows_of(trace, rank, iteration, window, contiguous=False)
     return trace, operators_of(trace, windows), list(left_out(trace, windows, rank))
 
 
