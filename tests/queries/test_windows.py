@@ -104,7 +104,7 @@ def test_a_row_for_each_of_steps_with_others_between_them() -> None:
     assert sum(row.exposed_ns for row in found.rows) == sum(w.end_ns - w.start_ns - w.idle_ns for w in found.windows)
 
 
-@pytest.mark.parametrize("name", ["breakdown", "critical-path", "device-use"])
+@pytest.mark.parametrize("name", ["breakdown", "critical-path", "device-use", "slack"])
 def test_what_needs_one_stretch_of_time_says_so(name: str) -> None:
     with pytest.raises(UsageError, match="iterations 0, 2 have 1 between them") as told:
         question(name)(build(THREE_STEPS), iteration=(0, 2))

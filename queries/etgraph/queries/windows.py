@@ -57,10 +57,14 @@ def indices_of(iteration: Iterations) -> tuple[int, ...] | None:
 
 def runs_of(trace: Trace, rank: int | None, iteration: Iterations) -> tuple[Iterations, ...]:
     """The steps that are meant, cut wherever another step, of that rank or of any, lies between them."""
-    wanted, i = indices_of(iteration), trace.iterations
-    if wanted is None:
-        return (None,)
-    return tuple(_runs(wanted, i["index"][np.isin(i["rank"], trace.ranks if rank is None else [rank])].tolist()))
+    wanted = indices_of(iteration)
+    return (None,) if wanted is None else tuple(_runs(wanted, _held(trace, rank)))
+
+
+def check_contiguous(trace: Trace, rank: int | None, iteration: Iterations) -> None:
+    """Raise UsageError where another step, of that rank or of any, lies between those that are meant."""
+    if len(runs_of(trace, rank, iteration)) > 1:
+        raise _apart(indices_of(iteration) or (), _held(trace, rank))
 
 
 def window_of(trace: Trace, rank: int, iteration: Iterations, window: Window) -> Interval:
@@ -84,8 +88,7 @@ def _of_rank(
         raise MissingData(f"no rank {rank}: the trace holds ranks {', '.join(map(str, trace.ranks)) or 'none'}")
     stretches = _steps(trace, rank, iteration)
     if contiguous and len(stretches) > 1:
-        index = trace.iterations["index"]
-        raise _apart(indices_of(iteration) or (), index[trace.iterations["rank"] == rank].tolist())
+        raise _apart(indices_of(iteration) or (), _held(trace, rank))
     return tuple(
         replace(_interval(trace, rank, steps, window), iterations=tuple(steps.tolist()), whole=iteration is None)
         for steps in stretches
@@ -182,6 +185,13 @@ def _steps(trace: Trace, rank: int, iteration: Iterations) -> list[Array]:
         if step not in held:
             raise MissingData(f"no iteration {step} with times on rank {rank}: it has {held or 'none'}")
     return [np.flatnonzero(own & np.isin(i["index"], run)) for run in _runs(wanted, held)]
+
+
+def _held(trace: Trace, rank: int | None) -> list[int]:
+    """Indices of the steps of a rank, or of all ranks."""
+    index = trace.iterations["index"]
+    held: list[int] = (index if rank is None else index[trace.iterations["rank"] == rank]).tolist()
+    return held
 
 
 def _runs(wanted: Sequence[int], held: Sequence[int]) -> list[tuple[int, ...]]:
