@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from etgraph.model import Trace
 from etgraph.model.errors import UsageError
 from etgraph.queries import breakdown, comm_matrix, hotspots, iterations, operators, stragglers
+from etgraph.queries.breakdown import BreakdownPart
 from etgraph.queries.questions import QUESTIONS, question
 from etgraph.queries.saving import place_of
 from etgraph.queries.windows import _runs, runs_of
@@ -95,13 +98,19 @@ def test_an_operator_of_no_step_that_starts_in_two_windows_counts_once() -> None
     assert {row["key"]: row["count"] for row in rows}["of_no_step"] == 1
 
 
+def totals(rows: Iterable[BreakdownPart], of: str) -> Counter[str]:
+    return Counter({row.key: getattr(row, of) for row in rows})
+
+
 def test_a_row_for_each_of_steps_with_others_between_them() -> None:
     trace = build(THREE_STEPS)
     found = breakdown(trace, rank=0, iteration=(0, 2), each=True, by="family")
     assert [(w.iteration, w.start_ns, w.end_ns) for w in found.windows] == [(0, 0, 100), (2, 200, 300)]
     both = breakdown(trace, iteration=(0, 2), each=True).windows
     assert both == tuple(w for w in breakdown(trace, each=True).windows if w.iteration != 1)
-    assert sum(row.exposed_ns for row in found.rows) == sum(w.end_ns - w.start_ns - w.idle_ns for w in found.windows)
+    alone = [breakdown(trace, rank=0, iteration=step, by="family").rows for step in (0, 2)]
+    for of in ("count", "total_ns", "exposed_ns"):
+        assert totals(found.rows, of) == sum((totals(rows, of) for rows in alone), Counter())
 
 
 @pytest.mark.parametrize("name", ["breakdown", "critical-path", "device-use", "slack"])
