@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,3 +144,16 @@ def test_many_ranks_fit(width: int) -> None:
     assert any("… and 5 more steps" in line for line in lines)
     assert any("… and 4 faster ranks" in line for line in lines)
     assert any("ProfilerStep#44" in line and "outlier" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_verdict_on_a_device_stays_one_word(width: int) -> None:
+    found = use()
+    (device,) = found.devices
+    long = replace(device, window_ns=123_456_789, queue_p50=1_234, queue_p95=12_345, verdict="communication-bound")
+    lines = drawn(device_use_view(replace(found, devices=(long,)), "Device use", width), width)
+    at = next(at for at, line in enumerate(lines) if "queue p50" in line)
+    head, row = lines[at], lines[at + 2]
+    assert row.split()[-1] == "communication-bound"
+    assert "1,234" in row
+    assert ("p95" in head.split(), "12,345" in row) == (width == 100, width == 100)

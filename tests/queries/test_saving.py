@@ -16,8 +16,8 @@ from etgraph.model.cancelling import Cancellation, deadline
 from etgraph.model.errors import Cancelled, CorruptStore, MissingData, StoreError, UsageError
 from etgraph.queries import answer, artefact_of
 from etgraph.queries.questions import QUESTIONS, Question, question
+from etgraph.queries.result import annotations_of
 from etgraph.queries.saving import _type_of, answer_in, place_of
-from etgraph.queries.tables import _hints
 from support.answers import values
 from support.build import build
 
@@ -116,7 +116,9 @@ def test_every_type_of_an_answer_can_be_read_back(name: str) -> None:
     kind: Any = _type_of(name)
     for declared in fields(kind):
         try:
-            msgspec.convert(object(), _hints(kind)[declared.name], str_keys=True, dec_hook=lambda kind, value: None)
+            msgspec.convert(
+                object(), annotations_of(kind)[declared.name], str_keys=True, dec_hook=lambda kind, value: None
+            )
         except msgspec.ValidationError:  # TypeError: a type that cannot be read at all
             pass
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,8 +27,18 @@ def parameters_option(help: str) -> Callable[[Any], Any]:
     return click.option("--param", "parameters", metavar="KEY=VALUE", multiple=True, callback=pairs, help=help)
 
 
+class Seconds(click.FloatRange):
+    """A length of time within a range; `inf` and `nan` are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"found {value}, expected a finite number of seconds", param, ctx)
+        return seconds
+
+
 timeout_option: Callable[[Any], Any] = click.option(
-    "--timeout", metavar="S", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
+    "--timeout", metavar="S", type=Seconds(0, min_open=True), default=60.0, show_default=True,
     help="Seconds after which the server ends the query.",
 )  # fmt: skip
 """`--timeout S`, as parameter `timeout`."""
@@ -55,7 +66,7 @@ def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="Keep the answer beside the stored trace; who asks the same again gets it from there.",
             ),
             click.option(
-                "--timeout", metavar="S", type=click.FloatRange(0, min_open=True), expose_value=False,
+                "--timeout", metavar="S", type=Seconds(0, min_open=True), expose_value=False,
                 callback=remember, help="Give up after this many seconds.",
             ),
         )

@@ -99,17 +99,18 @@ def breakdown(
     iteration of a rank rather than one for all of them. `by` adds what operators of each kernel family, or of each
     scope, take of the windows; operators at work at the same time are told apart by who was first.
 
-    Raises MissingData where the trace has no such rank, iteration or window, UsageError for an unknown `by`.
+    Raises MissingData where the trace has no such rank, iteration or window, UsageError for an unknown `by`, and,
+    without `each`, for iterations that do not follow each other.
     """
     if by is not None and by not in get_args(By):
         raise UsageError(f"no breakdown by {by!r}: choose family or scope")
-    whole = windows_of(trace, rank, iteration, window)
+    whole = windows_of(trace, rank, iteration, window, contiguous=not each)
     came = arrivals(trace)
     activity = activities(trace, came)
     keys = None if by is None else (families if by == "family" else scopes)(trace)
     windows: list[WindowBreakdown] = []
     parts: list[tuple[Array, Array, Array]] = []
-    busy = stretches(trace, activity, [one.rank for one in whole])
+    busy = stretches(trace, activity, sorted({one.rank for one in whole}))
     for one in whole:
         found = busy[one.rank]
         cut = _each(trace, one, window) if each else [one]
@@ -130,7 +131,7 @@ def _doubts(trace: Trace, whole: Sequence[Interval], rank: int | None) -> tuple[
     o = trace.operators
     drives = np.isin(o["category"], (int(Category.RUNTIME), int(Category.DRIVER)))
     driving = np.setdiff1d(o["rank"][drives], o["rank"][o["category"] >= int(Category.KERNEL)])
-    unseen = [one.rank for one in whole if one.rank in driving]
+    unseen = sorted({one.rank for one in whole if one.rank in driving})
     if not unseen:
         return left_out(trace, whole, rank)
     ranks = f"rank {unseen[0]} drives" if len(unseen) == 1 else f"{len(unseen)} ranks drive"

@@ -14,7 +14,7 @@ from etgraph.queries.arrivals import NULL, arrivals
 from etgraph.queries.meetings import Meetings, meetings
 from etgraph.queries.result import Result
 from etgraph.queries.trusting import trust_of
-from etgraph.queries.windows import Iterations, Window, left_out, operators_of, windows_of
+from etgraph.queries.windows import Iterations, Window, indices_of, left_out, operators_of, windows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,7 +99,7 @@ def comm_matrix(
     if trace.operators.is_null("start_ns").all() and len(trace):
         inside, told, timed = _rows_without_times(trace, rank, iteration), [], False
     else:
-        windows = windows_of(trace, rank, iteration, window)
+        windows = windows_of(trace, rank, iteration, window, contiguous=False)
         inside, told, timed = operators_of(trace, windows), list(left_out(trace, windows, rank)), True
     chosen = np.flatnonzero(np.isin(met.operator, inside))
     pieces, lost, unsized = _pieces(trace, met, chosen)
@@ -139,8 +139,8 @@ def _rows_without_times(trace: Trace, rank: int | None, iteration: Iterations) -
     """Rows of a rank and of iterations, where there is no time to cut a window out of."""
     part = trace if rank is None else trace.select_ranks([rank])
     inside = np.isin(trace.operators["rank"], part.ranks)
-    if iteration is not None:
-        part = part.select_iterations([iteration] if isinstance(iteration, int) else iteration)
+    if (steps := indices_of(iteration)) is not None:
+        part = part.select_iterations(steps)
         wanted = np.isin(trace.iterations["index"], part.iteration_indices)
         inside &= np.isin(trace.operators["iteration"], np.flatnonzero(wanted))
     return np.flatnonzero(inside)

@@ -13,13 +13,13 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.queries.activity import Activity, activities, stretches
 from etgraph.queries.arrivals import NULL, Arrivals, arrivals
-from etgraph.queries.critical_path import CriticalPath, critical_path
+from etgraph.queries.critical_path import CriticalPath, Ground
 from etgraph.queries.keys import Keys, groups, scopes, sizes, types
 from etgraph.queries.meetings import Meetings, bus_factors, meetings
 from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of
-from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, windows_of
+from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, runs_of, windows_of
 
 By = Literal["type", "group", "size", "scope"]
 
@@ -31,8 +31,8 @@ class Hotspot:
     `count` and `bytes` are of collectives, not of their members; `bytes` leaves out those of unknown size. `total_ns`
     is `wait_ns`, `transfer_ns` and `unmatched_ns`, the time of operators whose peers are not recorded: the first two
     are None where there is nothing else. `exposed_ns` is that part of `total_ns` in which the rank did not compute,
-    `critical_ns` what lies on the measured critical path. The bandwidths are those of whole collectives, None where no
-    size is known or nothing was transferred.
+    `critical_ns` what lies on the measured critical path, one for each run of steps that follow each other. The
+    bandwidths are those of whole collectives, None where no size is known or nothing was transferred.
     """
 
     key: str
@@ -83,22 +83,15 @@ def hotspots(
     """
     if by not in get_args(By):
         raise UsageError(f"no hotspots by {by!r}: choose type, group, size or scope")
-    windows = windows_of(trace, rank, iteration, window)
+    windows = windows_of(trace, rank, iteration, window, contiguous=False)
     inside = operators_of(trace, windows)
     came = arrivals(trace)
     met = meetings(trace, came)
     timed = ~(trace.operators.is_null("start_ns") | trace.operators.is_null("duration_ns"))[met.operator]
     chosen = np.flatnonzero(np.isin(met.operator, inside) & timed)
-    path, warnings = None, [*left_out(trace, windows, rank), *_unknown(trace, met, chosen)]
-    if len(chosen):
-        try:
-            path = critical_path(trace, rank=rank, iteration=iteration, window=window)
-        except MissingData as missing:
-            warnings.append(f"critical path: {missing.message}")
-    rows = _rows(trace, met, chosen, _keys(trace, met, by), _exposed(trace, met, chosen, windows, came), path)
-    if path is not None:
-        known = trace.metadata.report.warnings
-        warnings += [f"critical path: {warning}" for warning in path.trust.warnings if warning not in known]
+    critical, doubts = _critical(trace, rank, runs_of(trace, rank, iteration) if len(chosen) else (), window)
+    rows = _rows(trace, met, chosen, _keys(trace, met, by), _exposed(trace, met, chosen, windows, came), critical)
+    warnings = [*left_out(trace, windows, rank), *_unknown(trace, met, chosen), *doubts]
     return Hotspots(rows, trust_of(trace, inside, came=came, warnings=warnings))
 
 
@@ -119,19 +112,36 @@ def _exposed(trace: Trace, met: Meetings, chosen: Array, windows: Sequence[Inter
     rank = trace.operators["rank"][rows]
     if not len(rows):
         return exposed
-    busy = stretches(trace, activities(trace, came), [one.rank for one in windows])
-    for one in windows:
-        own = np.flatnonzero(rank == one.rank)
+    busy = stretches(trace, activities(trace, came), sorted({one.rank for one in windows}))
+    for one, stretch in busy.items():
+        own = np.flatnonzero(rank == one)
         start, end = trace.operators["start_ns"][rows[own]], trace.end_ns[rows[own]]
-        exposed[own] -= busy[one.rank].of(Activity.COMPUTATION).within(start, end)
+        exposed[own] -= stretch.of(Activity.COMPUTATION).within(start, end)
     return exposed
 
 
-def _critical(trace: Trace, path: CriticalPath | None) -> Array:
-    """Time of every operator of the trace on the path."""
+def _critical(trace: Trace, rank: int | None, runs: Sequence[Iterations], window: Window) -> tuple[Array, list[str]]:
+    """Time of every operator of the trace on the critical paths of those runs of steps, and what to say of these."""
     found = np.zeros(len(trace), dtype=np.int64)
-    if path is None:
-        return found
+    doubts: dict[str, None] = {}
+    if not runs:
+        return found, []
+    ground = Ground(trace)
+    for run in runs:
+        try:
+            path = ground.path(rank, run, window)
+        except MissingData as missing:
+            doubts[f"critical path: {missing.message}"] = None
+            continue
+        found += _on_path(trace, path)
+        known = trace.metadata.report.warnings
+        doubts |= {f"critical path: {told}": None for told in path.trust.warnings if told not in known}
+    return found, list(doubts)
+
+
+def _on_path(trace: Trace, path: CriticalPath) -> Array:
+    """Time of every operator of the trace on a path."""
+    found = np.zeros(len(trace), dtype=np.int64)
     segments = path.segments.filter(path.segments.column("index").is_valid())
     ranks, index, start, end = (
         segments.column(name).to_numpy(zero_copy_only=False) for name in ("rank", "index", "start_ns", "end_ns")
@@ -144,7 +154,7 @@ def _critical(trace: Trace, path: CriticalPath | None) -> Array:
 
 
 def _rows(
-    trace: Trace, met: Meetings, chosen: Array, keys: Keys, exposed: Array, path: CriticalPath | None
+    trace: Trace, met: Meetings, chosen: Array, keys: Keys, exposed: Array, critical: Array
 ) -> tuple[Hotspot, ...]:
     rows, meeting, wait = met.operator[chosen], met.meeting[chosen], met.wait_ns[chosen]
     key, count = keys.code[meeting], len(keys.texts)
@@ -164,7 +174,7 @@ def _rows(
         "wait": sum_by(key[known], wait[known], count),
         "unmatched": sum_by(key[~known], duration[~known], count),
         "exposed": sum_by(key, exposed, count),
-        "critical": sum_by(key, _critical(trace, path)[rows], count),
+        "critical": sum_by(key, critical[rows], count),
     }
     matched = np.bincount(key[known], minlength=count) > 0
     took_all = np.bincount(of[moved], weights=took[moved], minlength=count) / 1e9

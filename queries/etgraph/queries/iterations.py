@@ -15,7 +15,7 @@ from etgraph.queries.critical_path import CriticalPath, Ground
 from etgraph.queries.result import Result
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.unusual import outliers, unsettled
-from etgraph.queries.windows import Iterations, Window
+from etgraph.queries.windows import Iterations, Window, indices_of
 
 MOST_CAUSES = 12
 """Steps whose cause is told, those over all ranks and furthest from usual first: each takes a critical path."""
@@ -219,7 +219,8 @@ def _windows(trace: Trace, window: Window) -> tuple[Array, Array, Array]:
 
 def _wanted(iteration: Iterations, series: Sequence[_Series]) -> set[int]:
     held = {int(index) for one in series for index in one.index}
-    wanted = held if iteration is None else {iteration} if isinstance(iteration, int) else set(iteration)
+    named = indices_of(iteration)
+    wanted = held if named is None else set(named)
     for index in sorted(wanted - held):
         raise MissingData(f"no iteration {index} with times: there are {', '.join(map(str, sorted(held)))}")
     return wanted

@@ -16,7 +16,7 @@ from etgraph.queries.calls import call_trees, launching_calls, own_times
 from etgraph.queries.grouping import NULL, By, Groups, groups_of, key_columns, keys
 from etgraph.queries.result import Result
 from etgraph.queries.trusting import trust_of
-from etgraph.queries.windows import Iterations, Window, left_out, operators_of, windows_of
+from etgraph.queries.windows import Iterations, Window, indices_of, left_out, operators_of, windows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,10 +114,10 @@ def _asked(trace: Trace, rank: int | None, iteration: Iterations, window: Window
     """The trace to look at, the rows that are asked for, and what is to be said of ranks that have none."""
     if len(trace) and trace.operators.is_null("start_ns").all():
         part = trace if rank is None else trace.select_ranks([rank])
-        if iteration is not None:
-            part = part.select_iterations([iteration] if isinstance(iteration, int) else iteration)
+        if (steps := indices_of(iteration)) is not None:
+            part = part.select_iterations(steps)
         return part, np.arange(len(part)), ["no operator has a start time: the window is all that was recorded"]
-    windows = windows_of(trace, rank, iteration, window)
+    windows = windows_of(trace, rank, iteration, window, contiguous=False)
     return trace, operators_of(trace, windows), list(left_out(trace, windows, rank))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin, get_type_hints
 
 from etgraph.model import Trust
 
@@ -36,7 +36,8 @@ class Result:
         if hasattr(rows, "to_pandas"):
             frame: pd.DataFrame = rows.to_pandas()
             return frame
-        return pd.DataFrame([dict(_cells(row)) for row in rows])
+        names = _columns(type(self), self.FRAME, rows)
+        return pd.DataFrame([{name: getattr(row, name) for name in names} for row in rows], columns=names)
 
     def headline(self) -> str:
         """The answer in a few words."""
@@ -46,21 +47,41 @@ class Result:
         from html import escape
 
         rows = getattr(self, self.TABLE)
+        names = _columns(type(self), self.TABLE, rows)
         listed = rows.slice(0, SHOWN).to_pylist() if hasattr(rows, "to_pylist") else rows[:SHOWN]
-        shown = [dict(_cells(row)) for row in listed]
-        heads = "".join(f"<th>{escape(name.removesuffix('_ns'))}</th>" for name in (shown[0] if shown else ()))
+        shown = [[row[name] if isinstance(row, Mapping) else getattr(row, name) for name in names] for row in listed]
+        heads = "".join(f"<th>{escape(name.removesuffix('_ns'))}</th>" for name in names)
         body = "".join(
-            f"<tr>{''.join(f'<td>{escape(_text(k, v))}</td>' for k, v in row.items())}</tr>" for row in shown
+            f"<tr>{''.join(f'<td>{escape(_text(k, v))}</td>' for k, v in zip(names, row))}</tr>" for row in shown
         )
         more = f"; the first {SHOWN} of {len(rows):,} rows" if len(rows) > SHOWN else ""
         caption = escape(f"{self.headline()}{more}; trust: {self.trust}")
         return f"<table><caption>{caption}</caption><tr>{heads}</tr>{body}</table>"
 
 
-def _cells(row: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(row, Mapping):
-        return row.items()
-    return ((field.name, getattr(row, field.name)) for field in dataclasses.fields(row))
+def annotations_of(declared: type | Callable[..., Any]) -> dict[str, Any]:
+    """Types of a dataclass' fields or a function. Modules of answers import Arrow for the type checker only."""
+    import pyarrow as pa
+
+    return get_type_hints(declared, localns={"pa": pa})
+
+
+def _columns(answers: type[Result], name: str, rows: Any) -> list[str]:
+    """Names of the columns of a field's rows; where there are none, as its annotation has them."""
+    if hasattr(rows, "schema"):
+        names: list[str] = rows.schema.names
+        return names
+    row = rows[0] if rows else _row_type(answers, name)
+    return [field.name for field in dataclasses.fields(row)]
+
+
+def _row_type(answers: type[Result], name: str) -> Any:
+    """The dataclass of the rows of a field or property that is a tuple of them, the first of several."""
+    declared = getattr(answers, name)
+    getter = getattr(declared, "fget", None)
+    hint = annotations_of(answers)[name] if getter is None else annotations_of(getter)["return"]
+    tuples = [each for each in (hint, *get_args(hint)) if get_origin(each) is tuple]
+    return get_args(tuples[0])[0]
 
 
 def _text(name: str, value: Any) -> str:

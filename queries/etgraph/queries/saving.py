@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from etgraph.model import Trace, path_tables
@@ -17,6 +17,7 @@ from etgraph.model.results import camel_case
 from etgraph.queries.questions import QUESTIONS, question
 from etgraph.queries.result import Result
 from etgraph.queries.tables import from_table, to_table
+from etgraph.queries.windows import indices_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -140,10 +141,8 @@ def _made(name: str, choices: Mapping[str, Any]) -> dict[str, Any]:
 
 def _steps(iteration: Any) -> Any:
     """Iterations in their order; one of them alone is itself."""
-    if iteration is None or not isinstance(iteration, Iterable):
-        return iteration
-    steps = sorted({int(step) for step in iteration})
-    return steps[0] if len(steps) == 1 else steps
+    steps = indices_of(iteration)
+    return steps if steps is None else steps[0] if len(steps) == 1 else list(steps)
 
 
 def _plain(value: Any) -> Any:

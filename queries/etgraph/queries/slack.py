@@ -21,7 +21,7 @@ from etgraph.queries.critical_path import DETAILS, CategoryShare, OperatorShare,
 from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import WEAK, trust_of
-from etgraph.queries.windows import Iterations
+from etgraph.queries.windows import Iterations, check_contiguous, indices_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,8 +47,8 @@ class Slack(Result):
     """The model's critical path and the slack of every operator. Times are ns from the model's zero.
 
     `length_ns` is the makespan of the model, `measured_ns` the time from the first start to the last end in the trace
-    (None where it has no times); `critical_count` operators have no slack. The shares are of one longest path and of
-    its operators' own times: that of a call is told of the operators inside it.
+    or its iterations (None where it has no times); `critical_count` operators have no slack. The shares are of one
+    longest path and of its operators' own times: that of a call is told of the operators inside it.
 
     `segments` holds the path itself, an Arrow table in order of time with the columns rank, lane, index, name, kind,
     start_ns, end_ns and via (kind of the dependency by which the path came to the operator, null for the first). An
@@ -104,15 +104,17 @@ def slack(trace: Trace, *, rank: int | None = None, iteration: Iterations = None
     their measured durations counts as work, unless `waiting` is "slack".
 
     The method: J. Kelley, M. Walker, "Critical-Path Planning and Scheduling" (1959). O(operators + dependencies).
-    Raises CycleError with the members of a cycle, MissingData where the trace has no such rank or iteration.
+    Raises CycleError with the members of a cycle, MissingData where the trace has no such rank or iteration, and
+    UsageError for iterations that do not follow each other: nothing would hold the later one back.
     """
     if waiting not in get_args(Waiting):
         raise UsageError(f"no way {waiting!r} to count waiting: choose work or slack")
-    ranks = len(trace.ranks)
-    if iteration is not None:
-        trace = trace.select_iterations([iteration] if isinstance(iteration, int) else iteration)
+    whole, ranks = trace, len(trace.ranks)
+    if (steps := indices_of(iteration)) is not None:
+        trace = trace.select_iterations(steps)
     if rank is not None:
         trace = trace.select_ranks([rank])
+    check_contiguous(whole, rank, iteration)
     events = trace.events
     out = events.successors
     order, cycle = topological_order(events.nodes, events.sources, events.targets, out)

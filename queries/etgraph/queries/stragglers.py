@@ -157,7 +157,7 @@ def stragglers(
     """
     if explain not in get_args(Explain):
         raise UsageError(f"no way {explain!r} to explain: choose costliest or all")
-    windows = windows_of(trace, rank, iteration, window)
+    windows = windows_of(trace, rank, iteration, window, contiguous=False)
     came = arrivals(trace)
     met = rendezvous(trace, windows, came)
     late = lateness(trace, met)

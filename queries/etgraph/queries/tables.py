@@ -11,9 +11,9 @@ import dataclasses
 import json
 import types
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
-from etgraph.queries.result import Result
+from etgraph.queries.result import Result, annotations_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,7 +95,7 @@ def from_table(table: pa.Table, kind: type[R], rows: str) -> R:
         raise TypeError(f"expected what a table can hold, found a field of type {wanted}")
 
     values = {}
-    hints = _hints(kind)
+    hints = annotations_of(kind)
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         hint = hints[field.name]
         if field.name == rows and field.name not in told:
@@ -106,13 +106,6 @@ def from_table(table: pa.Table, kind: type[R], rows: str) -> R:
             told[field.name] = _rows(table)
         values[field.name] = msgspec.convert(told[field.name], hint, str_keys=True, dec_hook=foreign)
     return kind(**values)
-
-
-def _hints(kind: type) -> dict[str, Any]:
-    """Types of a dataclass' fields. Modules of answers import Arrow for the type checker only."""
-    import pyarrow as pa
-
-    return get_type_hints(kind, localns={"pa": pa})
 
 
 def _stream(table: pa.Table) -> bytes:
@@ -131,7 +124,7 @@ def _columns(rows: Sequence[Mapping[str, Any]], row: type) -> pa.Table:
     """A column for each field of a dataclass."""
     import pyarrow as pa
 
-    hints = _hints(row)
+    hints = annotations_of(row)
     fields, columns = [], []
     for field in dataclasses.fields(row):
         values = [each[field.name] for each in rows]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from operator import index as integer
 from typing import Literal, get_args
 
 import numpy as np
@@ -33,7 +35,36 @@ class Interval:
 
 
 Iterations = int | Sequence[int] | None
-"""Which steps a question is about: one by its index, several that follow each other, or all (None)."""
+"""Which steps a question is about: one by its index, several by theirs, or all (None)."""
+
+
+def indices_of(iteration: Iterations) -> tuple[int, ...] | None:
+    """Indices of the steps that are meant, ascending; None for all of them.
+
+    Raises UsageError for what is not an index, and where steps are asked for and none is named.
+    """
+    if iteration is None:
+        return None
+    asked = list(iteration) if isinstance(iteration, Iterable) else [iteration]
+    try:
+        named = {integer(step) for step in asked if not isinstance(step, bool)}
+    except TypeError:
+        named = set()
+    if not named or any(isinstance(step, bool) for step in asked):
+        raise UsageError(f"iteration: found {iteration!r}, expected the index of a step, or those of some")
+    return tuple(sorted(named))
+
+
+def runs_of(trace: Trace, rank: int | None, iteration: Iterations) -> tuple[Iterations, ...]:
+    """The steps that are meant, cut wherever another step, of that rank or of any, lies between them."""
+    wanted = indices_of(iteration)
+    return (None,) if wanted is None else tuple(_runs(wanted, _held(trace, rank)))
+
+
+def check_contiguous(trace: Trace, rank: int | None, iteration: Iterations) -> None:
+    """Raise UsageError where another step, of that rank or of any, lies between those that are meant."""
+    if len(runs_of(trace, rank, iteration)) > 1:
+        raise _apart(indices_of(iteration) or (), _held(trace, rank))
 
 
 def window_of(trace: Trace, rank: int, iteration: Iterations, window: Window) -> Interval:
@@ -43,28 +74,42 @@ def window_of(trace: Trace, rank: int, iteration: Iterations, window: Window) ->
     launched in it, `launch` holds both. Raises MissingData for a rank, iteration or device operators that are not
     there, UsageError for another name of a window, and for iterations with others between them.
     """
+    return _of_rank(trace, rank, iteration, window, contiguous=True)[0]
+
+
+def _of_rank(
+    trace: Trace, rank: int, iteration: Iterations, window: Window, *, contiguous: bool
+) -> tuple[Interval, ...]:
     if window not in get_args(Window):
         raise UsageError(f"no window {window!r}: choose annotation, device or launch")
     if not len(trace):
         raise MissingData("the trace holds no operators")
     if rank not in trace.rank_rows:
         raise MissingData(f"no rank {rank}: the trace holds ranks {', '.join(map(str, trace.ranks)) or 'none'}")
-    steps = _steps(trace, rank, iteration)
-    found = _interval(trace, rank, steps, window)
-    return replace(found, iterations=tuple(steps.tolist()), whole=iteration is None)
+    stretches = _steps(trace, rank, iteration)
+    if contiguous and len(stretches) > 1:
+        raise _apart(indices_of(iteration) or (), _held(trace, rank))
+    return tuple(
+        replace(_interval(trace, rank, steps, window), iterations=tuple(steps.tolist()), whole=iteration is None)
+        for steps in stretches
+    )
 
 
-def windows_of(trace: Trace, rank: int | None, iteration: Iterations, window: Window) -> tuple[Interval, ...]:
+def windows_of(
+    trace: Trace, rank: int | None, iteration: Iterations, window: Window, *, contiguous: bool = True
+) -> tuple[Interval, ...]:
     """The windows of one rank or, without `rank`, of every rank that has one, in order of ranks; at least one.
 
-    Raises what `window_of` raises; where ranks are not named, only when none of them has a window.
+    A rank has one window or, where its steps need not be `contiguous`, one for each run of steps that follow each
+    other. Raises what `window_of` raises; where ranks are not named, only when none of them has a window.
     """
     if rank is not None or not trace.ranks:
-        return (window_of(trace, rank or 0, iteration, window),)
-    found, failures = [], []
+        return _of_rank(trace, rank or 0, iteration, window, contiguous=contiguous)
+    found: list[Interval] = []
+    failures = []
     for one in trace.ranks:
         try:
-            found.append(window_of(trace, one, iteration, window))
+            found += _of_rank(trace, one, iteration, window, contiguous=contiguous)
         except MissingData as failure:
             failures.append(failure)
     if not found:
@@ -85,15 +130,15 @@ def operators_of(trace: Trace, windows: Sequence[Interval]) -> Array:
     all operators belong.
     """
     o = trace.operators
-    found = []
+    belongs = np.zeros(len(trace), dtype=bool)  # windows of the device overlap: an operator may be in two of them
     for one in windows:
         rows = rows_of(trace, one.rank)
         if one.iterations:
             step, start = o["iteration"][rows], o["start_ns"][rows]
             inside = (start >= one.start_ns) & (start < one.end_ns)
             rows = rows[np.isin(step, one.iterations) | ((step < 0) & inside)]
-        found.append(rows)
-    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+        belongs[rows] = True
+    return np.flatnonzero(belongs)
 
 
 def left_out(trace: Trace, windows: Sequence[Interval], rank: int | None) -> tuple[str, ...]:
@@ -125,27 +170,43 @@ def _interval(trace: Trace, rank: int, steps: Array, window: Window) -> Interval
     )  # fmt: skip
 
 
-def _steps(trace: Trace, rank: int, iteration: Iterations) -> Array:
-    """Rows of the rank's iterations that are meant, those with times."""
-    i = trace.iterations
+def _steps(trace: Trace, rank: int, iteration: Iterations) -> list[Array]:
+    """Rows of the rank's iterations that are meant, those with times, in runs that follow each other."""
+    i, wanted = trace.iterations, indices_of(iteration)
     if not len(i):
-        if iteration is not None:
-            raise MissingData(f"no iteration {iteration}: the trace has no iterations")
-        return np.zeros(0, dtype=np.int64)
+        if wanted is not None:
+            raise MissingData(f"no iteration {', '.join(map(str, wanted))}: the trace has no iterations")
+        return [np.zeros(0, dtype=np.int64)]
     own = (i["rank"] == rank) & ~i.is_null("start_ns") & ~i.is_null("end_ns")
-    if iteration is None:
-        return np.flatnonzero(own)
+    if wanted is None:
+        return [np.flatnonzero(own)]
     held = i["index"][own].tolist()
-    wanted = [iteration] if isinstance(iteration, int) else sorted(set(iteration))
-    for index in wanted:
-        if index not in held:
-            raise MissingData(f"no iteration {index} with times on rank {rank}: it has {held or 'none'}")
-    if between := [index for index in held if wanted[0] < index < wanted[-1] and index not in wanted]:
-        raise UsageError(
-            f"iterations {', '.join(map(str, wanted))} have {between[0]} between them, which is not part of the window",
-            hint="ask for one iteration, or for some that follow each other",
-        )
-    return np.flatnonzero(own & np.isin(i["index"], wanted))
+    for step in wanted:
+        if step not in held:
+            raise MissingData(f"no iteration {step} with times on rank {rank}: it has {held or 'none'}")
+    return [np.flatnonzero(own & np.isin(i["index"], run)) for run in _runs(wanted, held)]
+
+
+def _held(trace: Trace, rank: int | None) -> list[int]:
+    """Indices of the steps of a rank, or of all ranks."""
+    index = trace.iterations["index"]
+    held: list[int] = (index if rank is None else index[trace.iterations["rank"] == rank]).tolist()
+    return held
+
+
+def _runs(wanted: Sequence[int], held: Sequence[int]) -> list[tuple[int, ...]]:
+    """The indices wanted, ascending, cut wherever another one that is held lies between them."""
+    place = np.searchsorted(np.unique(held), wanted)
+    cuts = (np.flatnonzero(np.diff(place) > 1) + 1).tolist()
+    return [tuple(wanted[first:end]) for first, end in pairwise([0, *cuts, len(wanted)])]
+
+
+def _apart(wanted: Sequence[int], held: Sequence[int]) -> UsageError:
+    between = min(step for step in held if wanted[0] < step < wanted[-1] and step not in wanted)
+    return UsageError(
+        f"iterations {', '.join(map(str, wanted))} have {between} between them, which is not part of the window",
+        hint="ask for one iteration, or for some that follow each other; breakdown --each has a row for each",
+    )
 
 
 def _annotation(trace: Trace, rank: int, steps: Array, timed: Array) -> Interval:

@@ -17,7 +17,11 @@ from etgraph.cli.settings import Settings
     type=click.Choice(["family", "scope"]),
     help="Also what each family of kernels, or each scope, takes of it.",
 )
-@click.option("--each", is_flag=True, help="A row for every iteration of a rank, not one for all of them.")
+@click.option(
+    "--each",
+    is_flag=True,
+    help="A row for every iteration of a rank, not one for all of them; needed for steps such as #0,2.",
+)
 @pass_settings
 def breakdown(
     settings: Settings, trace: str, rank: int | None, iteration: int | None, window: str, by: str | None, each: bool

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from etgraph.cli.group import Entry, LazyGroup, command, pass_settings
+from etgraph.cli.options import Seconds
 from etgraph.cli.settings import Settings
 
 _HERE = "etgraph.cli.commands.neo4j"
@@ -42,9 +43,7 @@ def neo4j() -> None:
 @click.option("--port", type=PORT, help="Where it speaks Bolt. Else the last one, else 7687, else a free one.")
 @click.option("--http-port", type=PORT, help="Where Neo4j Browser is. Else the last one, else 7474, else a free one.")
 @click.option("--memory", metavar="SIZE", help="How much memory it may take, 1g or more. Else the last size, else 2g.")
-@click.option(
-    "--wait", metavar="SECONDS", type=click.FloatRange(1), default=180.0, help="How long it may take to answer."
-)
+@click.option("--wait", metavar="SECONDS", type=Seconds(1), default=180.0, help="How long it may take to answer.")
 @pass_settings
 def start(
     settings: Settings, release: str | None, port: int | None, http_port: int | None, memory: str | None, wait: float

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from etgraph.cli.units import count, counted, duration, percent, printable, shortened
 from etgraph.cli.views.path import lines
-from etgraph.cli.views.tables import grid
+from etgraph.cli.views.tables import ROOMY, grid
 
 if TYPE_CHECKING:
     from etgraph.queries.device_stalls import Stall
@@ -47,7 +47,7 @@ CAUSES = (
 def device_use_view(use: DeviceUse, title: str, width: int) -> RenderableType:
     """Devices, their phases as strips, the sum of why they were idle, stalls, and what hosts did meanwhile."""
     parts: list[RenderableType] = [Text(printable(title), style="bold"), Text()]
-    parts += [_devices(use.devices), Text(), *_strips(use, width), Text(), _causes(use.devices), Text()]
+    parts += [_devices(use.devices, width), Text(), *_strips(use, width), Text(), _causes(use.devices), Text()]
     if use.stalls:
         parts += [_stalls(use.stalls, width), Text()]
     if use.starved:
@@ -61,21 +61,24 @@ def _shown(devices: Sequence[Device]) -> list[Device]:
     return [one for one in devices if one in chosen]
 
 
-def _devices(devices: Sequence[Device]) -> RenderableType:
-    numbers = ("rank", "device", "window", "busy", "starved", "queue p50", "p95", "empty")
+def _devices(devices: Sequence[Device], width: int) -> RenderableType:
+    queue = {"queue p50": "queue_p50"} | ({"p95": "queue_p95"} if width >= ROOMY else {})
+    numbers = ("rank", "device", "window", "busy", "starved", *queue, "empty")
     table = grid(*numbers, "mostly", right=numbers)
+    table.columns[-1].no_wrap = True
     for one in _shown(devices):
         table.add_row(
             str(one.rank), "–" if one.device is None else str(one.device), duration(one.window_ns),
             percent(one.busy_share), percent(one.starved_share),
-            *("–" if value is None else count(value) for value in (one.queue_p50, one.queue_p95)),
+            *("–" if value is None else count(value) for value in (getattr(one, field) for field in queue.values())),
             percent(one.empty_queue_share), one.verdict,
         )  # fmt: skip
     if len(devices) > MOST_DEVICES:
         window = sum(one.window_ns for one in devices)
         table.add_row(
             "", "", f"{len(devices)} devices", percent(sum(one.busy_ns for one in devices) / window),
-            percent(sum(one.host_ns + one.launch_call_ns for one in devices) / window), "", "", "", "all of them",
+            percent(sum(one.host_ns + one.launch_call_ns for one in devices) / window), *([""] * len(queue)), "",
+            "all of them",
         )  # fmt: skip
     return table
 
