@@ -833,3 +833,18 @@ def test_a_member_without_times_may_have_been_the_last_to_come() -> None:
 def test_a_trace_without_lanes_or_times_is_told_so(collection_dir: Path) -> None:
     with pytest.raises(MissingData, match="no operators with measured times"):
         critical_path(read(collection_dir / "chakra" / "jsonData" / "small_chakra.0.json"))
+
+
+def test_an_iteration_whose_thread_is_not_recorded_ends_with_what_it_did_last() -> None:
+    trace = build("""
+        rank 0 | thread 1 | iteration ProfilerStep#3  0..50
+        rank 0 | thread 1 | aten::a                   0..20
+        rank 0 | stream 7 | k                        10..45
+        rank 1 | thread 1 | iteration ProfilerStep#3  0..60
+        rank 1 | thread 1 | aten::a                   0..20
+        rank 1 | stream 7 | k                        10..15
+    """)
+    unknown = replace(trace, iterations=trace.iterations.replace({"lane": np.full(2, -1, dtype=np.int32)}))
+    result = critical_path(unknown, rank=0)
+    assert set(result.segments["rank"].to_pylist()) == {0}
+    assert result.length_ns == result.window_ns == 50

@@ -213,15 +213,21 @@ def _annotation(trace: Trace, rank: int, steps: Array, timed: Array) -> Interval
     o, i = trace.operators, trace.iterations
     if len(steps):
         last = int(steps[np.argmax(i["end_ns"][steps])])
-        return Interval(
-            rank, int(i["start_ns"][steps].min()), int(i["end_ns"][last]), int(i["lane"][last])
-        )  # fmt: skip
-    final = int(timed[np.argmax(trace.end_ns[timed])])
-    lane = int(o["lane"][final])
-    on_stream = lane >= 0 and trace.lanes["kind"][lane] == int(LaneKind.STREAM)
-    return Interval(
-        rank, int(o["start_ns"][timed].min()), int(trace.end_ns[final]), lane, final if on_stream else -1
-    )  # fmt: skip
+        lane = int(i["lane"][last])
+        if lane < 0:  # not recorded: that of what the step did last
+            own = timed[np.isin(o["iteration"][timed], steps)]
+            own = own if len(own) else timed
+            return _ending(trace, rank, int(i["start_ns"][steps].min()), int(i["end_ns"][last]), own)
+        return Interval(rank, int(i["start_ns"][steps].min()), int(i["end_ns"][last]), lane)
+    return _ending(trace, rank, int(o["start_ns"][timed].min()), int(trace.end_ns[timed].max()), timed)
+
+
+def _ending(trace: Trace, rank: int, start_ns: int, end_ns: int, rows: Array) -> Interval:
+    """The interval that ends on the lane of those rows' last operator."""
+    final = int(rows[np.argmax(trace.end_ns[rows])])
+    lane = int(trace.operators["lane"][final])
+    on_stream = trace.lanes["kind"][lane] == int(LaneKind.STREAM)
+    return Interval(rank, start_ns, end_ns, lane, final if on_stream else -1)
 
 
 def _device(trace: Trace, rank: int, steps: Array, timed: Array) -> Interval:
