@@ -481,6 +481,14 @@ def test_a_time_beyond_64_bits(form: Form, time: str, tmp_path: Path) -> None:
     assert "expected a time within 146 years" in refused(write(tmp_path, text))
 
 
+@pytest.mark.parametrize("field", ["Input Dims", "Input type"])
+@pytest.mark.parametrize("value", ["1e400", "[1e400]", "[[1e400, 2]]", "1" * 5000])
+def test_shapes_with_a_number_beyond_every_float(field: str, value: str, tmp_path: Path) -> None:
+    known = {"Input Dims": [[2, 3], [3, 4]], "Input type": ["float", "float"], field: "?"}
+    text = KINETO.text(event(1, name="aten::mm", args=known)).replace(b'"?"', value.encode())
+    assert names(accepted(write(tmp_path, text))) == ["aten::mm"]
+
+
 def far_apart(years: int) -> bytes:
     """Two events, as many years from each other."""
     return KINETO.text(event(1, ts=-years * 15_778_800_000_000), event(2, ts=years * 15_778_800_000_000))

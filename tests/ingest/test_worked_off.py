@@ -177,3 +177,9 @@ def test_threads_of_gloo_take_no_turns(tmp_path: Path) -> None:
     trace = trace_of(tmp_path, *events)
     assert {src.split("@")[0] for src, _ in edges(trace, SPAWN)} == {"c10d::allgather_"}
     assert {dst.split("@")[0] for _, dst in edges(trace, JOIN)} == {"aten::zeros"}
+
+
+def test_a_thread_of_the_librarys_own_has_no_pauses(tmp_path: Path) -> None:
+    """One operator that outlives another on such a thread is not called by it, and nothing there waits."""
+    trace = trace_of(tmp_path, cpu("aten::mm", 0, 10), gloo("all_reduce", 20, 900), gloo("all_gather", 30, 950))
+    assert edges(trace, JOIN) == []

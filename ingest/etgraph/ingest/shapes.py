@@ -8,16 +8,20 @@ from functools import lru_cache
 
 import msgspec
 
+from etgraph.model.attributes import decoded
+
 _TENSOR = re.compile(rb'"Tensor\(([^()"]*)\)"')
 
 
 def shapes_text(dims: bytes, types: bytes) -> str:
     """Dims and dtypes as compact JSON; both arguments are JSON text, `types` may be empty.
 
+    Numbers beyond every float are null.
+
     >>> shapes_text(b"[[2, 3]]", b'["float"]')
     '{"dims":[[2,3]],"types":["float"]}'
     """
-    value = {"dims": msgspec.json.decode(dims)} | ({"types": msgspec.json.decode(types)} if types else {})
+    value = {"dims": decoded(dims)} | ({"types": decoded(types)} if types else {})
     return msgspec.json.encode(value).decode()
 
 

@@ -75,16 +75,10 @@ class Attributes:
 
         A number beyond every float is None: JSON knows no limits. Its digits stand in `text`.
         """
-        import msgspec
-
         if row < 0:
             return {}
-        text = self.text(row)
-        try:
-            decoded: dict[str, Any] = msgspec.json.decode(text)
-        except msgspec.ValidationError:
-            decoded = json.loads(text, parse_float=_float, parse_int=_int)
-        return decoded
+        found: dict[str, Any] = decoded(self.text(row))
+        return found
 
     def texts(self, rows: Array) -> list[bytes | None]:
         """The JSON texts of some rows, a batch at a time; None for a null row (below 0)."""
@@ -303,6 +297,16 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
+
+
+def decoded(text: bytes) -> Any:
+    """The value of a JSON text; numbers beyond every float, which JSON allows, are None. Raises msgspec.DecodeError."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.ValidationError:
+        return json.loads(text, parse_float=_float, parse_int=_int)
 
 
 def _float(digits: str) -> float | None:

@@ -111,6 +111,9 @@ def _pauses(t: Timeline, lane: Array, moment: Array) -> _Pauses:
     o = t.trace.operators
     on_thread = (o["category"] < int(Category.KERNEL)) & (o["category"] != int(Category.ANNOTATION))
     own = np.flatnonzero(on_thread & np.isin(o["lane"], lane) & ~o.is_null("start_ns") & ~o.is_null("duration_ns"))
+    if not len(own):
+        nothing = np.full(len(lane), -1)
+        return _Pauses(nothing, moment - 1, moment - 1, nothing)
     own = own[np.lexsort((t.start[own], t.lane[own]))]
     first = np.searchsorted(t.lane[own], lane)
     place = first + _before(t, own, lane, moment)
