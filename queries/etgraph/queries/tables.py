@@ -85,8 +85,12 @@ def from_table(table: pa.Table, kind: type[R], rows: str) -> R:
 
     def foreign(wanted: Any, value: Any) -> Any:
         origin = get_origin(wanted) or wanted
-        if value is None and origin in (pa.Table, np.ndarray):
+        if value is None and origin in (pa.Table, np.ndarray, np.ma.MaskedArray):
             return None
+        if origin is np.ma.MaskedArray:
+            unknown = [each is None for each in value["values"]]
+            filled = [0 if each is None else each for each in value["values"]]
+            return np.ma.masked_array(np.array(filled, dtype=value["type"]), unknown).reshape(value["shape"])
         if origin is np.ndarray:
             return np.array(value["values"], dtype=value["type"]).reshape(value["shape"])
         if origin is pa.Table:
