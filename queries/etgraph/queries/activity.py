@@ -18,6 +18,7 @@ from etgraph.model.kernels import kernel
 from etgraph.queries.arrivals import Arrivals
 from etgraph.queries.critical_path import DETAILS, operator_details
 from etgraph.queries.intervals import Spans, union
+from etgraph.queries.windows import rows_of
 
 
 class Activity(enum.IntEnum):
@@ -67,9 +68,8 @@ def stretches(trace: Trace, activity: Array, ranks: Sequence[int]) -> dict[int, 
     that was opened last of those open on its thread. Operators without times or lane are left out.
     """
     o, lanes = trace.operators, trace.lanes
-    rows = np.concatenate([np.arange(len(o))[trace.rank_rows[rank]] for rank in ranks])
-    timed = ~(o.is_null("start_ns") | o.is_null("duration_ns"))[rows] & (o["lane"][rows] >= 0)
-    rows = rows[timed]
+    rows = np.concatenate([rows_of(trace, rank) for rank in ranks])
+    rows = rows[trace.timed[rows]]
     start, end, does = o["start_ns"][rows], trace.end_ns[rows], activity[rows]
     on_thread = np.zeros(len(rows), dtype=bool)
     if len(lanes):

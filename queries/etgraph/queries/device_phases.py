@@ -15,6 +15,7 @@ from etgraph.queries.device_idle import CALL, HOST, LATENCY, Idle
 from etgraph.queries.device_work import Depth, Work
 from etgraph.queries.intervals import Spans, union
 from etgraph.queries.walk import TOLERANCE_NS
+from etgraph.queries.windows import rows_of
 
 KINDS = ("device-bound", "communication-bound", "launch-bound", "host-bound", "start-up", "waiting")
 """What limits a device: its own speed; other ranks or the network; how fast the host can launch; what the host does
@@ -112,8 +113,7 @@ def _in_gaps(trace: Trace, work: Work, idle: Idle, moments: Array) -> tuple[Arra
 def _once(trace: Trace, work: Work, idle: Idle) -> Array:
     """Time of each gap without launched work in which the rank was in a call that is made once."""
     o = trace.operators
-    own = trace.rank_rows[work.rank]
-    rows = np.arange(own.start, own.stop)
+    rows = rows_of(trace, work.rank)
     runtime = np.isin(o["category"][rows], (int(Category.RUNTIME), int(Category.DRIVER)))
     rows = rows[runtime & (o["duration_ns"][rows] >= ONCE_NS) & (o["start_ns"][rows] != NULL)]
     rows = rows[o.codes_where("name", _ONCE.match)[o["name"][rows]]]

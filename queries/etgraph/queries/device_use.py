@@ -18,7 +18,7 @@ from etgraph.queries.device_work import Depth, Work, queue_depth, work_of
 from etgraph.queries.intervals import union
 from etgraph.queries.result import Result
 from etgraph.queries.trusting import trust_of
-from etgraph.queries.windows import Interval, Iterations, Window, left_out, windows_of
+from etgraph.queries.windows import Interval, Iterations, Window, left_out, rows_of, windows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -204,14 +204,12 @@ def _starved(trace: Trace, found: Sequence[tuple[Work, Idle]]) -> tuple[Starved,
     names = len(o.texts("name"))
     sums, count = np.zeros(names, dtype=np.int64), np.zeros(names, dtype=np.int64)
     total = 0
-    timed = ~(o.is_null("start_ns") | o.is_null("duration_ns") | o.is_null("lane"))
     for work, idle in found:
         total += int(idle.starved_ns.sum())
         thread = _launching_thread(trace, work, idle)
-        first, last = trace.rank_rows[work.rank].start, trace.rank_rows[work.rank].stop
-        rows = np.arange(first, last)
+        rows, first = rows_of(trace, work.rank), trace.rank_rows[work.rank].start
         inside = np.zeros(len(rows), dtype=np.int64)
-        rows = rows[timed[rows] & (o["category"][rows] < int(Category.KERNEL)) & np.isin(lane[rows], thread)]
+        rows = rows[trace.timed[rows] & (o["category"][rows] < int(Category.KERNEL)) & np.isin(lane[rows], thread)]
         for one in np.unique(thread[thread >= 0]).tolist():
             own = rows[lane[rows] == one]
             mine = thread == one
@@ -225,14 +223,14 @@ def _starved(trace: Trace, found: Sequence[tuple[Work, Idle]]) -> tuple[Starved,
             np.add.at(sums, o["name"][own], spent)
             np.add.at(count, o["name"][own], spent > 0)
     texts = o.texts("name")
-    rows_of = [
+    told = [
         Starved(texts[code].as_py(), int(count[code]), int(sums[code]), int(sums[code]) / total)
         for code in np.flatnonzero(sums).tolist()
     ]
     rest = total - int(sums.sum())
     if rest > 0:
-        rows_of.append(Starved(None, 0, rest, rest / total))
-    return tuple(sorted(rows_of, key=lambda row: (-row.ns, row.name or "")))
+        told.append(Starved(None, 0, rest, rest / total))
+    return tuple(sorted(told, key=lambda row: (-row.ns, row.name or "")))
 
 
 def _launching_thread(trace: Trace, work: Work, idle: Idle) -> Array:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import Category, DependencyKind, NodeType, Trace
+from etgraph.model import Category, DependencyKind, Trace
 from etgraph.model.columns import Array
 from etgraph.model.latency import launch_latency
 from etgraph.queries.arrivals import NULL
+from etgraph.queries.calls import launching_calls
 from etgraph.queries.intervals import Spans, union
+from etgraph.queries.trusting import communicates
 
-GRAPH_LAUNCH = re.compile(r"GraphLaunch")
-"""A call that launches many operators at once, of which only the first on each stream has a stored launch."""
 MOST_LATENCY_NS = 100_000
 """What a device operator takes longer than this to start after its launch is no latency of the launch."""
 
@@ -83,8 +82,6 @@ def work_of(trace: Trace, ranks: Sequence[int]) -> list[Work]:
     calls = launching_calls(trace)
     latency = np.minimum(launch_latency(trace), MOST_LATENCY_NS)
     held = _held(trace)
-    kind = o["kind"]
-    communicates = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
     rows = _on_devices(trace)
     device = trace.lanes["device"][o["lane"][rows]]
     null = trace.lanes.table.column("device").null
@@ -101,34 +98,10 @@ def work_of(trace: Trace, ranks: Sequence[int]) -> list[Work]:
                 Work(
                     rank, None if one == null else one, these, o["start_ns"][these], trace.end_ns[these], call,
                     np.where(call >= 0, o["start_ns"][call], NULL), issued, latency[these], held[these],
-                    communicates[these],
+                    communicates(trace, these),
                 )
             )  # fmt: skip
     return found
-
-
-def launching_calls(trace: Trace) -> Array:
-    """For every operator the call that launched it, -1 for none.
-
-    What a graph launch launches on a stream after the first operator follows that one, and has the same call.
-    """
-    o, d = trace.operators, trace.dependencies
-    calls = np.full(len(o), -1, dtype=np.int64)
-    launches = np.flatnonzero(d["kind"] == int(DependencyKind.LAUNCH))
-    calls[d["dst"][launches]] = d["src"][launches]
-    of_graph = o.codes_where("name", GRAPH_LAUNCH.search)
-    if not of_graph.any():
-        return calls
-    rows = _on_devices(trace)
-    rows = rows[np.lexsort((o["start_ns"][rows], o["lane"][rows]))]
-    place = np.arange(len(rows))
-    last = np.maximum.accumulate(np.where(calls[rows] >= 0, place, -1))
-    first_of_lane = np.maximum.accumulate(np.where(np.diff(o["lane"][rows], prepend=-1) != 0, place, 0))
-    follows = (last >= first_of_lane) & (last < place)
-    before = calls[rows[np.maximum(last, 0)]]
-    follows &= of_graph[o["name"][before]]
-    calls[rows[follows]] = before[follows]
-    return calls
 
 
 def _held(trace: Trace) -> Array:
@@ -155,6 +128,4 @@ def queue_depth(work: Work) -> Depth:
 
 def _on_devices(trace: Trace) -> Array:
     """Rows of the device operators with times and a stream."""
-    o = trace.operators
-    timed = ~(o.is_null("start_ns") | o.is_null("duration_ns") | o.is_null("lane"))
-    return np.flatnonzero(timed & (o["category"] >= int(Category.KERNEL)))
+    return np.flatnonzero(trace.timed & (trace.operators["category"] >= int(Category.KERNEL)))

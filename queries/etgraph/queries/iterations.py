@@ -206,8 +206,7 @@ def _windows(trace: Trace, window: Window) -> tuple[Array, Array, Array]:
     if window == "annotation":
         return start, end, known
     step = o["iteration"]
-    timed = ~o.is_null("start_ns") & ~o.is_null("duration_ns") & ~o.is_null("lane")
-    device = np.flatnonzero(timed & (step >= 0) & (o["category"] >= int(Category.KERNEL)))
+    device = np.flatnonzero(trace.timed & (step >= 0) & (o["category"] >= int(Category.KERNEL)))
     first, last = np.full(len(i), np.iinfo(np.int64).max), np.full(len(i), np.iinfo(np.int64).min)
     np.minimum.at(first, step[device], o["start_ns"][device])
     np.maximum.at(last, step[device], trace.end_ns[device])
