@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import pytest
 
 from etgraph.model import Trust
+from etgraph.model.results import Result, _columns
 from etgraph.queries import Hotspots, hotspots
 from etgraph.queries.hotspots import Hotspot
 from etgraph.queries.questions import QUESTIONS
-from etgraph.queries.result import Result, _columns
 from etgraph.queries.saving import _type_of
 from support.build import build
 

@@ -14,9 +14,9 @@ from etgraph.ingest import read, samples
 from etgraph.model import Trace, path_tables
 from etgraph.model.cancelling import Cancellation, deadline
 from etgraph.model.errors import Cancelled, CorruptStore, MissingData, StoreError, UsageError
+from etgraph.model.results import annotations_of
 from etgraph.queries import answer, artefact_of
 from etgraph.queries.questions import QUESTIONS, Question, question
-from etgraph.queries.result import annotations_of
 from etgraph.queries.saving import _type_of, answer_in, place_of
 from support.answers import values
 from support.build import build

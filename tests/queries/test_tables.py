@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from etgraph.model import Trust
 from etgraph.model.columns import Array
-from etgraph.queries.result import Result
+from etgraph.model.results import Result
 from etgraph.queries.tables import from_table, to_table
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from etgraph.queries.result import Result
+from etgraph.model.results import Result
 
 
 def values(result: Result) -> dict[str, Any]:

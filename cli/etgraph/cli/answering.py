@@ -11,7 +11,7 @@ from etgraph.cli.settings import Settings
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from etgraph.queries.result import Result
+    from etgraph.model.results import Result
 
 View = Callable[[Any, str, int], "RenderableType"]
 """An answer, its title and the terminal's width, drawn."""

@@ -11,7 +11,7 @@ from etgraph.model.results import camel_case, to_json
 if TYPE_CHECKING:
     from etgraph.cli.session import Diagnosis, Failure
     from etgraph.model import Report, Source
-    from etgraph.queries.result import Result
+    from etgraph.model.results import Result
     from etgraph.store import TraceInfo
 
 

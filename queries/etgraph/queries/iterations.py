@@ -11,8 +11,8 @@ import numpy as np
 from etgraph.model import Category, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError, MissingData, UsageError
+from etgraph.model.results import Result
 from etgraph.queries.critical_path import CriticalPath, Ground
-from etgraph.queries.result import Result
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.unusual import outliers, unsettled
 from etgraph.queries.windows import Iterations, Window, indices_of

@@ -13,9 +13,9 @@ from etgraph.model import Category, LaneKind, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.graph import nearest_above
+from etgraph.model.results import Result
 from etgraph.queries.allocations import CPU, NULL, Pool, pools
 from etgraph.queries.grouping import groups_of, key_columns, keys
-from etgraph.queries.result import Result
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, windows_of
 

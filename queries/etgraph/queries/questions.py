@@ -13,7 +13,7 @@ from etgraph.model.cancelling import check
 from etgraph.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from etgraph.queries.result import Result
+    from etgraph.model.results import Result
 
 
 @dataclass(frozen=True, slots=True)

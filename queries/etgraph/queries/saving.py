@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from etgraph.model import Trace, path_tables
 from etgraph.model.errors import CorruptStore
-from etgraph.model.results import camel_case
+from etgraph.model.results import Result, camel_case
 from etgraph.queries.questions import QUESTIONS, question
-from etgraph.queries.result import Result
 from etgraph.queries.tables import from_table, to_table
 from etgraph.queries.windows import indices_of
 

@@ -13,12 +13,12 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.graph import EventGraph, earliest_times, latest_times, tight_path, topological_order
 from etgraph.model.kernels import kernel
+from etgraph.model.results import Result
 from etgraph.model.schema import Ends
 from etgraph.model.validation import check_acyclic
 from etgraph.model.waits import waits_within
 from etgraph.queries.arrivals import arrivals
 from etgraph.queries.critical_path import DETAILS, CategoryShare, OperatorShare, RankShare, operator_details
-from etgraph.queries.result import Result
 from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import WEAK, trust_of
 from etgraph.queries.windows import Iterations, check_contiguous, indices_of

@@ -13,7 +13,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
-from etgraph.queries.result import Result, annotations_of
+from etgraph.model.results import Result, annotations_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

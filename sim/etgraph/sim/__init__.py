@@ -1,0 +1,1 @@
+"""Simulation: predicted timings for hardware profiles, by operator; an event engine, replay, cost models and sweeps."""

@@ -1,0 +1,40 @@
+"""What every cost model does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from etgraph.model import Trace
+from etgraph.model.columns import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Durations in ns of some rows, one entry a row, with the ends of their 90 % intervals.
+
+    `source` is a position in `sources`: which model or assumption a duration comes from. `extrapolated` says that it
+    was used outside of what it was fitted on; `known` is False where nothing could be said and the duration is an
+    assumption that `sources` words.
+    """
+
+    duration_ns: Array
+    low_ns: Array
+    high_ns: Array
+    source: Array
+    extrapolated: Array
+    known: Array
+    sources: tuple[str, ...]
+
+
+class CostModel(Protocol):
+    """Predicts how long operators take by themselves on a device, waiting and queueing apart."""
+
+    @property
+    def name(self) -> str:
+        """How reports call the model."""
+        ...
+
+    def predict(self, trace: Trace, rows: Array) -> Predictions:
+        """Durations of those rows of the trace's operators."""
+        ...
