@@ -1,0 +1,1 @@
+"""Replay: a measured trace run again from its dependencies alone."""
