@@ -64,9 +64,13 @@ def median(values: Array) -> float:
     return float(np.median(values))
 
 
+STRAY_NS = 20_000
+"""A delay this much above the median has a reason of its own."""
+
+
 def mean(values: Array) -> float:
-    """The arithmetic mean: what adds up, where many of them do."""
-    return float(np.mean(values))
+    """The arithmetic mean of what is usual: what adds up, where many of them do."""
+    return float(np.mean(values[values <= np.median(values) + STRAY_NS]))
 
 
 def fit(seen: Observations, statistic: Statistic, otherwise: float = 0.0) -> Constants:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from etgraph.model import Category, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.columns import Array
 from etgraph.sim.engine import Slots
-from etgraph.sim.replay.constants import Constants, Observations
+from etgraph.sim.replay.constants import Observations
 
 K = DependencyKind
 SATURATED_NS = 20_000
@@ -24,8 +25,6 @@ class Device:
     `rows` are the operators on streams. Of launches: `call`, `launched`, whether the call
     `awaited` what it launched, and delays from the call's end and start.
     Of streams and events: source and target. `pinned` start when they did: what ran before them is not recorded.
-    `held` and `holder` are the pairs of which the second filled the device; `left` is the share of the holder's
-    duration that was left when the first began.
     """
 
     rows: Array
@@ -37,14 +36,12 @@ class Device:
     before: Array
     after: Array
     gap: Observations
+    exact_gap: Observations
     source: Array
     waiting: Array
     event: Observations
     pinned: Array
     unlaunched: int
-    holder: Array
-    held: Array
-    left: Observations
 
 
 def device_of(trace: Trace) -> Device:
@@ -65,7 +62,7 @@ def device_of(trace: Trace) -> Device:
     source, waiting = edges(K.EVENT, K.DATA, K.CTRL, K.JOIN)
     other = ~on_stream[source] | (o["lane"][source] != o["lane"][waiting])
     source, waiting = source[other], waiting[other]
-    holder, held = edges(K.OCCUPANCY)
+    _, held = edges(K.OCCUPANCY)
 
     ready = np.full((3, n), EARLY)  # by launch, stream and event
     ready[0, launched] = end[call]
@@ -73,25 +70,6 @@ def device_of(trace: Trace) -> Device:
     np.maximum.at(ready[2], waiting, end[source])
     occupied = np.zeros(n, dtype=bool)
     occupied[held] = True
-
-    def free(rows: Array, own: int, at: Array) -> Array:
-        """Whether nothing but the own reason held the operators."""
-        rest = np.delete(ready, own, axis=0).max(axis=0)
-        found: Array = (rest[rows] <= at) & ~occupied[rows]
-        return found
-
-    syncs = np.flatnonzero(kind == int(K.SYNC))
-    awaited = np.isin(launched * n + call, src[syncs] * n + dst[syncs])
-    key = (o["name"][call].astype(np.int64) * len(Category) + o["category"][launched]) * 2 + awaited
-    from_end = Observations(key, start[launched] - end[call], launched, free(launched, 0, end[call]))
-    from_start = Observations(key, start[launched] - start[call], launched, free(launched, 0, start[call]))
-    pair = o["category"][before].astype(np.int64) * len(Category) + o["category"][after]
-    last = end[before] == ready[1, after]
-    saturated = last & (ready[0, after] > EARLY) & free(after, 1, end[before] - SATURATED_NS)
-    gap = Observations(pair, start[after] - end[before], after, saturated)
-    late = start[waiting] - end[source]
-    alone = (end[source] == ready[2, waiting]) & free(waiting, 2, end[source] - SATURATED_NS)
-    event = Observations(np.zeros(len(source), dtype=np.int64), late, waiting, alone & (late >= 0))
 
     rows = np.flatnonzero(on_stream)
     has = np.zeros(n, dtype=bool)
@@ -104,28 +82,69 @@ def device_of(trace: Trace) -> Device:
     boundary = (calls[lone] < 0) | (
         (start[calls[lone]] <= by_rank[o["rank"][lone]]) & (start[lone] > end[calls[lone]] + SATURATED_NS)
     )
-    duration = np.maximum(end[holder] - start[holder], 1)
-    share = np.clip((end[holder] - start[held]) / duration, 0, 1)
-    left = Observations(o["name"][holder].astype(np.int64), share, held, np.ones(len(held), dtype=bool))
+    pinned = np.zeros(n, dtype=bool)
+    pinned[lone[boundary]] = True
+
+    def free(rows: Array, own: int, at: Array) -> Array:
+        """Whether nothing but the own reason held the operators."""
+        rest = np.delete(ready, own, axis=0).max(axis=0)
+        found: Array = (rest[rows] <= at) & ~occupied[rows] & ~pinned[rows]
+        return found
+
+    syncs = np.flatnonzero(kind == int(K.SYNC))
+    awaited = np.isin(launched * n + call, src[syncs] * n + dst[syncs])
+    key = (o["name"][call].astype(np.int64) * len(Category) + o["category"][launched]) * 2 + awaited
+    from_end = Observations(key, start[launched] - end[call], launched, free(launched, 0, end[call]))
+    from_start = Observations(key, start[launched] - start[call], launched, free(launched, 0, start[call]))
+    pair = (o["category"][before].astype(np.int64) * len(Category) + o["category"][after]) * 2 + (
+        ready[0, after] > EARLY
+    )
+    last = end[before] == ready[1, after]
+    saturated = last & free(after, 1, end[before] - SATURATED_NS)
+    gap = Observations(pair, start[after] - end[before], after, saturated)
+    names = len(o.texts("name"))
+    by_name = (o["name"][before].astype(np.int64) * names + o["name"][after]) * 2 + (ready[0, after] > EARLY)
+    exact_gap = Observations(by_name, gap.ns, after, saturated)
+    late = start[waiting] - end[source]
+    alone = (end[source] == ready[2, waiting]) & free(waiting, 2, end[source] - SATURATED_NS)
+    event = Observations(np.zeros(len(source), dtype=np.int64), late, waiting, alone & (late >= 0))
+
     return Device(
-        rows, call, launched, awaited, from_end, from_start, before, after, gap, source, waiting, event,
-        lone[boundary], int(np.count_nonzero(calls[rows] < 0)), holder, held, left,
+        rows, call, launched, awaited, from_end, from_start, before, after, gap, exact_gap, source, waiting, event,
+        np.flatnonzero(pinned), int(np.count_nonzero(calls[rows] < 0)),
     )  # fmt: skip
 
 
-def slots_of(trace: Trace, device: Device, duration_ns: Array, left: Constants) -> Slots:
-    """The starts that ask for a device that some kernel is known to fill; communication starts all the same."""
-    if not len(device.holder):
-        return Slots.none()
+FULL_WAVES = 0.95
+"""A kernel of as many blocks as fit at once, or more, fills the device."""
+TAIL_WAVES, TAIL_SHARE = 1.5, 0.2
+"""It leaves room this many rounds of its blocks before its end, but no earlier than in the last part of its time."""
+COPY_WAVES = 160
+"""A copy within the device runs as a kernel of many small blocks; its waves are not recorded."""
+LONG_NS = 20_000
+"""A copy shorter than this is over before its tail could be told from its end."""
+_WITHIN_DEVICE = re.compile(r"DtoD|Device -> Device|DeviceToDevice")
+
+
+def slots_of(trace: Trace, rows: Array, duration_ns: Array) -> Slots:
+    """The starts, among those device operators, that ask for a device which kernels of other streams may fill.
+
+    Communication starts all the same, since its kernels are small, as do copies that have engines of their own.
+    """
     o = trace.operators
-    ordinal = trace.lanes["device"][o["lane"][device.rows]].astype(np.int64)
-    of_rank = o["rank"][device.rows].astype(np.int64) * (1 << 32) + ordinal
-    _, place = np.unique(of_rank, return_inverse=True)
-    some = np.isin(place, place[np.isin(device.rows, device.holder)])
-    kind = o["kind"][device.rows]
-    some &= (kind < int(NodeType.COMM_SEND)) | (kind > int(NodeType.COMM_COLL))
-    rows = device.rows[some]
-    wide = np.isin(rows, device.holder)
+    within = o.codes_where("name", _WITHIN_DEVICE.search)[o["name"][rows]]
+    copies = o["category"][rows] == int(Category.MEMCPY)
+    communicates = (o["kind"][rows] >= int(NodeType.COMM_SEND)) & (o["kind"][rows] <= int(NodeType.COMM_COLL))
+    kept = ~communicates & (~copies | within)
+    rows, copies = rows[kept], copies[kept]
     length = duration_ns[rows]
-    tail = np.where(wide, (left.share(o["name"][rows].astype(np.int64)) * length).astype(np.int64), -1)
-    return Slots(2 * rows, place[some], o["lane"][rows].astype(np.int64), length, tail)
+    waves = np.where(copies, np.where(length >= LONG_NS, COPY_WAVES, 0), np.nan_to_num(o["waves"][rows]))
+    wide = waves >= FULL_WAVES
+    if not wide.any():
+        return Slots.none()
+    lane = o["lane"][rows].astype(np.int64)
+    _, device = np.unique(
+        o["rank"][rows].astype(np.int64) * (1 << 32) + trace.lanes["device"][lane], return_inverse=True
+    )
+    tail = np.minimum(TAIL_WAVES / np.maximum(waves, FULL_WAVES), TAIL_SHARE) * length
+    return Slots(2 * rows, device, lane, length, np.where(wide, tail, -1).astype(np.int64))

@@ -19,6 +19,9 @@ from etgraph.sim.replay.threads import Threads, threads_of
 from etgraph.sim.replay.waits import Waits, waits_of
 
 
+LATENCY_NS = 4_000
+
+
 @dataclass(frozen=True, slots=True)
 class Structure:
     """What a trace says beyond constants: threads, where they wait, devices, and who meets whom."""
@@ -32,14 +35,14 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The constants of a trace, all in ns but `left`, a share of a kernel's duration."""
+    """The constants of a trace, in ns."""
 
     wake_up: Constants
     from_end: Constants
     from_start: Constants
     gap: Constants
+    exact_gap: Constants
     event: Constants
-    left: Constants
 
 
 def structure_of(trace: Trace) -> Structure:
@@ -78,11 +81,11 @@ def fitted(structure: Structure, chosen: Array | None = None) -> Fitted:
     d = s.device
     return Fitted(
         fit(seen(s.waits.seen), median),
-        fit(seen(d.from_end), median),
+        fit(seen(d.from_end), median, LATENCY_NS),
         fit(seen(d.from_start), median),
         fit(seen(d.gap), mean),
+        fit(seen(d.exact_gap), mean),
         fit(seen(d.event), median),
-        fit(seen(d.left), median),
     )
 
 
@@ -141,7 +144,13 @@ def _devices(builder: ProgramBuilder, trace: Trace, s: Structure, c: Fitted) -> 
         2 * d.call + ~by_start, 2 * d.launched,
         np.where(by_start, c.from_start.at(d.from_start.key), c.from_end.at(d.from_end.key)),
     )  # fmt: skip
-    builder.plain(2 * d.before + 1, 2 * d.after, c.gap.at(d.gap.key))
+    builder.plain(2 * d.before + 1, 2 * d.after, gaps(c, d))
     builder.plain(2 * d.source + 1, 2 * d.waiting, c.event.at(d.event.key))
     builder.floor_ns[2 * d.pinned] = trace.operators["start_ns"][d.pinned]
-    builder.slots(slots_of(trace, d, trace.operators["duration_ns"], c.left))
+    builder.slots(slots_of(trace, d.rows, trace.operators["duration_ns"]))
+
+
+def gaps(c, d):
+    k = d.exact_gap.key
+    s = c.exact_gap.spread_of(k)
+    return np.where(np.isfinite(s), c.exact_gap.at(k), c.gap.at(d.gap.key))
