@@ -292,6 +292,20 @@ def test_every_kind_of_dependency_and_sub_microsecond_times_survive(tmp_path: Pa
     assert {"SPAWN", "LAUNCH", "JOIN", "EVENT", "SYNC", "OCCUPANCY", "DATA"} <= after.dependency_counts.keys()
 
 
+@pytest.mark.parametrize("format", ["chakra", "chakra-json"])
+def test_waves_survive_to_the_last_bit(format: str, tmp_path: Path) -> None:
+    trace = build("""
+        rank 0 | stream 7 | a   0..1
+        rank 0 | stream 7 | b   1..2
+        rank 0 | stream 7 | c   2..3
+        rank 0 | stream 7 | d   3..4
+    """)
+    waves = np.array([np.nan, 0.1, 1e7, 0], dtype=np.float32)
+    file = tmp_path / ("out.et" if format == "chakra" else "out.json")
+    write(replace(trace, operators=trace.operators.replace({"waves": waves})), file, format)
+    assert np.array_equal(read(file).operators["waves"], waves, equal_nan=True)
+
+
 def test_the_standard_s_lists_order_nodes_without_a_cycle(tmp_path: Path) -> None:
     """A call that waits for the copy that it starts is a cycle of operators, not of their starts."""
     trace = build("""

@@ -218,7 +218,7 @@ def test_a_wait_that_ended_while_the_device_was_held_is_betrayed_by_what_ended_t
         rank 0 | stream 5 | holder                 50000..165000
     """
     )
-    draft = drawn_draft(text, waves={"holder": 300})
+    draft = drawn_draft(text, waves={"holder": 3})
     assert inferred(draft, EVENT) == [("a", "b", "wait betrayed by times")]
     assert inferred(draft, OCCUPANCY) == [("holder", "b", "device held by another stream")]
 
@@ -234,17 +234,17 @@ HELD = """
 
 
 def test_a_kernel_of_many_waves_holds_the_device_until_its_tail() -> None:
-    held = inferred(drawn_draft(HELD, waves={"big": 10_000}), OCCUPANCY)
+    held = inferred(drawn_draft(HELD, waves={"big": 100}), OCCUPANCY)
     assert held == [("big", "b", "device held by another stream")]
 
 
 @pytest.mark.parametrize(
     ("waves", "old", "new"),
     [
-        (100, "", ""),  # one wave: its blocks may leave room
-        (10_000, "b                     500000..510000", "b                     400000..410000"),  # before the tail
-        (10_000, "b                     500000..510000", "b                     509000..519000"),  # long after it
-        (10_000, "stream 9 | b  ", "stream 9 | all_reduce"),  # communication that was not ready all the while
+        (1, "", ""),  # one wave: its blocks may leave room
+        (100, "b                     500000..510000", "b                     400000..410000"),  # before the tail
+        (100, "b                     500000..510000", "b                     509000..519000"),  # long after it
+        (100, "stream 9 | b  ", "stream 9 | all_reduce"),  # communication that was not ready all the while
     ],
 )
 def test_what_does_not_hold_the_device(waves: int, old: str, new: str) -> None:
@@ -258,9 +258,9 @@ def test_what_does_not_hold_the_device(waves: int, old: str, new: str) -> None:
 
 
 def test_a_kernel_of_few_waves_holds_only_what_was_ready_while_it_ran() -> None:
-    assert inferred(drawn_draft(HELD, waves={"big": 300}), OCCUPANCY)
+    assert inferred(drawn_draft(HELD, waves={"big": 3}), OCCUPANCY)
     later = HELD.replace("big                     6000..506000", "big                   100000..506000")
-    assert not inferred(drawn_draft(later, waves={"big": 300}), OCCUPANCY)
+    assert not inferred(drawn_draft(later, waves={"big": 3}), OCCUPANCY)
 
 
 GRAPH = """

@@ -56,9 +56,16 @@ def test_a_record_without_any_call_is_an_annotation_and_no_more(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("warps", "occupancy", "waves"),
-    [(128.0, 50, 400), (64, 100, 100), (3.2, 5, 100), (20, 0, 0), (1e300, 1e-300, 10**9)],
-)
-def test_waves_are_warps_over_those_that_fit(tmp_path: Path, warps: float, occupancy: float, waves: int) -> None:
+    [
+        (128.0, 50, 4), (64, 100, 1), (3.2, 5, 1), (0.16, 50, 0.005), (16, 30, 16 / 19.2), (20, 0, None),
+        (0, 50, None), (20, -1, None), (1e300, 1e-300, 1e7), (1, 5e-324, 1e7),
+    ],
+)  # fmt: skip
+def test_waves_are_warps_over_those_that_fit(
+    tmp_path: Path, warps: float, occupancy: float, waves: float | None
+) -> None:
     kernel = gpu("k", 20, 21, **{"warps per SM": warps, "est. achieved occupancy %": occupancy})
-    draft = kineto_draft(write(tmp_path / "trace.json", kernel))
-    assert draft.id("waves").tolist() == [waves]
+    operators = kineto_draft(write(tmp_path / "trace.json", kernel, gpu("l", 30, 31, 2))).trace.operators
+    expected = None if waves is None else pytest.approx(waves, rel=1e-7)
+    assert [operators.value("waves", row) for row in (0, 1)] == [expected, None]
+    assert ("waves" in operators.filled) == (waves is not None)

@@ -256,13 +256,17 @@ def test_speedscope_has_the_critical_path_as_a_profile() -> None:
 @both
 def test_values_of_an_operator(format: str) -> None:
     trace = build(SMALL)
-    filled = {"shapes": [0, -1, 1, -1, -1, -1], "flops": [2**60, -(2**63), 5, -(2**63), 0, -(2**63)]}
+    filled = {"shapes": [0, -1, 1, -1, -1, -1], "flops": [2**60, -(2**63), 5, -(2**63), 0, -(2**63)],
+              "waves": [np.nan, np.nan, 0.25, np.nan, np.inf, np.nan]}  # fmt: skip
     ids = np.array([2**64 - 1, 0, 0, 0, 0, 0], dtype=np.uint64)
     operators = trace.operators.replace(filled | {"node_id": ids}, {"shapes": ["[[1,2]]", 'a"b']}, {"node_id": ids > 0})
     timeline, _ = exported(replace(trace, operators=operators), format)
     args = timeline.operators[0, 0].args
     assert args == {"index": 0, "node_id": 2**64 - 1, "kind": "comp", "shapes": "[[1,2]]", "flops": 2**60}
     assert timeline.operators[0, 2].args["shapes"] == 'a"b'
+    waves = [timeline.operators[rank, index].args.get("waves") for rank, index in ((0, 2), (0, 4), (1, 0))]
+    assert list(map(float, waves[:2])) == [0.25, np.inf]
+    assert waves[2] is None
     assert timeline.operators[0, 1].args["parent"] == 0
     assert timeline.operators[1, 0].args["comm_bytes"] == 4 << 20
     assert timeline.operators[1, 0].args["comm_type"] == "all_reduce"

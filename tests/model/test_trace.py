@@ -325,6 +325,7 @@ def test_what_is_made_from_a_trace_has_an_id_of_its_own(trace: Trace) -> None:
 
 
 def test_the_windows_of_iterations_move_with_their_operators(trace: Trace) -> None:
+    trace = replace(trace, iterations=trace.iterations.replace({"lane": np.full(len(trace.iterations), -1)}))
     late = trace.with_times(trace.operators["start_ns"] + 1000, trace.operators["duration_ns"] * 2, "late")
     rows = trace.operators["iteration"]
     for number in range(len(trace.iterations)):
@@ -336,6 +337,37 @@ def test_the_windows_of_iterations_move_with_their_operators(trace: Trace) -> No
             assert late.iterations[name][number] - trace.iterations[name][number] == new - old
     again = late.with_times(trace.operators["start_ns"], trace.operators["duration_ns"], "measured")
     assert again.iterations.equals(trace.iterations)
+
+
+NULL64 = np.iinfo(np.int64).min
+STEP = """
+    rank 0 | thread 1 | iteration step           0..100
+    rank 0 | thread 1 | aten::mm                10..20
+    rank 0 | thread 1 | cudaLaunchKernel        60..90    -> gemm
+    rank 0 | thread 2 | backward                30..40
+    rank 0 | stream 7 | gemm                    95..300
+"""
+"""A step of which the host is done before the device; operators in this order: aten::mm, backward, the call, gemm."""
+
+
+@pytest.mark.parametrize(
+    ("lane", "start", "duration", "window"),
+    [
+        (0, [10, 30, 60, 95], [10, 10, 30, 500], (0, 100)),  # what ends after the annotation does not move its end
+        (0, [12, 1, 60, 95], [10, 10, 35, 205], (2, 105)),  # nor does what starts on another thread move its start
+        (0, [NULL64, 30, 65, 95], [NULL64, 10, 30, 205], (5, 105)),  # of its lane those with times count
+        (0, [NULL64, 32, NULL64, 95], [NULL64, 10, NULL64, 206], (2, 101)),  # and all, where its lane has none
+        (-1, [10, 30, 60, 95], [10, 10, 30, 500], (0, 395)),
+        (1, [12, 31, 60, 95], [10, 10, 30, 205], (1, 101)),
+    ],
+)
+def test_a_window_moves_with_the_operators_on_the_lane_of_its_annotation(
+    lane: int, start: list[int], duration: list[int], window: tuple[int, int]
+) -> None:
+    trace = build(STEP)
+    trace = replace(trace, iterations=trace.iterations.replace({"lane": np.array([lane])}))
+    moved = trace.with_times(np.array(start), np.array(duration), "simulated")
+    assert (moved.iterations["start_ns"][0], moved.iterations["end_ns"][0]) == window
 
 
 def test_times_before_zero_move_a_window_too() -> None:

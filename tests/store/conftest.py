@@ -59,6 +59,7 @@ def _trace(name: str = "a", *, ranks: int = 2, each: int = 6, revision: int = 1,
         "duration_ns": np.where(index == 3, np.iinfo(np.int64).min, random.integers(1, 90, count)),
         "iteration": (index * 2 // each) * ranks + rank,
         "flops": np.full(count, np.iinfo(np.int64).min),
+        "waves": np.where(index % 2 == 0, np.nan, index / np.float32(10)),
     }
     if attributes:
         data["attrs"] = np.where(index % 2 == 0, -1, rank * (each // 2) + index // 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,8 @@ def kineto_draft(path: Path) -> Draft:
     return read_file(SourceFile(path))
 
 
-def drawn_draft(text: str, **ids: dict[str, int]) -> Draft:
-    """The draft of a drawn trace. Launches share correlations; `ids` gives identifiers to operators by their names."""
+def drawn_draft(text: str, waves: Mapping[str, float] | None = None, **ids: dict[str, int]) -> Draft:
+    """The draft of a drawn trace. Launches share correlations; `waves` and `ids` are by names of operators."""
     trace = build(text)
     d = trace.dependencies
     columns = {name: np.full(len(trace), NULL) for name in ("correlation", *ids)}
@@ -31,7 +32,8 @@ def drawn_draft(text: str, **ids: dict[str, int]) -> Draft:
     for column, values in ids.items():
         for name, value in values.items():
             columns[column][names.index(name)] = value
-    return Draft(trace, columns)
+    draft = Draft(trace, columns)
+    return draft.with_operators({"waves": [waves.get(name, np.nan) for name in names]}) if waves else draft
 
 
 def inferred(draft: Draft, kind: DependencyKind) -> list[tuple[str, str, str]]:

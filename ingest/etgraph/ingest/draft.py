@@ -20,13 +20,13 @@ class Draft:
     """A trace and, for each of its operators, identifiers as recorded (int64, `NULL` where there is none).
 
     `ids` may hold `correlation` (of a launch and what it launched), `sequence` (autograd), `record_function`,
-    `external`, and `order` (of what starts at one time); of kernels `waves` (rounds in which their blocks ran, in
-    hundredths); of calls that synchronise `stream` (row of the lane that waits or is waited for), `event_stream` (lane
-    that the event was recorded on) and `event_record` (correlation of the call that did); of host operators
-    `communication` (a number that a collective and the wait for it share) and `issue` (one that a call and the
-    operator of gloo's that does it share). `annotation_ids` may hold the first five of the annotations. `tensors` are
-    the accesses to memory in the order in which operators start: `operator` (row), `storage` (id) and `writes`
-    (whether it is written; else read). None of them is part of the trace: passes turn them into dependencies.
+    `external`, and `order` (of what starts at one time); of calls that synchronise `stream` (row of the lane that waits
+    or is waited for), `event_stream` (lane that the event was recorded on) and `event_record` (correlation of the call
+    that did); of host operators `communication` (a number that a collective and the wait for it share) and `issue` (one
+    that a call and the operator of gloo's that does it share). `annotation_ids` may hold the first five of the
+    annotations. `tensors` are the accesses to memory in the order in which operators start: `operator` (row), `storage`
+    (id) and `writes` (whether it is written; else read). None of them is part of the trace: passes turn them into
+    dependencies.
     """
 
     trace: Trace

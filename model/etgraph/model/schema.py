@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-REVISION: Final = 4
+REVISION: Final = 5
 """Version of the pipeline that makes graphs; a stored trace of an older revision is replaced by a newer one."""
 
 
@@ -319,6 +319,10 @@ OPERATORS: Final = Table(
         _column("shapes", "text", "dims and dtypes of the inputs, as compact JSON text", nullable=True),
         _column("flops", "int64", "floating-point operations", unit="flop", nullable=True),
         _column("bytes", "int64", "unique bytes read and written", unit="B", nullable=True),
+        _column(
+            "waves", "float32",
+            "rounds in which a kernel's blocks ran on the device: its warps over those that fit at once", nullable=True,
+        ),
         _column("comm_type", "enum", "type of the collective", nullable=True, values=CommType),
         _column("comm_bytes", "int64", "size of the whole message as nccl-tests counts it", unit="B", nullable=True),
         _column("group", "row", "process group", nullable=True, refers="process_groups", neo4j="IN_GROUP"),

@@ -194,10 +194,11 @@ class Trace:
     def with_times(self, start_ns: Array, duration_ns: Array, timeline: str) -> Trace:
         """The same structure on another timeline, such as a simulated one.
 
-        `start_ns` and `duration_ns` hold one int64 an operator. An iteration's window moves with its operators: its
-        distance to the first start and the last end of its operators stays (one without such operators stays where it
-        is). Annotations, instants, memory events and counters keep their measured times. Raises ValueError for arrays
-        of another length. The new timeline has an id of its own.
+        `start_ns` and `duration_ns` hold one int64 an operator. An iteration's window moves with its operators on the
+        lane of its annotation, or with all of them where none is on it or the lane is not known: its distance to the
+        first start and the last end of those with times on both timelines stays (one without such operators stays where
+        it is). Annotations, instants, memory events and counters keep their measured times. Raises ValueError for
+        arrays of another length. The new timeline has an id of its own.
         """
         if len(start_ns) != len(self) or len(duration_ns) != len(self):
             raise ValueError(f"expected {len(self)} starts and durations, found {len(start_ns)}, {len(duration_ns)}")
@@ -208,10 +209,12 @@ class Trace:
         moved = replace(self, operators=operators, metadata=metadata, trace_id=trace_id)
         if not len(self.iterations):
             return moved
-        (has, old_start, old_end), (still_has, new_start, new_end) = map(_iteration_extents, (self, moved))
+        rows = _window_rows(self, moved)
+        (old_start, old_end), (new_start, new_end) = (_iteration_extents(t, rows) for t in (self, moved))
+        has = np.bincount(self.operators["iteration"][rows], minlength=len(self.iterations)) > 0
         windows = {}
         for name, shift in (("start_ns", new_start - old_start), ("end_ns", new_end - old_end)):
-            known = has & still_has & ~self.iterations.is_null(name)
+            known = has & ~self.iterations.is_null(name)
             windows[name] = self.iterations[name] + np.where(known, shift, 0)
         return replace(moved, iterations=self.iterations.replace(windows))
 
@@ -304,17 +307,28 @@ def _extent(start: Array, end: Array, also: Array) -> tuple[int, int] | None:
     return (int(start[timed].min()), int(end[timed].max())) if timed.any() else None
 
 
-def _iteration_extents(trace: Trace) -> tuple[Array, Array, Array]:
-    """Whether each iteration row has operators with times, the first start and the last end of these (else 0)."""
-    count = len(trace.iterations)
-    rows = trace.operators["iteration"]
-    timed = (rows >= 0) & ~trace.operators.is_null("start_ns") & ~trace.operators.is_null("duration_ns")
+def _window_rows(before: Trace, after: Trace) -> Array:
+    """The operators with times on both timelines that an iteration's window moves with: on its lane, else all of it."""
+    iteration, iterations = before.operators["iteration"], before.iterations
+    timed = iteration >= 0
+    for operators in (before.operators, after.operators):
+        timed &= ~(operators.is_null("start_ns") | operators.is_null("duration_ns"))
+    rows = np.flatnonzero(timed)
+    of, lane = iteration[rows], before.operators["lane"][rows]
+    own = (lane >= 0) & (lane == iterations["lane"][of])
+    has_own = np.bincount(of[own], minlength=len(iterations)) > 0
+    chosen: Array = rows[own | ~has_own[of]]
+    return chosen
+
+
+def _iteration_extents(trace: Trace, rows: Array) -> tuple[Array, Array]:
+    """First start and last end of those operators in each iteration; without meaning for one that has none of them."""
+    count, of = len(trace.iterations), trace.operators["iteration"][rows]
     limits = np.iinfo(np.int64)
     first, last = np.full(count, limits.max), np.full(count, limits.min)
-    np.minimum.at(first, rows[timed], trace.operators["start_ns"][timed])
-    np.maximum.at(last, rows[timed], trace.end_ns[timed])
-    has = np.bincount(rows[timed], minlength=count) > 0
-    return has, np.where(has, first, 0), np.where(has, last, 0)
+    np.minimum.at(first, of, trace.operators["start_ns"][rows])
+    np.maximum.at(last, of, trace.end_ns[rows])
+    return first, last
 
 
 def _renumber(length: int, kept: Array) -> Array:

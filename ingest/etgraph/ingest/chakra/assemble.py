@@ -67,6 +67,9 @@ def assemble(recording: Recording, source: SourceFile, format: str) -> Draft:
         if "link" in nodes:
             null = TABLES["operators"].column("link").null
             data["link"] = np.where(nodes["link"] < 0, null, nodes["link"])
+        if "waves" in nodes:
+            bits = np.maximum(nodes["waves"], 0).astype(np.uint32)
+            data["waves"] = np.where(nodes["waves"] < 0, np.float32(np.nan), bits.view(np.float32))
         for name in ("scope", "source"):
             if name in nodes:
                 data[name], dictionaries[name] = nodes[name], recording.texts[name]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from etgraph.ingest.chakra.fields import Kind
 from etgraph.ingest.chakra.limits import EARLIEST_NS, LONGEST_MICROS
 from etgraph.model.columns import Array
@@ -45,7 +47,12 @@ class Attribute:
         return -1 if self.text else -_INT32 if self.high < _INT32 else -_INT64
 
     def fits(self, kind: Array, value: Array) -> Array:
-        """Whether values of these kinds can stand in the column; they may be of any type of whole numbers."""
+        """Whether values of these kinds can stand in the column; they may be of any type of whole numbers.
+
+        A column of floating-point numbers holds their bits, and takes no other kind.
+        """
+        if self.field == "float_val":
+            return np.asarray(kind == int(Kind.FLOAT))
         unsigned = (kind == int(Kind.UINT64)) | (kind == int(Kind.FIXED64))
         whole = ((kind >= int(Kind.BOOL)) & (kind <= int(Kind.SFIXED64))) & (kind != int(Kind.FLOAT))
         fits: Array = whole & (value >= self.low) & (value <= self.high) & ~(unsigned & (value < 0))
@@ -75,6 +82,7 @@ ATTRIBUTES: Final = (
     Attribute("parent", "etgraph.parent", "uint64_val", low=0),
     _small("iteration", "etgraph.iteration", low=0),
     Attribute("link", "etgraph.link", "int32_val", 0, 127),
+    Attribute("waves", "etgraph.waves", "float_val", 0, 2 * _INT32 - 1),
     Attribute("scope", "etgraph.scope", "string_val"),
     Attribute("source", "etgraph.source", "string_val"),
 )

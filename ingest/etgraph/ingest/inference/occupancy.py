@@ -12,13 +12,13 @@ from etgraph.ingest.inference.timeline import Timeline, ragged
 from etgraph.model import Category, DependencyKind
 from etgraph.model.columns import Array
 
-ONE_WAVE = 101
-"""A kernel whose blocks ran in more rounds than one (in hundredths) fills the device until the last of them."""
-MANY_WAVES = 2_000
+ONE_WAVE = 1.01
+"""A kernel whose blocks ran in more rounds than one fills the device until the last of them."""
+MANY_WAVES = 20
 """From so many rounds on the tail is so short that to start in it is no accident."""
 TAIL_WAVES = 4.5
 """The last rounds, in which blocks end and none follow: where in them the other operator starts differs by kernel."""
-COPY_WAVES = 16_000
+COPY_WAVES = 160
 """A copy within the device runs as a kernel of many small blocks; its waves are not recorded."""
 LONG_NS = 20_000
 """A copy shorter than this is over before its tail could be told from its end."""
@@ -41,7 +41,7 @@ def holders(t: Timeline, late: Array, *, when_ready: bool = True) -> Array:
     order = np.argsort(t.start[late], kind="stable")
     start = t.start[late[order]]
     length = t.end[full] - t.start[full]
-    tail = np.minimum(TAIL_WAVES * 100 * length / waves[full], length).astype(np.int64)
+    tail = np.minimum(TAIL_WAVES * length / waves[full], length).astype(np.int64)
     first = np.searchsorted(start, t.end[full] - tail)
     last = np.searchsorted(start, t.end[full] + CLOSE_NS, side="right")
     which, place = ragged(first, last)
@@ -72,9 +72,9 @@ def occupied(t: Timeline) -> Finding:
 
 
 def _waves(t: Timeline) -> Array:
-    """Waves of every operator in hundredths, those of long copies within the device supposed."""
+    """Waves of every operator, 0 where not known, those of long copies within the device supposed."""
     o = t.trace.operators
-    waves = np.maximum(t.draft.id("waves"), 0).astype(np.int64)
+    waves = np.nan_to_num(o["waves"].astype(np.float64))
     copies = t.device[o["category"][t.device] == int(Category.MEMCPY)]
     if len(copies):
         within = o.codes_where("name", WITHIN_DEVICE.search)[o["name"][copies]]

@@ -87,7 +87,7 @@ def assemble(recording: Recording, source: SourceFile, top: Document) -> Draft:
     )
     names = ("correlation", "sequence", "record_function", "external", "order")
     ids, annotation_ids = ({name: raw[name][which] for name in names} for which in (rows, spans))
-    ids |= {"waves": raw["waves"][rows], "comm_sequence": raw["group_sequence"][rows], "issue": raw["issue"][rows]}
+    ids |= {"comm_sequence": raw["group_sequence"][rows], "issue": raw["issue"][rows]}
     if len(recording.waits["correlation"]):
         ids |= _waits(recording, trace, ids["correlation"])
     draft = Draft(trace, ids, annotation_ids)
@@ -189,6 +189,7 @@ def _operators(
         "start_ns": raw["start"][rows],
         "duration_ns": raw["duration"][rows],
         "shapes": raw["shapes"][rows],
+        "waves": raw["waves"][rows],
         "attrs": raw["attrs"][rows],
         "scope": raw["modules"][rows],
         "source": raw["stack"][rows],
@@ -197,6 +198,8 @@ def _operators(
     optional = {"shapes": -1, "comm_type": _NULL32, "comm_bytes": NULL, "group": -1, "attrs": -1, "peer": _NULL32,
                 "tag": _NULL32}  # fmt: skip
     data = {k: v for k, v in data.items() if k not in optional or (np.asarray(v) != optional[k]).any()}
+    if np.isnan(data["waves"]).all():
+        del data["waves"]
     dictionaries = {"name": recording.names, "shapes": shapes}
     for column, texts in (("scope", recording.modules), ("source", [source_of_stack(s) for s in recording.stacks])):
         codes = np.asarray(data.pop(column))

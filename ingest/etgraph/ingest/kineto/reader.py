@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,13 +25,15 @@ T = TypeVar("T")
 ARRAY = "traceEvents"
 WARPS = 64
 """Warps that a multiprocessor can hold."""
+MOST_WAVES = 1e7
+"""No kernel has so many; more are taken for as many."""
 LONGEST_NS = 366 * 86_400 * 10**9
 """No operator takes longer than this; a longer duration is a damaged file."""
 
 _INTERVALS = {
     "name": "i4", "category": "i4", "lane": "i4", "start": "i8", "duration": "i8", "order": "i8", "position": "i8",
     "attrs": "i4", "correlation": "i8", "external": "i8", "record_function": "i8", "sequence": "i8",
-    "shapes": "i4", "stack": "i4", "modules": "i4", "device": "i4", "message": "i4", "waves": "i4",
+    "shapes": "i4", "stack": "i4", "modules": "i4", "device": "i4", "message": "i4", "waves": "f4",
     "group_sequence": "i8",
 }  # fmt: skip
 _PLAIN = Arguments()
@@ -202,7 +205,7 @@ class KinetoReader:
                 ]
             ),
             group_sequence=int64s([whole_number(s, NULL) if (s := a.group_sequence) else NULL for a in arguments]),
-            waves=np.array([_waves(a) if a.occupancy > 0 else 0 for a in arguments]),
+            waves=np.array([_waves(a) if a.occupancy > 0 else math.nan for a in arguments]),
         )
 
     def _add_waits(self, found: list[WaitArguments]) -> None:
@@ -314,13 +317,13 @@ def _without_nulls(arguments: msgspec.Raw) -> bytes:
     return msgspec.json.encode(members)
 
 
-def _waves(arguments: Arguments) -> int:
-    """In how many rounds a kernel's blocks ran, in hundredths: its warps over those that were there at once.
+def _waves(arguments: Arguments) -> float:
+    """In how many rounds a kernel's blocks ran: its warps over those that were there at once; NaN where not known.
 
     The recorded occupancy is the share of 64 warps, the most that a multiprocessor of any recent device holds.
     """
-    waves = arguments.warps / (arguments.occupancy / 100 * WARPS)
-    return int(100 * min(max(waves, 0.0), 1e7)) if waves == waves else 0
+    waves = 100 * arguments.warps / (WARPS * arguments.occupancy)
+    return min(waves, MOST_WAVES) if waves > 0 else math.nan
 
 
 def _message(name: str, arguments: Arguments) -> Message | None:

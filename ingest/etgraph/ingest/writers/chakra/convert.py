@@ -148,6 +148,7 @@ class Converter:
                 "lane": (self._local("lanes", "lane"), o["lane"] >= 0),
                 "iteration": (self._local("iterations", "iteration"), o["iteration"] >= 0),
                 "link": (o["link"], ~o.is_null("link")),
+                "waves": (o["waves"], ~o.is_null("waves")),
             }
         return {name: (values, said) for name, (values, said) in columns.items() if said.any()}
 

@@ -81,7 +81,7 @@ def _column(trace: Trace, columns: Columns, name: str) -> Value:
 
     column = columns.table.column(name)
     values, null = columns[name], column.null
-    there = ~columns.is_null(name) if null is None else None
+    there = ~columns.is_null(name) if null is None or column.dtype.kind == "f" else None
     if column.type == "text":
         return text_of(columns, name)
     if column.values is not None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.ingest.writers.rows import json_text
+from etgraph.ingest.writers.rows import json_real, json_text
 from etgraph.ingest.writers.timeline.contents import Value
 from etgraph.model.columns import Array
 
@@ -24,7 +24,8 @@ def literals(value: Value, rows: Array) -> list[str]:
     """The value of each row as JSON, null where it has none."""
     found, there = value.of(rows)
     if value.texts is None:
-        return [str(v) if ok else "null" for v, ok in zip(found.tolist(), there.tolist())]
+        text = json_real if found.dtype.kind == "f" else str
+        return [text(v) if ok else "null" for v, ok in zip(found.tolist(), there.tolist())]
     codes, inverse = np.unique(np.where(there, found, -1), return_inverse=True)
     known = ["null" if code < 0 else json_text(str(value.texts[code])) for code in codes.tolist()]
     return [known[n] for n in inverse.tolist()]

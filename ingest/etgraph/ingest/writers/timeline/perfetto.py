@@ -154,12 +154,14 @@ class _Writer:
             numbers, there = value.of(rows)
             if not there.any():
                 continue
-            number = 3 if numbers.dtype.kind == "u" else 4
+            number = {"u": 3, "f": 5}.get(numbers.dtype.kind, 4)
             if value.texts is not None:
                 numbers, number = self._texts(_STRINGS, value, numbers[there], news).first + numbers, 17
             spread, present = _spread(numbers, there, at, events)
             label = Constant(field(1, self._label(value.name, news)), present)
-            yield Message(4, [label, Number(number, spread, present)], present)
+            real = numbers.dtype.kind == "f"
+            shown = Fixed64(number, present * 1, spread[present]) if real else Number(number, spread, present)
+            yield Message(4, [label, shown], present)
 
     def _texts(self, kind: int, value: Value, codes: Array, news: list[bytes]) -> _Interned:
         """The dictionary of a value, after it has told these codes."""
