@@ -9,8 +9,11 @@ Two kinds of edges:
 - a **wake-up** holds it only if its source is later than all sources of plain edges: who comes to find the work done
   does not sleep. The event then happens no earlier than the source's time + lag + `after`, the time to wake up.
 
-A **device slot** is asked for by the start of a device operator. An operator that is *wide* fills the device until it
-leaves room, `tail_ns` before its end; one on another lane of the device that becomes ready meanwhile waits until then.
+Two kinds of resources, which the start of an operator may ask for when its edges have arrived:
+
+- a **place** on a device: a *wide* operator fills the device until it leaves room, `tail_ns` before its end; one on
+  another lane of the device that is ready meanwhile starts then;
+- a **server**: it serves one operator at a time, from start to end, in the order in which they became ready.
 """
 
 from __future__ import annotations
@@ -22,29 +25,38 @@ import numpy as np
 from etgraph.model.columns import Array
 from etgraph.model.graph import adjacency
 
+MOST = 2**31 - 1
+"""Events, and edges, that a program can number."""
+
+
+def _nothing() -> Array:
+    return np.zeros(0, dtype=np.int64)
+
 
 @dataclass(frozen=True, slots=True)
-class Slots:
-    """Starts that ask for a place on a device: event, device, lane, duration, and tail (-1: not wide) in ns."""
+class Places:
+    """Operators that ask for a place: their number, device and lane, duration, and tail (-1: not wide) in ns."""
 
-    event: Array
-    device: Array
-    lane: Array
-    duration_ns: Array
-    tail_ns: Array
+    operator: Array = field(default_factory=_nothing)
+    device: Array = field(default_factory=_nothing)
+    lane: Array = field(default_factory=_nothing)
+    duration_ns: Array = field(default_factory=_nothing)
+    tail_ns: Array = field(default_factory=_nothing)
 
-    @staticmethod
-    def none() -> Slots:
-        """No device is asked for."""
-        nothing = np.zeros(0, dtype=np.int64)
-        return Slots(nothing, nothing, nothing, nothing, nothing)
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Operators that ask for a server: their number, and that of the server."""
+
+    operator: Array = field(default_factory=_nothing)
+    server: Array = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """See the module. Edges by source in compressed rows; `lag_ns` of a wake-up is held as -1 - lag.
 
-    `waking` are the events with wake-ups and `after_ns` their times to wake up.
+    `waking` are the events with wake-ups, ascending, and `after_ns` their times to wake up.
     """
 
     operators: int
@@ -55,7 +67,13 @@ class Program:
     floor_ns: Array
     waking: Array
     after_ns: Array
-    slots: Slots = field(default_factory=Slots.none)
+    places: Places = field(default_factory=Places)
+    services: Services = field(default_factory=Services)
+
+    @property
+    def sources(self) -> Array:
+        """The source of every edge."""
+        return np.repeat(np.arange(self.events, dtype=np.int32), np.diff(self.offsets))
 
 
 class ProgramBuilder:
@@ -66,11 +84,12 @@ class ProgramBuilder:
         self.operators = operators
         self.events = 2 * operators + others
         self.floor_ns = np.full(self.events, zero_ns, dtype=np.int64)
+        self.places = Places()
+        self.services = Services()
         self._sources: list[Array] = []
         self._targets: list[Array] = []
         self._lags: list[Array] = []
         self._after: list[tuple[Array, Array]] = []
-        self._slots = Slots.none()
 
     def plain(self, sources: Array, targets: Array, lag_ns: Array | int = 0) -> None:
         """Edges that hold their targets for their lags (ns, not negative)."""
@@ -84,12 +103,8 @@ class ProgramBuilder:
         self._add(sources, targets, -1 - np.broadcast_to(np.asarray(lag_ns, dtype=np.int64), np.shape(sources)))
 
     def after(self, events: Array, ns: Array) -> None:
-        """The times to wake up of events, in ns."""
+        """The times to wake up of events, in ns; 0 where none is given."""
         self._after.append((events, ns))
-
-    def slots(self, slots: Slots) -> None:
-        """The starts that ask for a place on a device."""
-        self._slots = slots
 
     def _add(self, sources: Array, targets: Array, lags: Array) -> None:
         self._sources.append(np.asarray(sources, dtype=np.int32))
@@ -97,8 +112,10 @@ class ProgramBuilder:
         self._lags.append(lags)
 
     def program(self) -> Program:
-        """The program. O(events + edges)."""
+        """The program. O(events + edges). Raises OverflowError for more events or edges than can be numbered."""
         sources, targets, lags = (_joined(parts) for parts in (self._sources, self._targets, self._lags))
+        if max(self.events, len(sources)) > MOST:
+            raise OverflowError(f"{self.events:,} events and {len(sources):,} edges are more than {MOST:,}")
         out = adjacency(self.events, sources, targets)
         lags = lags[out.edges]
         waking = np.unique(out.neighbours[lags < 0])
@@ -106,10 +123,10 @@ class ProgramBuilder:
         for events, ns in self._after:
             after[events] = ns
         return Program(
-            self.operators, self.events, out.offsets, out.neighbours, lags, self.floor_ns, waking, after[waking],
-            self._slots,
+            self.operators, self.events, out.offsets.astype(np.int32), out.neighbours, lags, self.floor_ns,
+            waking, after[waking], self.places, self.services,
         )  # fmt: skip
 
 
 def _joined(parts: list[Array]) -> Array:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)

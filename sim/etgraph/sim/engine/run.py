@@ -14,7 +14,7 @@ from etgraph.sim.engine.program import Program
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """When every event happened, in ns; those that never did are not `happened`."""
+    """When every event happened, in ns, and which did: those behind a cycle, or behind one on a server, never do."""
 
     operators: int
     ns: Array
@@ -31,25 +31,62 @@ class Timeline:
         return self.ns[1 : 2 * self.operators : 2]
 
 
-def run(program: Program) -> Timeline:
-    """Let every event happen as early as its edges and resources allow. O(edges + slots log slots).
+@dataclass(frozen=True, slots=True)
+class _Special:
+    """What is special of some events, a row each: wake-ups, what they ask for, and the server that they give back."""
 
-    Events whose edges never arrive, because of a cycle, do not happen; `etgraph.sim.engine.stuck` names them.
+    row: Array
+    after_ns: Array
+    lane: Array
+    length_ns: Array
+    tail_ns: Array
+    server: Array
+    frees: Array
+    device: Array
+    servers: int
+
+
+def run(program: Program) -> Timeline:
+    """Let every event happen as early as its edges and resources allow.
+
+    O(edges + a log a + a · lanes of a device) for a starts that ask for something. Of starts that ask at one time the
+    one with the lower number goes first. `etgraph.sim.engine.stuck` tells what keeps events from happening.
     """
-    p, s = program, program.slots
+    p = program
     missing = np.bincount(p.targets, minlength=p.events).astype(np.int32)
-    place = np.full(p.events, -1, dtype=np.int32)
-    place[p.waking] = np.arange(len(p.waking), dtype=np.int32)
-    slot = np.full(p.events, -1, dtype=np.int32)
-    slot[s.event] = np.arange(len(s.event), dtype=np.int32)
-    lanes, lane = np.unique(s.lane, return_inverse=True)
-    device_of = np.zeros(len(lanes), dtype=np.int64)
-    device_of[lane] = s.device
+    s = _special(p)
     ns, happened = _run(
-        p.offsets, p.targets, p.lag_ns, p.floor_ns, missing, place, p.after_ns,
-        slot, lane, s.duration_ns, s.tail_ns, device_of,
+        p.offsets, p.targets, p.lag_ns, p.floor_ns, missing, s.row, s.after_ns, s.lane, s.length_ns, s.tail_ns,
+        s.server, s.frees, s.device, s.servers,
     )  # fmt: skip
     return Timeline(p.operators, ns, happened)
+
+
+def _special(p: Program) -> _Special:
+    placed, served = 2 * p.places.operator, 2 * p.services.operator
+    events = np.unique(np.concatenate([p.waking, placed, served, served + 1]))
+    row = np.full(p.events, -1, dtype=np.int32)
+    row[events] = np.arange(len(events), dtype=np.int32)
+    lanes, lane = np.unique(p.places.lane, return_inverse=True)
+    device = np.zeros(len(lanes), dtype=np.int64)
+    device[lane] = p.places.device
+
+    def column(of: Array, values: Array) -> Array:
+        filled = np.full(len(events), -1, dtype=np.int64)
+        filled[row[of]] = values
+        return filled
+
+    return _Special(
+        row,
+        column(p.waking, p.after_ns),
+        column(placed, lane),
+        column(placed, p.places.duration_ns),
+        column(placed, p.places.tail_ns),
+        column(served, p.services.server),
+        column(served + 1, p.services.server),
+        device,
+        int(p.services.server.max(initial=-1)) + 1,
+    )
 
 
 @kernel
@@ -59,26 +96,31 @@ def _run(
     lags: Array,
     floor: Array,
     missing: Array,
-    place: Array,
+    special: Array,
     after: Array,
-    slot: Array,
-    slot_lane: Array,
-    slot_duration: Array,
-    slot_tail: Array,
-    device_of: Array,
+    lane: Array,
+    length: Array,
+    tail: Array,
+    server: Array,
+    frees: Array,
+    device: Array,
+    servers: int,
     stop: Array = NEVER,
 ) -> tuple[Array, Array]:
-    events = len(floor)
+    """Times of the events and whether they happened. `missing` counts the edges that have not arrived."""
+    never = -(2**62)
+    events, rows, lanes = len(floor), len(after), len(device)
     ns = floor.copy()
     happened = np.zeros(events, dtype=np.bool_)
-    since = np.full(len(after), -(2**62))  # latest source of a plain edge, of events with wake-ups
-    held = np.full(len(after), -(2**62))  # latest wake-up
-    ready = np.empty(events, dtype=np.int32)  # a stack: times do not depend on the order
-    height = 0
+    since = np.full(rows, never)  # latest source of a plain edge, of events with wake-ups
+    held = np.full(rows, never)  # latest wake-up
+    # Events whose edges have all arrived, as a stack; below each one, `missing` holds the next. The order is free,
+    # since times do not depend on it: what does depend on an order in time asks for something, and goes to the heap.
+    top = -1
     for v in range(events):
         if missing[v] == 0:
-            ready[height] = v
-            height += 1
+            missing[v] = top
+            top = v
 
     def push(heap_ns: Array, heap_event: Array, size: int, at: int, event: int) -> None:
         """Put an event into the heap, by time and then by number; `size` is how many are in it."""
@@ -111,51 +153,81 @@ def _run(
             i = down
         heap_ns[i], heap_event[i] = at, event
 
-    asking_ns = np.empty(len(slot_lane), dtype=np.int64)  # a heap of starts that ask for a device
-    asking = np.empty(len(slot_lane), dtype=np.int32)
+    asking_ns = np.empty(rows, dtype=np.int64)
+    asking = np.empty(rows, dtype=np.int32)
     size = 0
-    lanes = len(device_of)
-    wide_from = np.full(lanes, 2**62)
-    wide_until = np.full(lanes, -(2**62))
+    wide_from = np.full(lanes, -never)
+    wide_until = np.full(lanes, never)
+    granted = np.zeros(rows, dtype=np.bool_)
+    behind = np.full(rows, -1, dtype=np.int32)  # the event that is served after this one
+    first = np.full(servers, -1, dtype=np.int32)  # the event that is served, or waits for that, and the last one
+    last = np.full(servers, -1, dtype=np.int32)
+    free_at = np.full(servers, never)
     step = 0
-    while height > 0 or size > 0:
+    while top >= 0 or size > 0:
         if step % BETWEEN_LOOKS == 0 and stopped(stop):
             break
         step += 1
-        if height > 0:
-            height -= 1
-            v = ready[height]
-            w = place[v]
-            if w >= 0 and held[w] > since[w] and held[w] + after[w] > ns[v]:
-                ns[v] = held[w] + after[w]
-            if slot[v] >= 0:
-                push(asking_ns, asking, size, ns[v], v)
-                size += 1
-                continue
+        if top >= 0:
+            v = top
+            top = missing[v]
+            s = special[v]
+            if s >= 0:
+                if held[s] > since[s] and held[s] + after[s] > ns[v]:
+                    ns[v] = held[s] + after[s]
+                if lane[s] >= 0 or server[s] >= 0:
+                    push(asking_ns, asking, size, ns[v], v)
+                    size += 1
+                    continue
         else:
             v = asking[0]
             pop(asking_ns, asking, size)
             size -= 1
-            s = slot[v]
-            on = slot_lane[s]
-            free = ns[v]
-            for other in range(lanes):
-                if other != on and device_of[other] == device_of[on] and wide_from[other] <= ns[v]:
-                    free = max(free, wide_until[other])
-            if free > ns[v]:
-                ns[v] = free
-                push(asking_ns, asking, size, free, v)
-                size += 1
-                continue
-            if slot_tail[s] >= 0:
-                wide_from[on] = free
-                wide_until[on] = free + slot_duration[s] - slot_tail[s]
+            s = special[v]
+            q = server[s]
+            if q >= 0 and not granted[s]:
+                if first[q] >= 0:
+                    behind[special[last[q]]] = v
+                    last[q] = v
+                    continue
+                first[q] = v
+                last[q] = v
+                granted[s] = True
+                if free_at[q] > ns[v]:
+                    ns[v] = free_at[q]
+                    push(asking_ns, asking, size, ns[v], v)
+                    size += 1
+                    continue
+            on = lane[s]
+            if on >= 0:
+                room = ns[v]
+                for other in range(lanes):
+                    if other != on and device[other] == device[on] and wide_from[other] <= ns[v]:
+                        room = max(room, wide_until[other])
+                if room > ns[v]:
+                    ns[v] = room
+                    push(asking_ns, asking, size, room, v)
+                    size += 1
+                    continue
+                if tail[s] >= 0:
+                    wide_from[on] = ns[v]
+                    wide_until[on] = ns[v] + length[s] - tail[s]
         happened[v] = True
         t = ns[v]
+        if s >= 0 and frees[s] >= 0:
+            q = frees[s]
+            following = behind[special[first[q]]]
+            first[q] = following
+            free_at[q] = t
+            if following >= 0:
+                granted[special[following]] = True
+                ns[following] = max(ns[following], t)
+                push(asking_ns, asking, size, ns[following], following)
+                size += 1
         for e in range(offsets[v], offsets[v + 1]):
             to = targets[e]
             lag = lags[e]
-            w = place[to]
+            w = special[to]
             if lag >= 0:
                 if t + lag > ns[to]:
                     ns[to] = t + lag
@@ -165,6 +237,6 @@ def _run(
                 held[w] = t - 1 - lag
             missing[to] -= 1
             if missing[to] == 0:
-                ready[height] = to
-                height += 1
+                missing[to] = top
+                top = to
     return ns, happened

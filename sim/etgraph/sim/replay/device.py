@@ -1,4 +1,4 @@
-"""What holds device operators: their launch, their stream, events of other streams, and kernels that fill the device."""
+"""What holds device operators: launch, stream, events of other streams, and kernels that fill the device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from etgraph.model import Category, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.columns import Array
-from etgraph.sim.engine import Slots
+from etgraph.sim.engine import Places
 from etgraph.sim.replay.constants import Observations
 
 K = DependencyKind
@@ -126,7 +126,7 @@ LONG_NS = 20_000
 _WITHIN_DEVICE = re.compile(r"DtoD|Device -> Device|DeviceToDevice")
 
 
-def slots_of(trace: Trace, rows: Array, duration_ns: Array) -> Slots:
+def places_of(trace: Trace, rows: Array, duration_ns: Array) -> Places:
     """The starts, among those device operators, that ask for a device which kernels of other streams may fill.
 
     Communication starts all the same, since its kernels are small, as do copies that have engines of their own.
@@ -141,10 +141,10 @@ def slots_of(trace: Trace, rows: Array, duration_ns: Array) -> Slots:
     waves = np.where(copies, np.where(length >= LONG_NS, COPY_WAVES, 0), np.nan_to_num(o["waves"][rows]))
     wide = waves >= FULL_WAVES
     if not wide.any():
-        return Slots.none()
+        return Places()
     lane = o["lane"][rows].astype(np.int64)
     _, device = np.unique(
         o["rank"][rows].astype(np.int64) * (1 << 32) + trace.lanes["device"][lane], return_inverse=True
     )
     tail = np.minimum(TAIL_WAVES / np.maximum(waves, FULL_WAVES), TAIL_SHARE) * length
-    return Slots(2 * rows, device, lane, length, np.where(wide, tail, -1).astype(np.int64))
+    return Places(rows, device, lane, length, np.where(wide, tail, -1).astype(np.int64))

@@ -14,10 +14,9 @@ from etgraph.model import DependencyKind, Trace
 from etgraph.model.columns import Array
 from etgraph.sim.engine import Program, ProgramBuilder
 from etgraph.sim.replay.constants import Constants, fit, mean, median
-from etgraph.sim.replay.device import Device, device_of, slots_of
+from etgraph.sim.replay.device import Device, device_of, places_of
 from etgraph.sim.replay.threads import Threads, threads_of
 from etgraph.sim.replay.waits import Waits, waits_of
-
 
 LATENCY_NS = 4_000
 
@@ -122,7 +121,7 @@ def _threads(builder: ProgramBuilder, trace: Trace, s: Structure, c: Fitted) -> 
     received[d["dst"][d["kind"] == int(DependencyKind.COMM)]] = True
     ends |= (t.event % 2 == 1) & received[row]
     lag[ends] = np.minimum(lag[ends], s.transfer_ns[row[ends]])
-    waking = c.wake_up.at(w.seen.key)
+    waking = np.where(w.turns, w.seen.ns, c.wake_up.at(w.seen.key))
     lag[w.segments] = np.minimum(lag[w.segments], waking)
     later = np.flatnonzero(~t.first)
     builder.plain(t.event[later - 1], t.event[later], lag[later])
@@ -147,7 +146,7 @@ def _devices(builder: ProgramBuilder, trace: Trace, s: Structure, c: Fitted) -> 
     builder.plain(2 * d.before + 1, 2 * d.after, gaps(c, d))
     builder.plain(2 * d.source + 1, 2 * d.waiting, c.event.at(d.event.key))
     builder.floor_ns[2 * d.pinned] = trace.operators["start_ns"][d.pinned]
-    builder.slots(slots_of(trace, d.rows, trace.operators["duration_ns"]))
+    builder.places = places_of(trace, d.rows, trace.operators["duration_ns"])
 
 
 def gaps(c, d):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import Category, DependencyKind, Trace
+from etgraph.model import Category, DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
 from etgraph.sim.replay.constants import Observations
 from etgraph.sim.replay.threads import Threads
@@ -20,13 +20,16 @@ LIKELY_NS = 100_000
 class Waits:
     """Wake-ups of threads: from event `source` to the end of segment `segment`, which `waited` for it or did not.
 
-    Of the segments that waited: `segments`, and in `seen` how long after the last of their sources they ended.
+    Of the segments that waited: `segments`, and in `seen` how long after the last of their sources they ended. `turns`
+    are those in which a thread takes over from another one of its process: what passes then is the host's own time,
+    measured between two events of the host, while after work of a device or a peer it is a constant of many.
     """
 
     source: Array
     segment: Array
     segments: Array
     seen: Observations
+    turns: Array
 
 
 def waits_of(trace: Trace, threads: Threads) -> Waits:
@@ -42,8 +45,10 @@ def waits_of(trace: Trace, threads: Threads) -> Waits:
     spawned = timed & across & (kind == int(K.SPAWN))
 
     ends, starts, spawns = (np.flatnonzero(chosen) for chosen in (inside, before, spawned))
-    released = np.concatenate([end[src[ends]], end[src[starts]], start[src[spawns]]])
-    source = np.concatenate([2 * src[ends] + 1, 2 * src[starts] + 1, 2 * src[spawns]])
+    handed = end[src[spawns]] <= start[dst[spawns]]
+    handed_ns = np.where(handed, end[src[spawns]], start[src[spawns]])
+    released = np.concatenate([end[src[ends]], end[src[starts]], handed_ns])
+    source = np.concatenate([2 * src[ends] + 1, 2 * src[starts] + 1, 2 * src[spawns] + handed])
     segment = np.concatenate(
         [
             threads.segments_at(dst[ends], released[: len(ends)]),
@@ -68,4 +73,6 @@ def waits_of(trace: Trace, threads: Threads) -> Waits:
     key = np.where(runtime, len(K) + o["name"][dst[by]].astype(np.int64), kind[by]) * 256 + d["method"][by] % 256
     late = finish[last] - released[last]
     seen = Observations(key, late, dst[by], late >= 0)
-    return Waits(source, segment, segment[last], seen)
+    communicates = (o["kind"] >= int(NodeType.COMM_SEND)) & (o["kind"] <= int(NodeType.COMM_COLL))
+    turns = np.isin(kind[by], (int(K.SPAWN), int(K.JOIN))) & ~communicates[src[by]] & ~communicates[dst[by]]
+    return Waits(source, segment, segment[last], seen, turns)
