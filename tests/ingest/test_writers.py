@@ -250,6 +250,8 @@ def check_dot(trace: Trace) -> None:
                           for n in range(len(drawing.place[f"{rank}:{index}"]))]  # fmt: skip
         assert around == {"label": f"rank {rank}"}
         assert inner == ([{"label": mended(lane)}] if lane is not None else [])
+    for values in drawing.nodes.values():
+        values |= {"waves": float(values["waves"])} if "waves" in values else {}
     assert drawing.nodes == expected
     found = {}
     for source, target, values in drawing.edges:
@@ -311,6 +313,9 @@ def odd_traces(draw: st.DrawFn) -> Trace:
         limits = np.iinfo(table.column(name).dtype)
         low = 0 if name == "duration_ns" else int(limits.min)
         data[name] = draw(st.lists(st.integers(low, int(limits.max)), min_size=count, max_size=count))
+    if draw(st.booleans()):
+        waves = st.just(np.nan) | st.floats(0, allow_nan=False, width=32)
+        data["waves"] = draw(st.lists(waves, min_size=count, max_size=count))
     masks = {}
     if draw(st.booleans()):
         ids = st.lists(st.integers(0, 2**64 - 1), min_size=count, max_size=count)
