@@ -20,7 +20,7 @@ Value: TypeAlias = "str | int | float | bool | list[Node] | dict[str, Node] | ob
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value with where it stands. `references` are those of its file: what sources beside figures may be short for."""
+    """A value with where it stands. `references` are its file's: what sources beside figures may be short for."""
 
     value: Value
     file: str

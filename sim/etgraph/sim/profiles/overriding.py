@@ -22,9 +22,9 @@ _OVERRIDES = "overrides"
 def with_overrides(profile: Profile, overrides: Mapping[str, object]) -> Profile:
     """The profile with other values at some paths, such as `device.memory_bandwidth` or `tiers.nvlink.bandwidth`.
 
-    A value is a text as in a file (`"4 TB/s"`), a number in the field's own unit (bytes/s, flop/s, bytes, ns, watts), or
-    a multiple of what is there (`"x2"`, `"×0.5"`). The source of a figure that changed is gone, the name stays. Tiers
-    are found by name; a dtype or a family that had no figure gets one. O(size of the profile), about a millisecond.
+    A value is a text as in a file (`"4 TB/s"`), a number in the field's own unit (bytes/s, flop/s, bytes, ns, watts),
+    or a multiple of what is there (`"x2"`, `"×0.5"`). A figure that changed has no source any more; the name
+    stays. Tiers are found by name; a dtype or a family that had no figure gets one. Takes a few milliseconds.
 
     Raises UsageError for a path that does not exist, and for a value that cannot be there.
 
@@ -70,7 +70,8 @@ def _paths(value: Any, kind: Kind, keys: tuple[str, ...]) -> Iterator[tuple[str,
 def _change(root: Node, profile: Profile, path: str, value: object) -> None:
     """Put one value into the tree of a document that `dump` made."""
     *outer, last = split(path)
-    at, kind = root, declared(Profile)
+    at: Node = root
+    kind: Kind = declared(Profile)
     for key in outer:
         found = _inside(at, kind, key)
         if found is None:

@@ -14,9 +14,8 @@ _DTYPES: Final[Mapping[str, Dtype]] = {
     "float": "fp32", "float32": "fp32", "c10::complex<float>": "fp32",
     "c10::half": "fp16", "half": "fp16", "float16": "fp16",
     "c10::bfloat16": "bf16", "bfloat16": "bf16",
-    "c10::float8_e4m3fn": "fp8", "c10::float8_e5m2": "fp8", "c10::float8_e4m3fnuz": "fp8", "c10::float8_e5m2fnuz": "fp8",
-    "float8_e4m3fn": "fp8", "float8_e5m2": "fp8", "float8_e4m3fnuz": "fp8", "float8_e5m2fnuz": "fp8",
 }  # fmt: skip
+_FP8 = "float8_"
 
 
 def dtype_of(types: Iterable[object]) -> Dtype | None:
@@ -27,11 +26,16 @@ def dtype_of(types: Iterable[object]) -> Dtype | None:
     >>> dtype_of(["long int", "c10::BFloat16", "float"]), dtype_of(["Scalar"])
     ('bf16', None)
     """
-    return next((_DTYPES[text] for text in (str(each).lower() for each in types) if text in _DTYPES), None)
+    for text in (str(each).lower() for each in types):
+        if text in _DTYPES:
+            return _DTYPES[text]
+        if text.removeprefix("c10::").startswith(_FP8):
+            return "fp8"
+    return None
 
 
-def peak_flops(device: Device, family: str, dtype: str | None) -> float | None:
-    """The dense peak of an operator of a family, in flop/s; None where the device has none for it or the dtype is unknown.
+def peak_flops(device: Device, family: str, dtype: Dtype | None) -> float | None:
+    """The dense peak of operators of a family in flop/s; None where it or the dtype is not known.
 
     Products of matrices run on matrix units, all else on ordinary ones. A device without a matrix peak for a type runs
     its products on ordinary units; one without a peak for a type on ordinary units computes it as fp32 there.
@@ -39,5 +43,5 @@ def peak_flops(device: Device, family: str, dtype: str | None) -> float | None:
     if dtype is None:
         return None
     if family in MATRIX_FAMILIES and dtype in device.matrix_flops:
-        return device.matrix_flops[dtype]  # type: ignore[index]  # a text that is a key
-    return device.vector_flops.get(dtype, None if dtype == "fp64" else device.vector_flops.get("fp32"))  # type: ignore[call-overload, no-any-return]
+        return device.matrix_flops[dtype]
+    return device.vector_flops.get(dtype, None if dtype == "fp64" else device.vector_flops.get("fp32"))

@@ -68,7 +68,8 @@ class _Reader:
             else:
                 free = [name for name in kind.fields if name not in node.table]
                 meant |= {nearest(key, free) or ""}
-                self._refuse(each, (*keys, key), "an unknown key", one_of(free), near(key, free))
+                hint = near(key, free) or near(key, kind.fields)
+                self._refuse(each, (*keys, key), "an unknown key", one_of(free or tuple(kind.fields)), hint)
         # A key that is only misspelt is not missing as well.
         for field in (field for field in missing if field.key not in meant):
             self._refuse(node, (*keys, field.key), "nothing", _expected(field.kind, field.key), field.meaning)

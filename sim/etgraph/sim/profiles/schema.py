@@ -11,7 +11,7 @@ from typing import Any
 
 from etgraph.sim.profiles.declaration import Kind, Leaf, Record, Rows, Table, declared
 from etgraph.sim.profiles.profile import Profile
-from etgraph.sim.profiles.units import Quantity
+from etgraph.sim.profiles.units import QUANTITIES, Quantity
 
 _NUMBER = r"\s*[+]?[0-9][0-9_]*(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*"
 _OF_FILES: dict[str, Any] = {
@@ -26,36 +26,37 @@ _OF_FILES: dict[str, Any] = {
 
 
 def profile_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a profile's file. What a file builds on may hold what is not in it."""
+    """The JSON Schema (2020-12) of a profile's file. Nothing is required, since a file may build on another one."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "etgraph hardware profile",
-        **_record(declared(Profile), complete=False, also=_OF_FILES),
+        **_record(declared(Profile), also=_OF_FILES),
+        "$defs": {_name(quantity): _with_source(_quantity(quantity)) for quantity in QUANTITIES},
     }
 
 
-def _record(record: Record, *, complete: bool, also: dict[str, Any] | None = None) -> dict[str, Any]:
+def _record(record: Record, *, also: dict[str, Any] | None = None) -> dict[str, Any]:
     properties = {key: {**_kind(field.kind), "description": field.meaning} for key, field in record.fields.items()}
-    required = [key for key, field in record.fields.items() if field.required] if complete else []
-    return {
-        "type": "object",
-        "properties": (also or {}) | properties,
-        "additionalProperties": False,
-        **({"required": required} if required else {}),
-    }
+    return {"type": "object", "properties": (also or {}) | properties, "additionalProperties": False}
 
 
 def _kind(kind: Kind) -> dict[str, Any]:
     if isinstance(kind, Record):
-        return _record(kind, complete=False)
+        return _record(kind)
     if isinstance(kind, Rows):
-        return {"type": "array", "items": _record(kind.of, complete=False) | {"required": ["name"] * kind.named}}
+        return {"type": "array", "items": _record(kind.of) | {"required": ["name"] * kind.named}}
     if isinstance(kind, Table):
         inner = _kind(kind.of)
         if kind.keys:
             return {"type": "object", "properties": dict.fromkeys(kind.keys, inner), "additionalProperties": False}
         return {"type": "object", "additionalProperties": inner}
-    value = _leaf(kind)
+    if kind.quantity is not None:
+        return {"$ref": f"#/$defs/{_name(kind.quantity)}"}
+    return _with_source(_leaf(kind))
+
+
+def _with_source(value: dict[str, Any]) -> dict[str, Any]:
+    """A value, or the same with its source beside it."""
     figure = {
         "type": "object",
         "properties": {"value": value, "source": {"type": "string"}},
@@ -66,12 +67,18 @@ def _kind(kind: Kind) -> dict[str, Any]:
 
 
 def _leaf(leaf: Leaf) -> dict[str, Any]:
-    if leaf.quantity is not None:
-        return {"type": "string", "pattern": _pattern(leaf.quantity), "examples": [leaf.quantity.example]}
     if leaf.choices:
         return {"enum": list(leaf.choices)}
     least = {"minimum": leaf.least} if leaf.least is not None else {}
     return {"type": {int: "integer", float: "number", str: "string"}[leaf.type], **least}
+
+
+def _name(quantity: Quantity) -> str:
+    return quantity.name.replace(" ", "-")
+
+
+def _quantity(quantity: Quantity) -> dict[str, Any]:
+    return {"type": "string", "pattern": _pattern(quantity), "examples": [quantity.example]}
 
 
 def _pattern(quantity: Quantity) -> str:

@@ -71,6 +71,8 @@ TIME_PER_BYTE: Final = _kind(
 POWER: Final = _kind("power", "_watts", {"W": Decimal(1), "kW": Decimal(1000)}, "700 W", positive=True)
 PRICE: Final = _kind("price per hour of a device", "_per_hour", {"USD/h": Decimal(1), "$/h": Decimal(1)}, "2.99 USD/h")
 
+QUANTITIES: Final = (RATE, BANDWIDTH, SIZE, TIME, TIME_PER_BYTE, POWER, PRICE)
+
 
 class NotAQuantity(ValueError):
     """A text is no figure of the kind; `hint` says which unit comes near."""
@@ -153,6 +155,7 @@ __all__ = [
     "MOST_INTEGER",
     "POWER",
     "PRICE",
+    "QUANTITIES",
     "RATE",
     "SIZE",
     "TIME",
