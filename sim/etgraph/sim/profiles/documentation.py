@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from etgraph.sim.profiles.declaration import Kind, Leaf, Record, Rows, Table, declared
 from etgraph.sim.profiles.library import builtin_names, load
 from etgraph.sim.profiles.profile import Profile
-from etgraph.sim.profiles.units import BANDWIDTH, QUANTITIES, RATE, SIZE, write
+from etgraph.sim.profiles.units import BANDWIDTH, QUANTITIES, RATE, SIZE, main_units, write
 
 _INTRODUCTION = """\
 # Hardware profiles
@@ -84,10 +84,10 @@ ours.toml: 2 problems
 
 ## Overrides
 
-`with_overrides(profile, {path: value})` changes single values, for what-if questions and sweeps. A path is the keys with
-dots, tiers by name; keys with other characters than letters, digits, `-` and `_` may be in quotes
-(`device.floors."softmax and loss"`). A value is a text as in a file, a number in bytes/s, flop/s, bytes, ns, watts, or a
-multiple of what is there (`"x2"`). `etgraph.sim.profiles.paths(profile)` gives all paths. An unknown path and a value
+`with_overrides(profile, {path: value})` changes single values, for what-if questions and sweeps. A path is the keys
+with dots, tiers by name; keys with other characters than letters, digits, `-` and `_` may be in quotes
+(`device.floors."softmax and loss"`). A value is a text as in a file, a number in bytes/s, flop/s, bytes, ns or watts, or
+a multiple of what is there (`"x2"`). `etgraph.sim.profiles.paths(profile)` gives all paths. An unknown path and a value
 that cannot be there are errors that name the nearest path or the form expected. A figure that was changed loses its
 source.
 
@@ -144,7 +144,7 @@ def _declared(record: Record, prefix: str) -> Iterator[tuple[str, str, str]]:
         elif isinstance(kind, Table) and isinstance(kind.of, Record):
             yield from _declared(kind.of, f"{path}.NAME.")
         else:
-            yield path, _form(kind), field.meaning + ("; must be given" if field.required else "")
+            yield path, _form(kind), field.meaning + ("; must be given" if field.required and path != "name" else "")
 
 
 def _form(kind: Kind) -> str:
@@ -160,8 +160,11 @@ def _form(kind: Kind) -> str:
 
 def _units() -> str:
     """The table of units."""
-    rows = [(each.name, ", ".join(each.units), f"`{each.example}`") for each in QUANTITIES]
-    return f"## Units\n\n{_table(('kind', 'units', 'example'), rows)}\n"
+    rows = [(each.name, ", ".join(main_units(each)), f"`{each.example}`") for each in QUANTITIES]
+    others = (
+        "`FLOPS`, `FLOPs`, `OP/s` and `OPS` are `FLOP/s`; `b/s` and `bps` are `bit/s`; `µs` is `us`, `$/h` `USD/h`."
+    )
+    return f"## Units\n\n{_table(('kind', 'units', 'example'), rows)}\n\n{others}\n"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

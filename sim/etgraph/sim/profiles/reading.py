@@ -92,7 +92,10 @@ class _Reader:
         for number, row in enumerate(node.value):
             name = name_of(row) if kind.named else None
             if name is not None and name in names:
-                self._refuse(row.table["name"], (*keys, name), "a name that is there already", "another name")
+                rows.append(
+                    self._refuse(row.table["name"], (*keys, name), "a name that is there already", "another name")
+                )
+                continue
             names |= {name} if name is not None else set()
             rows.append(self.value(row, kind.of, (*keys, name if name is not None else str(number))))
         return _MISSING if _MISSING in rows else tuple(rows)

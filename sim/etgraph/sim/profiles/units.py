@@ -13,6 +13,8 @@ from typing import Final
 _TEXT = re.compile(r"^\s*([+-]?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(\S.*?)?\s*$")
 _DIGITS = 60
 """Enough for a product of a number and a unit to be exact."""
+_MOST_POWER = 400
+"""Powers of ten beyond those of every float."""
 MOST_INTEGER: Final = 2**53
 """Integers up to here are numbers in JSON, too."""
 
@@ -96,25 +98,25 @@ def parse(text: str, quantity: Quantity) -> Decimal:
         raise NotAQuantity(quantity.expected())
     number, unit = match.groups()
     if unit is None:
-        raise NotAQuantity(quantity.expected(), hint=f"add the unit: {', '.join(_written(quantity))}")
+        raise NotAQuantity(quantity.expected(), hint=f"add the unit: {', '.join(main_units(quantity))}")
     if unit not in quantity.units:
         raise NotAQuantity(quantity.expected(), hint=_near(unit, quantity))
-    with localcontext(prec=_DIGITS):
-        found = Decimal(number.replace("_", "")) * quantity.units[unit]
-    if found and not -30 < found.adjusted() < 40:
+    exact = Decimal(number.replace("_", ""))
+    if exact and abs(exact.adjusted()) > _MOST_POWER:
         raise NotAQuantity(f"{quantity.expected()}, of a size that exists")
-    return found
+    with localcontext(prec=_DIGITS):
+        return exact * quantity.units[unit]
 
 
 def _near(unit: str, quantity: Quantity) -> str:
     near = [known for known in quantity.units if known.lower() == unit.lower()]
     near = near or difflib.get_close_matches(unit, quantity.units, n=1)
     known = f"did you mean {near[0]!r}? " if near else ""
-    return f"{known}units are {', '.join(_written(quantity))}"
+    return f"{known}units are {', '.join(main_units(quantity))}"
 
 
-def _written(quantity: Quantity) -> tuple[str, ...]:
-    """The units without other spellings of the same."""
+def main_units(quantity: Quantity) -> tuple[str, ...]:
+    """The units of a quantity, without other spellings of the same."""
     first: dict[Decimal, str] = {}
     for unit, factor in quantity.units.items():
         first.setdefault(factor, unit)
@@ -131,16 +133,16 @@ def write(value: float, quantity: Quantity) -> str:
     with localcontext(prec=_DIGITS):
         options = [
             (number, unit)
-            for unit in _written(quantity)
+            for unit in main_units(quantity)
             if (number := exact / quantity.units[unit]) * quantity.units[unit] == exact
         ]
     least, unit = min(options, key=lambda option: _clumsiness(*option))
     return f"{_plain(least)} {unit}"
 
 
-def _clumsiness(number: Decimal, unit: str) -> tuple[bool, int, bool]:
-    """Numbers from 1 to 999 are the best ones, then short ones, then those in decimal units of bytes."""
-    return not (1 <= abs(number) < 1000), len(_plain(number)), "i" in unit
+def _clumsiness(number: Decimal, unit: str) -> tuple[bool, bool, int, bool]:
+    """Numbers from 1 to 999 are the best ones, then those of bytes, then short ones, then those in decimal units."""
+    return not (1 <= abs(number) < 1000), "bit" in unit, len(_plain(number)), "i" in unit
 
 
 def _plain(number: Decimal) -> str:
@@ -162,6 +164,7 @@ __all__ = [
     "TIME_PER_BYTE",
     "NotAQuantity",
     "Quantity",
+    "main_units",
     "parse",
     "write",
 ]
