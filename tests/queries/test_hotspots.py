@@ -278,6 +278,7 @@ def test_the_page_tells_the_figures_of_the_sample() -> None:
             assert f"{(ns or 0) / 1e6:.1f} ms" in page
         assert f"{(row.algorithm_bandwidth or 0) / 1e6:.1f} MB/s" in page
 
+
 # Against a profile
 
 

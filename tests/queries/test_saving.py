@@ -18,7 +18,8 @@ from etgraph.model.results import annotations_of
 from etgraph.queries import answer, artefact_of
 from etgraph.queries.questions import QUESTIONS, Question, question
 from etgraph.queries.saving import _type_of, answer_in, place_of
-from etgraph.sim.profiles import dump, load, loads, with_overrides
+from etgraph.sim.profiles import dump, load, with_overrides
+from etgraph.sim.profiles import loads as parsed
 from support.answers import values
 from support.build import build
 
@@ -101,7 +102,7 @@ def test_a_profile_is_known_by_its_name_and_its_content(name: str) -> None:
     one = load("dgx-h100")
     others = [None, one, replace(one, name="mine"), with_overrides(one, {"device.memory_bandwidth": "4 TB/s"})]
     assert len({place_of(name, profile=other) for other in others}) == 4
-    assert place_of(name, profile=one) == place_of(name, profile=loads(dump(one)))
+    assert place_of(name, profile=one) == place_of(name, profile=parsed(dump(one)))
 
 
 def test_an_answer_of_another_profile_is_not_given() -> None:

@@ -33,7 +33,7 @@ def test_every_figure_has_a_source(name: str) -> None:
 
 @pytest.mark.parametrize("name", builtin_names())
 def test_sources_say_where_a_figure_is_from(name: str) -> None:
-    """A page, a document, or that it was measured, chosen or estimated; a name of a reference that is missing is none."""
+    """A page, or that it was measured, chosen or estimated; a name without a reference is none of these."""
     said = ("https://", "estimate", "measured", "as chosen for this profile", "none: ")
     assert [source for source in load(name).sources.values() if not any(word in source for word in said)] == []
 
@@ -45,7 +45,7 @@ def test_figures_that_were_checked() -> None:
     }  # fmt: skip
     assert (h100.vector_flops["fp32"], h100.memory_bandwidth, h100.memory_bytes) == (66.9e12, 3.35e12, 80 * 10**9)
     assert (h100.units, h100.cache_bytes, h100.power_watts) == (132, 50 * 10**6, 700)
-    assert {name: mi300x.matrix_flops[name] for name in ("bf16", "tf32", "fp8")} == {  # type: ignore[index]
+    assert {name: mi300x.matrix_flops[name] for name in ("bf16", "tf32", "fp8")} == {
         "bf16": 1307.4e12, "tf32": 653.7e12, "fp8": 2614.9e12
     }  # fmt: skip
     assert (mi300x.vector_flops["fp32"], mi300x.memory_bandwidth, mi300x.memory_bytes) == (

@@ -86,10 +86,10 @@ ours.toml: 2 problems
 
 `with_overrides(profile, {path: value})` changes single values, for what-if questions and sweeps. A path is the keys
 with dots, tiers by name; keys with other characters than letters, digits, `-` and `_` may be in quotes
-(`device.floors."softmax and loss"`). A value is a text as in a file, a number in bytes/s, flop/s, bytes, ns or watts, or
-a multiple of what is there (`"x2"`). `etgraph.sim.profiles.paths(profile)` gives all paths. An unknown path and a value
-that cannot be there are errors that name the nearest path or the form expected. A figure that was changed loses its
-source.
+(`device.floors."softmax and loss"`). A value is a text as in a file, a number in bytes/s, flop/s, bytes, ns or watts,
+or a multiple of what is there (`"x2"`). `etgraph.sim.profiles.paths(profile)` gives all paths. An unknown path
+and a value that cannot be there are errors that name the nearest path or the form expected. A figure that was changed
+loses its source.
 
 ## What is weak
 
