@@ -73,7 +73,7 @@ def drawn(view: Any, width: int) -> list[str]:
 
 def test_operators_have_the_promised_names(run: Run) -> None:
     answer = json.loads(run("operators", "gpt", "--json").stdout)
-    assert set(answer) == {"by", "hostNs", "deviceNs", "rows", "trust"}
+    assert set(answer) == {"by", "hostNs", "deviceNs", "rows", "trust", "profile"}
     assert len(answer["rows"]) == 3
     assert set(answer["rows"][0]) == {
         "key", "lane", "count", "totalNs", "selfNs", "deviceNs", "meanNs", "minNs", "p50Ns", "p95Ns", "maxNs", "flops",
@@ -101,7 +101,7 @@ def test_memory_has_the_promised_names(run: Run) -> None:
 def test_what_was_asked_reaches_the_session(run: Run, session: Any) -> None:
     run("operators", "gpt", "--rank", "2", "--iteration", "4", "--window", "device", "--by", "shape", "--lane", "host")
     common = {"rank": 2, "iteration": 4, "window": "device", "save": False}
-    assert session.asked[0] == ("operators", "gpt", common | {"by": "shape", "lane": "host"})
+    assert session.asked[0] == ("operators", "gpt", common | {"by": "shape", "lane": "host", "profile": None})
     run("memory", "gpt", "--rank", "2", "--iteration", "4", "--window", "device", "--by", "scope")
     assert session.asked[2] == ("memory", "gpt", common | {"by": "scope"})
 

@@ -27,7 +27,7 @@ WINDOW = {
 }  # fmt: skip
 HOTSPOT = {
     "key", "count", "bytes", "totalNs", "transferNs", "waitNs", "unmatchedNs", "exposedNs", "criticalNs",
-    "algorithmBandwidth", "busBandwidth",
+    "algorithmBandwidth", "busBandwidth", "tier", "peakBandwidth", "busBandwidthShare",
 }  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def test_breakdown_has_the_promised_names(run: Run, where: FakeSession) -> None:
 
 def test_hotspots_have_the_promised_names(run: Run, where: FakeSession) -> None:
     answer = document(run("hotspots", "gpt", "--json"))
-    assert set(answer) == {"rows", "trust"}
+    assert set(answer) == {"rows", "trust", "profile"}
     assert [set(row) for row in answer["rows"]] == [HOTSPOT, HOTSPOT]
     assert answer["rows"][0]["key"] == "ALL_REDUCE"
 
@@ -96,7 +96,7 @@ def test_the_matrix_has_the_promised_names(run: Run, where: FakeSession) -> None
             ("breakdown", "--by", "scope", "--each"),
             ("breakdown", {"window": "annotation", "by": "scope", "each": True}),
         ),
-        (("hotspots", "--by", "size"), ("hotspots", {"window": "annotation", "by": "size"})),
+        (("hotspots", "--by", "size"), ("hotspots", {"window": "annotation", "by": "size", "profile": None})),
         (("comm-matrix", "--window", "device"), ("comm-matrix", {"window": "device"})),
     ],
 )

@@ -17,6 +17,7 @@ from etgraph.queries.arrivals import arrivals
 from etgraph.queries.hotspots import Hotspot
 from etgraph.queries.keys import sizes
 from etgraph.queries.meetings import bus_factors, meetings
+from etgraph.sim.profiles import Profile, load, with_overrides
 from support.build import build
 from support.read_samples import NAMES, sample
 
@@ -276,3 +277,56 @@ def test_the_page_tells_the_figures_of_the_sample() -> None:
         for ns in (row.total_ns, row.wait_ns, row.transfer_ns, row.exposed_ns):
             assert f"{(ns or 0) / 1e6:.1f} ms" in page
         assert f"{(row.algorithm_bandwidth or 0) / 1e6:.1f} MB/s" in page
+
+
+# Against a profile
+
+
+def two_nodes() -> Profile:
+    """Nodes of two devices with 4 B/ns, two of them with 1 B/ns."""
+    return with_overrides(
+        load("dgx-h100-32"),
+        {
+            "tiers.nvlink.size": 2, "tiers.nvlink.bandwidth": 4e9,
+            "tiers.infiniband.size": 2, "tiers.infiniband.bandwidth": 1e9,
+        },
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("last", "tier", "share"), [(1, "nvlink", 0.25), (2, "infiniband", 4 / 3)])
+def test_bus_bandwidth_against_the_tier_that_joins_the_ranks(last: int, tier: str, share: float) -> None:
+    lines = [f"rank {rank} | stream 7 | all_reduce 1KB 0..1024" for rank in range(last + 1)]
+    (row,) = hotspots(build("\n".join(lines)), profile=two_nodes()).rows
+    assert (row.tier, row.peak_bandwidth) == (tier, {"nvlink": 4e9, "infiniband": 1e9}[tier])
+    assert row.bus_bandwidth_share == pytest.approx(share)
+    assert row.bus_bandwidth_share == pytest.approx(row.bus_bandwidth / row.peak_bandwidth)
+
+
+def test_groups_beyond_the_devices_are_not_compared() -> None:
+    text = "\n".join(f"rank {rank} | stream 7 | all_reduce 1KB 0..1024" for rank in range(5))
+    answer = hotspots(build(text), profile=two_nodes())
+    (row,) = answer.rows
+    assert (row.tier, row.peak_bandwidth, row.bus_bandwidth_share) == (None, None, None)
+    assert "1 collectives and messages span more devices than the 4 of dgx-h100-32" in answer.trust.warnings
+    assert answer.profile == "dgx-h100-32"
+
+
+def test_rows_over_several_tiers_count_by_time() -> None:
+    answer = hotspots(
+        build("""
+            rank 0 | stream 7 | send 4KB    0..4096      -COMM-> near
+            rank 1 | stream 7 | near: recv 4KB 0..4096
+            rank 1 | stream 7 | send 4KB 5000..9096   -COMM-> far
+            rank 2 | stream 7 | far: recv 4KB 5000..9096
+        """),
+        profile=two_nodes(),
+    )
+    (row,) = answer.rows
+    assert row.tier == "nvlink, infiniband"
+    assert row.bus_bandwidth_share == pytest.approx((1024 + 4096) / (4096 + 4096))
+    assert row.peak_bandwidth == pytest.approx(8192 / (1024 + 4096) * 1e9)
+
+
+def test_without_a_profile_there_is_nothing_beside() -> None:
+    answer = hotspots(build("rank 0 | stream 7 | all_reduce 1KB 0..9\nrank 1 | stream 7 | all_reduce 1KB 0..9"))
+    assert (answer.profile, answer.rows[0].tier, answer.rows[0].bus_bandwidth_share) == (None, None, None)

@@ -18,6 +18,8 @@ from etgraph.model.results import annotations_of
 from etgraph.queries import answer, artefact_of
 from etgraph.queries.questions import QUESTIONS, Question, question
 from etgraph.queries.saving import _type_of, answer_in, place_of
+from etgraph.sim.profiles import dump, load, with_overrides
+from etgraph.sim.profiles import loads as parsed
 from support.answers import values
 from support.build import build
 
@@ -93,6 +95,24 @@ def test_a_choice_that_the_question_does_not_have() -> None:
         place_of("slack", colour="red")
     with pytest.raises(UsageError, match="no question 'why'"):
         place_of("why")
+
+
+@pytest.mark.parametrize("name", ["hotspots", "operators"])
+def test_a_profile_is_known_by_its_name_and_its_content(name: str) -> None:
+    one = load("dgx-h100")
+    others = [None, one, replace(one, name="mine"), with_overrides(one, {"device.memory_bandwidth": "4 TB/s"})]
+    assert len({place_of(name, profile=other) for other in others}) == 4
+    assert place_of(name, profile=one) == place_of(name, profile=parsed(dump(one)))
+
+
+def test_an_answer_of_another_profile_is_not_given() -> None:
+    shelf, one = Shelf(), load("dgx-h100")
+    for profile in (one, with_overrides(one, {"device.memory_bandwidth": "4 TB/s"})):
+        found = answer(shelf, "gpt", "operators", profile=profile)
+        assert values(found) == values(question("operators")(shelf.trace, profile=profile))
+    assert (shelf.loads, len(shelf.kept)) == (2, 2)
+    answer(shelf, "gpt", "operators", profile=one)
+    assert shelf.loads == 2
 
 
 # Computed once

@@ -75,6 +75,22 @@ def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def _profile(context: click.Context, parameter: click.Parameter, name: str | None) -> Any:
+    """The profile that a name or a path means."""
+    if name is None:
+        return None
+    from etgraph.sim.profiles import load
+
+    return load(name)
+
+
+profile_option: Callable[[Any], Any] = click.option(
+    "--profile", metavar="P", callback=_profile,
+    help="Compare with the peaks of this hardware: a profile's name or file ('etgraph profile list').",
+)  # fmt: skip
+"""`--profile P`, as parameter `profile`: the profile itself, None without the option."""
+
+
 def labels_option(help: str) -> Callable[[Any], Any]:
     """`--label KEY=VALUE`, repeatable, as parameter `labels`."""
     return click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, callback=pairs, help=help)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -18,8 +18,12 @@ from etgraph.queries.critical_path import CriticalPath, Ground
 from etgraph.queries.keys import Keys, groups, scopes, sizes, types
 from etgraph.queries.meetings import Meetings, bus_factors, meetings
 from etgraph.queries.sums import sum_by
+from etgraph.queries.tiers import NOT_COMPARED, Compared, Reached, against_tiers
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, runs_of, windows_of
+
+if TYPE_CHECKING:
+    from etgraph.sim.profiles import Profile
 
 By = Literal["type", "group", "size", "scope"]
 
@@ -33,6 +37,10 @@ class Hotspot:
     are None where there is nothing else. `exposed_ns` is that part of `total_ns` in which the rank did not compute,
     `critical_ns` what lies on the measured critical path, one for each run of steps that follow each other. The
     bandwidths are those of whole collectives, None where no size is known or nothing was transferred.
+
+    With a profile: `tier`, the tier (or tiers) of its network that the groups span, `peak_bandwidth` of one device in
+    it, over several tiers weighted by bytes, and `bus_bandwidth_share`, the part of it that was reached. None without,
+    and where a group spans more devices than the profile has.
     """
 
     key: str
@@ -46,14 +54,18 @@ class Hotspot:
     critical_ns: int
     algorithm_bandwidth: float | None
     bus_bandwidth: float | None
+    tier: str | None = None
+    peak_bandwidth: float | None = None
+    bus_bandwidth_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hotspots(Result):
-    """The hotspots, costliest first."""
+    """The hotspots, costliest first. `profile` is the name of the profile, None without one."""
 
     rows: tuple[Hotspot, ...]
     trust: Trust
+    profile: str | None = None
 
     FRAME: ClassVar[str] = "rows"
     TABLE: ClassVar[str] = "rows"
@@ -70,12 +82,14 @@ def hotspots(
     iteration: Iterations = None,
     window: Window = "annotation",
     by: By = "type",
+    profile: Profile | None = None,
 ) -> Hotspots:
     """Collectives and messages of the window, grouped by type, process group, class of size or scope; costliest first.
 
     A rank waits from its own start to the last member's start; the rest of its operator is transfer. Algorithm
     bandwidth is Σ size / Σ transfer time of the collectives (from the last start to the last end), bus bandwidth the
-    same with each size times the factor of nccl-tests' PERFORMANCE.md.
+    same with each size times the factor of nccl-tests' PERFORMANCE.md. With a profile, bus bandwidth is compared with
+    that of the innermost tier which joins the group, rank r being the profile's device r.
 
     Operators belong to the window by launch, and count with their whole time. No rows where the window has no
     communication. Raises MissingData where the trace has no such rank, iteration or window, or no measured times;
@@ -90,9 +104,14 @@ def hotspots(
     timed = ~(trace.operators.is_null("start_ns") | trace.operators.is_null("duration_ns"))[met.operator]
     chosen = np.flatnonzero(np.isin(met.operator, inside) & timed)
     critical, doubts = _critical(trace, rank, runs_of(trace, rank, iteration) if len(chosen) else (), window)
-    rows = _rows(trace, met, chosen, _keys(trace, met, by), _exposed(trace, met, chosen, windows, came), critical)
-    warnings = [*left_out(trace, windows, rank), *_unknown(trace, met, chosen), *doubts]
-    return Hotspots(rows, trust_of(trace, inside, came=came, warnings=warnings))
+    keys = _keys(trace, met, by)
+    seen = np.unique(met.meeting[chosen])
+    compared = Compared() if profile is None else against_tiers(trace, met, seen, keys.code[seen], profile)
+    exposed = _exposed(trace, met, chosen, windows, came)
+    rows = _rows(trace, met, chosen, keys, exposed, critical, compared.by_key)
+    warnings = [*left_out(trace, windows, rank), *_unknown(trace, met, chosen), *doubts, *compared.warnings]
+    trust = trust_of(trace, inside, came=came, warnings=warnings)
+    return Hotspots(rows, trust, None if profile is None else profile.name)
 
 
 def _keys(trace: Trace, met: Meetings, by: By) -> Keys:
@@ -154,7 +173,13 @@ def _on_path(trace: Trace, path: CriticalPath) -> Array:
 
 
 def _rows(
-    trace: Trace, met: Meetings, chosen: Array, keys: Keys, exposed: Array, critical: Array
+    trace: Trace,
+    met: Meetings,
+    chosen: Array,
+    keys: Keys,
+    exposed: Array,
+    critical: Array,
+    reached: Mapping[int, Reached],
 ) -> tuple[Hotspot, ...]:
     rows, meeting, wait = met.operator[chosen], met.meeting[chosen], met.wait_ns[chosen]
     key, count = keys.code[meeting], len(keys.texts)
@@ -189,6 +214,7 @@ def _rows(
             int(columns["unmatched"][k]), int(columns["exposed"][k]), int(columns["critical"][k]),
             float(moved_all[k] / took_all[k]) if took_all[k] else None,
             float(on_bus[k] / took_all[k]) if took_all[k] else None,
+            *reached.get(k, NOT_COMPARED),
         )
         for k in np.flatnonzero(columns["count"]).tolist()
     ]  # fmt: skip

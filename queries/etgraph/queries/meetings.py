@@ -149,6 +149,25 @@ def _ranks(trace: Trace, rows: Array, meeting: Array, used: Array) -> Array:
     return found
 
 
+def rank_ranges(trace: Trace, met: Meetings) -> tuple[Array, Array]:
+    """The lowest and the highest rank of each meeting: of its process group, else of those that are recorded."""
+    o = trace.operators
+    count = len(met.first)
+    rank = o["rank"][met.operator]
+    lowest, highest = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
+    np.minimum.at(lowest, met.meeting, rank)
+    np.maximum.at(highest, met.meeting, rank)
+    members = trace.group_ranks
+    group = o["group"][met.first]
+    message = np.isin(o["kind"][met.first], (int(NodeType.COMM_SEND), int(NodeType.COMM_RECV)))
+    for known in np.unique(group[(group >= 0) & ~message]).tolist():
+        if len(members[known]):
+            of = (group == known) & ~message
+            lowest[of] = np.minimum(lowest[of], min(members[known]))
+            highest[of] = np.maximum(highest[of], max(members[known]))
+    return lowest, highest
+
+
 _BUS_FACTORS = {
     CommType.ALL_REDUCE: (2, -2),
     CommType.ALL_GATHER: (1, -1),
@@ -170,4 +189,4 @@ def bus_factors(type: Array, ranks: Array) -> Array:
     return factor
 
 
-__all__ = ["Meetings", "bus_factors", "meetings", "taking_part"]
+__all__ = ["Meetings", "bus_factors", "meetings", "rank_ranges", "taking_part"]

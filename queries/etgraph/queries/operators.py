@@ -15,11 +15,14 @@ from etgraph.model.graph import nearest_above
 from etgraph.model.results import Result
 from etgraph.queries.calls import call_trees, launching_calls, own_times
 from etgraph.queries.grouping import NULL, By, Groups, groups_of, key_columns, keys
+from etgraph.queries.rooflines import against_peaks, rooflines
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Iterations, Window, indices_of, left_out, operators_of, windows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from etgraph.sim.profiles import Profile
 
 Lane = Literal["host", "device"]
 """Where an operator ran: on a thread of the host, or on a device."""
@@ -33,7 +36,9 @@ class Operators(Result):
 
     `host_ns` and `device_ns` are the own times of all that was asked for on each side. `rows` is an Arrow table with
     the columns key (null: not recorded), lane ("host" or "device"), count, total_ns, self_ns, device_ns, mean_ns,
-    min_ns, p50_ns, p95_ns, max_ns, flops, bytes, flops_per_s, bytes_per_s and share; null is what is not known.
+    min_ns, p50_ns, p95_ns, max_ns, flops, bytes, flops_per_s, bytes_per_s, share, and what a profile adds: flops_share,
+    bytes_share (parts of the device's peaks), bound ("compute" or "memory") and roofline_share; null is what is not
+    known. `profile` is the name of the profile, None without one.
     """
 
     by: str
@@ -41,6 +46,7 @@ class Operators(Result):
     device_ns: int
     rows: pa.Table
     trust: Trust
+    profile: str | None = None
 
     FRAME: ClassVar[str] = "rows"
     TABLE: ClassVar[str] = "rows"
@@ -75,6 +81,7 @@ def operators(
     window: Window = "annotation",
     by: By = "name",
     lane: Lane | None = None,
+    profile: Profile | None = None,
 ) -> Operators:
     """Operators of the window in groups of one key and lane: how many, what they took, what work they did how fast.
 
@@ -83,7 +90,7 @@ def operators(
     host operators is the time of the device operators launched under them, at any depth, each once a group. Percentiles
     are nearest-rank, over all executions. Rates divide work by the time in which it was done: by that of the device
     operators launched under the operator, or, where the rank has no device, by own times; in both cases without what
-    operators inside it with work of their own took.
+    operators inside it with work of their own took. With a profile they are compared with the peaks of its device.
 
     A trace without start times is taken as a whole. Raises MissingData where there is no such rank or iteration, or
     nothing on that lane; UsageError for a key or lane that does not exist.
@@ -99,7 +106,11 @@ def operators(
         where = f"on the {lane} " if lane else ""
         raise MissingData(f"no operators {where}in that window", hint="leave --lane or --iteration out")
     groups = groups_of(*key_columns(trace, rows, by), facts.device[rows].astype(np.int64))
-    columns = _times(facts, rows, groups) | _work(facts, rows, groups)
+    spent = _times_of_work(facts, rows)
+    columns = _times(facts, rows, groups) | _work(facts, rows, groups, spent)
+    if profile is not None:
+        columns |= against_peaks(groups, rows, spent, rooflines(trace, profile))
+        warnings += _above(columns, profile)
     on_device = facts.device[rows[groups.example]]
     host_ns, device_ns = (int(facts.own[asked[facts.device[asked] == on]].sum()) for on in (False, True))
     whole = np.where(on_device, device_ns, host_ns)
@@ -107,7 +118,8 @@ def operators(
     columns["share"] = np.where(known, columns["self_ns"] / np.maximum(whole, 1), np.nan)
     warnings += [*_doubts(facts, rows, by), *_beyond(trace, rows, groups, columns)]
     table = _table(keys(trace, rows[groups.example], by), on_device, columns)
-    return Operators(by, host_ns, device_ns, table, trust_of(trace, rows, warnings=warnings))
+    name = None if profile is None else profile.name
+    return Operators(by, host_ns, device_ns, table, trust_of(trace, rows, warnings=warnings), name)
 
 
 def _asked(trace: Trace, rank: int | None, iteration: Iterations, window: Window) -> tuple[Trace, Array, list[str]]:
@@ -155,15 +167,22 @@ def _times(facts: _Facts, rows: Array, groups: Groups) -> dict[str, Array]:
     }
 
 
-def _work(facts: _Facts, rows: Array, groups: Groups) -> dict[str, Array]:
+def _times_of_work(facts: _Facts, rows: Array) -> dict[str, Array]:
+    """Time in which each row did its flops, its bytes, and either of them."""
+    o = facts.trace.operators
+    works = {"flops": o["flops"] > 0, "bytes": o["bytes"] > 0}
+    works["either"] = works["flops"] | works["bytes"]
+    return {name: _spent(facts, ~facts.device & does)[rows] for name, does in works.items()}
+
+
+def _work(facts: _Facts, rows: Array, groups: Groups, times: dict[str, Array]) -> dict[str, Array]:
     """Flops and bytes of each group, and how many of them a second; NaN where that is not known."""
     o = facts.trace.operators
     columns: dict[str, Array] = {name: groups.sums(o[name][rows]) for name in ("flops", "bytes")}
     for name in ("flops", "bytes"):
-        work = o[name]
-        spent = _spent(facts, ~facts.device & (work > 0))[rows]
+        work, spent = o[name][rows], times[name]
         done = spent > 0
-        sums = (np.bincount(groups.of[done], values[done], groups.count) for values in (work[rows], spent))
+        sums = (np.bincount(groups.of[done], values[done], groups.count) for values in (work, spent))
         with np.errstate(invalid="ignore"):
             columns[f"{name}_per_s"] = np.divide(*sums) * 1e9
     return columns
@@ -182,6 +201,16 @@ def _spent(facts: _Facts, works: Array) -> Array:
     for at, time in ((worker[facts.call[launched]], facts.duration[launched]), (worker[host], facts.own[host])):
         np.add.at(spent, at[at >= 0], time[at >= 0])
     return spent
+
+
+def _above(columns: dict[str, Array], profile: Profile) -> Iterator[str]:
+    """That operators were faster than the device can be, so that something is not what it seems."""
+    above = sum(int(np.count_nonzero(columns[name] > 1)) for name in ("flops_share", "bytes_share", "roofline_share"))
+    if above:
+        yield (
+            f"{above:,} shares are above the peaks of {profile.name}: another device was recorded, data came from "
+            "caches, or fp32 was computed as tf32"
+        )
 
 
 def _doubts(facts: _Facts, rows: Array, by: By) -> Iterator[str]:
@@ -213,9 +242,25 @@ def _table(key: pa.Array, on_device: Array, columns: dict[str, Array]) -> pa.Tab
     import pyarrow as pa
 
     lane = pa.array(np.where(on_device, "device", "host"))
-    table = pa.table({"key": key, "lane": lane} | {name: _nullable(values) for name, values in columns.items()})
+    bound = columns.pop("memory_bound", None)
+    given = {name: _nullable(values) for name, values in columns.items()}
+    nothing = pa.nulls(len(key), pa.float64())
+    peaks = {
+        "flops_share": given.pop("flops_share", nothing),
+        "bytes_share": given.pop("bytes_share", nothing),
+        "bound": pa.nulls(len(key), pa.string()) if bound is None else _bounds(bound),
+        "roofline_share": given.pop("roofline_share", nothing),
+    }
+    table = pa.table({"key": key, "lane": lane} | given | peaks)
     by_time: list[tuple[str, str]] = [(name, "descending") for name in ("self_ns", "device_ns", "count")]
     return table.sort_by([*by_time, ("key", "ascending"), ("lane", "ascending")])
+
+
+def _bounds(memory_bound: Array) -> pa.Array:
+    """What bounds each group, in words."""
+    import pyarrow as pa
+
+    return pa.array(np.where(memory_bound > 0, "memory", "compute"), mask=np.isnan(memory_bound))
 
 
 def _nullable(values: Array) -> pa.Array:

@@ -47,13 +47,13 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
         "breakdown": Question(f"{_HERE}.breakdown:breakdown"),
         "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
-        "hotspots": Question(f"{_HERE}.hotspots:hotspots"),
+        "hotspots": Question(f"{_HERE}.hotspots:hotspots", 2),
         "comm-matrix": Question(f"{_HERE}.comm_matrix:comm_matrix"),
         "stragglers": Question(f"{_HERE}.stragglers:stragglers"),
         "device-use": Question(f"{_HERE}.device_use:device_use"),
         "iterations": Question(f"{_HERE}.iterations:iterations"),
         "memory": Question(f"{_HERE}.memory:memory"),
-        "operators": Question(f"{_HERE}.operators:operators"),
+        "operators": Question(f"{_HERE}.operators:operators", 2),
         "slack": Question(f"{_HERE}.slack:slack"),
     }
 )

@@ -17,6 +17,7 @@ from etgraph.model.results import Result, camel_case
 from etgraph.queries.questions import QUESTIONS, question
 from etgraph.queries.tables import from_table, to_table
 from etgraph.queries.windows import indices_of
+from etgraph.sim.profiles import Profile, fingerprint
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -145,7 +146,9 @@ def _steps(iteration: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has no form for: a number of NumPy's, a set, an enum."""
+    """A value that JSON has no form for: a number of NumPy's, a set, an enum, a profile by name and content."""
+    if isinstance(value, Profile):
+        return {"name": value.name, "content": fingerprint(value)}
     if hasattr(value, "item"):
         return value.item()
     if isinstance(value, (set, frozenset)):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from etgraph.cli.answering import ask
 from etgraph.cli.group import command, pass_settings
-from etgraph.cli.options import asks_a_trace
+from etgraph.cli.options import asks_a_trace, profile_option
 from etgraph.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from etgraph.sim.profiles import Profile
 
 
 @command("operators")
@@ -22,6 +27,7 @@ from etgraph.cli.settings import Settings
     help="Rows to print of each lane; the others are summed up.",
 )  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Print all rows.")
+@profile_option
 @pass_settings
 def operators(
     settings: Settings,
@@ -33,6 +39,7 @@ def operators(
     lane: str | None,
     limit: int,
     everything: bool,
+    profile: Profile | None,
 ) -> None:
     """Add operators up: how often they ran, what they took by themselves and with what they call, and how fast.
 
@@ -45,5 +52,5 @@ def operators(
     view = partial(operators_view, limit=None if everything else limit)
     ask(
         settings, "operators", trace, title="Operators", view=view,
-        rank=rank, iteration=iteration, window=window, by=by, lane=lane,
+        rank=rank, iteration=iteration, window=window, by=by, lane=lane, profile=profile,
     )  # fmt: skip

@@ -24,10 +24,12 @@ LEAST_KEY = 14
 COLUMN = 9
 COLUMNS = {
     "times": 0, "bytes": 0, "total": 0, "waiting": 0, "transfer": 100, "exposed": 0, "critical": 0, "algorithm": 118,
-    "bus": 0,
+    "bus": 0, "of peak": 0, "tier": 100,
 }  # fmt: skip
 """Columns of the hotspots, each with the width of the terminal from which on it is shown."""
 RATES = ("algorithm", "bus")
+COMPARED = ("of peak", "tier")
+"""Columns that only a comparison with a profile fills; they take the room of the rates."""
 BESIDE_MAP = 8
 MOST_CELLS = 64
 SHADES = "░▒▓█"
@@ -40,7 +42,11 @@ def hotspots_view(hotspots: Hotspots, title: str, width: int) -> RenderableType:
     head = Text(printable(title), style="bold")
     if not hotspots.rows:
         return Group(head, Text("no communication in this window"), Text())
-    return Group(head, Text(_summary(hotspots.rows)), Text(), _hotspots(hotspots.rows, width), Text())
+    lines = [Text(_summary(hotspots.rows))]
+    if hotspots.profile is not None:
+        lines.append(Text(f"bus bandwidth as a part of the peaks of {printable(hotspots.profile)}"))
+    table = _hotspots(hotspots.rows, width, compared=hotspots.profile is not None)
+    return Group(head, *lines, Text(), table, Text())
 
 
 def _summary(rows: Sequence[Hotspot]) -> str:
@@ -54,8 +60,9 @@ def _summary(rows: Sequence[Hotspot]) -> str:
     return text + f"; {percent(sum(row.exposed_ns for row in rows) / total if total else None)} exposed"
 
 
-def _hotspots(rows: Sequence[Hotspot], width: int) -> RenderableType:
-    shown = [name for name in COLUMNS if width >= COLUMNS[name]]
+def _hotspots(rows: Sequence[Hotspot], width: int, *, compared: bool) -> RenderableType:
+    left_out = ("algorithm", "transfer") if compared else COMPARED
+    shown = [name for name in COLUMNS if width >= COLUMNS[name] and name not in left_out]
     table = grid("", *shown, right=shown)
     table.columns[0].min_width = LEAST_KEY
     room = max(LEAST_KEY, min(KEY, width - sum(COLUMN + 2 * (name in RATES) for name in shown) - 2))
@@ -85,6 +92,8 @@ def _cells(row: Hotspot) -> dict[str, str]:
         "critical": duration(row.critical_ns),
         "algorithm": _rate(row.algorithm_bandwidth),
         "bus": _rate(row.bus_bandwidth),
+        "of peak": percent(row.bus_bandwidth_share),
+        "tier": printable(row.tier or "–"),
     }
 
 

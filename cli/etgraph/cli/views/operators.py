@@ -27,7 +27,10 @@ def operators_view(answer: Operators, title: str, width: int, *, limit: int | No
     """Totals, then the rows of each lane; without `limit` all of them."""
     rows = answer.rows.to_pylist()
     parts: list[RenderableType] = [Text(printable(title), style="bold"), Text("; ".join(_totals(answer, rows)))]
-    for lane, cells in (("device", _device_cells(width)), ("host", _host_cells(rows, width))):
+    if answer.profile is not None:
+        parts.append(Text(f"shares of the peaks of {printable(answer.profile)}"))
+    host = _host_cells(rows, width) if answer.profile is None else _compared_cells(width)
+    for lane, cells in (("device", _device_cells(width)), ("host", host)):
         mine = [row for row in rows if row["lane"] == lane]
         if mine:
             parts += [Text(), _table(f"{lane}, by {answer.by}", mine, cells, width, limit)]
@@ -74,6 +77,23 @@ def _host_cells(rows: Sequence[Row], width: int) -> dict[str, Cell]:
     if width >= ROOMY and "bytes_per_s" in known:
         cells["bytes"] = lambda row: byte_rate(row["bytes_per_s"])
     return cells
+
+
+def _compared_cells(width: int) -> dict[str, Cell]:
+    """Rows of the host beside the peaks of a profile: how fast their work was done, and what of that is possible."""
+    cells: dict[str, Cell] = {
+        "times": lambda row: count(row["count"]),
+        "own": lambda row: duration(row["self_ns"]),
+        "share": lambda row: percent(row["share"]),
+    }
+    if width >= ROOMY:
+        cells["device"] = lambda row: duration(row["device_ns"])
+    return cells | {
+        "of flops": lambda row: percent(row["flops_share"]),
+        "of bytes": lambda row: percent(row["bytes_share"]),
+        "bound": lambda row: row["bound"] or "–",
+        "roofline": lambda row: percent(row["roofline_share"]),
+    }
 
 
 def _table(head: str, rows: Sequence[Row], cells: Mapping[str, Cell], width: int, limit: int | None) -> RenderableType:

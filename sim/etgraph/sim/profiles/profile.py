@@ -1,13 +1,29 @@
-"""A hardware profile: a device, the network around it, and what was fitted on measurements of both."""
+"""A hardware profile: a device, the network around it, and what was fitted on measurements of both.
+
+These dataclasses declare what a file may hold, too: a field's key is its name without the unit, the annotations say in
+which kind of unit a figure is written and what it means. Reading, writing, the JSON Schema and the documentation
+follow from them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Literal
+from typing import Annotated, Literal
+
+from etgraph.sim.profiles.declaration import AtLeast, OneOf
+from etgraph.sim.profiles.units import BANDWIDTH, POWER, PRICE, RATE, SIZE, TIME, TIME_PER_BYTE
 
 Topology = Literal["ring", "switch", "fully-connected"]
+Dtype = Literal["fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "fp6", "fp4", "int8", "int4"]
+"""Types of numbers for which peaks are given."""
+
+
+def _families() -> tuple[str, ...]:
+    from etgraph.model.families import FAMILIES
+
+    return FAMILIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +35,21 @@ class Device:
     from the end of a launching call to the start of the kernel.
     """
 
-    name: str
-    vendor: str
-    kind: Literal["gpu", "tpu", "cpu"]
-    matrix_flops: Mapping[str, float]
-    vector_flops: Mapping[str, float]
-    memory_bandwidth: float
-    memory_bytes: int
-    units: int
-    launch_latency_ns: int
-    cache_bytes: int = 0
-    floors_ns: Mapping[str, int] = field(default_factory=dict)
-    power_watts: float | None = None
-    price_per_hour: float | None = None
+    name: Annotated[str, "as the vendor calls it"]
+    vendor: Annotated[str, "who makes it"]
+    kind: Annotated[Literal["gpu", "tpu", "cpu"], "what it is"]
+    matrix_flops: Annotated[Mapping[Dtype, Annotated[float, RATE]], "dense peak of its matrix units, by dtype"]
+    vector_flops: Annotated[Mapping[Dtype, Annotated[float, RATE]], "peak of its ordinary units, by dtype"]
+    memory_bandwidth: Annotated[float, BANDWIDTH, "of its memory, reads and writes together"]
+    memory_bytes: Annotated[int, SIZE, AtLeast(1), "of its memory"]
+    units: Annotated[int, AtLeast(1), "SMs, compute units or cores"]
+    launch_latency_ns: Annotated[int, TIME, "from the end of a launching call to the start of the kernel"]
+    cache_bytes: Annotated[int, SIZE, "last-level cache"] = 0
+    floors_ns: Annotated[
+        Mapping[Annotated[str, OneOf(_families)], Annotated[int, TIME]], "shortest time of a kernel, by family"
+    ] = field(default_factory=dict)
+    power_watts: Annotated[float | None, POWER, "what it may draw"] = None
+    price_per_hour: Annotated[float | None, PRICE, "rent of one device"] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +60,12 @@ class Tier:
     `latency_ns` that of one hop.
     """
 
-    name: str
-    topology: Topology
-    size: int
-    bandwidth: float
-    latency_ns: int
-    links: int = 1
+    name: Annotated[str, "by which files that extend this one, and overrides, mean the tier"]
+    topology: Annotated[Topology, "how its members are joined"]
+    size: Annotated[int, AtLeast(1), "members of the level below that it joins"]
+    bandwidth: Annotated[float, BANDWIDTH, "what one device can send through it in one direction, over all links"]
+    latency_ns: Annotated[int, TIME, "of one hop"]
+    links: Annotated[int, AtLeast(1), "of one device into this tier"] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,37 +75,37 @@ class FamilyFit:
     `samples` is how many operators it rests on, `smallest` and `largest` the range of their work (bytes or flops).
     """
 
-    floor_ns: float
-    bandwidth: float | None = None
-    flops: float | None = None
-    log_error: float = 0.4
-    samples: int = 0
-    smallest: float = 0.0
-    largest: float = 0.0
+    floor_ns: Annotated[float, TIME, "the shortest time"]
+    bandwidth: Annotated[float | None, BANDWIDTH, "effective"] = None
+    flops: Annotated[float | None, RATE, "effective"] = None
+    log_error: Annotated[float, AtLeast(0), "spread of the logarithm of measured over fitted time"] = 0.4
+    samples: Annotated[int, AtLeast(0), "operators that it rests on"] = 0
+    smallest: Annotated[float, AtLeast(0), "least work among them, in bytes or flops"] = 0.0
+    largest: Annotated[float, AtLeast(0), "most work among them"] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class CollectiveFit:
     """Time of a collective, as fitted: `alpha_ns` + bytes moved · `beta_ns_per_byte`, for one group size."""
 
-    type: str
-    size: int
-    alpha_ns: float
-    beta_ns_per_byte: float
-    log_error: float = 0.4
-    samples: int = 0
-    smallest: int = 0
-    largest: int = 0
+    type: Annotated[str, "of collective, as in traces: ALL_REDUCE"]
+    size: Annotated[int, AtLeast(1), "ranks of the group"]
+    alpha_ns: Annotated[float, TIME, "time of a message without bytes"]
+    beta_ns_per_byte: Annotated[float, TIME_PER_BYTE, "time that each byte adds"]
+    log_error: Annotated[float, AtLeast(0), "spread of the logarithm of measured over fitted time"] = 0.4
+    samples: Annotated[int, AtLeast(0), "collectives that it rests on"] = 0
+    smallest: Annotated[int, AtLeast(0), "least bytes among them"] = 0
+    largest: Annotated[int, AtLeast(0), "most bytes among them"] = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What measurements on the device gave; efficiency belongs to the libraries as well, so their versions are kept."""
 
-    families: Mapping[str, FamilyFit] = field(default_factory=dict)
-    collectives: tuple[CollectiveFit, ...] = ()
-    libraries: Mapping[str, str] = field(default_factory=dict)
-    fitted_on: str = ""
+    families: Annotated[Mapping[str, FamilyFit], "fits of kernels, by family"] = field(default_factory=dict)
+    collectives: Annotated[tuple[CollectiveFit, ...], "fits of collectives"] = ()
+    libraries: Annotated[Mapping[str, str], "versions of what ran"] = field(default_factory=dict)
+    fitted_on: Annotated[str, "the traces that it was fitted on"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +115,12 @@ class Profile:
     `sources` names, for each figure by its path (`device.memory_bandwidth`), where it was published.
     """
 
-    name: str
-    device: Device
-    tiers: tuple[Tier, ...] = ()
-    description: str = ""
-    calibration: Calibration | None = None
-    sources: Mapping[str, str] = field(default_factory=dict)
+    name: Annotated[str, "of the profile; that of the file where it is left out"]
+    device: Annotated[Device, "what one device can do"]
+    tiers: Annotated[tuple[Tier, ...], "the network, from the innermost tier outwards"] = ()
+    description: Annotated[str, "in a sentence"] = ""
+    calibration: Annotated[Calibration | None, "what was fitted on measurements"] = None
+    sources: Annotated[Mapping[str, str], "of anything that has none beside it, by path"] = field(default_factory=dict)
 
     @property
     def ranks(self) -> int:

@@ -1,0 +1,182 @@
+"""A tree of values as the profile that it describes, with all that is wrong about it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from etgraph.sim.profiles.declaration import Kind, Leaf, Record, Rows, Table, declared
+from etgraph.sim.profiles.document import Node, name_of, spelled
+from etgraph.sim.profiles.problems import Problem, ProfileError, near, nearest, one_of
+from etgraph.sim.profiles.profile import Profile
+from etgraph.sim.profiles.units import MOST_INTEGER, NotAQuantity, Quantity, parse, write
+
+_WORDS = {int: "a whole number", float: "a number", str: "a text"}
+_MISSING: Any = object()
+"""What stands for a value that has a problem."""
+
+
+def profile_of(root: Node) -> Profile:
+    """The profile that a tree describes. Raises ProfileError with all its problems."""
+    reader = _Reader()
+    ranks = root.table.pop("ranks", None)
+    found = reader.value(root, declared(Profile), ())
+    if ranks is not None and found is not _MISSING:
+        reader.compare_ranks(ranks, found)
+    if reader.problems:
+        raise ProfileError(sorted(reader.problems, key=lambda problem: problem.line or 0))
+    assert isinstance(found, Profile)
+    return replace(found, sources={**found.sources, **reader.sources})
+
+
+class _Reader:
+    """Reads nodes by what is declared, and keeps problems and sources."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.sources: dict[str, str] = {}
+
+    def value(self, node: Node, kind: Kind, keys: tuple[str, ...]) -> Any:
+        """The value of a node; `_MISSING` after a problem was noted."""
+        if isinstance(kind, Leaf):
+            return self._leaf(node, kind, keys)
+        if isinstance(kind, Rows):
+            return self._rows(node, kind, keys)
+        if not isinstance(node.value, dict):
+            return self._refuse(node, keys, _described(node), f"a table, [{spelled(keys)}]")
+        return self._record(node, kind, keys) if isinstance(kind, Record) else self._table(node, kind, keys)
+
+    def compare_ranks(self, node: Node, profile: Profile) -> None:
+        """A file may say how many devices it means; the tiers must join as many."""
+        if node.value != profile.ranks or isinstance(node.value, bool):
+            sizes = " × ".join(str(tier.size) for tier in profile.tiers) or "no tiers"
+            self._refuse(node, ("ranks",), _described(node), f"{profile.ranks}, as the tiers join ({sizes})")
+
+    def _refuse(self, node: Node, keys: tuple[str, ...], found: str, expected: str, hint: str | None = None) -> Any:
+        self.problems.append(Problem(node.file, node.line, spelled(keys), found, expected, hint))
+        return _MISSING
+
+    def _record(self, node: Node, kind: Record, keys: tuple[str, ...]) -> Any:
+        values, meant = {}, set[str]()
+        missing = [field for key, field in kind.fields.items() if field.required and key not in node.table]
+        for key, each in node.table.items():
+            if key in kind.fields:
+                field = kind.fields[key]
+                values[field.name] = self.value(each, field.kind, (*keys, key))
+            else:
+                free = [name for name in kind.fields if name not in node.table]
+                meant |= {nearest(key, free) or ""}
+                hint = near(key, free) or near(key, kind.fields)
+                self._refuse(each, (*keys, key), "an unknown key", one_of(free or tuple(kind.fields)), hint)
+        # A key that is only misspelt is not missing as well.
+        for field in (field for field in missing if field.key not in meant):
+            self._refuse(node, (*keys, field.key), "nothing", _expected(field.kind, field.key), field.meaning)
+        complete = not missing and _MISSING not in values.values()
+        return kind.of(**values) if complete else _MISSING
+
+    def _table(self, node: Node, kind: Table, keys: tuple[str, ...]) -> Any:
+        values = {}
+        for key, each in node.table.items():
+            if kind.keys and key not in kind.keys:
+                self._refuse(each, (*keys, key), "an unknown key", one_of(kind.keys), near(key, kind.keys))
+            else:
+                values[key] = self.value(each, kind.of, (*keys, key))
+        return _MISSING if _MISSING in values.values() else values
+
+    def _rows(self, node: Node, kind: Rows, keys: tuple[str, ...]) -> Any:
+        if not isinstance(node.value, list):
+            return self._refuse(node, keys, _described(node), f"rows, each [[{spelled(keys)}]]")
+        rows, names = [], set[str]()
+        for number, row in enumerate(node.value):
+            name = name_of(row) if kind.named else None
+            if name is not None and name in names:
+                rows.append(
+                    self._refuse(row.table["name"], (*keys, name), "a name that is there already", "another name")
+                )
+                continue
+            names |= {name} if name is not None else set()
+            rows.append(self.value(row, kind.of, (*keys, name if name is not None else str(number))))
+        return _MISSING if _MISSING in rows else tuple(rows)
+
+    def _leaf(self, node: Node, kind: Leaf, keys: tuple[str, ...]) -> Any:
+        source = None
+        if node.figure is not None:
+            node, source = node.figure
+        expected = _expected(kind, keys[-1])
+        value: Any = node.value
+        try:
+            if kind.quantity is not None:
+                value = _figure(value, kind.quantity)
+        except NotAQuantity as error:
+            return self._refuse(node, keys, _described(node), error.expected, error.hint)
+        if kind.type is str:
+            if not isinstance(value, str):
+                return self._refuse(node, keys, _described(node), expected)
+            if kind.choices and value not in kind.choices:
+                return self._refuse(node, keys, _described(node), expected, near(value, kind.choices))
+        else:
+            problem = _number_problem(value, kind)
+            if problem:
+                return self._refuse(node, keys, _described(node), problem)
+        if source is not None:
+            if not isinstance(source.value, str):
+                return self._refuse(source, (*keys, "source"), _described(source), "a text")
+            self.sources[spelled(keys)] = source.references.get(source.value, source.value)
+        return kind.type(value)
+
+
+def _figure(value: object, quantity: Quantity) -> Decimal:
+    if not isinstance(value, str):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        raise NotAQuantity(quantity.expected(), hint="with its unit, in quotes" if number else None)
+    return parse(value, quantity)
+
+
+def _number_problem(value: object, kind: Leaf) -> str | None:
+    """What was expected instead of a value that is none of the numbers a leaf may hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or not math.isfinite(value):
+        return _expected(kind, "")
+    if kind.type is int and value != int(value):
+        return f"a whole number of {kind.quantity.suffix.lstrip('_')}" if kind.quantity else _expected(kind, "")
+    if kind.type is int and not isinstance(value, Decimal) and not isinstance(value, int):
+        return _expected(kind, "")
+    if kind.least is not None and value < kind.least:
+        return f"{_least(kind)} or more"
+    if kind.quantity is not None and kind.quantity.positive and value <= 0:
+        return f"{kind.quantity.expected()}, more than 0"
+    if kind.type is int and value > MOST_INTEGER:
+        return f"at most {MOST_INTEGER:,}"
+    return None
+
+
+def _least(kind: Leaf) -> str:
+    assert kind.least is not None
+    return write(int(kind.least), kind.quantity) if kind.quantity else f"{kind.least:g}"
+
+
+def _expected(kind: Kind, key: str) -> str:
+    """What a value should be, in words."""
+    if isinstance(kind, (Record, Table)):
+        return f"a table, [{key}]"
+    if isinstance(kind, Rows):
+        return f"rows, each [[{key}]]"
+    if kind.quantity is not None:
+        return kind.quantity.expected()
+    if kind.choices:
+        return one_of(kind.choices)
+    least = f", {kind.least:g} or more" if kind.least is not None else ""
+    return f"{_WORDS[kind.type]}{least}"
+
+
+def _described(node: Node) -> str:
+    """A value as a message shows it."""
+    if isinstance(node.value, dict):
+        return "a table"
+    if isinstance(node.value, list):
+        return "an array"
+    if isinstance(node.value, bool):
+        return "true" if node.value else "false"
+    text = repr(node.value) if not isinstance(node.value, str) else f'"{node.value}"'
+    return text if len(text) <= 60 else f"{text[:59]}…"
