@@ -11,10 +11,10 @@ import numpy as np
 from etgraph.model import Category, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
+from etgraph.model.intervals import Spans, union
 from etgraph.model.results import Result
 from etgraph.queries.activity import Activity, Stretches, activities, stretches
 from etgraph.queries.arrivals import arrivals
-from etgraph.queries.intervals import Spans, union
 from etgraph.queries.keys import Keys, families, scopes
 from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of

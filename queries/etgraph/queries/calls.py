@@ -8,9 +8,9 @@ import numpy as np
 
 from etgraph.model import Category, DependencyKind, Trace
 from etgraph.model.columns import Array
+from etgraph.model.intervals import union
 from etgraph.model.kernels import kernel
 from etgraph.model.runtime_calls import GRAPH_LAUNCH
-from etgraph.queries.intervals import union
 
 
 @dataclass(frozen=True, slots=True)

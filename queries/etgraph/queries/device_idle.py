@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model.columns import Array
+from etgraph.model.intervals import Spans, union
 from etgraph.queries.arrivals import NULL
 from etgraph.queries.device_work import Work
-from etgraph.queries.intervals import Spans, union
 from etgraph.queries.walk import TOLERANCE_NS
 
 CAUSES = ("host", "launch-call", "launch-latency", "waiting", "before-recording", "unexplained")

@@ -9,11 +9,11 @@ import numpy as np
 
 from etgraph.model import Category, Trace
 from etgraph.model.columns import Array
+from etgraph.model.intervals import Spans, union
 from etgraph.model.kernels import kernel
 from etgraph.queries.arrivals import NULL
 from etgraph.queries.device_idle import CALL, HOST, LATENCY, Idle
 from etgraph.queries.device_work import Depth, Work
-from etgraph.queries.intervals import Spans, union
 from etgraph.queries.walk import TOLERANCE_NS
 from etgraph.queries.windows import rows_of
 

@@ -11,12 +11,12 @@ import numpy as np
 from etgraph.model import Category, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
+from etgraph.model.intervals import union
 from etgraph.model.results import Result
 from etgraph.queries.device_idle import BEFORE, CALL, HOST, LATENCY, UNEXPLAINED, WAITING, Idle, idle_of
 from etgraph.queries.device_phases import KINDS, Phases, phases_of
 from etgraph.queries.device_stalls import Stall, blocking_calls, grouped, stalls_of
 from etgraph.queries.device_work import Depth, Work, queue_depth, work_of
-from etgraph.queries.intervals import union
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, rows_of, windows_of
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from etgraph.model import Category, DependencyKind, Trace
 from etgraph.model.columns import Array
+from etgraph.model.intervals import Spans, union
 from etgraph.model.latency import launch_latency
 from etgraph.queries.arrivals import NULL
 from etgraph.queries.calls import launching_calls
-from etgraph.queries.intervals import Spans, union
 from etgraph.queries.trusting import communicates
 
 MOST_LATENCY_NS = 100_000

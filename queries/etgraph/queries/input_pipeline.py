@@ -10,7 +10,7 @@ import numpy as np
 
 from etgraph.model import LaneKind, Span, Trace
 from etgraph.model.columns import Array
-from etgraph.queries.intervals import union
+from etgraph.model.intervals import union
 from etgraph.queries.walk import GAP, Steps
 
 FIRST_OPERATOR = "before the first operator of a step"

@@ -35,8 +35,8 @@ class Device:
     from_start: Observations
     before: Array
     after: Array
-    gap: Observations
-    exact_gap: Observations
+    pause: Observations
+    exact_pause: Observations
     source: Array
     waiting: Array
     event: Observations
@@ -101,16 +101,16 @@ def device_of(trace: Trace) -> Device:
     )
     last = end[before] == ready[1, after]
     saturated = last & free(after, 1, end[before] - SATURATED_NS)
-    gap = Observations(pair, start[after] - end[before], after, saturated)
+    pause = Observations(pair, start[after] - end[before], after, saturated)
     names = len(o.texts("name"))
     by_name = (o["name"][before].astype(np.int64) * names + o["name"][after]) * 2 + (ready[0, after] > EARLY)
-    exact_gap = Observations(by_name, gap.ns, after, saturated)
+    exact_pause = Observations(by_name, pause.ns, after, saturated)
     late = start[waiting] - end[source]
     alone = (end[source] == ready[2, waiting]) & free(waiting, 2, end[source] - SATURATED_NS)
     event = Observations(np.zeros(len(source), dtype=np.int64), late, waiting, alone & (late >= 0))
 
     return Device(
-        rows, call, launched, awaited, from_end, from_start, before, after, gap, exact_gap, source, waiting, event,
+        rows, call, launched, awaited, from_end, from_start, before, after, pause, exact_pause, source, waiting, event,
         np.flatnonzero(pinned), int(np.count_nonzero(calls[rows] < 0)),
     )  # fmt: skip
 

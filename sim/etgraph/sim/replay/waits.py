@@ -2,77 +2,148 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from etgraph.model import Category, DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.sim.replay.constants import Observations
 from etgraph.sim.replay.threads import Threads
 
 K = DependencyKind
+_SLEEPLESS = -1
+"""The key of a segment that does not sleep."""
 LIKELY_NS = 100_000
 """A thread that goes on this soon after what it may have waited for has ended did wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Wake-ups of threads: from event `source` to the end of segment `segment`, which `waited` for it or did not.
+    """Wake-ups of threads: from event `source` to the end of segment `segment`, which waited for it or did not.
 
-    Of the segments that waited: `segments`, and in `seen` how long after the last of their sources they ended. `turns`
-    are those in which a thread takes over from another one of its process: what passes then is the host's own time,
-    measured between two events of the host, while after work of a device or a peer it is a constant of many.
+    By segment of the threads: whether it `may_wait`, and the `key` of its time to wake up. Of the segments that waited:
+    `segments`, and in `seen` how long after the last of their sources they ended. `turns` are those of them in which a
+    thread takes over from another one of its process: what passes then is the host's own time, measured between two
+    events of the host, while after work of a device or a peer it is a constant of many.
     """
 
     source: Array
     segment: Array
+    may_wait: Array
+    key: Array
     segments: Array
     seen: Observations
     turns: Array
 
 
+@dataclass(frozen=True, slots=True)
+class _Releases:
+    """Dependencies that may wake a thread up: from event `source`, at `ns`, the segment that it ends."""
+
+    src: Array
+    dst: Array
+    kind: Array
+    key: Array
+    source: Array
+    segment: Array
+    ns: Array
+
+    def __getitem__(self, chosen: Array) -> _Releases:
+        return _Releases(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
 def waits_of(trace: Trace, threads: Threads) -> Waits:
-    """The wake-ups that a trace's dependencies tell of. O(dependencies log operators)."""
-    o, d = trace.operators, trace.dependencies
-    start, end = o["start_ns"], trace.end_ns
-    src, dst, kind = d["src"].astype(np.int64), d["dst"].astype(np.int64), d["kind"]
-    on_thread = threads.segment_of[2 * np.arange(len(o))] >= 0
-    timed = trace.timed[src] & on_thread[dst]
+    """The wake-ups that a trace's dependencies tell of. O((operators + dependencies) log operators)."""
+    r = _releases(trace, threads)
+    begin, finish = threads.ns[r.segment] - threads.length_ns[r.segment], threads.ns[r.segment]
+    # Data that was there before is no reason to sleep, and says nothing of how long that would take.
+    told = ~np.isin(r.kind, (int(K.CTRL), int(K.DATA), int(K.EVENT)))
+    waited = (r.ns > begin) & (r.ns <= finish) | threads.first[r.segment]
+    waited &= told | (finish - r.ns <= LIKELY_NS)
+
+    may_wait, key = np.zeros(len(threads.event), dtype=bool), np.full(len(threads.event), _SLEEPLESS)
+    may_wait[r.segment] = True
+    might = _latest(r[told])
+    key[might.segment] = might.key
+    last = _latest(r[waited])
+    key[last.segment] = last.key
+    late = threads.ns[last.segment] - last.ns
+    kind = trace.operators["kind"]
+    communicates = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
+    turns = np.isin(last.kind, (int(K.SPAWN), int(K.JOIN))) & ~communicates[last.src] & ~communicates[last.dst]
+    seen = Observations(last.key, late, last.dst, late >= 0)
+    return Waits(r.source, r.segment, may_wait, key, last.segment, seen, turns)
+
+
+def _releases(trace: Trace, threads: Threads) -> _Releases:
+    """All dependencies that end a segment of a thread, waited for or not."""
+    o, d, start, end = trace.operators, trace.dependencies, trace.operators["start_ns"], trace.end_ns
+    full = np.flatnonzero(d.codes_where("method", LAUNCH_QUEUE_FULL.__eq__)[d["method"]]) if len(d) else d["src"][:0]
+    src, dst, kind, method = (d[name].astype(np.int64) for name in ("src", "dst", "kind", "method"))
+    if len(full):
+        # Every launch waits for room, not just those that found none when this was measured.
+        done, call = _queue(trace, src[full], dst[full])
+        src, dst = np.concatenate([src, done]), np.concatenate([dst, call])
+        kind = np.concatenate([kind, np.full(len(done), int(K.SYNC))])
+        method = np.concatenate([method, np.full(len(done), method[full[0]])])
+    usable = trace.timed[src] & (threads.segment_of[2 * dst] >= 0)
     across = o["lane"][src] != o["lane"][dst]
-    inside = timed & (kind == int(K.SYNC))
-    before = timed & across & np.isin(kind, [int(k) for k in (K.JOIN, K.CTRL, K.DATA, K.EVENT)])
-    spawned = timed & across & (kind == int(K.SPAWN))
-
-    ends, starts, spawns = (np.flatnonzero(chosen) for chosen in (inside, before, spawned))
-    handed = end[src[spawns]] <= start[dst[spawns]]
-    handed_ns = np.where(handed, end[src[spawns]], start[src[spawns]])
-    released = np.concatenate([end[src[ends]], end[src[starts]], handed_ns])
-    source = np.concatenate([2 * src[ends] + 1, 2 * src[starts] + 1, 2 * src[spawns] + handed])
-    segment = np.concatenate(
-        [
-            threads.segments_at(dst[ends], released[: len(ends)]),
-            threads.segment_of[2 * dst[starts]],
-            threads.segment_of[2 * dst[spawns]],
-        ]
-    )
-    dependency = np.concatenate([ends, starts, spawns])
-    known = segment >= 0
-    source, segment, released, dependency = source[known], segment[known], released[known], dependency[known]
-
-    begin, finish = threads.ns[segment] - threads.length_ns[segment], threads.ns[segment]
-    waited = (released > begin) & (released <= finish) | threads.first[segment]
-    told = ~np.isin(kind[dependency], (int(K.CTRL), int(K.DATA), int(K.EVENT)))
-    waited &= told | (finish - released <= LIKELY_NS)
-    order = np.lexsort((released, segment))
-    order = order[waited[order]]
-    last = order[np.append(segment[order][1:] != segment[order][:-1], True)[: len(order)]]
-    by = dependency[last]
+    ends = np.flatnonzero(usable & (kind == int(K.SYNC)))
+    starts = np.flatnonzero(usable & across & np.isin(kind, [int(k) for k in (K.JOIN, K.CTRL, K.DATA, K.EVENT)]))
+    spawns = np.flatnonzero(usable & across & (kind == int(K.SPAWN)))
+    handed = end[src[spawns]] <= start[dst[spawns]]  # else while the one that hands over still runs
+    ns = np.concatenate([end[src[ends]], end[src[starts]], np.where(handed, end[src[spawns]], start[src[spawns]])])
     # Calls of a device's runtime wake up by name, other threads by what released them.
-    runtime = np.isin(o["category"][dst[by]], (int(Category.RUNTIME), int(Category.DRIVER)))
-    key = np.where(runtime, len(K) + o["name"][dst[by]].astype(np.int64), kind[by]) * 256 + d["method"][by] % 256
-    late = finish[last] - released[last]
-    seen = Observations(key, late, dst[by], late >= 0)
-    communicates = (o["kind"] >= int(NodeType.COMM_SEND)) & (o["kind"] <= int(NodeType.COMM_COLL))
-    turns = np.isin(kind[by], (int(K.SPAWN), int(K.JOIN))) & ~communicates[src[by]] & ~communicates[dst[by]]
-    return Waits(source, segment, segment[last], seen, turns)
+    runtime = np.isin(o["category"][dst], (int(Category.RUNTIME), int(Category.DRIVER)))
+    by = np.where(runtime, len(K) + o["name"][dst].astype(np.int64), kind)
+    before = np.concatenate([starts, spawns])
+    chosen = np.concatenate([ends, before])
+    found = _Releases(
+        src[chosen], dst[chosen], kind[chosen], (by * len(d.texts("method")) + method)[chosen],
+        np.concatenate([2 * src[ends] + 1, 2 * src[starts] + 1, 2 * src[spawns] + handed]),
+        np.concatenate([threads.segments_at(dst[ends], ns[: len(ends)]), threads.segment_of[2 * dst[before]]]),
+        ns,
+    )  # fmt: skip
+    return found[found.segment >= 0]
+
+
+def _queue(trace: Trace, done: Array, call: Array) -> tuple[Array, Array]:
+    """Pairs (operator, call) of launches that cannot return before the operator ended: the queue holds no more.
+
+    Its length is what lies between the given pairs, of which each is such a one, in the order of launches of a rank.
+    """
+    d, o = trace.dependencies, trace.operators
+    launches = np.flatnonzero(d["kind"] == int(K.LAUNCH))
+    caller, launched = d["src"][launches].astype(np.int64), d["dst"][launches].astype(np.int64)
+    order = np.lexsort((trace.end_ns[launched], o["start_ns"][caller], o["rank"][caller]))
+    caller, launched = caller[order], launched[order]
+    kept = _last_of(caller)
+    caller, launched = caller[kept], launched[kept]
+    place = np.full(len(trace), -1, dtype=np.int64)
+    place[caller] = place[launched] = np.arange(len(caller))
+    found_done, found_call = [], []
+    for rank in np.unique(o["rank"][call]).tolist():
+        own = (o["rank"][call] == rank) & (place[call] >= 0) & (place[done] >= 0)
+        if not own.any():
+            continue
+        length = int(np.median(place[call[own]] - place[done[own]]))
+        rows = np.flatnonzero(o["rank"][caller] == rank)
+        waiting, room = caller[rows[length:]], launched[rows[:-length]]
+        new = ~np.isin(waiting, call)
+        found_done.append(room[new])
+        found_call.append(waiting[new])
+    nothing = np.zeros(0, dtype=np.int64)
+    return np.concatenate([nothing, *found_done]), np.concatenate([nothing, *found_call])
+
+
+def _latest(r: _Releases) -> _Releases:
+    """The last one of each segment."""
+    order = np.lexsort((r.ns, r.segment))
+    return r[order[_last_of(r.segment[order])]]
+
+
+def _last_of(groups: Array) -> Array:
+    """Whether each entry is the last one of its group; groups are sorted."""
+    return np.append(groups[1:] != groups[:-1], True)[: len(groups)]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etgraph.queries.intervals import Spans, union
+from etgraph.model.intervals import Spans, union
 
 INTERVALS = st.lists(st.tuples(st.integers(-20, 60), st.integers(-5, 25)), max_size=12)
 
