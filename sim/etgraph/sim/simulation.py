@@ -12,6 +12,8 @@ from etgraph.model.results import Result
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from etgraph.sim.replay.proof import Proof
+
 
 @dataclass(frozen=True, slots=True)
 class RankTimes:
@@ -31,7 +33,8 @@ class Simulation(Result):
     row for each operator: rank, index, node_id (text, null), start_ns, duration_ns, duration_low_ns and
     duration_high_ns (the ends of the 90 % interval; equal to the duration where it is exact), source (which model the
     duration comes from), extrapolated (whether that model was used outside of what it was fitted on). Start and
-    durations are null for an operator that never ran. `parameters` are the choices that this simulation was made with.
+    durations are null for an operator that never ran. `parameters` are the choices that it was made with; a replay
+    has a `proof`.
     """
 
     simulator: str
@@ -43,6 +46,7 @@ class Simulation(Result):
     nodes: pa.Table
     parameters: Mapping[str, Any] = field(default_factory=dict)
     trust: Trust = field(default_factory=Trust)
+    proof: Proof | None = None
 
     FRAME: ClassVar[str] = "nodes"
     TABLE: ClassVar[str] = "ranks"

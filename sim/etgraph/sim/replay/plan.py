@@ -166,9 +166,13 @@ def _add_devices(builder: ProgramBuilder, trace: Trace, s: Structure, c: Fitted,
     if work.latency_ns is not None:
         by_start, latency = d.awaited, np.full(len(latency), work.latency_ns)
     builder.plain(2 * d.call + ~by_start, 2 * d.launched, latency)
-    exact = np.isfinite(c.exact_pause.spread_of(d.exact_pause.key))
-    pause = np.where(exact, c.exact_pause.at(d.exact_pause.key), c.pause.at(d.pause.key))
-    builder.plain(2 * d.before + 1, 2 * d.after, pause)
+    builder.plain(2 * d.before + 1, 2 * d.after, pauses(d, c))
     builder.plain(2 * d.source + 1, 2 * d.waiting, c.event.at(d.event.key))
     builder.floor_ns[2 * d.pinned] = trace.operators["start_ns"][d.pinned]
     builder.places = places_of(trace, d.rows, work.duration_ns)
+
+
+def pauses(d: Device, c: Fitted) -> Array:
+    """The usual pause before each operator that follows another on its stream: by their names, else by categories."""
+    exact = np.isfinite(c.exact_pause.spread_of(d.exact_pause.key))
+    return np.where(exact, c.exact_pause.at(d.exact_pause.key), c.pause.at(d.pause.key))

@@ -1,0 +1,200 @@
+"""What a replay's small error is worth: errors of windows and device starts, and what stays unexplained.
+
+An error near 0 may be empty. Where nearly all of the path is the host's own time, or where the trace does not say why
+its devices waited, it proves nothing; so these figures stand beside it, with a verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from etgraph.model import DependencyKind, LaneKind, Trace
+from etgraph.model.columns import Array
+from etgraph.model.runtime_calls import BLOCKING
+from etgraph.sim.engine import Program, Timeline
+from etgraph.sim.engine.causes import held_by, way_back
+from etgraph.sim.replay.plan import Fitted, Structure, constants_of, pauses
+
+ENOUGH_SHARE = 0.01
+"""A trace that leaves no more of its windows unexplained records enough to be replayed."""
+TOLERANCE_NS = 4_000
+"""A device operator that starts this much after its reasons is explained by them."""
+LONG_NS = 20_000
+"""A blocking call shorter than this did not wait for anything."""
+CAUSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WindowError:
+    """An iteration of a rank (None: the whole trace): measured and replayed length in ns, and the relative error."""
+
+    rank: int | None
+    iteration: int | None
+    measured_ns: int
+    replayed_ns: int
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What made the replay of the worst window differ: an operator, and by how much it changed the error there."""
+
+    rank: int
+    index: int
+    name: str
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """See the module. Shares are of the windows' length; errors of device starts are replayed - measured, in ns.
+
+    `off_host_share` is the part of the replayed path that is not the host's own time. `crossed_error` is the mean
+    absolute error of the windows of one half with constants that were fitted on the other; `identical_constants` counts
+    delays that are their own constant, because nothing else is like them.
+    """
+
+    windows: tuple[WindowError, ...] = ()
+    mean_error: float = 0.0
+    worst_error: float = 0.0
+    crossed_error: float | None = None
+    off_host_share: float = 0.0
+    unexplained_share: float = 0.0
+    device_start_mean_ns: float | None = None
+    device_start_median_ns: float | None = None
+    constants: int = 0
+    turns: int = 0
+    pinned: int = 0
+    causes: tuple[Cause, ...] = field(default_factory=tuple)
+
+    @property
+    def replayable(self) -> bool:
+        """Whether the trace records enough for its replay to mean something."""
+        return self.unexplained_share <= ENOUGH_SHARE
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words, with the number that it rests on."""
+        share = f"{self.unexplained_share:.2%} of the windows is waiting that nothing recorded explains"
+        if self.replayable:
+            return f"replayable: {share}"
+        return f"not replayable: {share}, more than {ENOUGH_SHARE:.0%}"
+
+
+def window_errors(trace: Trace, replayed: Trace) -> tuple[WindowError, ...]:
+    """The windows of both timelines, beside each other: each rank's iterations, or the whole where there are none."""
+    found = []
+    for row in range(len(trace.iterations)):
+        times = [t.iterations.value(name, row) for t in (trace, replayed) for name in ("start_ns", "end_ns")]
+        if None not in times and times[1] > times[0]:
+            rank, index = trace.iterations.value("rank", row), trace.iterations.value("index", row)
+            found.append(_window(rank, index, times[1] - times[0], times[3] - times[2]))
+    if not found and trace.span_ns:
+        found.append(_window(None, None, trace.span_ns, replayed.span_ns))
+    return tuple(found)
+
+
+def _window(rank: int | None, iteration: int | None, measured: int, replayed: int) -> WindowError:
+    return WindowError(rank, iteration, measured, replayed, (replayed - measured) / measured)
+
+
+def mean_error(windows: tuple[WindowError, ...]) -> float:
+    """Mean absolute error."""
+    return float(np.mean([abs(w.error) for w in windows])) if windows else 0.0
+
+
+def proof_of(
+    trace: Trace,
+    s: Structure,
+    c: Fitted,
+    program: Program,
+    timeline: Timeline,
+    windows: tuple[WindowError, ...],
+    crossed_error: float | None,
+) -> Proof:
+    """The proof of a replay."""
+    rows = s.device.rows
+    late = timeline.start_ns[rows] - trace.operators["start_ns"][rows]
+    held = held_by(program, timeline)
+    worst = max(windows, key=lambda w: abs(w.error), default=None)
+    way = way_back(program, held, _last_event(trace, s, timeline, worst))
+    total = sum(w.measured_ns for w in windows)
+    return Proof(
+        windows,
+        mean_error(windows),
+        max((w.error for w in windows), key=abs, default=0.0),
+        crossed_error,
+        _off_host(trace, program, timeline, way),
+        unexplained_ns(trace, s, c) / total if total else 0.0,
+        float(late.mean()) if len(rows) else None,
+        float(np.median(np.abs(late))) if len(rows) else None,
+        constants_of(c),
+        int(np.count_nonzero(s.waits.turns)),
+        len(s.device.pinned),
+        _causes(trace, s, timeline, way, worst),
+    )
+
+
+def unexplained_ns(trace: Trace, s: Structure, c: Fitted) -> int:
+    """How long devices, by the measured times, stood still without a reason, and threads in calls without a cause."""
+    o, start, end = trace.operators, trace.operators["start_ns"], trace.end_ns
+    d = s.device
+    ready = np.full(len(trace), np.iinfo(np.int64).min)
+    by_start = start[d.call] + c.from_start.at(d.from_start.key)
+    by_end = end[d.call] + c.from_end.at(d.from_end.key)
+    np.maximum.at(ready, d.launched, np.where(d.awaited, by_start, by_end))
+    np.maximum.at(ready, d.after, end[d.before] + pauses(s.device, c))
+    np.maximum.at(ready, d.waiting, end[d.source] + c.event.at(d.event.key))
+    counted = np.zeros(len(trace), dtype=bool)
+    counted[d.rows] = ready[d.rows] > np.iinfo(np.int64).min
+    counted[d.pinned] = False
+    kinds, dependencies = trace.dependencies["kind"], trace.dependencies
+    counted[dependencies["dst"][kinds == int(DependencyKind.OCCUPANCY)]] = False
+    rows = np.flatnonzero(counted)
+    device = int(np.maximum(start[rows] - ready[rows] - TOLERANCE_NS, 0).sum())
+    caused = np.zeros(len(trace), dtype=bool)
+    caused[dependencies["dst"][kinds == int(DependencyKind.SYNC)]] = True
+    blocks = o.codes_where("name", BLOCKING.search)[o["name"]] & trace.timed & ~caused & (o["duration_ns"] > LONG_NS)
+    return device + int(o["duration_ns"][blocks].sum())
+
+
+def _last_event(trace: Trace, s: Structure, timeline: Timeline, window: WindowError | None) -> int:
+    """The last event of a window's thread; without a window the event that happens last."""
+    if window is not None and window.iteration is not None:
+        i = trace.iterations
+        row = int(np.flatnonzero((i["rank"] == window.rank) & (i["index"] == window.iteration))[0])
+        inside = (s.threads.lane == i["lane"][row]) & (s.threads.ns <= i["end_ns"][row])
+        if inside.any():
+            return int(s.threads.event[np.flatnonzero(inside)[-1]])
+    return int(np.argmax(timeline.ns[: 2 * timeline.operators]))
+
+
+def _off_host(trace: Trace, program: Program, timeline: Timeline, way: Array) -> float:
+    """The part of the path that is spent on devices, in communication, or between lanes."""
+    lane = trace.operators["lane"][np.minimum(way // 2, len(trace) - 1)]
+    thread = (way < 2 * len(trace)) & (trace.lanes["kind"] == int(LaneKind.THREAD))[lane]
+    on_host = thread[1:] & thread[:-1] & (lane[1:] == lane[:-1])
+    spent = np.diff(timeline.ns[way])
+    return float(1 - spent[on_host].sum() / spent.sum()) if spent.sum() else 0.0
+
+
+def _causes(
+    trace: Trace, s: Structure, timeline: Timeline, way: Array, window: WindowError | None
+) -> tuple[Cause, ...]:
+    """Where along the path of the worst window the error grew or shrank most."""
+    o, n = trace.operators, len(trace)
+    own = way[way < 2 * n]
+    measured = np.where(own % 2 == 0, o["start_ns"][own // 2], trace.end_ns[own // 2])
+    grown = np.diff(timeline.ns[own] - measured, prepend=0)
+    if window is not None and window.iteration is not None:
+        i = trace.iterations
+        row = int(np.flatnonzero((i["rank"] == window.rank) & (i["index"] == window.iteration))[0])
+        grown[measured < i["start_ns"][row]] = 0
+    order = np.argsort(-np.abs(grown), kind="stable")[:CAUSES]
+    return tuple(
+        Cause(int(o["rank"][e // 2]), int(o["index"][e // 2]), str(o.value("name", int(e // 2))), int(ns))
+        for e, ns in zip(own[order].tolist(), grown[order].tolist())
+        if ns
+    )

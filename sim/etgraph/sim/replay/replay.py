@@ -1,0 +1,96 @@
+"""Replay: a measured trace run again from its dependencies, durations and constants, with the proof of its error."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from etgraph.model import Trace, Trust
+from etgraph.model.columns import Array
+from etgraph.model.errors import MissingData
+from etgraph.sim.compute.protocol import Predictions
+from etgraph.sim.engine import Program, Timeline, run
+from etgraph.sim.engine.stuck import check_ended
+from etgraph.sim.outcome import simulation_of
+from etgraph.sim.replay.plan import Fitted, Structure, fitted, measured_work, program_of, structure_of
+from etgraph.sim.replay.proof import ENOUGH_SHARE, Proof, WindowError, mean_error, proof_of, window_errors
+from etgraph.sim.simulation import Simulation
+
+SIMULATOR = "etgraph replay"
+
+
+def replay(trace: Trace) -> Simulation:
+    """Run a measured trace again; its `proof` says how far that is from what was measured, and what that is worth.
+
+    Starts follow from dependencies, measured durations (of communication what is left after the last peer has come),
+    the host's own time within a thread, and constants fitted on this trace; never from recorded starts on devices, nor
+    from how long an operator waited. Raises MissingData for a trace without times, Deadlock where one cannot go on.
+    """
+    s, c, program, timeline = _run(trace)
+    windows = window_errors(trace, _on(trace, timeline))
+    proof = proof_of(trace, s, c, program, timeline, windows, _crossed(trace, s))
+    found = simulation_of(
+        trace, timeline.start_ns, timeline.end_ns, _as_measured(trace), simulator=SIMULATOR,
+        trust=_trust(trace, proof),
+    )  # fmt: skip
+    return replace(found, proof=proof)
+
+
+def _run(trace: Trace) -> tuple[Structure, Fitted, Program, Timeline]:
+    if not trace.timed.any():
+        raise MissingData(
+            "the trace has no measured times to replay", hint="predict them: etgraph simulate REF --profile P"
+        )
+    s = structure_of(trace)
+    c = fitted(s)
+    program = program_of(trace, s, c, measured_work(trace, s, c))
+    timeline = run(program)
+    check_ended(trace, program, timeline)
+    return s, c, program, timeline
+
+
+def _on(trace: Trace, timeline: Timeline) -> Trace:
+    """The trace on a replayed timeline; operators without measured times have none."""
+    null = trace.operators.table.column("start_ns").null
+    start = np.where(trace.timed, timeline.start_ns, null)
+    return trace.with_times(start, np.where(trace.timed, timeline.end_ns - timeline.start_ns, null), SIMULATOR)
+
+
+def _crossed(trace: Trace, s: Structure) -> float | None:
+    """Mean absolute error of each half of the windows with the constants of the other half; None with one window.
+
+    Halves are every second iteration or, where there is one, the earlier and the later half of the operators, whose
+    error is then that of the whole window.
+    """
+    o = trace.operators
+    steps = len(trace.iteration_indices) > 1
+    if steps:
+        iteration = np.maximum(o["iteration"], 0)
+        first: Array = (o["iteration"] >= 0) & (trace.iterations["index"][iteration] % 2 == 0)
+    else:
+        first = o["start_ns"] < np.median(o["start_ns"][trace.timed])
+    errors: list[WindowError] = []
+    for fitted_on, judged in ((first, 1), (~first, 0)):
+        c = fitted(s, fitted_on)
+        timeline = run(program_of(trace, s, c, measured_work(trace, s, c)))
+        windows = window_errors(trace, _on(trace, timeline))
+        errors += [w for w in windows if not steps or w.iteration is None or w.iteration % 2 == judged]
+    return mean_error(tuple(errors)) if errors else None
+
+
+def _as_measured(trace: Trace) -> Predictions:
+    """The durations that a replay takes over, as predictions."""
+    ns = np.where(trace.timed, trace.operators["duration_ns"], 0)
+    n = len(trace)
+    nowhere = np.zeros(n, dtype=bool)
+    return Predictions(ns, ns, ns, np.where(trace.timed, 0, 1), nowhere, trace.timed, ("measured", "without times"))
+
+
+def _trust(trace: Trace, proof: Proof) -> Trust:
+    warnings = list(trace.metadata.report.warnings)
+    if not proof.replayable:
+        warnings.insert(0, proof.verdict)
+    if proof.off_host_share < ENOUGH_SHARE:
+        warnings.append("nearly all of the path is the host's own time: a small error proves little")
+    return Trust(max(0.0, 1.0 - proof.unexplained_share), warnings=tuple(warnings))
