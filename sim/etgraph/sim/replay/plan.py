@@ -1,178 +1,172 @@
 """From a measured trace to a program: what was done keeps its time, what was waited for becomes an edge.
 
-Nothing of a device operator's start, and nothing of how long a thread or a rank waited, goes into the program: only
+Nothing of a device operator's start, and nothing of how long a thread or a rank waited, goes into the plan: only
 durations, the host's own time between events of a thread, and constants that many operators share.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.sim.engine import Program, ProgramBuilder
-from etgraph.sim.replay.constants import Constants, Observations, fit, mean, median
-from etgraph.sim.replay.device import Device, device_of, places_of
-from etgraph.sim.replay.peers import Peers, peers_of
-from etgraph.sim.replay.threads import Threads, threads_of
-from etgraph.sim.replay.waits import Waits, waits_of
-
-LATENCY_NS = 4_000
-"""The usual latency of a launch, where a trace shows none: 1 to 4 µs on NVIDIA's devices, more on AMD's."""
+from etgraph.sim.replay.device import places_of
+from etgraph.sim.replay.structure import Fitted, Structure, latencies, pauses, waking
+from etgraph.sim.replay.threads import Threads
 
 
 @dataclass(frozen=True, slots=True)
-class Structure:
-    """What a trace says beyond constants: its threads and where they wait, its devices, and who meets whom."""
+class Step:
+    """New work after operators: `after` are rows, one a rank, and `ns` what it takes on each, by itself.
 
+    With `meets`, nobody goes on before all have come; `ns` is then the transfer, which all take. `times` such steps
+    follow each other. What follows the operator on its thread or stream follows the step.
+    """
+
+    after: Array
+    ns: Array
+    meets: bool = False
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a replay needs, in ns: the time that things take by themselves, and the delays between them.
+
+    By segment of the threads: `host_ns`, the host's own time, and `waking_ns`, the time to wake up (-1: never waits);
+    wake-ups go from event `wakes` to the end of segment `woken`. By operator: `duration_ns`, used where its end is in
+    no thread's chain; `transfer_ns`, what it takes after its last peer has come; `meets`, whether a collective has it.
+    Launches go from event `launch` to the start of operator `launched` after `latency_ns`; streams from the end of
+    `before` to the start of `behind` after `pause_ns`; events of other streams from `source` to `waiting` after
+    `delay_ns`; messages from the start of `sender` to the end of `receiver`. `pinned` operators start when they did.
+    `steps` are new work.
+    """
+
+    trace: Trace
     threads: Threads
-    waits: Waits
-    device: Device
-    peers: Peers
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """The constants of a trace in ns.
-
-    Times to wake up, by what was waited for; latencies of launches, counted from the call's end and from its start;
-    pauses of streams, by pair of categories and by pair of names; delays after events of other streams.
-    """
-
-    wake_up: Constants
-    from_end: Constants
-    from_start: Constants
-    pause: Constants
-    exact_pause: Constants
-    event: Constants
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The time that things take by themselves, in ns: what a prediction or an edit changes.
-
-    `duration_ns` is that of operators, used of those whose end is in no thread's chain; `transfer_ns` what they take
-    after their last peer has come; `host_ns` a thread's own time by segment. `latency_ns` stands in for the fitted
-    latencies of launches where it is given.
-    """
-
+    host_ns: Array
+    waking_ns: Array
+    wakes: Array
+    woken: Array
     duration_ns: Array
     transfer_ns: Array
-    host_ns: Array
-    latency_ns: int | None = None
-
-    def scaled(self, operators: Array, segments: Array) -> Work:
-        """Everything multiplied by factors, one an operator and one a segment."""
-
-        def times(ns: Array, factor: Array) -> Array:
-            found: Array = np.rint(ns * factor).astype(np.int64)
-            return found
-
-        return replace(
-            self,
-            duration_ns=times(self.duration_ns, operators),
-            transfer_ns=times(self.transfer_ns, operators),
-            host_ns=times(self.host_ns, segments),
-        )
-
-
-def structure_of(trace: Trace) -> Structure:
-    """Look at a trace. O(operators log operators + dependencies)."""
-    threads = threads_of(trace)
-    return Structure(threads, waits_of(trace, threads), device_of(trace), peers_of(trace))
+    meets: Array
+    device: Array
+    launch: Array
+    launched: Array
+    latency_ns: Array
+    before: Array
+    behind: Array
+    pause_ns: Array
+    source: Array
+    waiting: Array
+    delay_ns: Array
+    sender: Array
+    receiver: Array
+    pinned: Array
+    steps: tuple[Step, ...] = ()
 
 
-def fitted(s: Structure, chosen: Array | None = None) -> Fitted:
-    """Fit the constants, on the chosen operators (a mask) or on all."""
-
-    def seen(observations: Observations) -> Observations:
-        return observations if chosen is None else observations.of(chosen)
-
-    d = s.device
-    return Fitted(
-        wake_up=fit(seen(s.waits.seen), median),
-        from_end=fit(seen(d.from_end), median, LATENCY_NS),
-        from_start=fit(seen(d.from_start), median, LATENCY_NS),
-        pause=fit(seen(d.pause), mean),
-        exact_pause=fit(seen(d.exact_pause), mean),
-        event=fit(seen(d.event), median),
-    )
-
-
-def constants_of(fitted: Fitted) -> int:
-    """How many constants there are."""
-    return sum(len(getattr(fitted, field.name).keys) + 1 for field in fields(fitted))
-
-
-def measured_work(trace: Trace, s: Structure, c: Fitted) -> Work:
-    """What was measured, without what was waited for.
+def plan_of(trace: Trace, s: Structure, c: Fitted) -> Plan:
+    """The plan of what was measured, without what was waited for.
 
     A segment that ends with communication has the transfer in place of its length, and one that waited for something
     else what waking up takes, since how long it would have worked is not known.
     """
-    t, w, p = s.threads, s.waits, s.peers
+    t, w, p, d = s.threads, s.waits, s.peers, s.device
+    woken_after = waking(w, c)
     host = t.length_ns.copy()
     operator = t.event // 2
     ends = (t.event % 2 == 1) & (p.meets | p.receives)[operator]
     host[ends] = np.minimum(host[ends], p.transfer_ns[operator[ends]])
-    host[w.segments] = np.minimum(host[w.segments], _waking(w, c)[w.segments])
-    duration = np.where(trace.timed, trace.operators["duration_ns"], 0)
-    return Work(duration, p.transfer_ns, host)
+    host[w.segments] = np.minimum(host[w.segments], woken_after[w.segments])
+    by_start, latency = latencies(d, c)
+    return Plan(
+        trace=trace,
+        threads=t,
+        host_ns=host,
+        waking_ns=np.where(w.may_wait, woken_after, -1),
+        wakes=w.source,
+        woken=w.segment,
+        duration_ns=np.where(trace.timed, trace.operators["duration_ns"], 0),
+        transfer_ns=p.transfer_ns,
+        meets=p.meets,
+        device=d.rows,
+        launch=2 * d.call + ~by_start,
+        launched=d.launched,
+        latency_ns=latency,
+        before=d.before,
+        behind=d.after,
+        pause_ns=pauses(d, c),
+        source=d.source,
+        waiting=d.waiting,
+        delay_ns=c.event.at(d.event.key),
+        sender=p.sender,
+        receiver=p.receiver,
+        pinned=d.pinned,
+    )
 
 
-def program_of(trace: Trace, s: Structure, c: Fitted, work: Work) -> Program:
-    """The program that replays a trace, with its work or with other."""
-    n, o, p = len(trace), trace.operators, s.peers
-    zero, _ = trace.extent_ns
-    builder = ProgramBuilder(n, len(trace.collectives), zero)
-    _add_threads(builder, s, c, work)
-    _add_devices(builder, trace, s, c, work)
-    rows = np.arange(n)
-    alone = rows[s.threads.segment_of[1::2] < 0]
-    builder.plain(2 * alone, 2 * alone + 1, np.where(p.meets, work.transfer_ns, work.duration_ns)[alone])
-    members = rows[p.meets]
-    meeting = 2 * n + o["collective"][members].astype(np.int64)
+def program_of(plan: Plan) -> Program:
+    """The program that runs a plan."""
+    p, t, n = plan, plan.threads, len(plan.trace)
+    collectives = len(p.trace.collectives)
+    zero, _ = p.trace.extent_ns
+    extra = sum(step.times * (2 * len(step.after) + step.meets) for step in p.steps)
+    builder = ProgramBuilder(n, collectives + extra, zero)
+    later = np.flatnonzero(~t.first)
+    builder.plain(t.event[later - 1], t.event[later], p.host_ns[later])
+    builder.wake_ups(p.wakes, t.event[p.woken])
+    sleeps = np.flatnonzero(p.waking_ns >= 0)
+    builder.after(t.event[sleeps], p.waking_ns[sleeps])
+    own = np.flatnonzero(t.first & (p.waking_ns < 0))
+    builder.floor_ns[t.event[own]] = t.ns[own]
+
+    builder.plain(p.launch, 2 * p.launched, p.latency_ns)
+    builder.plain(2 * p.before + 1, 2 * p.behind, p.pause_ns)
+    builder.plain(2 * p.source + 1, 2 * p.waiting, p.delay_ns)
+    builder.floor_ns[2 * p.pinned] = p.trace.operators["start_ns"][p.pinned]
+    builder.places = places_of(p.trace, p.device, p.duration_ns)
+
+    alone = np.flatnonzero(t.segment_of[1::2] < 0)
+    builder.plain(2 * alone, 2 * alone + 1, np.where(p.meets, p.transfer_ns, p.duration_ns)[alone])
+    members = np.flatnonzero(p.meets)
+    meeting = 2 * n + p.trace.operators["collective"][members].astype(np.int64)
     builder.plain(2 * members, meeting)
-    builder.plain(meeting, 2 * members + 1, work.transfer_ns[members])
-    builder.plain(2 * p.sender, 2 * p.receiver + 1, work.transfer_ns[p.receiver])
+    builder.plain(meeting, 2 * members + 1, p.transfer_ns[members])
+    builder.plain(2 * p.sender, 2 * p.receiver + 1, p.transfer_ns[p.receiver])
+    _add_steps(builder, plan, 2 * n + collectives)
     return builder.program()
 
 
-def _waking(w: Waits, c: Fitted) -> Array:
-    """Time to wake up by segment, where it waits or may wait; a turn between threads takes what it took."""
-    after = np.where(w.key >= 0, c.wake_up.at(w.key), 0)
-    turns = w.segments[w.turns]
-    after[turns] = w.seen.ns[w.turns]
-    return after
-
-
-def _add_threads(builder: ProgramBuilder, s: Structure, c: Fitted, work: Work) -> None:
-    t, w = s.threads, s.waits
-    later = np.flatnonzero(~t.first)
-    builder.plain(t.event[later - 1], t.event[later], work.host_ns[later])
-    builder.wake_ups(w.source, t.event[w.segment])
-    some = np.flatnonzero(w.may_wait)
-    builder.after(t.event[some], _waking(w, c)[some])
-    own = np.flatnonzero(t.first & ~w.may_wait)
-    builder.floor_ns[t.event[own]] = t.ns[own]
-
-
-def _add_devices(builder: ProgramBuilder, trace: Trace, s: Structure, c: Fitted, work: Work) -> None:
-    d = s.device
-    by_start = d.awaited | (c.from_start.spread_of(d.from_start.key) < c.from_end.spread_of(d.from_end.key))
-    latency = np.where(by_start, c.from_start.at(d.from_start.key), c.from_end.at(d.from_end.key))
-    if work.latency_ns is not None:
-        by_start, latency = d.awaited, np.full(len(latency), work.latency_ns)
-    builder.plain(2 * d.call + ~by_start, 2 * d.launched, latency)
-    builder.plain(2 * d.before + 1, 2 * d.after, pauses(d, c))
-    builder.plain(2 * d.source + 1, 2 * d.waiting, c.event.at(d.event.key))
-    builder.floor_ns[2 * d.pinned] = trace.operators["start_ns"][d.pinned]
-    builder.places = places_of(trace, d.rows, work.duration_ns)
-
-
-def pauses(d: Device, c: Fitted) -> Array:
-    """The usual pause before each operator that follows another on its stream: by their names, else by categories."""
-    exact = np.isfinite(c.exact_pause.spread_of(d.exact_pause.key))
-    return np.where(exact, c.exact_pause.at(d.exact_pause.key), c.pause.at(d.pause.key))
+def _add_steps(builder: ProgramBuilder, plan: Plan, event: int) -> None:
+    """The events of new steps, numbered from `event` on, between the end of an operator and what follows it."""
+    p, t = plan, plan.threads
+    for step in p.steps:
+        before = 2 * step.after.astype(np.int64) + 1
+        for _ in range(step.times):
+            begin = event + np.arange(len(step.after))
+            end = begin + len(step.after)
+            event += 2 * len(step.after)
+            builder.plain(before, begin)
+            if step.meets:
+                meeting = np.full(len(begin), event)
+                event += 1
+                builder.plain(begin, meeting)
+                builder.plain(meeting, end, step.ns)
+            else:
+                builder.plain(begin, end, step.ns)
+            before = end
+        segment = t.segment_of[2 * step.after + 1]
+        on_thread = segment >= 0
+        following = segment + 1
+        on_thread[on_thread] = (following < len(t.event))[on_thread]
+        on_thread[on_thread] = ~t.first[following[on_thread]]
+        builder.plain(before[on_thread], t.event[following[on_thread]], p.host_ns[following[on_thread]])
+        at = np.full(len(p.trace), -1, dtype=np.int64)
+        at[step.after] = before
+        behind = at[p.before] >= 0
+        builder.plain(at[p.before[behind]], 2 * p.behind[behind], p.pause_ns[behind])

@@ -15,7 +15,7 @@ from etgraph.model.columns import Array
 from etgraph.model.runtime_calls import BLOCKING
 from etgraph.sim.engine import Program, Timeline
 from etgraph.sim.engine.causes import held_by, way_back
-from etgraph.sim.replay.plan import Fitted, Structure, constants_of, pauses
+from etgraph.sim.replay.structure import Fitted, Structure, constants_of, latencies, pauses
 
 ENOUGH_SHARE = 0.01
 """A trace that leaves no more of its windows unexplained records enough to be replayed."""
@@ -142,9 +142,8 @@ def unexplained_ns(trace: Trace, s: Structure, c: Fitted) -> int:
     o, start, end = trace.operators, trace.operators["start_ns"], trace.end_ns
     d = s.device
     ready = np.full(len(trace), np.iinfo(np.int64).min)
-    by_start = start[d.call] + c.from_start.at(d.from_start.key)
-    by_end = end[d.call] + c.from_end.at(d.from_end.key)
-    np.maximum.at(ready, d.launched, np.where(d.awaited, by_start, by_end))
+    by_start, latency = latencies(d, c)
+    np.maximum.at(ready, d.launched, np.where(by_start, start[d.call], end[d.call]) + latency)
     np.maximum.at(ready, d.after, end[d.before] + pauses(s.device, c))
     np.maximum.at(ready, d.waiting, end[d.source] + c.event.at(d.event.key))
     counted = np.zeros(len(trace), dtype=bool)

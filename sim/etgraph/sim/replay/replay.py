@@ -13,8 +13,9 @@ from etgraph.sim.compute.protocol import Predictions
 from etgraph.sim.engine import Program, Timeline, run
 from etgraph.sim.engine.stuck import check_ended
 from etgraph.sim.outcome import simulation_of
-from etgraph.sim.replay.plan import Fitted, Structure, fitted, measured_work, program_of, structure_of
+from etgraph.sim.replay.plan import Plan, plan_of, program_of
 from etgraph.sim.replay.proof import ENOUGH_SHARE, Proof, WindowError, mean_error, proof_of, window_errors
+from etgraph.sim.replay.structure import Fitted, Structure, fitted, structure_of
 from etgraph.sim.simulation import Simulation
 
 SIMULATOR = "etgraph replay"
@@ -38,16 +39,35 @@ def replay(trace: Trace) -> Simulation:
 
 
 def _run(trace: Trace) -> tuple[Structure, Fitted, Program, Timeline]:
+    _check_times(trace)
+    s = structure_of(trace)
+    c = fitted(s)
+    program = program_of(plan_of(trace, s, c))
+    timeline = run(program)
+    check_ended(trace, program, timeline)
+    return s, c, program, timeline
+
+
+def measured_plan(trace: Trace) -> Plan:
+    """The plan of a measured trace, for edits: `etgraph.sim.edits`. Raises MissingData for a trace without times."""
+    _check_times(trace)
+    s = structure_of(trace)
+    return plan_of(trace, s, fitted(s))
+
+
+def run_plan(plan: Plan) -> Trace:
+    """The trace on the timeline of a plan. New steps are no operators of it: they show in the times of the others."""
+    program = program_of(plan)
+    timeline = run(program)
+    check_ended(plan.trace, program, timeline)
+    return _on(plan.trace, timeline)
+
+
+def _check_times(trace: Trace) -> None:
     if not trace.timed.any():
         raise MissingData(
             "the trace has no measured times to replay", hint="predict them: etgraph simulate REF --profile P"
         )
-    s = structure_of(trace)
-    c = fitted(s)
-    program = program_of(trace, s, c, measured_work(trace, s, c))
-    timeline = run(program)
-    check_ended(trace, program, timeline)
-    return s, c, program, timeline
 
 
 def _on(trace: Trace, timeline: Timeline) -> Trace:
@@ -73,7 +93,7 @@ def _crossed(trace: Trace, s: Structure) -> float | None:
     errors: list[WindowError] = []
     for fitted_on, judged in ((first, 1), (~first, 0)):
         c = fitted(s, fitted_on)
-        timeline = run(program_of(trace, s, c, measured_work(trace, s, c)))
+        timeline = run(program_of(plan_of(trace, s, c)))
         windows = window_errors(trace, _on(trace, timeline))
         errors += [w for w in windows if not steps or w.iteration is None or w.iteration % 2 == judged]
     return mean_error(tuple(errors)) if errors else None
