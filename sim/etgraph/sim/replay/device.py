@@ -115,8 +115,8 @@ def device_of(trace: Trace) -> Device:
     )  # fmt: skip
 
 
-FULL_WAVES = 0.95
-"""A kernel of as many blocks as fit at once, or more, fills the device."""
+FULL_WAVES = 1.05
+"""A kernel of more blocks than fit at once fills the device."""
 TAIL_WAVES, TAIL_SHARE = 1.5, 0.2
 """It leaves room this many rounds of its blocks before its end, but no earlier than in the last part of its time."""
 COPY_WAVES = 160

@@ -1,0 +1,133 @@
+"""Edits of a plan, each on a trace that fits on the screen; and on recorded runs beside the critical path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from etgraph.ingest import read
+from etgraph.model import Category, Trace
+from etgraph.model.columns import Array
+from etgraph.model.errors import UsageError
+from etgraph.queries import critical_path
+from etgraph.sim import edits
+from etgraph.sim.replay import measured_plan, run_plan
+from support.build import build
+
+STEP = """
+    rank 0 | thread 1 | call    0..10   -> a
+    rank 0 | thread 1 | call   20..30   -> b
+    rank 0 | thread 1 | call   40..50   -> reduce0
+    rank 0 | stream 7 | a      10..60
+    rank 0 | stream 7 | b      60..90
+    rank 0 | stream 7 | reduce0: all_reduce 4MB  90..130
+    rank 1 | thread 1 | call    0..40   -> reduce1
+    rank 1 | stream 7 | reduce1: all_reduce 4MB  40..130
+"""
+
+
+def end(trace: Trace) -> int:
+    return int(trace.end_ns.max())
+
+
+def rows(trace: Trace, *names: str) -> Array:
+    """Rows of the operators of those names."""
+    o = trace.operators
+    return np.array([row for row in range(len(trace)) if o.value("name", row) in names])
+
+
+@pytest.fixture
+def trace() -> Trace:
+    return build(STEP)
+
+
+def test_the_plan_itself_gives_what_was_measured(trace: Trace) -> None:
+    assert run_plan(measured_plan(trace)).end_ns.tolist() == trace.end_ns.tolist()
+
+
+@pytest.mark.parametrize(("names", "factor", "expected"), [
+    (["a"], 2.0, 180), (["a"], 0.5, 105), (["all_reduce"], 2.0, 170), (["call"], 1.0, 130), (["b"], 0.0, 100),
+])  # fmt: skip
+def test_scaling_moves_what_depends_on_it(trace: Trace, names: list[str], factor: float, expected: int) -> None:
+    assert end(run_plan(edits.scale(measured_plan(trace), rows(trace, *names), factor))) == expected
+
+
+def test_removing_an_operator_lets_the_next_follow_what_was_before(trace: Trace) -> None:
+    assert end(run_plan(edits.remove(measured_plan(trace), rows(trace, "b")))) == 100
+    assert end(run_plan(edits.remove(measured_plan(trace), rows(trace, "a", "b")))) == 90
+
+
+def test_removing_one_member_removes_the_collective(trace: Trace) -> None:
+    first = rows(trace, "all_reduce")[:1]
+    assert end(run_plan(edits.remove(measured_plan(trace), first))) == 90
+
+
+def test_new_work_on_a_thread_delays_what_follows_it(trace: Trace) -> None:
+    plan = measured_plan(trace)
+    call = np.flatnonzero((trace.operators["rank"] == 1) & (trace.operators["category"] < int(Category.KERNEL)))
+    assert end(run_plan(edits.insert(plan, rows(trace, "b"), 25))) == 155
+    assert end(run_plan(edits.insert(plan, call, 25))) == 130  # nothing follows its call
+
+
+def test_a_new_collective_holds_all_its_ranks(trace: Trace) -> None:
+    first = np.flatnonzero(trace.operators["category"] < int(Category.KERNEL))
+    first = np.array([first[0], first[-1]])  # the first call of rank 0, the only one of rank 1
+    made = run_plan(edits.insert(measured_plan(trace), first, 5, meets=True))
+    # Rank 0 comes to it at 10, rank 1 at 40; both go on at 45. Rank 0 then spends 10 before its next call.
+    assert int(made.operators["start_ns"][rows(trace, "call")[1]]) == 55
+
+
+def test_a_collective_needs_one_place_a_rank(trace: Trace) -> None:
+    with pytest.raises(UsageError, match="one place on each rank"):
+        edits.insert(measured_plan(trace), rows(trace, "a", "b"), 5, meets=True)
+
+
+def test_splitting_and_merging_cost_what_the_parts_cost() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB    0..40
+        rank 0 | stream 7 | all_reduce 4MB   40..80
+        rank 1 | stream 7 | all_reduce 4MB    0..40
+        rank 1 | stream 7 | all_reduce 4MB   40..80
+    """)
+    plan, every = measured_plan(trace), np.arange(len(trace))
+
+    def cost(_: Array, size: Array) -> Array:
+        return 20 + size // (1 << 18)  # 4 MB: 36
+
+    assert end(run_plan(edits.split(plan, every, 4, cost))) == 2 * 4 * (20 + 4)
+    assert end(run_plan(edits.merge(plan, every, cost))) == 20 + 32
+
+
+def test_what_overlaps_holds_nothing_on_its_stream(trace: Trace) -> None:
+    assert end(run_plan(edits.overlap(measured_plan(trace), rows(trace, "a")))) == 130 - 30  # b starts at 30
+
+
+@pytest.mark.parametrize("factor", [-1.0, float("nan"), float("inf")])
+def test_a_factor_is_a_number_of_0_or_more(trace: Trace, factor: float) -> None:
+    with pytest.raises(UsageError, match="factor"):
+        edits.scale(measured_plan(trace), rows(trace, "a"), factor)
+
+
+@pytest.mark.parametrize(("pattern", "count"), [("all_*", 2), ("all_*@1", 1), ("call", 4), ("x*", 0), ("call@0", 3)])
+def test_patterns_name_operators(trace: Trace, pattern: str, count: int) -> None:
+    assert len(edits.matching(trace, pattern)) == count
+
+
+@pytest.mark.parametrize(("name", "iteration"), [("hta/ns_resolution_trace", 3), ("hta/trace_diff/test", 2)])
+def test_stretching_kernels_stretches_the_step_by_their_share_of_the_path(
+    name: str, iteration: int, collection_dir: Path
+) -> None:
+    trace = read(collection_dir / name)
+    plan = measured_plan(trace)
+    kernels = np.flatnonzero(trace.operators["category"] == int(Category.KERNEL))
+    base, slower = (_step(run_plan(p), iteration) for p in (plan, edits.scale(plan, kernels, 1.01)))
+    shares = critical_path(trace, iteration=iteration).by_category
+    computation = sum(s.share for s in shares if s.category == "computation")
+    assert abs((slower - base) / base / 0.01 - computation) < (0.02 if "ns_" in name else 0.35)
+
+
+def _step(trace: Trace, iteration: int) -> int:
+    of = trace.iterations["index"] == iteration
+    return int(trace.iterations["end_ns"][of].max() - trace.iterations["start_ns"][of].min())
