@@ -13,9 +13,9 @@ import pytest
 
 from etgraph.ingest import read
 from etgraph.model import TABLES, Category, Columns, Trace
+from etgraph.model.arrivals import arrivals
 from etgraph.queries import breakdown
 from etgraph.queries.activity import Activity, activities, stretches
-from etgraph.queries.arrivals import arrivals
 from etgraph.queries.intervals import Spans
 from support import hta_rule
 

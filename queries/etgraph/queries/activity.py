@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import LaneKind, NodeType, Trace
+from etgraph.model.arrivals import Arrivals
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
-from etgraph.queries.arrivals import Arrivals
 from etgraph.queries.critical_path import DETAILS, operator_details
 from etgraph.queries.intervals import Spans, union
 from etgraph.queries.windows import rows_of

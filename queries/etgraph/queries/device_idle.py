@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etgraph.model.arrivals import NULL
 from etgraph.model.columns import Array
-from etgraph.queries.arrivals import NULL
 from etgraph.queries.device_work import Work
 from etgraph.queries.intervals import Spans, union
 from etgraph.queries.walk import TOLERANCE_NS

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import Category, Trace
+from etgraph.model.arrivals import NULL
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
-from etgraph.queries.arrivals import NULL
 from etgraph.queries.device_idle import CALL, HOST, LATENCY, Idle
 from etgraph.queries.device_work import Depth, Work
 from etgraph.queries.intervals import Spans, union
