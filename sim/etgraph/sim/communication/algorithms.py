@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -88,8 +89,8 @@ def ring(type: int, span: Span) -> Plan | None:
 def tree(type: int, span: Span) -> Plan | None:
     """Two binary trees, each of half the data, whose inner nodes are the other's leaves [S]; chains inside nodes [N].
 
-    Broadcast and reduce: ⌈log2 n⌉ steps and the whole size; all-reduce both of it. The members of the innermost
-    tier, a node, are a chain. Two ranks share what they send: half the load.
+    Broadcast and reduce: ⌈log2 n⌉ steps and the whole size; all-reduce both of it, less with fewer than four ranks,
+    whose nodes have fewer children. The members of the innermost tier, a node, are a chain.
     """
     if type not in (*_ROOTED, *_REDUCED_AND_SPREAD):
         return None
@@ -97,7 +98,7 @@ def tree(type: int, span: Span) -> Plan | None:
     steps = tuple(
         float(both * (level.members - 1 if level.innermost else _doublings(level.members))) for level in span.levels
     )
-    load = 0.0 if type == CommType.BARRIER else both * (0.5 if span.ranks == 2 and both == 2 else 1.0)
+    load = 0.0 if type == CommType.BARRIER else min(float(both), span.ranks / 2)
     return _streamed("tree", span, steps, load)
 
 
@@ -147,7 +148,7 @@ def doubling(type: int, span: Span) -> Plan | None:
 
 
 def binomial(type: int, span: Span) -> Plan | None:
-    """A binomial tree from or to a root: ⌈log2 n⌉ steps; with each the whole size, or (n − 1)/n of it for shards [T]."""
+    """A binomial tree from or to a root: ⌈log2 n⌉ steps, each with the whole size, or all with (n − 1)/n of it [T]."""
     if not _one_level_of_pairs(span):
         return None
     n, steps = span.ranks, _doublings(span.ranks)
@@ -217,7 +218,7 @@ def _crossings(span: Span, loops: int = 1) -> tuple[float, ...]:
     piece leaves out are links of the innermost level.
     """
     counts = [level.positions for level in span.levels] + [1]
-    steps = [float(here - above) for here, above in zip(counts, counts[1:])]
+    steps = [float(here - above) for here, above in pairwise(counts)]
     if loops and steps:
         steps[-1] += 1  # the link that closes the ring
         steps = [loops * count for count in steps]
@@ -274,4 +275,15 @@ def _doublings(n: int) -> int:
     return (n - 1).bit_length()
 
 
-__all__ = ["ALGORITHMS", "MESSAGE", "Algorithm", "Plan", "binomial", "direct", "doubling", "hierarchical", "ring", "tree"]
+__all__ = [
+    "ALGORITHMS",
+    "MESSAGE",
+    "Algorithm",
+    "Plan",
+    "binomial",
+    "direct",
+    "doubling",
+    "hierarchical",
+    "ring",
+    "tree",
+]

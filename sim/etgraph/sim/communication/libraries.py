@@ -21,20 +21,21 @@ class Protocol:
 
     `start` is what a collective costs before its first step, `hops` what a step costs beyond that of the quickest
     protocol, `fractions` which part of the bandwidth carries data: of rings that reduce or cross nodes, of other
-    rings, of trees.
+    rings, of trees across nodes, of trees in one.
     """
 
     name: str
     start: Mapping[str, float]
     hops: Mapping[str, tuple[float, float]]
-    fractions: tuple[float, float, float]
+    fractions: tuple[float, float, float, float]
 
     def on(self, type: int, plan: Plan, span: Span) -> Plan:
         """What becomes of a plan with this protocol; its start is the first step's."""
         kind = "tree" if plan.algorithm == "tree" else "ring"
         extra = self.hops[kind]
-        reduces = type in (CommType.ALL_REDUCE, CommType.REDUCE) or len(span.levels) > 1
-        fraction = self.fractions[2 if kind == "tree" else 0 if reduces else 1]
+        across = len(span.levels) > 1
+        reduces = across or type in (CommType.ALL_REDUCE, CommType.REDUCE)
+        fraction = self.fractions[(2 if across else 3) if kind == "tree" else 0 if reduces else 1]
         return replace(
             plan,
             start_ns=self.start[kind],
@@ -106,9 +107,9 @@ _NCCL_PROTOCOLS = tuple(
         fractions,
     )
     for name, ring_start, ring_hop, tree_start, tree_hop, fractions in (
-        ("LL", 6.6, (0.6, 2.7), 6.8, (0.6, 5.0), (1 / 4, 1 / 3, 0.92 / 3.8)),
-        ("LL128", 14.0, (1.9, 4.0), 14.0, (1.25, 8.5), (0.92, 0.92, 0.92 * 120 / 128)),
-        ("Simple", 8.4, (3.4, 14.0), 0.0, (28.0, 28.0), (1.0, 1.0, 0.92)),
+        ("LL", 6.6, (0.6, 2.7), 6.8, (0.6, 5.0), (1 / 4, 1 / 3, 0.92 / 3.8, 0.92 / 3.8)),
+        ("LL128", 14.0, (1.9, 4.0), 14.0, (1.25, 8.5), (0.92, 0.92, 0.92 * 120 / 128, 0.92 * 7 / 9)),
+        ("Simple", 8.4, (3.4, 14.0), 0.0, (28.0, 28.0), (1.0, 1.0, 0.92, 0.92)),
     )
 )
 NCCL: Final = Library(
@@ -122,8 +123,8 @@ NCCL: Final = Library(
 )
 """NCCL, its latencies (µs, V100 to H100) and fractions from `src/graph/tuning.cc` of release 2.19 to 2.21.
 
-Left out: SHARP and NVLS, limits by channel, corrections of trees by size. A step on NVLink (innermost tier) or a network
-is the tier's own latency and what its protocol needs beyond LL there. PyTorch's barrier is an all-reduce of one element.
+Left out: SHARP and NVLS, limits by channel, corrections of trees by size. A step is the tier's own latency and what its
+protocol needs beyond LL, on NVLink (innermost tier) or a network. PyTorch's barrier is an all-reduce of one element.
 """
 GLOO: Final = Library(
     "gloo",

@@ -1,15 +1,16 @@
 """Concurrent transfers on shared links: max–min fair rates, and when each transfer ends.
 
-Rates are max–min fair: none can be raised without lowering one that is no higher (Bertsekas and Gallager, Data Networks,
-§6.5.2). Progressive filling finds them: all rates rise together until a link is full, its flows stop there, the others
-go on. Flows are in compressed rows: the links of flow f are `links[offsets[f]:offsets[f + 1]]`; capacities are bytes/ns.
+Rates are max–min fair: none can be raised without lowering one that is no higher (Bertsekas and Gallager, Data
+Networks, §6.5.2). Progressive filling finds them: all rates rise together until a link is full, its flows stop there,
+the others go on. Flows are in compressed rows: the links of flow f are `links[offsets[f]:offsets[f + 1]]`; capacities
+are bytes/ns.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from etgraph.model.cancelling import stopped
+from etgraph.model.cancelling import NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.kernels import kernel
@@ -55,7 +56,14 @@ def _check(offsets: Array, links: Array, capacity: Array) -> None:
 
 @kernel
 def _run(
-    start: Array, size: Array, offsets: Array, links: Array, capacity: Array, order: Array, moments: int, stop: Array
+    start: Array,
+    size: Array,
+    offsets: Array,
+    links: Array,
+    capacity: Array,
+    order: Array,
+    moments: int,
+    stop: Array = NEVER,
 ) -> tuple[Array, Array]:
     """Ends of flows, and their rates at the last of at most so many moments: starts and ends, between which rates stay.
 

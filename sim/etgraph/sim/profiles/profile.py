@@ -68,7 +68,15 @@ class FamilyFit:
 
 @dataclass(frozen=True, slots=True)
 class CollectiveFit:
-    """Time of a collective, as fitted: `alpha_ns` + bytes moved · `beta_ns_per_byte`, for one group size."""
+    """Time of a collective, as fitted: `alpha_ns` + bytes moved · `beta_ns_per_byte`, for one group size.
+
+    With a `scale`, it is `alpha_ns` + `scale` · the time that the profile's tiers and the library's protocols give.
+    `tier` is the outermost tier that the group spans, `library` one of `nccl`, `gloo`, `any`. `smallest` and `largest`
+    are sizes in bytes. `low` and `high` are the ends of the 90 % interval as factors of the time (0: as `log_error`
+    gives them); its upper end is at least `above_ns` later, since stalls do not shrink with size. `alpha_error_ns` and
+    `slope_error` are the standard errors of the two parameters, that of the second one relative. `separated` says that
+    the sizes told the two apart; else the first is the library's latency, an assumption.
+    """
 
     type: str
     size: int
@@ -78,6 +86,15 @@ class CollectiveFit:
     samples: int = 0
     smallest: int = 0
     largest: int = 0
+    tier: str = ""
+    library: str = "any"
+    scale: float | None = None
+    low: float = 0.0
+    high: float = 0.0
+    above_ns: float = 0.0
+    alpha_error_ns: float = 0.0
+    slope_error: float = 0.0
+    separated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
