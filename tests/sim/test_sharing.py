@@ -124,3 +124,11 @@ def test_a_link_without_capacity_is_an_error_that_names_it() -> None:
         fair_rates(*rows([[3]]), np.array([1.0, 1.0]))
     with pytest.raises(UsageError, match="flow 0 has -1 bytes"):
         share(np.array([0]), np.array([-1]), *rows([[0]]), np.array([1.0]))
+
+
+def test_a_transfer_ends_however_late_it_is_and_fast_the_link() -> None:
+    # So late that the clock's last digit is longer than what rounding leaves to be sent.
+    n = 40
+    start, size = np.arange(n) * 10**14, np.full(n, 10**17 + 7)
+    end = share(start, size, *rows([[0]] * n), np.array([900.0]))
+    assert end.max() == pytest.approx(n * (10**17 + 7) / 900, rel=1e-9)

@@ -141,10 +141,12 @@ def _fit(
         alpha = min(steps * STEP_NS[library.name], float(np.median(time)))
     chosen = line(work, time, alpha=alpha)
     modelled = cheapest(library, type, span, bytes) if span is not None and library.protocols else None
-    if modelled is not None and separated:
-        bent = line(modelled.duration_ns, time)
-        if bent.error <= chosen.error + 1e-9:
+    if modelled is not None:
+        # Where sizes do not tell the two apart, the protocols do: they know the latency, up to the scale.
+        bent = line(modelled.duration_ns, time, alpha=None if separated else 0.0)
+        if not separated or bent.error <= chosen.error + 1e-9:
             chosen, work, scaled = bent, modelled.duration_ns, True
+            alpha = None if separated else 0.0
     alpha_error, slope_error = _errors(work, time, alpha)
     ratio = time / np.maximum(chosen.at(work), 1e-9)
     log_error = _log_error(ratio, _PRIOR_ERROR[library.name], resolution / float(np.median(time)))

@@ -19,15 +19,15 @@ from etgraph.sim.communication.levels import Span
 class Protocol:
     """How data and its announcement travel. Times in ns, for rings and for trees; `hops` for NVLink and for networks.
 
-    `start` is what a collective costs before its first step, `hops` what a step costs beyond that of the quickest
-    protocol, `fractions` which part of the bandwidth carries data: of rings that reduce or cross nodes, of other
+    `start` is what a collective costs before its first step, `hops` what a step costs beyond the tier's latency,
+    `fractions` which part of the bandwidth carries data: of rings that reduce or cross nodes, of other
     rings, of trees across nodes, of trees in one.
     """
 
     name: str
     start: Mapping[str, float]
     hops: Mapping[str, tuple[float, float]]
-    fractions: tuple[float, float, float, float]
+    fractions: tuple[float, ...]
 
     def on(self, type: int, plan: Plan, span: Span) -> Plan:
         """What becomes of a plan with this protocol; its start is the first step's."""
@@ -94,24 +94,19 @@ def _by_type(*rows: tuple[Iterable[int], tuple[str, ...]]) -> Mapping[int, tuple
 _SPREAD = (CommType.ALL_GATHER, CommType.REDUCE_SCATTER, CommType.REDUCE_SCATTER_BLOCK)
 _PAIRS = (CommType.ALL_TO_ALL, CommType.GATHER, CommType.SCATTER, MESSAGE)
 
-_NCCL_PROTOCOLS = tuple(
-    Protocol(
-        name,
-        MappingProxyType({"ring": ring_start * 1e3, "tree": tree_start * 1e3}),
-        MappingProxyType(
-            {
-                "ring": ((ring_hop[0] - 0.6) * 1e3, (ring_hop[1] - 2.7) * 1e3),
-                "tree": ((tree_hop[0] - 0.6) * 1e3, (tree_hop[1] - 5.0) * 1e3),
-            }
-        ),
-        fractions,
-    )
-    for name, ring_start, ring_hop, tree_start, tree_hop, fractions in (
-        ("LL", 6.6, (0.6, 2.7), 6.8, (0.6, 5.0), (1 / 4, 1 / 3, 0.92 / 3.8, 0.92 / 3.8)),
-        ("LL128", 14.0, (1.9, 4.0), 14.0, (1.25, 8.5), (0.92, 0.92, 0.92 * 120 / 128, 0.92 * 7 / 9)),
-        ("Simple", 8.4, (3.4, 14.0), 0.0, (28.0, 28.0), (1.0, 1.0, 0.92, 0.92)),
-    )
-)
+_LL_STEP = (0.6, 2.7)
+"""A step of a ring with LL on NVLink and on a network, µs: what a tier's own latency stands for."""
+
+
+def _protocol(name: str, ring: tuple[float, float, float], tree: tuple[float, float, float], *parts: float) -> Protocol:
+    """From NCCL's table, in µs: the start, a step on NVLink and a step on a network, of rings and of trees."""
+    starts, hops = {}, {}
+    for kind, (start, *steps) in (("ring", ring), ("tree", tree)):
+        starts[kind] = start * 1e3
+        hops[kind] = ((steps[0] - _LL_STEP[0]) * 1e3, (steps[1] - _LL_STEP[1]) * 1e3)
+    return Protocol(name, MappingProxyType(starts), MappingProxyType(hops), parts)
+
+
 NCCL: Final = Library(
     "nccl",
     _by_type(
@@ -119,12 +114,16 @@ NCCL: Final = Library(
         ((*_SPREAD, CommType.BROADCAST, CommType.REDUCE, CommType.BARRIER), ("ring",)),
         (_PAIRS, ("direct",)),
     ),
-    _NCCL_PROTOCOLS,
+    (
+        _protocol("LL", (6.6, 0.6, 2.7), (6.8, 0.6, 5.0), 1 / 4, 1 / 3, 0.92 / 3.8, 0.92 / 3.8),
+        _protocol("LL128", (14.0, 1.9, 4.0), (14.0, 1.25, 8.5), 0.92, 0.92, 0.92 * 120 / 128, 0.92 * 7 / 9),
+        _protocol("Simple", (8.4, 3.4, 14.0), (0.0, 28.0, 28.0), 1.0, 1.0, 0.92, 0.92),
+    ),
 )
 """NCCL, its latencies (µs, V100 to H100) and fractions from `src/graph/tuning.cc` of release 2.19 to 2.21.
 
 Left out: SHARP and NVLS, limits by channel, corrections of trees by size. A step is the tier's own latency and what its
-protocol needs beyond LL, on NVLink (innermost tier) or a network. PyTorch's barrier is an all-reduce of one element.
+protocol needs beyond LL on a ring, on NVLink (innermost tier) or a network. A barrier is an all-reduce of one element.
 """
 GLOO: Final = Library(
     "gloo",
