@@ -1,4 +1,4 @@
-"""Communication costs: measured times against fits of two parameters, what-ifs from base steps, and sharing of links."""
+"""Communication costs: measured times against fits of two parameters, what-ifs from base steps, shared links."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def _profile(name: str) -> Profile:
 
 
 def _halves(found: list[tuple[str, Measured]]) -> None:
-    print(
-        "Two parameters a type and group size, fitted on every other transfer and checked on the rest; near: within 10 %"
-    )
-    print("or two steps of the clock; best possible: each kind's own median, of kinds seen three times or more.\n")
-    print("| trace | transfers | clock, ns | fitted | checked | near | median error | in the 90 % interval |"
-          " repeated | best possible: near | median error |")  # fmt: skip
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print("Two parameters a type and group size, fitted on every other transfer and checked on the rest. Near: within")
+    print("10 % or two steps of the clock. Best possible: each kind's own median, of kinds seen three times or more.\n")
+    columns = (
+        "trace", "transfers", "clock, ns", "fitted", "checked", "near", "median error", "in the 90 % interval",
+        "repeated", "best possible: near", "median error",
+    )  # fmt: skip
+    print(f"| {' | '.join(columns)} |\n|---{'|---:' * (len(columns) - 1)}|")
     pooled = []
     for name, transfers in found:
         result = check(transfers, _profile(name))

@@ -59,7 +59,9 @@ def test_latency_and_bandwidth_follow_the_topology() -> None:
     assert level("fully-connected", 8) == (100, 100, 80, pytest.approx(80 / 7))
     assert level("fully-connected", 3) == (100, 100, pytest.approx(80 * 2 / 7), pytest.approx(80 / 7))
     assert level("ring", 8) == (100, 400, 80, 40)
-    assert level("ring", 2) == (400, 400, 80, 40)  # neighbours may sit on opposite sides
+    assert level("ring", 2) == (100, 100, 80, 40)
+    (apart,) = span_of([Tier("t", "ring", 8, 80e9, 100)], [1, 4]).levels
+    assert (apart.neighbour_ns, apart.farthest_ns) == (300, 300)
 
 
 def test_a_rank_beyond_the_tiers_is_an_error_that_says_how_many_there_are() -> None:

@@ -41,12 +41,22 @@ def test_in_a_mesh_each_pair_has_a_link() -> None:
     assert found.capacity[0] == 3.0
 
 
-def test_between_nodes_it_moves_inside_first_and_leaves_by_the_port_that_it_has_reached() -> None:
+def test_between_nodes_it_goes_from_port_to_port_of_the_outermost_switch() -> None:
     tiers = [Tier("node", "switch", 2, 100e9, 300), Tier("net", "switch", 2, 10e9, 1000)]
     found = to(tiers, (0, 3), (1, 3), (0, 1))
     # Links 0–3 up and 4–7 down inside nodes, 8–11 up and 12–15 down between them, by device.
-    assert [way(found, f) for f in range(3)] == [[0, 5, 9, 15], [9, 15], [0, 5]]
-    assert found.latency_ns.tolist() == [2600, 2000, 600]
+    assert [way(found, f) for f in range(3)] == [[8, 15], [9, 15], [0, 5]]
+    assert found.latency_ns.tolist() == [2000, 2000, 600]
+
+
+def test_in_a_torus_it_moves_along_one_dimension_after_the_other() -> None:
+    tiers = [Tier("x", "ring", 3, 2e9, 10), Tier("y", "ring", 4, 4e9, 100)]
+    found = to(tiers, (0, 7), (2, 0))
+    # In x: onwards 0–11, back 12–23; in y from 24 on. Device 7 is (1, 2): one hop in x, then two in y.
+    assert way(found, 0) == [0, 24 + 1, 24 + 4]
+    assert way(found, 1) == [2]
+    assert found.latency_ns.tolist() == [210, 10]
+    assert found.capacity.tolist() == [1.0] * 24 + [2.0] * 24
 
 
 def test_two_messages_into_one_device_share_its_link_down() -> None:

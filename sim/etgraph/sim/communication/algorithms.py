@@ -46,7 +46,7 @@ class Plan:
     loads: tuple[float, ...]
     step_ns: tuple[float, ...]
     ns_per_byte: tuple[float, ...]
-    together: bool
+    together: bool = True
     start_ns: float = 0.0
 
     @property
@@ -72,7 +72,7 @@ Algorithm = Callable[[int, Span], Plan | None]
 def ring(type: int, span: Span) -> Plan | None:
     """Round a ring through all ranks, as many rings at once as use all links.
 
-    All-gather and reduce-scatter: n − 1 steps, (n − 1)/n of the size; all-reduce both of it [T §3, §4]. Broadcast and
+    All-gather and reduce-scatter: n − 1 steps, (n − 1)/n of the size; all-reduce both of it [T]. Broadcast and
     reduce stream through a chain: n − 1 steps, the whole size [N]. All-to-all hands on what is not for itself: n − 1
     steps, (n − 1)/2 of the size. Steps between the outer positions of a level are those of the rank that meets most.
     """
@@ -105,13 +105,13 @@ def tree(type: int, span: Span) -> Plan | None:
 def direct(type: int, span: Span) -> Plan | None:
     """Everyone to everyone at once: one step, all bytes through the own port; all-reduce scatters and gathers so.
 
-    All-to-all, all-gather, reduce-scatter: (n − 1)/n of the size [T §3, long messages]; gather and scatter the same at
+    All-to-all, all-gather, reduce-scatter: (n − 1)/n of the size [T, long messages]; gather and scatter the same at
     the root; broadcast and reduce n − 1 times the size at the root. On a ring, messages go the shorter way and
-    occupy each link that they pass.
+    occupy each link that they pass. A message is one step between its two ranks.
     """
     n, both = span.ranks, 2 if type == CommType.ALL_REDUCE else 1
     if type == MESSAGE:
-        return _message(span)
+        return _paired("direct", span, 1, 1.0) if n == 2 else None
     loads = []
     for level, above in zip(span.levels, [*(upper.below for upper in span.levels[1:]), n]):
         peers = float(max(above - level.below, level.members - 1))
@@ -122,15 +122,15 @@ def direct(type: int, span: Span) -> Plan | None:
         loads.append(both * peers * size)
     slowest = max(range(len(loads)), key=lambda t: span.levels[t].farthest_ns, default=0)
     steps = tuple(float(both * (t == slowest)) for t in range(len(loads)))
-    plan = _plan("direct", span, steps, tuple(loads), together=True)
+    plan = _plan("direct", span, steps, tuple(loads))
     return replace(plan, step_ns=tuple(level.farthest_ns for level in span.levels))
 
 
 def doubling(type: int, span: Span) -> Plan | None:
     """Recursive halving and doubling, with one partner at a time: ⌈log2 n⌉ steps, on one level.
 
-    All-gather (n − 1)/n of the size, for any n in Bruck's form [T §3.1]; reduce-scatter the same in reverse; all-reduce
-    both [R], and so are broadcast (scatter, then all-gather) and reduce (reduce-scatter, then gather) [T §3.3, §4.2].
+    All-gather (n − 1)/n of the size, for any n in Bruck's form [T]; reduce-scatter the same in reverse; all-reduce
+    both [R], and so are broadcast (scatter, then all-gather) and reduce (reduce-scatter, then gather) [T].
     All-to-all sends in step k what has bit k in its distance [B]. A barrier spreads the news [H].
     """
     if not _one_level_of_pairs(span):
@@ -228,29 +228,18 @@ def _crossings(span: Span, loops: int = 1) -> tuple[float, ...]:
 
 def _streamed(algorithm: str, span: Span, steps: tuple[float, ...], load: float) -> Plan:
     """A load that passes all levels at once; at an outer level all ranks of a position share what it sends."""
-    return _plan(algorithm, span, steps, tuple(load / level.below for level in span.levels), together=True)
+    return _plan(algorithm, span, steps, tuple(load / level.below for level in span.levels))
 
 
 def _paired(algorithm: str, span: Span, steps: int, load: float) -> Plan:
     """A load that goes to one partner at a time, over the links that lead to it."""
-    plan = _plan(algorithm, span, (float(steps),), (load,), together=True)
+    plan = _plan(algorithm, span, (float(steps),), (load,))
     return replace(plan, ns_per_byte=tuple(1 / level.to_one for level in span.levels))
 
 
-def _message(span: Span) -> Plan | None:
-    """One message from the first rank to the other, level by level where they differ in several."""
-    if span.ranks != 2 or not span.levels:
-        return None
-    ones = (1.0,) * len(span.levels)
-    return Plan(
-        "direct", ones, ones, tuple(level.neighbour_ns for level in span.levels),
-        tuple(1 / level.to_one for level in span.levels), together=True,
-    )  # fmt: skip
-
-
-def _plan(algorithm: str, span: Span, steps: tuple[float, ...], loads: tuple[float, ...], *, together: bool) -> Plan:
+def _plan(algorithm: str, span: Span, steps: tuple[float, ...], loads: tuple[float, ...]) -> Plan:
     step_ns = tuple(level.neighbour_ns for level in span.levels)
-    return Plan(algorithm, steps, loads, step_ns, tuple(1 / level.usable for level in span.levels), together)
+    return Plan(algorithm, steps, loads, step_ns, tuple(1 / level.usable for level in span.levels))
 
 
 def _sum(first: Plan | None, second: Plan | None) -> Plan | None:

@@ -20,7 +20,8 @@ class Level:
 
     `members` positions of the group meet here under one position of the level above (the largest number of them), each
     with `below` ranks of the group (the smallest number); `positions` counts those of the whole group. `size` is the
-    tier's own. `latency_ns` is that of one hop, `bandwidth` what a device sends through it in one direction, bytes/ns.
+    tier's own, `farthest` the way round a ring between the two members that are farthest apart. `latency_ns` is that of
+    one hop, `bandwidth` what a device sends through it in one direction, bytes/ns.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Level:
     members: int
     below: int
     positions: int
+    farthest: int
     latency_ns: float
     bandwidth: float
     innermost: bool
@@ -36,13 +38,14 @@ class Level:
     @property
     def neighbour_ns(self) -> float:
         """Latency of a message from one member to the next: two hops over a switch, on a ring past who is no member."""
-        hops = {"switch": 2.0, "fully-connected": 1.0, "ring": self.size / self.members}[self.topology]
-        return hops * self.latency_ns
+        if self.topology == "ring" and self.members > 2:
+            return self.size / self.members * self.latency_ns
+        return self.farthest_ns
 
     @property
     def farthest_ns(self) -> float:
         """Latency of a message between the two members that are farthest apart."""
-        return self.size // 2 * self.latency_ns if self.topology == "ring" else self.neighbour_ns
+        return {"switch": 2, "fully-connected": 1, "ring": self.farthest}[self.topology] * self.latency_ns
 
     @property
     def usable(self) -> float:
@@ -111,16 +114,23 @@ def span_of(tiers: Sequence[Tier], ranks: Sequence[int], placement: Sequence[int
             levels.append(
                 Level(
                     tier.name, tier.topology, tier.size, int(members.max()), int(held.min()), positions,
-                    float(tier.latency_ns), tier.bandwidth / 1e9, t == 0,
+                    _farthest(place[:, t], tier.size), float(tier.latency_ns), tier.bandwidth / 1e9, t == 0,
                 )
             )  # fmt: skip
         positions = len(first)
     return Span(len(device), tuple(levels), regular)
 
 
+def _farthest(places: Array, size: int) -> int:
+    """The longest of the shorter ways round a ring between any two of those places."""
+    used = np.unique(places)
+    ahead = np.abs(used[:, None] - used[None, :])
+    return int(np.minimum(ahead, size - ahead).max())
+
+
 def flat_span(ranks: int) -> Span:
     """One level without a profile, a latency of 1 ns and a bandwidth of 1 byte/ns: costs on it are steps and bytes."""
-    level = Level("any", "switch", max(ranks, 2), ranks, 1, ranks, 0.5, 1.0, False)
+    level = Level("any", "switch", max(ranks, 2), ranks, 1, ranks, 1, 0.5, 1.0, False)
     return Span(ranks, (level,) if ranks > 1 else (), True)
 
 

@@ -120,7 +120,7 @@ NCCL: Final = Library(
         _protocol("Simple", (8.4, 3.4, 14.0), (0.0, 28.0, 28.0), 1.0, 1.0, 0.92, 0.92),
     ),
 )
-"""NCCL, its latencies (µs, V100 to H100) and fractions from `src/graph/tuning.cc` of release 2.19 to 2.21.
+"""NCCL; latencies (µs, V100 to H100) and fractions are those of its `src/graph/tuning.cc` at commit b647562 (2024).
 
 Left out: SHARP and NVLS, limits by channel, corrections of trees by size. A step is the tier's own latency and what its
 protocol needs beyond LL on a ring, on NVLink (innermost tier) or a network. A barrier is an all-reduce of one element.

@@ -28,8 +28,7 @@ def fair_rates(offsets: Array, links: Array, capacity: Array) -> Array:
     _check(offsets, links, capacity)
     flows = len(offsets) - 1
     at_once = np.zeros(flows, dtype=np.int64)
-    _, rates = _run(at_once, np.ones(flows), offsets, links, capacity, np.arange(flows), 1)
-    return rates
+    return _shared(at_once, np.ones(flows), offsets, links, capacity, np.arange(flows), 1)[1]
 
 
 def share(start_ns: Array, bytes: Array, offsets: Array, links: Array, capacity: Array) -> Array:
@@ -42,12 +41,18 @@ def share(start_ns: Array, bytes: Array, offsets: Array, links: Array, capacity:
     if len(bytes) and bytes.min() < 0:
         raise UsageError(f"flow {bytes.argmin()} has {bytes.min()} bytes, expected 0 or more")
     order = np.argsort(start_ns, kind="stable")
+    start, size = start_ns.astype(np.int64), bytes.astype(np.float64)
+    return _shared(start, size, offsets, links, capacity, order, np.iinfo(np.int64).max)[0]
+
+
+def _shared(
+    start: Array, size: Array, offsets: Array, links: Array, capacity: Array, order: Array, moments: int
+) -> tuple[Array, Array]:
     # A flow costs more than an element of an array usually does, so that machine code pays off early.
-    run = _run if len(order) < COMPILE_FROM else _run.compiled
-    sizes = bytes.astype(np.float64)
-    end, _ = run(start_ns.astype(np.int64), sizes, offsets, links, capacity, order, np.iinfo(np.int64).max)
+    run = _run if len(start) < COMPILE_FROM else _run.compiled
+    found = run(start, size, offsets, links, capacity, order, moments)
     check()
-    return end
+    return found
 
 
 def _check(offsets: Array, links: Array, capacity: Array) -> None:
