@@ -111,7 +111,7 @@ def _base_and_new(trace: Trace) -> tuple[Measured, Measured]:
     odd = {index for index, name in names.items() if int(name.split("#")[1]) % 2}
     base = measured(trace.select_iterations(sorted(names.keys() - odd)))
     variant = measured(trace.select_iterations(sorted(odd)))
-    variant = variant.take(variant.fit_for)
+    variant = variant.take(variant.usable)
     known = np.isin(_kinds(variant), _kinds(base))
     return base, variant.take(np.flatnonzero(~known))
 

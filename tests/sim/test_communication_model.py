@@ -82,6 +82,15 @@ def test_a_fit_is_not_taken_for_another_tier_or_library() -> None:
     assert sources(model, (0, 100, (0, 1)), library="gloo")[0].startswith("tiers of test (nvlink)")
 
 
+def test_barriers_tell_nothing_of_what_has_bytes() -> None:
+    barrier = CollectiveFit("barrier", 2, 5_000, 0.0, samples=99, library="gloo")
+    model = CommunicationModel(profile(fits=[barrier]))
+    assert sources(model, (CommType.BARRIER, 0, (0, 1))) == ["fitted on 99 of barrier over 2 ranks"]
+    assert sources(model, (CommType.ALL_GATHER, 10**9, (0, 1))) == [
+        "all_gather over 2 ranks: no fit and no tiers, taken as nothing"
+    ]
+
+
 def test_what_nothing_is_known_of_is_said_to_be_an_assumption() -> None:
     said = CommunicationModel(profile()).predict(transfers([(CommType.ALL_REDUCE, 100, (0, 1))]))
     assert (said.duration_ns.tolist(), said.known.tolist()) == ([0], [False])
@@ -99,7 +108,7 @@ def test_no_transfers_give_no_predictions() -> None:
 
 def test_half_of_a_recorded_nccl_run_tells_the_other_half(collection_dir: Path) -> None:
     found = measured(read(collection_dir / "param" / "dlrm_kineto"))
-    assert (len(found.fit_for), found.resolution_ns) == (8, 1000)
+    assert (len(found.usable), found.resolution_ns) == (8, 1000)
     result = check(found, profile(NVLINK))
     assert (result.fitted, result.checked, result.near, result.covered) == (5, 3, 1.0, 1.0)
     assert result.error is not None

@@ -54,7 +54,7 @@ def test_ranks_that_are_not_recorded_belong_to_the_group_and_leave_the_time_unkn
     found = measured(trace)
     assert [found.transfers.groups[g] for g in found.transfers.group] == [(0, 1, 5)] * len(found)
     assert set(found.transfer_ns.tolist()) == {NULL}
-    assert not len(found.fit_for)
+    assert not len(found.usable)
 
 
 def test_a_barrier_has_no_bytes_and_an_unknown_size_is_not_fitted() -> None:
@@ -68,7 +68,7 @@ def test_a_barrier_has_no_bytes_and_an_unknown_size_is_not_fitted() -> None:
     )
     by_type = dict(zip(found.transfers.type.tolist(), found.transfers.bytes.tolist()))
     assert by_type == {CommType.BARRIER: 0, CommType.ALL_GATHER: NULL}
-    assert found.transfers.type[found.fit_for].tolist() == [CommType.BARRIER]
+    assert found.transfers.type[found.usable].tolist() == [CommType.BARRIER]
 
 
 def test_the_clocks_step_is_what_all_times_are_multiples_of() -> None:

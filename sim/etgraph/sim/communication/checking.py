@@ -39,7 +39,7 @@ class Check:
 
 def halves(found: Measured) -> tuple[Array, Array]:
     """Rows to fit and rows to check: of each type and group size every other one, in order of size, then of time."""
-    rows = found.fit_for
+    rows = found.usable
     t = found.transfers
     order = rows[np.lexsort((rows, t.bytes[rows], t.ranks[rows], t.type[rows]))]
     kind = np.stack([t.type[order], t.ranks[order]])
@@ -80,7 +80,7 @@ def _near(said: Array, measured: Array, resolution: int) -> tuple[float | None, 
 
 def _medians_of_the_like(found: Measured) -> tuple[Array, Array]:
     """Rows of which there are three or more alike, and the median time of those."""
-    rows, t = found.fit_for, found.transfers
+    rows, t = found.usable, found.transfers
     _, of, count = np.unique(
         np.stack([t.type[rows], t.bytes[rows], t.group[rows]]), axis=1, return_inverse=True, return_counts=True
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from etgraph.model import CommType
 from etgraph.model.columns import Array
-from etgraph.sim.communication.algorithms import MESSAGE, Plan
+from etgraph.sim.communication.algorithms import ALGORITHMS, MESSAGE, Plan
 from etgraph.sim.communication.levels import Span, flat_span, span_of
 from etgraph.sim.communication.libraries import LIBRARIES, Library, cheapest
 from etgraph.sim.communication.transfers import Measured
@@ -34,7 +34,11 @@ _MOST_SAMPLES = 2_000
 _RESAMPLES = 32
 _PRIOR_ERROR: Final = {"nccl": 0.2, "gloo": 0.5, "any": 0.4}
 _PRIOR_SAMPLES = 3
-_NORMAL_90 = 1.645
+
+
+def factors(log_error: float) -> tuple[float, float]:
+    """Ends of the 90 % interval of a normal log error, as factors."""
+    return float(np.exp(-1.645 * log_error)), float(np.exp(1.645 * log_error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +88,18 @@ def fit(found: Measured, profile: Profile | None = None) -> tuple[CollectiveFit,
     Where the profile has tiers and the library protocols, the time that these give is tried beside the bytes moved,
     since protocols bend the line; what fits better is kept. Without tiers, groups are told apart by size alone.
     """
-    rows = found.fit_for
-    if not len(rows):
-        return ()
-    found = found.take(rows)
+    found = found.take(found.usable)
     t = found.transfers
+    if not len(t):
+        return ()
     spans = [span_in(profile, group) for group in t.groups]
-    tiers = [outermost(profile, span) for span in spans]
-    keys = [(type_, len(t.groups[g]), tiers[g], t.libraries[g]) for type_, g in zip(t.type.tolist(), t.group.tolist())]
+    pairs, of = np.unique(np.stack([t.type, t.group]), axis=1, return_inverse=True)
+    keys = [
+        (type_, spans[group].ranks, outermost(profile, spans[group]), t.libraries[group])
+        for type_, group in pairs.T.tolist()
+    ]
     code = {key: position for position, key in enumerate(sorted(set(keys)))}
-    of = np.array([code[key] for key in keys])
+    of = np.array([code[key] for key in keys])[of.ravel()]
     fits = []
     for (type_, size, tier, library), position in code.items():
         same = np.flatnonzero(of == position)
@@ -114,13 +120,12 @@ def outermost(profile: Profile | None, span: Span) -> str:
 
 
 def structure(library: Library, type: int, ranks: int) -> Plan | None:
-    """Steps and loads of the library's usual algorithm, as latency and time a byte of a network with one of each."""
-    plans = library.plans(type, flat_span(ranks))
-    if not plans:
-        return None
-    plain = Library(library.name, {type: library.algorithms[type][:1]})
-    (_, plan) = plain.plans(type, flat_span(ranks))[0]
-    return plan
+    """Steps and loads of the library's usual algorithm, as latency and time a byte of a network that has one of each.
+
+    None where the library has no algorithm for the type and that many ranks.
+    """
+    plans = (ALGORITHMS[name](type, flat_span(ranks)) for name in library.algorithms.get(type, ()))
+    return next((plan for plan in plans if plan is not None), None)
 
 
 def type_name(type: int) -> str:
@@ -201,7 +206,7 @@ def _log_error(ratio: Array, prior: float, resolution: float) -> float:
 def _interval(ratio: Array, excess: Array, log_error: float) -> tuple[float, float, float]:
     """The 90 % interval as factors and as ns above: quantiles where there are enough samples for them."""
     if len(ratio) < 20:
-        return float(np.exp(-_NORMAL_90 * log_error)), float(np.exp(_NORMAL_90 * log_error)), 0.0
+        return *factors(log_error), 0.0
     # Of n samples, the k-th is where a further one lies below with k / (n + 1).
     low, high = np.quantile(ratio, (0.05, 0.95), method="weibull")
     return min(float(low), 1.0), max(float(high), 1.0), max(float(np.quantile(excess, 0.95, method="weibull")), 0.0)
@@ -212,6 +217,7 @@ __all__ = [
     "STEP_NS",
     "TRANSFERRED",
     "Line",
+    "factors",
     "fit",
     "line",
     "outermost",

@@ -10,7 +10,7 @@ from etgraph.model import CommType
 from etgraph.model.arrivals import NULL
 from etgraph.model.columns import Array
 from etgraph.sim.communication.algorithms import MESSAGE
-from etgraph.sim.communication.fitting import TRANSFERRED, outermost, span_in, structure, type_name
+from etgraph.sim.communication.fitting import TRANSFERRED, factors, outermost, span_in, structure, type_name
 from etgraph.sim.communication.levels import Span
 from etgraph.sim.communication.libraries import LIBRARIES, Library, cheapest
 from etgraph.sim.communication.transfers import Transfers
@@ -22,8 +22,7 @@ UNFITTED = 0.4
 BEYOND = 2.0
 """How far outside of the sizes of a fit, as a factor, its use is still no extrapolation."""
 
-_NORMAL_90 = 1.645
-_SAME = frozenset({"all_gather", "reduce_scatter", "reduce_scatter_block"})
+_ALIKE = frozenset({"all_gather", "reduce_scatter", "reduce_scatter_block"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +82,25 @@ class CommunicationModel:
             return _Cost(np.zeros(len(bytes)), 1, 1, sources[words], True, known=False)
         over = ", ".join(level.name for level in span.levels)
         places = np.array([sources[f"tiers of {self.profile.name} ({over}): {way}"] for way in modelled.ways])
-        low, high = _factors(UNFITTED)
+        low, high = factors(UNFITTED)
         return _Cost(modelled.duration_ns, low, high, places[modelled.way], True)
 
     def _fit_for(self, type: int, span: Span, library: Library) -> CollectiveFit | None:
-        """The fit that is closest: of the same type, then of the same size, then of the most samples."""
+        """The fit that is closest: of the same type and size, then of the same size or type, then of most samples.
+
+        Barriers tell nothing of what has bytes.
+        """
         calibration, name, size = self.profile.calibration, type_name(type), span.ranks
         tier = outermost(self.profile, span)
         fits = [
             one
             for one in (calibration.collectives if calibration else ())
             if one.library in (library.name, "any") and one.tier in (tier, "")
+            if one.largest > 0 or name in (one.type, "barrier")
         ]
 
         def closeness(one: CollectiveFit) -> tuple[bool, bool, bool, int]:
-            alike = one.type in _SAME and name in _SAME
+            alike = one.type in _ALIKE and name in _ALIKE
             return (one.type == name and one.size == size, one.size == size, one.type == name or alike, one.samples)
 
         return max(fits, key=closeness, default=None)
@@ -121,11 +124,11 @@ class CommunicationModel:
                 alpha *= wanted.latency_ns / had.latency_ns
             duration = alpha + fit.beta_ns_per_byte * bytes * (wanted.per_byte if wanted is not None else 1.0)
         what = f"{fit.samples} of {fit.type} over {fit.size} ranks"
-        low, high = (fit.low, fit.high) if fit.high > 0 else _factors(fit.log_error)
+        low, high = (fit.low, fit.high) if fit.high > 0 else factors(fit.log_error)
         if same:
             outside = (bytes < fit.smallest / BEYOND) | (bytes > fit.largest * BEYOND)
             return _Cost(duration, low, high, sources[f"fitted on {what}"], outside, above_ns=fit.above_ns)
-        wider = _factors(TRANSFERRED)
+        wider = factors(TRANSFERRED)
         words = f"by the algorithm's steps and bytes from {what}"
         above = fit.above_ns * wider[1]
         return _Cost(duration, low * wider[0], high * wider[1], sources[words], True, above_ns=above)
@@ -148,11 +151,6 @@ class _Words(dict[str, int]):
     def __missing__(self, words: str) -> int:
         self[words] = len(self)
         return self[words]
-
-
-def _factors(log_error: float) -> tuple[float, float]:
-    """Ends of the 90 % interval as factors."""
-    return float(np.exp(-_NORMAL_90 * log_error)), float(np.exp(_NORMAL_90 * log_error))
 
 
 def _whole(ns: Array) -> Array:

@@ -34,8 +34,8 @@ def fair_rates(offsets: Array, links: Array, capacity: Array) -> Array:
 def share(start_ns: Array, bytes: Array, offsets: Array, links: Array, capacity: Array) -> Array:
     """When transfers end that start at those moments and share their links fairly, in whole ns, rounded up.
 
-    A flow without bytes or without links ends when it starts. O((flows + moments) · fillings · links in use), moments
-    being starts and ends. Raises UsageError for a link without capacity or a negative size.
+    A flow without bytes or without links ends when it starts. O(running flows · their links + links in use · those that
+    fill one after another) at each start and end. Raises UsageError for a link without capacity or a negative size.
     """
     _check(offsets, links, capacity)
     if len(bytes) and bytes.min() < 0:
@@ -80,12 +80,10 @@ def _run(
     Times are kept from the last moment at which the network was empty, so that rounding does not grow with the clock.
     """
     flows = len(start)
-    end = start.copy()
-    remaining = size.copy()
+    end, remaining, rates = start.copy(), size.copy(), np.full(flows, np.inf)
     room, users = np.zeros(len(capacity), np.float64), np.zeros(len(capacity), np.int64)
-    used = np.empty(len(capacity), np.int64)
-    running, pending, halted = np.empty(flows, np.int64), np.empty(flows, np.int64), np.empty(flows, np.int64)
-    rates = np.full(flows, np.inf)
+    used, begin, beyond = np.empty(len(capacity), np.int64), users.copy(), users.copy()
+    running, on_link = np.empty(flows, np.int64), np.empty(len(links), np.int64)
     count, following, origin, now, step = 0, 0, np.int64(0), 0.0, 0
     while following < flows or count > 0:
         step += 1
@@ -101,42 +99,44 @@ def _run(
                 count += 1
         if count == 0:
             continue
-        # Progressive filling over the links in use.
-        in_use, left = 0, count
+        # The links in use, and which flows pass each of them.
+        in_use, total = 0, 0
         for place in range(count):
-            flow = running[place]
-            pending[place] = flow
-            for at in range(offsets[flow], offsets[flow + 1]):
+            rates[running[place]] = 0.0
+            for at in range(offsets[running[place]], offsets[running[place] + 1]):
                 link = links[at]
                 if users[link] == 0:
                     used[in_use] = link
                     in_use += 1
                     room[link] = capacity[link]
                 users[link] += 1
+        for place in range(in_use):
+            link = used[place]
+            begin[link] = beyond[link] = total
+            total += users[link]
+        for place in range(count):
+            for at in range(offsets[running[place]], offsets[running[place] + 1]):
+                on_link[beyond[links[at]]] = running[place]
+                beyond[links[at]] += 1
+        # Progressive filling.
+        left = count
         while left > 0:
             level = np.inf
             for place in range(in_use):
+                if users[used[place]] > 0:
+                    level = min(level, room[used[place]] / users[used[place]])
+            for place in range(in_use):
                 link = used[place]
-                if users[link] > 0:
-                    level = min(level, room[link] / users[link])
-            kept, halting = 0, 0
-            for place in range(left):
-                flow, full = pending[place], False
-                for at in range(offsets[flow], offsets[flow + 1]):
-                    # What rounding leaves of a link's room is none: equal flows get equal rates.
-                    full = full or room[links[at]] <= level * users[links[at]] * (1 + 1e-12)
-                if full:
-                    rates[flow] = level
-                    halted[halting] = flow
-                    halting += 1
-                else:
-                    pending[kept] = flow
-                    kept += 1
-            for place in range(halting):
-                for at in range(offsets[halted[place]], offsets[halted[place] + 1]):
-                    room[links[at]] -= level
-                    users[links[at]] -= 1
-            left = kept
+                # What rounding leaves of a link's room is none: equal flows get equal rates.
+                if users[link] > 0 and room[link] <= level * users[link] * (1 + 1e-11):
+                    for held in range(begin[link], beyond[link]):
+                        flow = on_link[held]
+                        if rates[flow] == 0.0:
+                            rates[flow] = level
+                            left -= 1
+                            for at in range(offsets[flow], offsets[flow + 1]):
+                                room[links[at]] -= level
+                                users[links[at]] -= 1
         moments -= 1
         if moments == 0:
             break

@@ -71,8 +71,8 @@ class Measured:
         )  # fmt: skip
 
     @property
-    def fit_for(self) -> Array:
-        """Rows that tell what a transfer of several ranks costs: size and time are known, and of the clocks' making."""
+    def usable(self) -> Array:
+        """Rows that tell what a transfer costs: of several ranks, with known size and time."""
         known = (self.transfer_ns != NULL) & (self.transfers.bytes != NULL) & (self.transfers.ranks > 1)
         return np.flatnonzero(known)
 
