@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -159,25 +159,43 @@ def test_a_ring_over_nodes_takes_the_steps_of_the_piece_that_meets_most_outer_li
         assert plan.latency_ns == steps.duration(n, program, 0.0, alpha, lambda _s, _t: 0.0, eager=True)
 
 
-def test_a_hierarchical_all_reduce_takes_its_three_parts() -> None:
-    inside, across, size = 4, 3, 2.4e6
-    tiers = [Tier("node", "switch", inside, 40e9, 150), Tier("net", "switch", across, 5e9, 900)]
-    plan = ALGORITHMS["hierarchical ring"](CommType.ALL_REDUCE, span_of(tiers, range(inside * across)))
+INSIDE, ACROSS = 4, 3
+NODES = [[node * INSIDE + i for i in range(INSIDE)] for node in range(ACROSS)]
+RAILS = [[node * INSIDE + i for node in range(ACROSS)] for i in range(INSIDE)]
+
+
+def together(programs: Sequence[steps.Program]) -> steps.Program:
+    return [[message for program in programs for message in program[k]] for k in range(len(programs[0]))]
+
+
+@pytest.mark.parametrize("size", [0.0, 2.4e6])
+def test_hierarchical_collectives_take_their_parts(size: float) -> None:
+    tiers = [Tier("node", "switch", INSIDE, 40e9, 150), Tier("net", "switch", ACROSS, 5e9, 900)]
+    n = INSIDE * ACROSS
+
+    def inside(how: Callable[[Sequence[int]], steps.Program], piece: float) -> float:
+        return steps.duration(n, together([how(m) for m in NODES]), piece, lambda _s, _t: 300, lambda _s, _t: 1 / 40)
+
+    def across(how: Callable[[Sequence[int]], steps.Program], piece: float) -> float:
+        return steps.duration(n, together([how(m) for m in RAILS]), piece, lambda _s, _t: 1800, lambda _s, _t: 1 / 5)
+
+    scatter, gather = steps.ring_reduce_scatter, steps.ring_all_gather
+    expected = {
+        CommType.REDUCE_SCATTER: inside(scatter, size / INSIDE) + across(scatter, size / n),
+        CommType.ALL_GATHER: across(gather, size / n) + inside(gather, size / INSIDE),
+    }
+    expected[CommType.ALL_REDUCE] = sum(expected.values())
+    for type, time in expected.items():
+        plan = ALGORITHMS["hierarchical ring"](type, span_of(tiers, range(n)))
+        assert plan is not None
+        assert plan.duration_ns(np.array([size]))[0] == pytest.approx(time)
+
+    # All-to-all: first to the member of the own node that is on the target's rail, then along the rail.
+    plan = ALGORITHMS["hierarchical direct"](CommType.ALL_TO_ALL, span_of(tiers, range(n)))
     assert plan is not None
-    nodes = [[node * inside + i for i in range(inside)] for node in range(across)]
-    rails = [[node * inside + i for node in range(across)] for i in range(inside)]
-
-    def together(programs: Sequence[steps.Program]) -> steps.Program:
-        return [[message for program in programs for message in program[k]] for k in range(len(programs[0]))]
-
-    def taken(program: steps.Program, piece: float, latency: float, rate: float) -> float:
-        return steps.duration(inside * across, program, piece, lambda _s, _t: latency, lambda _s, _t: 1 / rate)
-
-    scatter, gather = (together([how(m) for m in nodes]) for how in (steps.ring_reduce_scatter, steps.ring_all_gather))
-    reduce = together([[*steps.ring_reduce_scatter(rail), *steps.ring_all_gather(rail)] for rail in rails])
-    expected = taken(scatter, size / inside, 300, 40) + taken(gather, size / inside, 300, 40)
-    expected += taken(reduce, size / inside / across, 1800, 5)
-    assert plan.duration_ns(np.array([size]))[0] == pytest.approx(expected)
+    exchanged = inside(lambda m: [[(i, j, ["own"] * ACROSS) for i in m for j in m if i != j]], size / n)
+    exchanged += across(lambda m: [[(i, j, ["own"] * INSIDE) for i in m for j in m if i != j]], size / n)
+    assert plan.duration_ns(np.array([size]))[0] == pytest.approx(exchanged)
 
 
 def test_a_ring_of_links_carries_all_to_all_the_shorter_way() -> None:

@@ -143,7 +143,8 @@ def _fit(
     separated = bool(bytes.max() >= SEPARABLE * max(bytes.min(), 1)) or not bytes.any()
     alpha = None
     if not separated:
-        alpha = min(steps * STEP_NS[library.name], float(np.median(time)))
+        # No more than half of the time, so that what is larger costs more.
+        alpha = min(steps * STEP_NS[library.name], float(np.median(time)) / 2)
     chosen = line(work, time, alpha=alpha)
     modelled = cheapest(library, type, span, bytes) if span is not None and library.protocols else None
     if modelled is not None:
