@@ -43,6 +43,18 @@ def test_a_message_is_a_group_of_its_sender_and_its_receiver() -> None:
     assert found.transfer_ns.tolist() == [50]
 
 
+def test_a_message_to_a_rank_that_is_not_recorded_names_it() -> None:
+    found = measured(
+        matched("""
+            rank 1 | thread 1 | send>5#0 8B  10..20
+            rank 1 | thread 1 | recv<7#0 8B  30..40
+        """)
+    )
+    t = found.transfers
+    assert sorted(t.groups[group] for group in t.group) == [(1, 5), (7, 1)]
+    assert set(found.transfer_ns.tolist()) == {NULL}
+
+
 def test_ranks_that_are_not_recorded_belong_to_the_group_and_leave_the_time_unknown() -> None:
     trace = matched(
         """

@@ -111,7 +111,10 @@ def clock_resolution_ns(trace: Trace, rows: Array) -> int:
 
 
 def _groups(trace: Trace, met: Meetings, message: Array) -> tuple[Array, list[tuple[int, ...]]]:
-    """The group of each meeting, and the ranks of each: the recorded ones, filled up where not all are recorded."""
+    """The group of each meeting, and the ranks of each: the recorded ones, filled up where not all are recorded.
+
+    A message whose other end is not recorded names it as its peer.
+    """
     o = trace.operators
     rank = o["rank"][met.operator].astype(np.int64)
     # A sender comes before its receiver, whatever their ranks.
@@ -133,7 +136,12 @@ def _groups(trace: Trace, met: Meetings, message: Array) -> tuple[Array, list[tu
         distinct, of = np.unique(np.concatenate([members, whole], axis=1), axis=0, return_inverse=True)
         found[same] = len(groups) + of.ravel()
         groups += [_filled(trace, tuple(row[:size]), row[size], row[size + 1]) for row in distinct.tolist()]
-    return found, groups
+    alone = np.flatnonzero(message & (count == 1) & ~o.is_null("peer")[met.first])
+    ends = np.stack([o["rank"], o["peer"]], axis=1)[met.first[alone]]
+    sent = o["kind"][met.first[alone]] == int(NodeType.COMM_SEND)
+    distinct, of = np.unique(np.where(sent[:, None], ends, ends[:, ::-1]), axis=0, return_inverse=True)
+    found[alone] = len(groups) + of.ravel()
+    return found, [*groups, *map(tuple, distinct.tolist())]
 
 
 def _filled(trace: Trace, members: tuple[int, ...], expected: int, group: int) -> tuple[int, ...]:
