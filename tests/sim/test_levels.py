@@ -69,3 +69,5 @@ def test_a_rank_beyond_the_tiers_is_an_error_that_says_how_many_there_are() -> N
         span_of(TIERS, [0, 24])
     with pytest.raises(UsageError, match="rank 2 has no place: the placement names 2 ranks"):
         span_of(TIERS, [2], placement=[0, 1])
+    with pytest.raises(UsageError, match="several ranks of a group are placed on device 4"):
+        span_of(TIERS, [0, 1], placement=[4, 4])

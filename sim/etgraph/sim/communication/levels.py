@@ -85,7 +85,7 @@ def coordinates(tiers: Sequence[Tier], ranks: Array) -> Array:
 def span_of(tiers: Sequence[Tier], ranks: Sequence[int], placement: Sequence[int] | None = None) -> Span:
     """What a group spans. `placement` gives the device of each rank of the job; without it rank r is on device r.
 
-    Raises UsageError for a rank that no device is there for, or that is placed where none is.
+    Raises UsageError for a rank that no device is there for, or that is placed where none or another one is.
     """
     device = np.asarray(ranks, dtype=np.int64)
     if placement is not None:
@@ -98,6 +98,9 @@ def span_of(tiers: Sequence[Tier], ranks: Sequence[int], placement: Sequence[int
             f"device {device.max()} does not exist: the profile's tiers join {most}",
             hint="add a tier, or enlarge one, so that the profile joins all ranks",
         )
+    seen, count = np.unique(device, return_counts=True)
+    if len(seen) < len(device):
+        raise UsageError(f"several ranks of a group are placed on device {seen[count > 1][0]}, expected one a device")
     place = coordinates(tiers, device)
     levels, regular, positions = [], True, len(device)
     for t, tier in enumerate(tiers):
