@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etgraph.model import Columns, NodeType, Trace
+from etgraph.model.arrivals import arrivals
 from etgraph.queries.activity import Activity, _innermost, activities, stretches
-from etgraph.queries.arrivals import arrivals
 from support.build import build
 
 

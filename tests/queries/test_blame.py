@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etgraph.model import Trace
+from etgraph.model.arrivals import arrivals
 from etgraph.queries import Stragglers, stragglers
-from etgraph.queries.arrivals import arrivals
 from etgraph.queries.blame import lateness
 from etgraph.queries.rendezvous import previous_rendezvous, rendezvous
 from etgraph.queries.windows import windows_of

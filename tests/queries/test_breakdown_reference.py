@@ -13,10 +13,10 @@ import pytest
 
 from etgraph.ingest import read
 from etgraph.model import TABLES, Category, Columns, Trace
+from etgraph.model.arrivals import arrivals
 from etgraph.model.intervals import Spans
 from etgraph.queries import breakdown
 from etgraph.queries.activity import Activity, activities, stretches
-from etgraph.queries.arrivals import arrivals
 from support import hta_rule
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "queries" / "breakdown.md"

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 
 from etgraph.ingest import read
 from etgraph.model import DependencyKind, Trace
+from etgraph.model.arrivals import arrivals
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import critical_path, walk
-from etgraph.queries.arrivals import arrivals
 from etgraph.queries.windows import window_of, windows_of
 from support.build import build
 from support.collection import kineto_files

@@ -11,12 +11,12 @@ import pytest
 
 from etgraph.ingest import read
 from etgraph.model import TABLES, Columns, CommType, Trace
+from etgraph.model.arrivals import arrivals
 from etgraph.model.errors import MissingData, UsageError
+from etgraph.model.meetings import bus_factors, meetings
 from etgraph.queries import breakdown, hotspots
-from etgraph.queries.arrivals import arrivals
 from etgraph.queries.hotspots import Hotspot
 from etgraph.queries.keys import sizes
-from etgraph.queries.meetings import bus_factors, meetings
 from etgraph.sim.profiles import Profile, load, with_overrides
 from support.build import build
 from support.read_samples import NAMES, sample

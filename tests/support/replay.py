@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from etgraph.model import DependencyKind, LaneKind, Trace
+from etgraph.model.arrivals import Arrivals, arrivals
 from etgraph.model.columns import Array
 from etgraph.model.latency import launch_latency
-from etgraph.queries.arrivals import Arrivals, arrivals
 from etgraph.queries.critical_path import DETAILS, operator_details
 from etgraph.queries.walk import TOLERANCE_NS
 from etgraph.queries.windows import Interval

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import LaneKind, NodeType, Trace
+from etgraph.model.arrivals import Arrivals
 from etgraph.model.columns import Array
 from etgraph.model.intervals import Spans, union
 from etgraph.model.kernels import kernel
-from etgraph.queries.arrivals import Arrivals
 from etgraph.queries.critical_path import DETAILS, operator_details
 from etgraph.queries.windows import rows_of
 

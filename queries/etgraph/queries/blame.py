@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import DependencyKind, Trace
+from etgraph.model.arrivals import Arrivals
 from etgraph.model.columns import Array
-from etgraph.queries.arrivals import Arrivals
+from etgraph.model.sums import sum_by
 from etgraph.queries.critical_path import DETAILS, details
 from etgraph.queries.input_pipeline import Labels, labels
 from etgraph.queries.rendezvous import Rendezvous, previous_rendezvous
-from etgraph.queries.sums import sum_by
 from etgraph.queries.walk import Steps, Terrain, walk
 from etgraph.queries.windows import Interval
 

@@ -9,14 +9,14 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from etgraph.model import Category, Trace, Trust
+from etgraph.model.arrivals import arrivals
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.intervals import Spans, union
 from etgraph.model.results import Result
+from etgraph.model.sums import sum_by
 from etgraph.queries.activity import Activity, Stretches, activities, stretches
-from etgraph.queries.arrivals import arrivals
 from etgraph.queries.keys import Keys, families, scopes
-from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, window_of, windows_of
 

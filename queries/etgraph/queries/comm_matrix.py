@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from etgraph.model import CommType, NodeType, Trace, Trust
+from etgraph.model.arrivals import NULL, arrivals
 from etgraph.model.columns import Array
+from etgraph.model.meetings import Meetings, meetings
 from etgraph.model.results import Result
-from etgraph.queries.arrivals import NULL, arrivals
-from etgraph.queries.meetings import Meetings, meetings
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Iterations, Window, indices_of, left_out, operators_of, windows_of
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from etgraph.model import Category, DependencyKind, NodeType, Trace, Trust
+from etgraph.model.arrivals import NULL, Arrivals, alone, arrivals, communicates
 from etgraph.model.columns import Array
 from etgraph.model.intervals import union
 from etgraph.model.results import Result
 from etgraph.model.runtime_calls import BLOCKING
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
+from etgraph.model.sums import sum_by
 from etgraph.queries import walk as walking
-from etgraph.queries.arrivals import NULL, Arrivals, arrivals
 from etgraph.queries.grouping import groups_of
-from etgraph.queries.sums import sum_by
-from etgraph.queries.trusting import WEAK, alone, communicates, trust_of
+from etgraph.queries.trusting import WEAK, trust_of
 from etgraph.queries.walk import TOLERANCE_NS, Steps, Terrain, survey, walk
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, rows_of, windows_of
 

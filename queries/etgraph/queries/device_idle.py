@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etgraph.model.arrivals import NULL
 from etgraph.model.columns import Array
 from etgraph.model.intervals import Spans, union
-from etgraph.queries.arrivals import NULL
 from etgraph.queries.device_work import Work
 from etgraph.queries.walk import TOLERANCE_NS
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import Category, Trace
+from etgraph.model.arrivals import NULL
 from etgraph.model.columns import Array
 from etgraph.model.intervals import Spans, union
 from etgraph.model.kernels import kernel
-from etgraph.queries.arrivals import NULL
 from etgraph.queries.device_idle import CALL, HOST, LATENCY, Idle
 from etgraph.queries.device_work import Depth, Work
 from etgraph.queries.walk import TOLERANCE_NS

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import Category, DependencyKind, Trace
+from etgraph.model.arrivals import NULL, communicates
 from etgraph.model.columns import Array
 from etgraph.model.intervals import Spans, union
 from etgraph.model.latency import launch_latency
-from etgraph.queries.arrivals import NULL
 from etgraph.queries.calls import launching_calls
-from etgraph.queries.trusting import communicates
 
 MOST_LATENCY_NS = 100_000
 """What a device operator takes longer than this to start after its launch is no latency of the launch."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from etgraph.model import TABLES, NodeType, Trace
 from etgraph.model.columns import Array
-from etgraph.queries.sums import sum_by
+from etgraph.model.sums import sum_by
 
 if TYPE_CHECKING:
     import pyarrow as pa

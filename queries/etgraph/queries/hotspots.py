@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 
 from etgraph.model import Trace, Trust
+from etgraph.model.arrivals import NULL, Arrivals, arrivals
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
+from etgraph.model.meetings import Meetings, bus_factors, meetings
 from etgraph.model.results import Result
+from etgraph.model.sums import sum_by
 from etgraph.queries.activity import Activity, activities, stretches
-from etgraph.queries.arrivals import NULL, Arrivals, arrivals
 from etgraph.queries.critical_path import CriticalPath, Ground
 from etgraph.queries.keys import Keys, groups, scopes, sizes, types
-from etgraph.queries.meetings import Meetings, bus_factors, meetings
-from etgraph.queries.sums import sum_by
 from etgraph.queries.tiers import NOT_COMPARED, Compared, Reached, against_tiers
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, runs_of, windows_of

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import DependencyKind, NodeType, Trace
+from etgraph.model.arrivals import Arrivals, alone
 from etgraph.model.columns import Array
-from etgraph.queries.arrivals import Arrivals
-from etgraph.queries.meetings import taking_part
-from etgraph.queries.sums import sum_by
-from etgraph.queries.trusting import alone
+from etgraph.model.meetings import taking_part
+from etgraph.model.sums import sum_by
 from etgraph.queries.windows import Interval, operators_of
 
 TOGETHER_NS = 1_000

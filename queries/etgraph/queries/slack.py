@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from etgraph.model import DEPENDENCIES, DependencyKind, NodeType, Trace, Trust
+from etgraph.model.arrivals import arrivals
 from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
@@ -15,11 +16,10 @@ from etgraph.model.graph import EventGraph, earliest_times, latest_times, tight_
 from etgraph.model.kernels import kernel
 from etgraph.model.results import Result
 from etgraph.model.schema import Ends
+from etgraph.model.sums import sum_by
 from etgraph.model.validation import check_acyclic
 from etgraph.model.waits import waits_within
-from etgraph.queries.arrivals import arrivals
 from etgraph.queries.critical_path import DETAILS, CategoryShare, OperatorShare, RankShare, operator_details
-from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import WEAK, trust_of
 from etgraph.queries.windows import Iterations, check_contiguous, indices_of
 

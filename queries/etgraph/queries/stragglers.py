@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from etgraph.model import Trace, Trust
+from etgraph.model.arrivals import Arrivals, arrivals
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
+from etgraph.model.meetings import taking_part
 from etgraph.model.results import Result
-from etgraph.queries.arrivals import Arrivals, arrivals
+from etgraph.model.sums import sum_by
 from etgraph.queries.blame import PEERS, Causes, Lateness, causes, lateness
 from etgraph.queries.critical_path import DETAILS
 from etgraph.queries.lateness_patterns import REASONS, Pattern, Roots, in_words, patterns, roots
-from etgraph.queries.meetings import taking_part
 from etgraph.queries.rendezvous import TOGETHER_NS, Rendezvous, rendezvous
-from etgraph.queries.sums import sum_by
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.walk import survey
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, windows_of

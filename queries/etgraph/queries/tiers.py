@@ -10,7 +10,7 @@ import numpy as np
 
 from etgraph.model import Trace
 from etgraph.model.columns import Array
-from etgraph.queries.meetings import Meetings, bus_factors, rank_ranges
+from etgraph.model.meetings import Meetings, bus_factors, rank_ranges
 from etgraph.sim.profiles import Profile
 from etgraph.sim.profiles.spanning import spanning_tiers
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from etgraph.model import NodeType, Trace, Trust
+from etgraph.model import Trace, Trust
+from etgraph.model.arrivals import Arrivals, alone, arrivals, communicates
 from etgraph.model.columns import Array
-from etgraph.queries.arrivals import Arrivals, arrivals
 
 WEAK = 0.9
 """A link below this confidence is weak."""
@@ -33,19 +33,3 @@ def trust_of(
     unmatched = len(np.unique(collective[collective >= 0])) + int(np.count_nonzero(collective < 0))
     told = dict.fromkeys([*trace.metadata.report.warnings, *warnings])
     return Trust(explained_share, unmatched, weak_links, tuple(told))
-
-
-def communicates(trace: Trace, rows: Array) -> Array:
-    """Whether each of the operators is a collective's or a message's."""
-    kind = trace.operators["kind"][rows]
-    found: Array = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
-    return found
-
-
-def alone(trace: Trace, rows: Array, came: Arrivals) -> Array:
-    """Whether a communication operator's peers are not recorded, so that its waiting cannot be told from transfer."""
-    group = trace.operators["group"][rows]
-    single = np.zeros(len(rows), dtype=bool)
-    if len(trace.process_groups):
-        single = (group >= 0) & (trace.process_groups["size"][group] == 1)
-    return ~came.met[rows] & ~single

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import DependencyKind, LaneKind, Trace
+from etgraph.model.arrivals import NULL, Arrivals
 from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.graph import Adjacency, adjacency
 from etgraph.model.kernels import kernel
 from etgraph.model.latency import launch_latency
-from etgraph.queries.arrivals import NULL, Arrivals
 from etgraph.queries.windows import Interval
 
 TOLERANCE_NS = 4_000

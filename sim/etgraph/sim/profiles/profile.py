@@ -86,7 +86,15 @@ class FamilyFit:
 
 @dataclass(frozen=True, slots=True)
 class CollectiveFit:
-    """Time of a collective, as fitted: `alpha_ns` + bytes moved · `beta_ns_per_byte`, for one group size."""
+    """Time of a collective, as fitted: `alpha_ns` + bytes moved · `beta_ns_per_byte`, for one group size.
+
+    With a `scale`, it is `alpha_ns` + `scale` · the time that the profile's tiers and the library's protocols give.
+    `tier` is the outermost tier that the group spans, `library` one of `nccl`, `gloo`, `any`. `smallest` and `largest`
+    are sizes in bytes. `low` and `high` are the ends of the 90 % interval as factors of the time (0: as `log_error`
+    gives them); its upper end is at least `above_ns` later, since stalls do not shrink with size. `alpha_error_ns` and
+    `slope_error` are the standard errors of the two parameters, that of the second one relative. `assumed` names the
+    first one where the sizes could not tell the two apart: it is the library's latency then.
+    """
 
     type: Annotated[str, "of collective, as in traces: ALL_REDUCE"]
     size: Annotated[int, AtLeast(1), "ranks of the group"]
@@ -96,6 +104,17 @@ class CollectiveFit:
     samples: Annotated[int, AtLeast(0), "collectives that it rests on"] = 0
     smallest: Annotated[int, AtLeast(0), "least bytes among them"] = 0
     largest: Annotated[int, AtLeast(0), "most bytes among them"] = 0
+    tier: Annotated[str, "outermost tier that the group spans"] = ""
+    library: Annotated[str, "of communication: `nccl`, `gloo` or `any`"] = "any"
+    scale: Annotated[float | None, AtLeast(0), "factor on the time that tiers and protocols give"] = None
+    low: Annotated[float, AtLeast(0), "lower end of the 90 % interval, as a factor; 0: from the spread"] = 0.0
+    high: Annotated[float, AtLeast(0), "its upper end, as a factor"] = 0.0
+    above_ns: Annotated[float, TIME, "its upper end is at least this much later"] = 0.0
+    alpha_error_ns: Annotated[float, TIME, "standard error of the first parameter"] = 0.0
+    slope_error: Annotated[float, AtLeast(0), "relative standard error of the second parameter"] = 0.0
+    assumed: Annotated[
+        Literal["", "alpha"], "the parameter that sizes too alike could not tell, so that it is assumed"
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.model.schema import DependencyKind, NodeType
+from etgraph.model.trace import Trace
 
 NULL = -(2**63)
 
@@ -60,3 +61,19 @@ def _collectives(trace: Trace) -> tuple[Array, Array, Array]:
     last_ns[members] = np.where(whole, latest, NULL)[meeting]
     last[members] = np.where(whole & (latest != NULL), by, -1)[meeting]
     return met, last_ns, last
+
+
+def communicates(trace: Trace, rows: Array) -> Array:
+    """Whether each of the operators is a collective's or a message's."""
+    kind = trace.operators["kind"][rows]
+    found: Array = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
+    return found
+
+
+def alone(trace: Trace, rows: Array, came: Arrivals) -> Array:
+    """Whether a communication operator's peers are not recorded, so that its waiting cannot be told from transfer."""
+    group = trace.operators["group"][rows]
+    single = np.zeros(len(rows), dtype=bool)
+    if len(trace.process_groups):
+        single = (group >= 0) & (trace.process_groups["size"][group] == 1)
+    return ~came.met[rows] & ~single

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import CommType, DependencyKind, NodeType, Trace
+from etgraph.model.arrivals import NULL, Arrivals, alone, communicates
 from etgraph.model.columns import Array
-from etgraph.queries.arrivals import NULL, Arrivals
-from etgraph.queries.sums import sum_by
-from etgraph.queries.trusting import alone, communicates
+from etgraph.model.schema import CommType, DependencyKind, NodeType
+from etgraph.model.sums import sum_by
+from etgraph.model.trace import Trace
 
 DEEPEST = 64
 """How many operators around a communication operator are looked at for another one."""
