@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etgraph.model import Trace
-from etgraph.queries.calls import call_trees, launching_calls, own_times
+from etgraph.model.launching import launching_calls
+from etgraph.queries.calls import call_trees, own_times
 from support.build import build
 from support.random_traces import chain, crossing_traces, traces
 

@@ -10,8 +10,8 @@ import numpy as np
 from etgraph.model import Category, DependencyKind, Trace
 from etgraph.model.columns import Array
 from etgraph.model.latency import launch_latency
+from etgraph.model.launching import launching_calls
 from etgraph.queries.arrivals import NULL
-from etgraph.queries.calls import launching_calls
 from etgraph.queries.intervals import Spans, union
 from etgraph.queries.trusting import communicates
 

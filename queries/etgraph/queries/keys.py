@@ -11,7 +11,7 @@ import numpy as np
 from etgraph.model import Category, CommType, DependencyKind, NodeType, Trace
 from etgraph.model.columns import Array
 from etgraph.model.families import family_of
-from etgraph.queries.calls import launching_calls
+from etgraph.model.launching import launching_calls
 from etgraph.queries.trusting import communicates
 
 UNSCOPED = "no scope"
