@@ -54,12 +54,17 @@ class Tier:
 class FamilyFit:
     """What was fitted for a family of kernels: floor in ns, effective rates (flop/s, bytes/s), spread of log errors.
 
-    `samples` is how many operators it rests on, `smallest` and `largest` the range of their work (bytes or flops).
+    `flops` is the rate of a product that fills the device, in 16 bit where the device has it; other number formats keep
+    their share of their own peak. `misalignment` is how much longer a product takes whose rows do not start at 16 bytes
+    (None: none was seen). `samples` is how many kinds of operators it rests on, `smallest` and `largest` the range of
+    their work: flops of products, bytes of what memory limits.
     """
 
     floor_ns: float
     bandwidth: float | None = None
     flops: float | None = None
+    misalignment: float | None = None
+    feed: float | None = None
     log_error: float = 0.4
     samples: int = 0
     smallest: float = 0.0
