@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from etgraph.model.columns import Array
-from etgraph.sim.compute.products import PRECISIONS
-from etgraph.sim.compute.rates import Rates, peak, vector_peak
+from etgraph.sim.compute.products import BYTES, HALF, PRECISIONS
+from etgraph.sim.compute.rates import ON_ORDINARY_UNITS, Rates, peak, vector_peak
 from etgraph.sim.compute.units import COMPUTE, FAMILY, Kinds
 from etgraph.sim.profiles import Device
 
@@ -41,7 +41,7 @@ def work_ns(kinds: Kinds, device: Device, rates: Rates) -> Array:
     flops = np.nan_to_num(kinds.flops)
     memory = size / rates.bandwidth[kinds.family] * 1e9
     computes = np.isin(kinds.family, COMPUTE)
-    rate = rates.efficiency[kinds.family] * _peaks(kinds, device)
+    rate = _rates(kinds, device, rates)
     attention = kinds.family == FAMILY["attention"]
     occupied = np.clip(np.ceil(kinds.m / _QUERIES) / device.units, None, 1.0)
     rate = np.where(attention & np.isfinite(occupied), rate * occupied, rate)
@@ -76,22 +76,32 @@ def _tiles_ns(kinds: Kinds, device: Device, rates: Rates) -> Array:
 
     A unit works on one tile at a time, and all wait for the last wave: `⌈tiles/units⌉ · 2·rows·columns·k / rate`. A
     tile reads rows + columns elements for 2·rows·columns flops, and reaches the less of its unit's rate the fewer flops
-    that is an element. The rate of a tile of 128×128 is the family's share of the peak.
+    that is an element. The largest tile reaches the family's share of the peak.
     """
-    unit_rate = rates.efficiency[kinds.family] * _peaks(kinds, device) / device.units
+    unit_rate = _rates(kinds, device, rates) / device.units
+    # A unit that computes more slowly, or on shorter elements, is easier to feed.
+    feed = rates.feed * _peaks(kinds, device) / peak(device, HALF) * np.array(BYTES)[kinds.precision] / BYTES[HALF]
     best = np.full(len(kinds), np.inf)
     for rows, columns in TILES:
-        share = _fed(rows, columns, rates.feed) / _fed(*TILES[0], rates.feed)
+        share = _fed(rows, columns, feed) / _fed(*TILES[0], feed)
         tiles = kinds.batch * np.ceil(kinds.m / rows) * np.ceil(kinds.n / columns)
         each = 2.0 * rows * columns * kinds.k / (unit_rate * share)
         best = np.minimum(best, np.ceil(tiles / device.units) * each * 1e9)
     return best
 
 
-def _fed(rows: int, columns: int, feed: float) -> float:
+def _fed(rows: int, columns: int, feed: Array) -> Array:
     """Share of a unit's rate that a tile reaches: it does rows·columns multiplications for rows + columns elements."""
     intensity = rows * columns / (rows + columns)
-    return intensity / (intensity + feed)
+    found: Array = intensity / (intensity + feed)
+    return found
+
+
+def _rates(kinds: Kinds, device: Device, rates: Rates) -> Array:
+    """Flop/s that a product reaches which fills the device."""
+    share = rates.efficiency[kinds.family]
+    found: Array = np.where(ON_ORDINARY_UNITS[kinds.precision], np.sqrt(share), share) * _peaks(kinds, device)
+    return found
 
 
 def _peaks(kinds: Kinds, device: Device) -> Array:

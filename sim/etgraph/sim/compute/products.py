@@ -11,6 +11,8 @@ from etgraph.model.tensors import Input, Tensor, Unknown, inputs_of
 PRECISIONS: Final = ("fp32", "tf32", "16 bit", "fp8", "fp64", "int8")
 """Number formats that matrix units tell apart: bf16 and fp16 are equally fast."""
 FP32, TF32, HALF, FP8, FP64, INT8 = range(len(PRECISIONS))
+BYTES: Final = (4, 4, 2, 1, 8, 1)
+"""Bytes of an element, by precision."""
 _BY_SIZE: Final = {(4, 2): FP32, (2, 2): HALF, (1, 2): FP8, (8, 2): FP64, (1, 1): INT8, (8, 3): FP32, (16, 3): FP64}
 _ALIGNED_BYTES: Final = 16
 """Matrix units are fed by loads of 16 bytes; a leading dimension that is no multiple of them is read in pieces."""
@@ -77,22 +79,21 @@ def _matrices(name: str, inputs: Sequence[Input], flops: int, precision: int) ->
 
 
 def _convolution(name: str, inputs: Sequence[Input], flops: int, precision: int) -> Product | None:
-    """An implicit product: a row for each output position, a column for each filter, a group for each batch."""
+    """An implicit product: a row for each output position, a column for each filter, a group for each batch.
+
+    One filter a channel is no product: such convolutions have kernels of their own, which memory limits.
+    """
     if "backward" in name or "transpose" in name or len(inputs) < 2:
         return None
     image, weight = inputs[:2]
     if not isinstance(image, Tensor) or not isinstance(weight, Tensor):
         return None
-    if (
-        len(weight.dims) < 3
-        or len(image.dims) != len(weight.dims)
-        or not weight.numel
-        or image.dims[1] % weight.dims[1]
-    ):
+    if len(weight.dims) < 3 or len(image.dims) != len(weight.dims) or not weight.numel:
         return None
     filters, channels = weight.dims[:2]
     groups, rest = divmod(image.dims[1], channels)
-    if rest or not groups or filters % groups:
+    depthwise = channels == 1 and groups > 1
+    if rest or not groups or filters % groups or depthwise:
         return None
     aligned = _is_aligned(channels, weight) and _is_aligned(filters, weight)
     rows, columns = flops / (2 * weight.numel), filters // groups

@@ -16,7 +16,7 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.families import FAMILIES
-from etgraph.sim.compute.products import FP8, FP32, FP64, HALF, INT8, TF32
+from etgraph.sim.compute.products import PRECISIONS, FP8, FP32, FP64, HALF, INT8, TF32
 from etgraph.sim.compute.units import COMPUTE, FAMILY, Kinds
 from etgraph.sim.profiles import Calibration, Device
 
@@ -33,6 +33,8 @@ MEMORY: Final = Prior(0.87, 0.80, 0.15)
 """Share of the memory's peak bandwidth."""
 NORMALISATION: Final = Prior(0.5, 0.5, 0.3)
 """What normalisations reach of that: they read twice."""
+EMBEDDING: Final = Prior(0.5, 0.5, 0.5)
+"""What embeddings reach of it: their rows lie anywhere."""
 MISALIGNMENT: Final = Prior(2.0, 1.4, 0.4)
 """How much longer a product takes whose rows do not start at 16 bytes."""
 FEED: Final = Prior(24.0, 64.0, 0.4)
@@ -85,7 +87,7 @@ def priors(device: Device) -> tuple[Array, Array]:
 
     A floor that the device's profile names replaces the one that devices have at large.
     """
-    listed = [MEMORY, NORMALISATION, MISALIGNMENT, FEED, *PRODUCTS.values(), *FLOORS_NS.values()]
+    listed = [MEMORY, NORMALISATION, EMBEDDING, MISALIGNMENT, FEED, *PRODUCTS.values(), *FLOORS_NS.values()]
     mean = np.array([p.nvidia if device.vendor.lower() == "nvidia" else p.other for p in listed], dtype=np.float64)
     first = len(listed) - len(FLOORS_NS)
     for at, family in enumerate(FLOORS_NS):
@@ -95,10 +97,11 @@ def priors(device: Device) -> tuple[Array, Array]:
 
 def rates_from(logs: Array, device: Device) -> Rates:
     """The rates that those logarithms describe; nothing is fitted."""
-    memory, normalisation, misalignment, feed, *rest = np.exp(logs).tolist()
+    memory, normalisation, embedding, misalignment, feed, *rest = np.exp(logs).tolist()
     count = len(FAMILIES)
     bandwidth = np.full(count, min(memory, 1.0) * device.memory_bandwidth)
-    bandwidth[FAMILY["normalisation"]] *= min(normalisation, 1.0)
+    for family, factor in (("normalisation", normalisation), ("embedding", embedding)):
+        bandwidth[FAMILY[family]] *= min(factor, 1.0)
     efficiency = np.full(count, np.nan)
     efficiency[COMPUTE] = np.minimum(rest[: len(PRODUCTS)], 1.0)
     floors = np.array(rest[len(PRODUCTS) :])[FLOOR_OF]
@@ -150,6 +153,11 @@ _PEAKS: Final = {
 }  # fmt: skip
 _WITHOUT: Final = {HALF: FP32, TF32: FP32, FP8: HALF, INT8: HALF, FP64: FP32}
 """What a product runs in on a device that lacks a number format."""
+
+
+ON_ORDINARY_UNITS: Final = np.isin(np.arange(len(PRECISIONS)), (FP32, FP64))
+"""Precisions in which products run on ordinary units. Those are easier to keep busy than matrix units: of what is lost
+there (log), half is."""
 
 
 def peak(device: Device, precision: int) -> float:
