@@ -19,7 +19,8 @@ H100 = Device(
 MI300X = Device(
     "MI300X", "AMD", "gpu",
     matrix_flops={
-        "bf16": 1307.4 * T, "fp16": 1307.4 * T, "tf32": 653.7 * T, "fp8": 2614.9 * T, "fp32": 163.4 * T, "fp64": 163.4 * T,
+        "bf16": 1307.4 * T, "fp16": 1307.4 * T, "tf32": 653.7 * T, "fp8": 2614.9 * T,
+        "fp32": 163.4 * T, "fp64": 163.4 * T,
     },
     vector_flops={"fp32": 163.4 * T, "fp64": 81.7 * T},
     memory_bandwidth=5.3 * T, memory_bytes=192 * 10**9, units=304, launch_latency_ns=6_000, cache_bytes=256 * 2**20,

@@ -33,12 +33,12 @@ def total_interval(predictions: Predictions) -> tuple[float, float, float]:
 
     Errors of one kind are one error; of two kinds of a family they correlate by `WITHIN_FAMILY`, of two families not at
     all. So of the spread of each family, Σ over kinds of duration · spread, that part of its square counts whole and
-    the rest kind by kind. The sum is taken as log-normal.
+    the rest kind by kind. The sum is taken as log-normal. Where a model gives no kinds, all errors are taken as one.
     """
     time = predictions.duration_ns.astype(np.float64)
     total = float(time.sum())
-    if not total:
-        return 0.0, 0.0, 0.0
+    if not total or len(predictions.kind) < len(time):
+        return total, float(predictions.low_ns.sum()), float(predictions.high_ns.sum())
     _, first, kind = np.unique(predictions.kind, return_index=True, return_inverse=True)
     spread = np.bincount(kind, time * predictions.log_error)
     families = np.bincount(predictions.family[first], spread)

@@ -29,23 +29,6 @@ class Prior(NamedTuple):
     spread: float
 
 
-MEMORY: Final = Prior(0.87, 0.80, 0.15)
-"""Share of the memory's peak bandwidth."""
-NORMALISATION: Final = Prior(0.5, 0.5, 0.3)
-"""What normalisations reach of that: they read twice."""
-EMBEDDING: Final = Prior(0.5, 0.5, 0.5)
-"""What embeddings reach of it: their rows lie anywhere."""
-MISALIGNMENT: Final = Prior(2.0, 1.4, 0.4)
-"""How much longer a product takes whose rows do not start at 16 bytes."""
-FEED: Final = Prior(24.0, 64.0, 0.4)
-"""Multiplications an element read at which a tile reaches half of what its unit can: how well a unit is fed. Tiles of
-128×128 do 64, and AMD's compute units need larger ones than NVIDIA's SMs."""
-PRODUCTS: Final[Mapping[str, Prior]] = {
-    "matmul": Prior(0.73, 0.50, 0.2),
-    "convolution": Prior(0.55, 0.35, 0.4),
-    "attention": Prior(0.40, 0.25, 0.4),
-}
-"""Share of the matrix units' peak that a product reaches which fills the device with tiles of 128×128."""
 FLOORS_NS: Final[Mapping[str, Prior]] = {
     "elementwise": Prior(1500, 2500, 0.3),
     "embedding": Prior(2500, 3000, 0.3),
@@ -56,6 +39,24 @@ FLOORS_NS: Final[Mapping[str, Prior]] = {
     "attention": Prior(7000, 12000, 0.7),
 }
 """The shortest time of one kernel, in ns."""
+NUMBERS: Final[Mapping[str, Prior]] = {
+    # Share of the memory's peak bandwidth; what normalisations, which read twice, reach of that, and what embeddings
+    # do, whose rows lie anywhere.
+    "memory": Prior(0.87, 0.80, 0.15),
+    "normalisation": Prior(0.5, 0.5, 0.3),
+    "embedding": Prior(0.5, 0.5, 0.5),
+    # Share of the matrix units' peak that a product reaches which fills the device with the largest tiles.
+    "matmul": Prior(0.73, 0.50, 0.2),
+    "convolution": Prior(0.55, 0.35, 0.4),
+    "attention": Prior(0.40, 0.25, 0.4),
+    # How much longer a product takes whose rows do not start at 16 bytes.
+    "misalignment": Prior(2.0, 1.4, 0.4),
+    # Multiplications an element read at which a tile reaches half of what its unit can: how well a unit is fed. Tiles
+    # of 128×128 do 64, and AMD's compute units need larger ones than NVIDIA's SMs.
+    "feed": Prior(24.0, 64.0, 0.4),
+    **{f"floor of {family}": prior for family, prior in FLOORS_NS.items()},
+}
+"""The numbers that describe a device, in the order of the logarithms that `rates_from` reads."""
 _LIKE: Final = {"copy": "elementwise", "optimizer": "elementwise", "other": "elementwise",
                 "softmax and loss": "reduction", "pooling": "reduction"}  # fmt: skip
 FLOOR_OF: Final = np.array([[*FLOORS_NS].index(_LIKE.get(family, family)) for family in FAMILIES])
@@ -83,39 +84,35 @@ class Rates:
 
 
 def priors(device: Device) -> tuple[Array, Array]:
-    """Means and spreads of the logarithms of a device's numbers, in the order that `rates_from` reads them in.
+    """Means and spreads of the logarithms of a device's `NUMBERS`.
 
     A floor that the device's profile names replaces the one that devices have at large.
     """
-    listed = [MEMORY, NORMALISATION, EMBEDDING, MISALIGNMENT, FEED, *PRODUCTS.values(), *FLOORS_NS.values()]
-    mean = np.array([p.nvidia if device.vendor.lower() == "nvidia" else p.other for p in listed], dtype=np.float64)
-    first = len(listed) - len(FLOORS_NS)
-    for at, family in enumerate(FLOORS_NS):
-        mean[first + at] = device.floors_ns.get(family, mean[first + at])
-    return np.log(mean), np.array([p.spread for p in listed])
+    mean = {name: p.nvidia if device.vendor.lower() == "nvidia" else p.other for name, p in NUMBERS.items()}
+    mean |= {f"floor of {family}": device.floors_ns[family] for family in FLOORS_NS if family in device.floors_ns}
+    return np.log([*mean.values()]), np.array([prior.spread for prior in NUMBERS.values()])
 
 
 def rates_from(logs: Array, device: Device) -> Rates:
     """The rates that those logarithms describe; nothing is fitted."""
-    memory, normalisation, embedding, misalignment, feed, *rest = np.exp(logs).tolist()
+    number = dict(zip(NUMBERS, np.exp(logs).tolist(), strict=True))
     count = len(FAMILIES)
-    bandwidth = np.full(count, min(memory, 1.0) * device.memory_bandwidth)
-    for family, factor in (("normalisation", normalisation), ("embedding", embedding)):
-        bandwidth[FAMILY[family]] *= min(factor, 1.0)
+    bandwidth = np.full(count, min(number["memory"], 1.0) * device.memory_bandwidth)
+    for family in ("normalisation", "embedding"):
+        bandwidth[FAMILY[family]] *= min(number[family], 1.0)
     efficiency = np.full(count, np.nan)
-    efficiency[COMPUTE] = np.minimum(rest[: len(PRODUCTS)], 1.0)
-    floors = np.array(rest[len(PRODUCTS) :])[FLOOR_OF]
+    efficiency[COMPUTE] = [min(number[FAMILIES[family]], 1.0) for family in COMPUTE.tolist()]
     nothing = np.zeros(count)
     return Rates(
-        floors,
-        bandwidth,
-        efficiency,
-        max(misalignment, 1.0),
-        feed,
-        nothing > 0,
-        np.full(count, np.nan),
-        nothing,
-        nothing,
+        floor_ns=np.array([number[f"floor of {family}"] for family in FLOORS_NS])[FLOOR_OF],
+        bandwidth=bandwidth,
+        efficiency=efficiency,
+        misalignment=max(number["misalignment"], 1.0),
+        feed=number["feed"],
+        fitted=nothing > 0,
+        log_error=np.full(count, np.nan),
+        smallest=nothing,
+        largest=nothing,
     )
 
 
