@@ -19,6 +19,7 @@ ALL = {
     "neo4j": "publishing to Neo4j and loading back, beside a plain loader; memory",
     "startup": "etgraph --help, and the kernels' first compilation",
     "crash": "a publisher killed at random moments",
+    "cross-hardware": "computation predicted from one device for another, beside predictors without a model; speed",
     "work": "flops and bytes of operators: the share of the computation they cover, and what estimating them takes",
     "traces": "every trace of the collection: what was read, and how fast",
 }

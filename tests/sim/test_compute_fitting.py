@@ -12,8 +12,8 @@ import pytest
 from etgraph.model import Metadata, Source, Trace
 from etgraph.model.errors import MissingData
 from etgraph.sim.compute import fit
-from etgraph.sim.compute.fitting import libraries_of
 from etgraph.sim.compute.formulas import modelled_ns
+from etgraph.sim.compute.libraries import libraries_of
 from etgraph.sim.compute.rates import NUMBERS, is_calibrated, priors, rates_from, rates_of
 from etgraph.sim.compute.units import units_of
 from support.build import build
@@ -81,6 +81,7 @@ def test_several_traces_are_fitted_together_and_repetitions_count_once() -> None
     both = fit([first, second], H100)
     assert both.families["elementwise"].samples == 2
     assert fit(worked(adding(1, 1_800) * 50), H100).families == fit(first, H100).families
+    assert fit([first, worked(adding(1, 1_800) * 2)], H100).families == fit(first, H100).families
 
 
 def test_without_recorded_dims_there_is_nothing_to_fit() -> None:

@@ -75,6 +75,11 @@ def test_misaligned_rows_cost_a_factor_and_more_kernels_more_floors() -> None:
     assert work(matmul(4096, 4095, 4096, aligned=False)) == pytest.approx(2 * work(matmul(4096, 4095, 4096)))
     one, three = (modelled_ns(kind("copy", 0, 1e6, kernels=n), H100, rates_of(H100))[0] for n in (1, 3))
     assert three - one == pytest.approx(2 * 1500)
+    alone, helped = (
+        modelled_ns(replace(matmul(8, 8, 8), kernels=np.array([1 + n]), helpers=np.array([n])), H100, rates_of(H100))[0]
+        for n in (0, 2)
+    )
+    assert helped - alone == pytest.approx(2 * 1500)
 
 
 def test_the_queries_of_an_attention_decide_how_many_units_work() -> None:
@@ -96,7 +101,7 @@ def test_a_calibration_replaces_what_is_expected_family_by_family() -> None:
     rates, expected = rates_of(H100, Calibration({"matmul": fitted})), rates_of(H100)
     at, other = FAMILIES.index("matmul"), FAMILIES.index("copy")
     assert (rates.floor_ns[at], rates.bandwidth[at], rates.efficiency[at]) == (2000, 1e12, 0.5)
-    assert (rates.misalignment, rates.feed, rates.fitted[at], rates.fitted[other]) == (3.0, 10.0, True, False)
+    assert (rates.misalignment[at], rates.feed[at], rates.fitted[at], rates.fitted[other]) == (3.0, 10.0, True, False)
     assert (rates.floor_ns[other], rates.bandwidth[other]) == (expected.floor_ns[other], expected.bandwidth[other])
 
 

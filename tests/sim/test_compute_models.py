@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etgraph.model import Trace
-from etgraph.sim.compute import Calibrated, CostModel, Measured, Predictions, Roofline, Scaled
+from etgraph.sim.compute import Calibrated, CostModel, Measured, Predictions, Roofline, Scaled, Unpredicted, summary
 from etgraph.sim.compute.formulas import modelled_ns, roofline_ns, work_ns
 from etgraph.sim.compute.intervals import NINETY, UNCALIBRATED, WITHOUT_DIMS, bounds, total_interval
 from etgraph.sim.compute.rates import rates_of
@@ -178,6 +178,21 @@ def test_a_unit_is_shared_among_its_kernels_as_it_was_measured() -> None:
     second = Scaled(H100, MI300X).predict(whole, kernels(whole)).duration_ns
     assert first.tolist() == pytest.approx([first.sum() / 3, 2 * first.sum() / 3], abs=1)
     assert first.sum() == pytest.approx(second.sum(), abs=2)
+
+
+def test_a_summary_names_what_could_not_be_predicted_and_what_was_assumed() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB      0..300
+        rank 0 | stream 7 | mystery           300..400
+        rank 0 | stream 7 | mystery           400..500
+        rank 0 | stream 7 | all_reduce 4MB    500..600
+    """)
+    rows = np.arange(4)
+    found = summary(trace, rows, Calibrated(H100).predict(trace, rows))
+    assert found.unpredicted == (Unpredicted("all_reduce", 2, 400, KEPT), Unpredicted("mystery", 2, 200, WORK_UNKNOWN))
+    assert (found.duration_ns, found.unknown_share, found.extrapolated_share) == (600, 1.0, pytest.approx(1 / 3))
+    assert found.by_source == {KEPT: pytest.approx(2 / 3), WORK_UNKNOWN: pytest.approx(1 / 3)}
+    assert found.low_ns < 600 < found.high_ns
 
 
 @given(traces())

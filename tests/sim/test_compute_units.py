@@ -69,6 +69,20 @@ def test_an_attention_by_products_has_the_units_of_its_products() -> None:
     assert units.kind.tolist() == [0, 0]
 
 
+def test_kernels_that_prepare_the_work_of_others_are_helpers() -> None:
+    units = units_of(
+        worked("""
+        aten::cudnn_convolution  8x64x56x56 float | 64x64x3x3 float | [1, 1] | [1, 1] | [1, 1] | 1
+          > nchwToNhwcKernel 5
+          > implicit_convolve_sgemm 50
+          > Memset 2
+        aten::add_               8x64x56x56 float | 1x64x1x1 float
+          > elementwise_kernel 6
+    """)
+    )
+    assert units.kinds.helpers[units.kind].tolist() == [2, 0]
+
+
 def test_a_kernel_that_nobody_owns_is_a_unit_of_the_family_that_its_name_or_its_launch_tells() -> None:
     trace = build("""
         rank 0 | thread 1 | aten::cat          0..9

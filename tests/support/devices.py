@@ -30,6 +30,12 @@ V100 = Device(
     matrix_flops={"fp16": 125 * T}, vector_flops={"fp32": 15.7 * T, "fp64": 7.8 * T},
     memory_bandwidth=0.9 * T, memory_bytes=32 * 10**9, units=80, launch_latency_ns=4_000, cache_bytes=6 * 2**20,
 )  # fmt: skip
+A100 = Device(
+    "A100", "NVIDIA", "gpu",
+    matrix_flops={"bf16": 312 * T, "fp16": 312 * T, "tf32": 156 * T, "fp64": 19.5 * T},
+    vector_flops={"fp32": 19.5 * T, "fp64": 9.7 * T},
+    memory_bandwidth=1.555 * T, memory_bytes=40 * 10**9, units=108, launch_latency_ns=4_000, cache_bytes=40 * 2**20,
+)  # fmt: skip
 
 
 def worked(text: str) -> Trace:

@@ -21,12 +21,14 @@ def kind(
     precision: int = HALF,
     aligned: bool = True,
     kernels: int = 1,
+    helpers: int = 0,
 ) -> Kinds:
     """One kind; `product` is m, n, k and batch."""
     m, n, k, batch = (np.array([value], dtype=np.float64) for value in product)
     return Kinds(
         (family,), np.array([FAMILY[family]]), np.array([flops], dtype=np.float64), np.array([bytes], dtype=np.float64),
         m, n, k, batch, np.array([precision]), np.array([aligned]), np.array([kernels]),
+        np.array([helpers]),
     )  # fmt: skip
 
 

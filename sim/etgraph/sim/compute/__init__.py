@@ -7,5 +7,18 @@ from etgraph.sim.compute.measured import Measured
 from etgraph.sim.compute.protocol import CostModel, Predictions
 from etgraph.sim.compute.roofline import Roofline
 from etgraph.sim.compute.scaled import Scaled
+from etgraph.sim.compute.summary import PredictionSummary, Unpredicted, summary
 
-__all__ = ["Calibrated", "CostModel", "Measured", "Predictions", "Roofline", "Scaled", "fit", "total_interval"]
+__all__ = [
+    "Calibrated",
+    "CostModel",
+    "Measured",
+    "PredictionSummary",
+    "Predictions",
+    "Roofline",
+    "Scaled",
+    "Unpredicted",
+    "fit",
+    "summary",
+    "total_interval",
+]

@@ -8,8 +8,8 @@ import numpy as np
 
 from etgraph.model import Trace
 from etgraph.model.columns import Array
-from etgraph.sim.compute.formulas import modelled_ns
-from etgraph.sim.compute.intervals import CALIBRATED, UNCALIBRATED, WITHOUT_DIMS
+from etgraph.sim.compute.formulas import floors_ns, modelled_ns
+from etgraph.sim.compute.intervals import CALIBRATED, FORMULAS_ALONE, WITHOUT_DIMS
 from etgraph.sim.compute.protocol import Predictions
 from etgraph.sim.compute.rates import is_calibrated, rates_of
 from etgraph.sim.compute.unit_times import NOTHING_KNOWN, WORK_UNKNOWN, UnitTimes, predictions_of
@@ -36,12 +36,12 @@ class Calibrated:
 
 
 def times_by_formulas(units: Units, device: Device, calibration: Calibration | None) -> UnitTimes:
-    """Times of units by the formulas of a device. Without a measured time to scale, the spread is twice as wide."""
+    """Times of units by the formulas of a device; where these were fitted, their spread is that of the fit."""
     kinds, rates = units.kinds, rates_of(device, calibration)
     known, seen = kinds.known[units.kind], np.isfinite(units.measured_ns)
-    assumed = np.where(seen, units.measured_ns, (kinds.kernels * rates.floor_ns[kinds.family])[units.kind])
+    assumed = np.where(seen, units.measured_ns, floors_ns(kinds, rates)[units.kind])
     calibrated = is_calibrated(kinds, rates)
-    spread = np.where(calibrated, 2 * CALIBRATED, UNCALIBRATED + CALIBRATED)
+    spread = np.where(calibrated, np.fmax(rates.log_error[kinds.family], CALIBRATED), FORMULAS_ALONE)
     return UnitTimes(
         duration_ns=np.where(known, modelled_ns(kinds, device, rates)[units.kind], assumed),
         source=np.where(known, 0, np.where(seen, 1, 2)),

@@ -15,9 +15,10 @@ from etgraph.model.graph import nearest_above
 from etgraph.model.launching import launching_calls
 from etgraph.sim.compute.intervals import total_interval
 from etgraph.sim.compute.products import HALF
-from etgraph.sim.compute.protocol import CostModel, Predictions
+from etgraph.sim.compute.protocol import CostModel
 from etgraph.sim.compute.rates import peak
 from etgraph.sim.compute.roofline import Roofline
+from etgraph.sim.compute.summary import share
 from etgraph.sim.compute.units import NONE, Units, is_device, units_of
 from etgraph.sim.profiles import Device
 
@@ -107,12 +108,6 @@ def computation_rows(trace: Trace) -> Array:
     if len(trace.iterations):
         chosen &= o["iteration"] >= 0
     return np.flatnonzero(chosen)
-
-
-def share(predictions: Predictions, chosen: Array) -> float:
-    """The part of the predicted time that the chosen operators take; 0 where nothing is predicted."""
-    total = float(predictions.duration_ns.sum())
-    return float(predictions.duration_ns[chosen].sum()) / total if total else 0.0
 
 
 def _operators(trace: Trace, rows: Array) -> dict[tuple[str, int], Array]:

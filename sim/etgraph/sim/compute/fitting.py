@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -12,11 +11,13 @@ from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.model.families import FAMILIES
+from etgraph.model.numbering import distinct
 from etgraph.sim.compute.formulas import modelled_ns
 from etgraph.sim.compute.intervals import CALIBRATED
+from etgraph.sim.compute.libraries import libraries_of
 from etgraph.sim.compute.products import HALF
 from etgraph.sim.compute.rates import Rates, peak, priors, rates_from, work_of
-from etgraph.sim.compute.units import COMPUTE, Kinds, units_of
+from etgraph.sim.compute.units import COMPUTE, FAMILY, Kinds, columns_of, joined, taken, units_of
 from etgraph.sim.profiles import Calibration, Device, FamilyFit
 
 _DOUBT: Final = 0.2
@@ -53,20 +54,27 @@ def fit(traces: Trace | Sequence[Trace], device: Device) -> Calibration:
 
 def observed(traces: Sequence[Trace]) -> tuple[Kinds, Array]:
     """The kinds of units of known work that were measured on a device, and the median of their times in ns."""
-    found, times = [], []
-    for trace in traces:
-        units = units_of(trace)
-        order = np.lexsort((units.measured_ns, units.kind))
-        kind, measured = units.kind[order], units.measured_ns[order]
-        timed = np.isfinite(measured) & (measured > 0)
-        kind, measured = kind[timed], measured[timed]
-        first = np.flatnonzero(np.diff(kind, prepend=-1))
-        count = np.diff(first, append=len(kind))
-        median = (measured[first + (count - 1) // 2] + measured[first + count // 2]) / 2 if len(first) else measured
-        chosen = units.kinds.known[kind[first]]
-        found.append(_taken(units.kinds, kind[first][chosen]))
-        times.append(median[chosen])
-    return _joined(found), np.concatenate(times) if times else np.zeros(0)
+    found = [units_of(trace) for trace in traces]
+    kinds = joined([units.kinds for units in found])
+    before = np.cumsum([0, *(len(units.kinds) for units in found)])
+    # What several traces have in common is one kind.
+    same, _ = distinct(*(column.view(np.int64) for column in columns_of(kinds)))
+    kind = same[np.concatenate([units.kind + first for units, first in zip(found, before.tolist())])]
+    measured = np.concatenate([units.measured_ns for units in found])
+    example = np.unique(same, return_index=True)[1]
+    usable = (kinds.known & ~_is_padded(kinds))[example][kind] & (measured > 0)
+    kind, measured = kind[usable], measured[usable]
+    order = np.lexsort((measured, kind))
+    kind, measured = kind[order], measured[order]
+    first = np.flatnonzero(np.diff(kind, prepend=-1))
+    count = np.diff(first, append=len(kind))
+    return taken(kinds, example[kind[first]]), (measured[first + (count - 1) // 2] + measured[first + count // 2]) / 2
+
+
+def _is_padded(kinds: Kinds) -> Array:
+    """Whether a kind is a convolution of few channels, such as an image's colours: libraries have kernels for them."""
+    found: Array = (kinds.family == FAMILY["convolution"]) & ~kinds.aligned
+    return found
 
 
 def _most_probable(kinds: Kinds, measured: Array, device: Device) -> Array:
@@ -109,63 +117,16 @@ def _families(kinds: Kinds, measured: Array, device: Device, rates: Rates) -> Ma
         own = kinds.family == number
         amount = work_of(kinds)[own]
         product = number in COMPUTE
-        misaligned = product and bool((~kinds.aligned[own]).any())
+        misaligned, tiled = bool((~kinds.aligned[own]).any()), bool(np.isfinite(kinds.n[own]).any())
         found[FAMILIES[number]] = FamilyFit(
             floor_ns=float(rates.floor_ns[number]),
             bandwidth=float(rates.bandwidth[number]),
             flops=float(rates.efficiency[number] * peak(device, HALF)) if product else None,
-            misalignment=float(rates.misalignment) if misaligned else None,
-            feed=float(rates.feed) if FAMILIES[number] == "matmul" else None,
+            misalignment=float(rates.misalignment[number]) if misaligned else None,
+            feed=float(rates.feed[number]) if tiled else None,
             log_error=max(CALIBRATED, float(np.sqrt(np.mean(left[own] ** 2)))),
             samples=int(own.sum()),
             smallest=float(amount.min()),
             largest=float(amount.max()),
         )
     return found
-
-
-_VERSIONS: Final = {
-    "torch_version": "torch", "cuda_compiled_version": "cuda", "hip_compiled_version": "hip",
-    "cuda_runtime_version": "cuda runtime", "hip_runtime_version": "hip runtime",
-    "miopen_runtime_version": "miopen", "nvidia_driver_version": "driver",
-    "cuda_driver_version": "cuda driver", "hip_driver_version": "hip driver",
-}  # fmt: skip
-"""Names under which profilers and their callers record versions, and what we call them. Nothing else is taken: the
-documents of traces hold whole environments."""
-_PACKAGES: Final = ("cublas", "cudnn", "triton", "miopen", "rocblas", "hipblaslt", "flash-attn", "xformers")
-_DEEPEST: Final = 4
-
-
-def libraries_of(traces: Sequence[Trace]) -> Mapping[str, str]:
-    """Versions of the libraries that the traces' files record; of several the ones of the first that has them."""
-    found: dict[str, str] = {}
-    for trace in traces:
-        for source in trace.metadata.sources:
-            _collect(source.document, found, _DEEPEST)
-    return dict(sorted(found.items()))
-
-
-def _collect(document: Mapping[str, Any], found: dict[str, str], depth: int) -> None:
-    for key, value in document.items():
-        if key in _VERSIONS and isinstance(value, str | int) and str(value) not in ("", "N/A", "None"):
-            found.setdefault(_VERSIONS[key], str(value))
-        elif isinstance(value, Mapping) and depth and key != "env":
-            _collect(value, found, depth - 1)
-        elif key == "pip_packages" and isinstance(value, list):
-            for package in value:
-                name, _, version = str(package).partition("==")
-                if version and any(part in name for part in _PACKAGES):
-                    found.setdefault(name, version)
-
-
-def _taken(kinds: Kinds, which: Array) -> Kinds:
-    """Those of the kinds, in that order."""
-    columns = {f.name: getattr(kinds, f.name) for f in fields(Kinds) if f.name != "name"}
-    taken = {name: values[which] for name, values in columns.items()}
-    return Kinds(name=tuple(kinds.name[at] for at in which.tolist()), **taken)
-
-
-def _joined(parts: Sequence[Kinds]) -> Kinds:
-    names = [f.name for f in fields(Kinds) if f.name != "name"]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Kinds(name=tuple(text for part in parts for text in part.name), **joined)

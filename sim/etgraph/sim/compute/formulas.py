@@ -47,16 +47,22 @@ def work_ns(kinds: Kinds, device: Device, rates: Rates) -> Array:
     rate = np.where(attention & np.isfinite(occupied), rate * occupied, rate)
     with np.errstate(invalid="ignore"):
         product = np.fmax(_tiles_ns(kinds, device, rates), flops / rate * 1e9)
-    product = np.where(kinds.aligned, product, product * rates.misalignment)
-    memory = np.where(kinds.aligned | ~computes, memory, memory * rates.misalignment)
+    product = np.where(kinds.aligned, product, product * rates.misalignment[kinds.family])
+    memory = np.where(kinds.aligned | ~computes, memory, memory * rates.misalignment[kinds.family])
     other = flops / _vector_peaks(kinds, device) * 1e9
     found: Array = np.where(kinds.known, np.maximum(memory, np.where(computes, product, other)), np.nan)
     return found
 
 
 def modelled_ns(kinds: Kinds, device: Device, rates: Rates) -> Array:
-    """Time of each kind by the formulas: a floor for each of its kernels, and its work."""
-    found: Array = kinds.kernels * rates.floor_ns[kinds.family] + work_ns(kinds, device, rates)
+    """Time of each kind by the formulas: the floors of its kernels, and its work; NaN where that is not known."""
+    return floors_ns(kinds, rates) + work_ns(kinds, device, rates)
+
+
+def floors_ns(kinds: Kinds, rates: Rates) -> Array:
+    """What the kernels of each kind take without any work, in ns: helpers as much as the shortest kernels of all."""
+    main = kinds.kernels - kinds.helpers
+    found: Array = main * rates.floor_ns[kinds.family] + kinds.helpers * rates.floor_ns[FAMILY["copy"]]
     return found
 
 
@@ -80,7 +86,13 @@ def _tiles_ns(kinds: Kinds, device: Device, rates: Rates) -> Array:
     """
     unit_rate = _rates(kinds, device, rates) / device.units
     # A unit that computes more slowly, or on shorter elements, is easier to feed.
-    feed = rates.feed * _peaks(kinds, device) / peak(device, HALF) * np.array(BYTES)[kinds.precision] / BYTES[HALF]
+    feed = (
+        rates.feed[kinds.family]
+        * _peaks(kinds, device)
+        / peak(device, HALF)
+        * np.array(BYTES)[kinds.precision]
+        / BYTES[HALF]
+    )
     best = np.full(len(kinds), np.inf)
     for rows, columns in TILES:
         share = _fed(rows, columns, feed) / _fed(*TILES[0], feed)

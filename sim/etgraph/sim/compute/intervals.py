@@ -12,7 +12,9 @@ from etgraph.sim.compute.protocol import Predictions
 CALIBRATED: Final = 0.20
 """Spread (log) of an operator's time where its family, size and alignment were measured on the devices concerned."""
 UNCALIBRATED: Final = 0.40
-"""Spread elsewhere."""
+"""Spread elsewhere, where a measured time is brought to another device."""
+FORMULAS_ALONE: Final = 0.60
+"""Spread elsewhere, where no time was measured."""
 WITHOUT_DIMS: Final = 0.60
 """Spread where no dims are recorded, and only the kernel's name tells what it does."""
 NINETY: Final = 1.6449

@@ -9,7 +9,7 @@ on MI300X, fused attention half of what products reach, and no kernel ends withi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -30,12 +30,12 @@ class Prior(NamedTuple):
 
 
 FLOORS_NS: Final[Mapping[str, Prior]] = {
-    "elementwise": Prior(1500, 2500, 0.3),
-    "embedding": Prior(2500, 3000, 0.3),
-    "normalisation": Prior(2500, 3500, 0.3),
-    "reduction": Prior(3000, 4000, 0.3),
-    "matmul": Prior(4000, 4000, 0.3),
-    "convolution": Prior(5000, 5000, 0.3),
+    "elementwise": Prior(1500, 2500, 0.4),
+    "embedding": Prior(2500, 3000, 0.4),
+    "normalisation": Prior(2500, 3500, 0.4),
+    "reduction": Prior(3000, 4000, 0.4),
+    "matmul": Prior(4000, 4000, 0.4),
+    "convolution": Prior(5000, 5000, 0.4),
     "attention": Prior(7000, 12000, 0.7),
 }
 """The shortest time of one kernel, in ns."""
@@ -67,20 +67,21 @@ FLOOR_OF: Final = np.array([[*FLOORS_NS].index(_LIKE.get(family, family)) for fa
 class Rates:
     """What a device reaches, by family (position in `FAMILIES`): floors in ns, bytes/s, shares of the matrix peak.
 
-    `fitted` says which families were measured, `log_error` how far measurements were from the fit, `smallest` and
-    `largest` how much work they had; `misalignment_fitted` whether products with misaligned rows were among them.
+    `misalignment` and `feed` are those of `NUMBERS`. `fitted` says which families were measured, `log_error` how far
+    measurements were from the fit, `smallest` and `largest` how much work they had; `misalignment_fitted` whether any
+    of them had misaligned rows.
     """
 
     floor_ns: Array
     bandwidth: Array
     efficiency: Array
-    misalignment: float
-    feed: float
+    misalignment: Array
+    feed: Array
     fitted: Array
     log_error: Array
     smallest: Array
     largest: Array
-    misalignment_fitted: bool = False
+    misalignment_fitted: Array
 
 
 def priors(device: Device) -> tuple[Array, Array]:
@@ -107,46 +108,40 @@ def rates_from(logs: Array, device: Device) -> Rates:
         floor_ns=np.array([number[f"floor of {family}"] for family in FLOORS_NS])[FLOOR_OF],
         bandwidth=bandwidth,
         efficiency=efficiency,
-        misalignment=max(number["misalignment"], 1.0),
-        feed=number["feed"],
+        misalignment=np.full(count, max(number["misalignment"], 1.0)),
+        feed=np.full(count, number["feed"]),
         fitted=nothing > 0,
         log_error=np.full(count, np.nan),
         smallest=nothing,
         largest=nothing,
+        misalignment_fitted=nothing > 0,
     )
 
 
 def rates_of(device: Device, calibration: Calibration | None = None) -> Rates:
-    """The rates of a device: those of its calibration, where there is none for a family those expected of it."""
+    """The rates of a device: those of its calibration, and of families without one those expected of the device."""
     expected = rates_from(priors(device)[0], device)
     if calibration is None:
         return expected
-    columns = {
-        name: getattr(expected, name).copy()
-        for name in ("floor_ns", "bandwidth", "efficiency", "fitted", "log_error", "smallest", "largest")
-    }
-    misalignment, feed, seen = expected.misalignment, expected.feed, False
+    rates = {f.name: np.array(getattr(expected, f.name)) for f in fields(Rates)}
     full = peak(device, HALF)
     for family, fit in calibration.families.items():
-        at = FAMILY.get(family)
-        if at is None:
-            continue
+        at = FAMILY[family]
         given = {
             "floor_ns": fit.floor_ns, "bandwidth": fit.bandwidth,
-            "efficiency": None if fit.flops is None else min(fit.flops / full, 1.0), "fitted": fit.samples > 0,
+            "efficiency": None if fit.flops is None else min(fit.flops / full, 1.0),
+            "misalignment": fit.misalignment, "feed": fit.feed,
             "log_error": fit.log_error, "smallest": fit.smallest, "largest": fit.largest,
+            "fitted": fit.samples > 0, "misalignment_fitted": fit.misalignment is not None,
         }  # fmt: skip
         for name, value in given.items():
             if value is not None:
-                columns[name][at] = value
-        feed = fit.feed or feed
-        if fit.misalignment is not None:
-            misalignment, seen = fit.misalignment, True
-    return Rates(**columns, misalignment=misalignment, feed=feed, misalignment_fitted=seen)
+                rates[name][at] = value
+    return Rates(**rates)
 
 
 _PEAKS: Final = {
-    HALF: ("bf16", "fp16"), TF32: ("tf32", "xf32"), FP8: ("fp8",), FP64: ("fp64",), INT8: ("int8",), FP32: ("fp32",),
+    HALF: ("bf16", "fp16"), TF32: ("tf32",), FP8: ("fp8",), FP64: ("fp64",), INT8: ("int8",), FP32: ("fp32",),
 }  # fmt: skip
 _WITHOUT: Final = {HALF: FP32, TF32: FP32, FP8: HALF, INT8: HALF, FP64: FP32}
 """What a product runs in on a device that lacks a number format."""
@@ -193,7 +188,7 @@ def is_calibrated(kinds: Kinds, rates: Rates) -> Array:
     """Whether a device's calibration covers each kind: its family, its size within a factor of two, its alignment."""
     amount, family = work_of(kinds), kinds.family
     within = (amount >= rates.smallest[family] / _BEYOND) & (amount <= rates.largest[family] * _BEYOND)
-    found: Array = rates.fitted[family] & within & kinds.known & (kinds.aligned | rates.misalignment_fitted)
+    found: Array = rates.fitted[family] & within & kinds.known & (kinds.aligned | rates.misalignment_fitted[family])
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.sim.compute.calibrated import times_by_formulas
-from etgraph.sim.compute.formulas import work_ns
+from etgraph.sim.compute.formulas import floors_ns, work_ns
 from etgraph.sim.compute.intervals import CALIBRATED, UNCALIBRATED, WITHOUT_DIMS
 from etgraph.sim.compute.products import HALF
 from etgraph.sim.compute.protocol import Predictions
@@ -51,7 +51,7 @@ class Scaled:
     def _times(self, units: Units) -> UnitTimes:
         kinds, kind, measured = units.kinds, units.kind, units.measured_ns
         here, there = rates_of(self.source, self.source_calibration), rates_of(self.target, self.target_calibration)
-        floor, floor_there = (kinds.kernels * rates.floor_ns[kinds.family] for rates in (here, there))
+        floor, floor_there = floors_ns(kinds, here), floors_ns(kinds, there)
         work = work_ns(kinds, self.source, here)
         ratio, by_bandwidth = self._ratios(kinds, work)
         above = measured - floor[kind]

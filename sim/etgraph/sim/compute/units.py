@@ -8,7 +8,8 @@ same operator, dims and work are of one kind, and everything is computed once a 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -29,6 +30,8 @@ FAMILY: Final = {name: number for number, name in enumerate(FAMILIES)}
 _OTHER: Final = FAMILY["other"]
 _FUSED: Final = re.compile(r"_scaled_dot_product_(?!attention_math)\w+|_(?:flash|efficient|cudnn)_attention_\w+")
 _ATTENTION: Final = re.compile(r"scaled_dot_product_attention$")
+_HELPING: Final = frozenset({"copy", "elementwise", "other"})
+"""Families of kernels that are helpers where others of their unit are of another family."""
 _HOST_LINK: Final = re.compile(r"^Memcpy (?:HtoD|DtoH|HtoH)")
 _TF32: Final = re.compile(r"tf32|tensorop_s1688|s1688(?:gemm|fprop|dgrad|wgrad)|_xf32")
 
@@ -38,7 +41,8 @@ class Kinds:
     """What units compute, one entry a kind. Unknown numbers are NaN.
 
     `family` is a position in `FAMILIES`, `precision` one in `PRECISIONS`; m, n, k and batch are those of
-    `products.Product`. `known` says that the work is: the flops of products, the bytes of what memory limits.
+    `products.Product`. Of the `kernels` of a unit, `helpers` only prepare what the others compute: they copy, fill or
+    bring into another order. `known` says that the work is: the flops of products, the bytes of what memory limits.
     """
 
     name: tuple[str, ...]
@@ -52,6 +56,7 @@ class Kinds:
     precision: Array
     aligned: Array
     kernels: Array
+    helpers: Array
 
     @property
     def known(self) -> Array:
@@ -61,6 +66,27 @@ class Kinds:
 
     def __len__(self) -> int:
         return len(self.name)
+
+
+def columns_of(kinds: Kinds) -> list[Array]:
+    """All that tells two kinds apart, as columns of 8 bytes; names by their place among the names."""
+    place = {name: at for at, name in enumerate(dict.fromkeys(kinds.name))}
+    names = np.array([place[name] for name in kinds.name], dtype=np.int64)
+    columns = [getattr(kinds, f.name) for f in fields(Kinds) if f.name != "name"]
+    return [names, *(c if c.dtype.kind == "f" else c.astype(np.int64) for c in columns)]
+
+
+def taken(kinds: Kinds, which: Array) -> Kinds:
+    """Those of the kinds, in that order."""
+    columns = {f.name: getattr(kinds, f.name)[which] for f in fields(Kinds) if f.name != "name"}
+    return Kinds(name=tuple(kinds.name[at] for at in which.tolist()), **columns)
+
+
+def joined(parts: Sequence[Kinds]) -> Kinds:
+    """The kinds of all parts, in order."""
+    names = [f.name for f in fields(Kinds) if f.name != "name"]
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Kinds(name=tuple(text for part in parts for text in part.name), **columns)
 
 
 COMPUTE: Final = np.array([FAMILY[name] for name in ("matmul", "convolution", "attention")])
@@ -191,10 +217,13 @@ def _kinds(trace: Trace, rows: Array, unit: Array, owner: Array) -> tuple[Array,
     kernels = np.bincount(unit, minlength=count)
     tf32 = np.bincount(unit, o.codes_where("name", _TF32.search)[o["name"][rows]], count) > 0 if count else kernels > 0
     columns = [o["name"][owner].astype(np.int64), o["shapes"][owner].astype(np.int64)]
-    columns += [o["flops"][owner], o["bytes"][owner], kernels, tf32.astype(np.int64), _named_by(trace, owner)]
+    computes = o.codes_where("name", lambda name: family_of(name) not in _HELPING)[o["name"][rows]]
+    main = np.bincount(unit, computes, count).astype(np.int64)
+    helpers = np.where(main > 0, kernels - main, 0)
+    columns += [o["flops"][owner], o["bytes"][owner], kernels, helpers, tf32.astype(np.int64), _named_by(trace, owner)]
     kind, _ = distinct(*columns)
     _, example = np.unique(kind, return_index=True)
-    name, shapes, flops, size, number, is_tf32, around = (column[example] for column in columns)
+    name, shapes, flops, size, number, helping, is_tf32, around = (column[example] for column in columns)
     texts = o.texts("shapes")
     nothing = o.table.column("flops").null
     families, products, called = [], [], []
@@ -221,6 +250,7 @@ def _kinds(trace: Trace, rows: Array, unit: Array, owner: Array) -> tuple[Array,
         precision=np.where((is_tf32 > 0) & (precision == FP32), TF32, precision),
         aligned=np.array([p.aligned for p in products], dtype=bool),
         kernels=number,
+        helpers=helping,
     )  # fmt: skip
 
 
