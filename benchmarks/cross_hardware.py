@@ -92,13 +92,20 @@ def _mean(errors: Sequence[float]) -> str:
 
 
 def _families() -> None:
-    """Formulas beside what was measured, on devices of which only the datasheet is used and, then, on calibrated ones."""
+    """Formulas beside what was measured on two more devices: by datasheets alone, and calibrated on the trace."""
     from support.devices import A100, V100
 
-    print(
-        "\n| trace | device | family | share of the time | datasheet: total | an operator | calibrated: total | an operator |"
-    )
-    print("|---|---|---|---:|---:|---:|---:|---:|")
+    columns = [
+        "trace",
+        "device",
+        "family",
+        "share of the time",
+        "datasheet: total",
+        "spread",
+        "calibrated: total",
+        "spread",
+    ]
+    print(f"\n| {' | '.join(columns)} |\n|{'---|' * 3}{'---:|' * 5}")
     for name, device in ((RESNET, V100), (LARGE, A100)):
         trace = read(folder() / name)
         units = units_of(trace)

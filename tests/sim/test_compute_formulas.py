@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from etgraph.model.families import FAMILIES
 from etgraph.sim.compute.formulas import modelled_ns, roofline_ns, work_ns
+from etgraph.sim.compute.kinds import Kinds
 from etgraph.sim.compute.products import FP8, FP32, FP64, HALF, TF32
 from etgraph.sim.compute.rates import NUMBERS, peak, priors, rates_from, rates_of, vector_peak
-from etgraph.sim.compute.units import Kinds
 from etgraph.sim.profiles import Calibration, Device, FamilyFit
 from support.devices import H100, MI300X, V100
 from support.kinds import kind, kinds, matmul

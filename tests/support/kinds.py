@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from etgraph.model.families import FAMILIES
+from etgraph.sim.compute.kinds import FAMILY, Kinds
 from etgraph.sim.compute.products import HALF, PRECISIONS
-from etgraph.sim.compute.units import FAMILY, Kinds
 
 _DIM = st.integers(1, 5000)
 

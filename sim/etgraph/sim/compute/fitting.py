@@ -14,10 +14,11 @@ from etgraph.model.families import FAMILIES
 from etgraph.model.numbering import distinct
 from etgraph.sim.compute.formulas import modelled_ns
 from etgraph.sim.compute.intervals import CALIBRATED
+from etgraph.sim.compute.kinds import COMPUTE, FAMILY, Kinds, columns_of, joined, taken
 from etgraph.sim.compute.libraries import libraries_of
 from etgraph.sim.compute.products import HALF
 from etgraph.sim.compute.rates import Rates, peak, priors, rates_from, work_of
-from etgraph.sim.compute.units import COMPUTE, FAMILY, Kinds, columns_of, joined, taken, units_of
+from etgraph.sim.compute.units import units_of
 from etgraph.sim.profiles import Calibration, Device, FamilyFit
 
 _DOUBT: Final = 0.2

@@ -7,24 +7,15 @@ from typing import Final
 import numpy as np
 
 from etgraph.model.columns import Array
+from etgraph.sim.compute.kinds import COMPUTE, FAMILY, Kinds
 from etgraph.sim.compute.products import BYTES, HALF, PRECISIONS
 from etgraph.sim.compute.rates import ON_ORDINARY_UNITS, Rates, peak, vector_peak
-from etgraph.sim.compute.units import COMPUTE, FAMILY, Kinds
 from etgraph.sim.profiles import Device
 
 TILES: Final = (
-    (256, 256),
-    (256, 128),
-    (128, 256),
-    (128, 128),
-    (128, 64),
-    (64, 128),
-    (64, 64),
-    (64, 32),
-    (32, 64),
-    (32, 32),
-    (16, 16),
-)
+    (256, 256), (256, 128), (128, 256), (128, 128), (128, 64), (64, 128),
+    (64, 64), (64, 32), (32, 64), (32, 32), (16, 16),
+)  # fmt: skip
 """Rows and columns of the result that one SM or compute unit makes at a time, as libraries offer them."""
 _QUERIES: Final = 128
 """Rows of queries that a fused attention gives to one SM or compute unit."""
@@ -86,13 +77,8 @@ def _tiles_ns(kinds: Kinds, device: Device, rates: Rates) -> Array:
     """
     unit_rate = _rates(kinds, device, rates) / device.units
     # A unit that computes more slowly, or on shorter elements, is easier to feed.
-    feed = (
-        rates.feed[kinds.family]
-        * _peaks(kinds, device)
-        / peak(device, HALF)
-        * np.array(BYTES)[kinds.precision]
-        / BYTES[HALF]
-    )
+    slower = _peaks(kinds, device) / peak(device, HALF)
+    feed = rates.feed[kinds.family] * slower * np.array(BYTES)[kinds.precision] / BYTES[HALF]
     best = np.full(len(kinds), np.inf)
     for rows, columns in TILES:
         share = _fed(rows, columns, feed) / _fed(*TILES[0], feed)

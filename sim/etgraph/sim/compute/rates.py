@@ -16,8 +16,8 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.families import FAMILIES
+from etgraph.sim.compute.kinds import COMPUTE, FAMILY, Kinds
 from etgraph.sim.compute.products import FP8, FP32, FP64, HALF, INT8, PRECISIONS, TF32
-from etgraph.sim.compute.units import COMPUTE, FAMILY, Kinds
 from etgraph.sim.profiles import Calibration, Device
 
 

@@ -12,11 +12,12 @@ from etgraph.model.columns import Array
 from etgraph.sim.compute.calibrated import times_by_formulas
 from etgraph.sim.compute.formulas import floors_ns, work_ns
 from etgraph.sim.compute.intervals import CALIBRATED, UNCALIBRATED, WITHOUT_DIMS
+from etgraph.sim.compute.kinds import COMPUTE, Kinds
 from etgraph.sim.compute.products import HALF
 from etgraph.sim.compute.protocol import Predictions
 from etgraph.sim.compute.rates import is_calibrated, peak, rates_of, tells_bandwidth
 from etgraph.sim.compute.unit_times import NOTHING_KNOWN, UnitTimes, predictions_of
-from etgraph.sim.compute.units import COMPUTE, Kinds, Units, units_of
+from etgraph.sim.compute.units import Units, units_of
 from etgraph.sim.profiles import Calibration, Device
 
 MOST_RESIDUAL: Final = 4.0

@@ -8,8 +8,7 @@ same operator, dims and work are of one kind, and everything is computed once a 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -17,80 +16,22 @@ import numpy as np
 
 from etgraph.model import Category, NodeType, Trace
 from etgraph.model.columns import Array
-from etgraph.model.families import FAMILIES, family_of
+from etgraph.model.families import family_of
 from etgraph.model.graph import nearest_above
 from etgraph.model.launching import launching_calls
 from etgraph.model.numbering import distinct
 from etgraph.model.runtime_calls import GRAPH_LAUNCH
+from etgraph.sim.compute.kinds import FAMILY, Kinds
 from etgraph.sim.compute.products import FP32, TF32, product_of
 
 NONE: Final = -1
 """The unit of an operator that computes nothing: a host's call, communication, a copy to or from the host."""
-FAMILY: Final = {name: number for number, name in enumerate(FAMILIES)}
-_OTHER: Final = FAMILY["other"]
 _FUSED: Final = re.compile(r"_scaled_dot_product_(?!attention_math)\w+|_(?:flash|efficient|cudnn)_attention_\w+")
 _ATTENTION: Final = re.compile(r"scaled_dot_product_attention$")
 _HELPING: Final = frozenset({"copy", "elementwise", "other"})
 """Families of kernels that are helpers where others of their unit are of another family."""
 _HOST_LINK: Final = re.compile(r"^Memcpy (?:HtoD|DtoH|HtoH)")
 _TF32: Final = re.compile(r"tf32|tensorop_s1688|s1688(?:gemm|fprop|dgrad|wgrad)|_xf32")
-
-
-@dataclass(frozen=True, slots=True)
-class Kinds:
-    """What units compute, one entry a kind. Unknown numbers are NaN.
-
-    `family` is a position in `FAMILIES`, `precision` one in `PRECISIONS`; m, n, k and batch are those of
-    `products.Product`. Of the `kernels` of a unit, `helpers` only prepare what the others compute: they copy, fill or
-    bring into another order. `known` says that the work is: the flops of products, the bytes of what memory limits.
-    """
-
-    name: tuple[str, ...]
-    family: Array
-    flops: Array
-    bytes: Array
-    m: Array
-    n: Array
-    k: Array
-    batch: Array
-    precision: Array
-    aligned: Array
-    kernels: Array
-    helpers: Array
-
-    @property
-    def known(self) -> Array:
-        """Whether the work that decides on the time is recorded."""
-        known: Array = np.where(np.isin(self.family, COMPUTE), self.flops > 0, self.bytes > 0)
-        return known
-
-    def __len__(self) -> int:
-        return len(self.name)
-
-
-def columns_of(kinds: Kinds) -> list[Array]:
-    """All that tells two kinds apart, as columns of 8 bytes; names by their place among the names."""
-    place = {name: at for at, name in enumerate(dict.fromkeys(kinds.name))}
-    names = np.array([place[name] for name in kinds.name], dtype=np.int64)
-    columns = [getattr(kinds, f.name) for f in fields(Kinds) if f.name != "name"]
-    return [names, *(c if c.dtype.kind == "f" else c.astype(np.int64) for c in columns)]
-
-
-def taken(kinds: Kinds, which: Array) -> Kinds:
-    """Those of the kinds, in that order."""
-    columns = {f.name: getattr(kinds, f.name)[which] for f in fields(Kinds) if f.name != "name"}
-    return Kinds(name=tuple(kinds.name[at] for at in which.tolist()), **columns)
-
-
-def joined(parts: Sequence[Kinds]) -> Kinds:
-    """The kinds of all parts, in order."""
-    names = [f.name for f in fields(Kinds) if f.name != "name"]
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Kinds(name=tuple(text for part in parts for text in part.name), **columns)
-
-
-COMPUTE: Final = np.array([FAMILY[name] for name in ("matmul", "convolution", "attention")])
-"""Families of products, which matrix units limit; all others memory limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +97,13 @@ def is_device(trace: Trace) -> Array:
     return found
 
 
+def _works(trace: Trace) -> Array:
+    """Whether each operator is a host's and owns work."""
+    o = trace.operators
+    found: Array = (o["category"] == int(Category.CPU_OP)) & ((o["flops"] > 0) | (o["bytes"] > 0))
+    return found
+
+
 def _device_rows(trace: Trace) -> tuple[Array, Array]:
     """Device operators that compute, and the host operator that owns the work of each (`NONE`: nobody)."""
     o = trace.operators
@@ -164,10 +112,9 @@ def _device_rows(trace: Trace) -> tuple[Array, Array]:
     rows = np.flatnonzero(is_device(trace) & ~communicates & ~over_link)
     if not len(rows):
         return rows, rows
-    works = (o["category"] == int(Category.CPU_OP)) & ((o["flops"] > 0) | (o["bytes"] > 0))
     call = launching_calls(trace)[rows]
     replayed = o.codes_where("name", GRAPH_LAUNCH.match)[o["name"][call]]
-    owner = np.where((call >= 0) & ~replayed, _owners(trace, works)[call], NONE)
+    owner = np.where((call >= 0) & ~replayed, _owners(trace, _works(trace))[call], NONE)
     return rows, owner
 
 
@@ -204,9 +151,7 @@ def _inside(parent: Array, wanted: Array) -> Array:
 def _host_rows(trace: Trace) -> Array:
     """Host operators that own work, on ranks without a device: what a device would have to do."""
     o = trace.operators
-    device = is_device(trace)
-    works = (o["category"] == int(Category.CPU_OP)) & ((o["flops"] > 0) | (o["bytes"] > 0))
-    return np.flatnonzero(works & ~np.isin(o["rank"], np.unique(o["rank"][device])))
+    return np.flatnonzero(_works(trace) & ~np.isin(o["rank"], np.unique(o["rank"][is_device(trace)])))
 
 
 def _kinds(trace: Trace, rows: Array, unit: Array, owner: Array) -> tuple[Array, Kinds]:
