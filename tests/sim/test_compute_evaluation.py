@@ -11,6 +11,7 @@ import pytest
 
 from etgraph.ingest import read
 from etgraph.model import Trace
+from etgraph.model.errors import MissingData
 from etgraph.sim.compute import Calibrated, Measured, Scaled, fit
 from etgraph.sim.compute.evaluation import CrossHardware, computation_rows, cross_hardware
 from etgraph.sim.profiles import Device
@@ -54,6 +55,11 @@ def test_what_only_one_device_runs_is_told() -> None:
     )
     assert (found.operators, found.measured_ns) == (3, 80_300)
     assert found.unaligned_share == pytest.approx(7_300 / 80_300)
+
+
+def test_traces_of_different_models_are_refused() -> None:
+    with pytest.raises(MissingData, match="in common"):
+        cross_hardware(worked(ONE), worked("    aten::neg  4 float\n      > neg 7300"), Measured(), H100, MI300X)
 
 
 def test_the_truth_is_what_an_iteration_launched_without_copies() -> None:

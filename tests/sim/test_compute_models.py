@@ -104,6 +104,13 @@ def test_a_residual_counts_four_times_at_most_and_a_quarter_at_least() -> None:
         assert found.duration_ns[0] == pytest.approx(2_500 + counted * ratio, abs=1)
 
 
+@given(st.sampled_from(sorted(OPERATORS)), st.integers(0, 10**7), st.integers(0, 10**7))
+def test_what_took_longer_is_predicted_to_take_no_less(family: str, first: int, second: int) -> None:
+    times = (one(Scaled(H100, MI300X), worked(OPERATORS[family].format(ns=ns))) for ns in sorted((first, second)))
+    shorter, longer = (int(found.duration_ns[0]) for found in times)
+    assert shorter <= longer
+
+
 LARGE = FamilyFit(1500, bandwidth=1.0e12, samples=3, smallest=1e8, largest=1e9)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from etgraph.model import Category, Trace
 from etgraph.model.columns import Array
+from etgraph.model.errors import MissingData
 from etgraph.model.graph import nearest_above
 from etgraph.model.launching import launching_calls
 from etgraph.sim.compute.intervals import total_interval
@@ -63,6 +64,7 @@ def cross_hardware(here: Trace, there: Trace, model: CostModel, source: Device, 
 
     Operators are aligned by what launched them: the k-th of a name here is the k-th there. Names of vendors' libraries
     are one (`cudnn_convolution`, `miopen_convolution`), and operators may differ in their number of kernels.
+    Raises MissingData where the two have no operator in common that a device computed.
     """
     rows, rows_there = computation_rows(here), computation_rows(there)
     found = model.predict(here, rows)
@@ -79,6 +81,8 @@ def cross_hardware(here: Trace, there: Trace, model: CostModel, source: Device, 
     }
     before, after = _operators(here, rows), _operators(there, rows_there)
     aligned = [(a, b) for key, a in before.items() if (b := after.get(key)) is not None]
+    if not aligned or not truth:
+        raise MissingData("the two traces have no operator in common that a device computed")
     predicted, lows, highs = (
         np.array([values[a].sum() for a, _ in aligned]) for values in (found.duration_ns, found.low_ns, found.high_ns)
     )
