@@ -159,9 +159,8 @@ def peak(device: Device, precision: int) -> float:
     """
     at: int | None = precision
     while at is not None:
-        found = [
-            units[name] for units in (device.matrix_flops, device.vector_flops) for name in _PEAKS[at] if name in units
-        ]
+        both = (device.matrix_flops, device.vector_flops)
+        found = [flops for units in both for name, flops in units.items() if name in _PEAKS[at]]
         if found:
             return max(found)
         at = _WITHOUT.get(at)
@@ -170,8 +169,8 @@ def peak(device: Device, precision: int) -> float:
 
 def vector_peak(device: Device, precision: int) -> float:
     """The most flop/s of ordinary units: in fp64 where the operator is, in fp32 otherwise; infinite where unknown."""
-    name = "fp64" if precision == FP64 else "fp32"
-    return device.vector_flops.get(name, device.vector_flops.get("fp32", np.inf))
+    fp32 = device.vector_flops.get("fp32", np.inf)
+    return device.vector_flops.get("fp64", fp32) if precision == FP64 else fp32
 
 
 def work_of(kinds: Kinds) -> Array:
