@@ -14,8 +14,8 @@ from etgraph.ingest.draft import Draft
 from etgraph.ingest.reading import Options, passes_of_a_rank, read_file
 from etgraph.ingest.source import SourceFile
 from etgraph.ingest.work import coverage, estimate
-from etgraph.ingest.work.tensors import inputs_of
 from etgraph.model.errors import EtgraphError
+from etgraph.model.tensors import inputs_of
 
 LEFT, TIMES, REPEATS = 3, 5, 3
 

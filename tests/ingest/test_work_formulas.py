@@ -20,8 +20,8 @@ from etgraph.ingest.work.arguments import recorded_arguments
 from etgraph.ingest.work.call import LARGEST, Call
 from etgraph.ingest.work.elementwise import RULES
 from etgraph.ingest.work.families import FAMILIES, known
-from etgraph.ingest.work.tensors import DTYPES, Unknown, broadcast, inputs_of
 from etgraph.model import AttributeWriter
+from etgraph.model.tensors import DTYPES, Unknown, broadcast, inputs_of
 from support.shaped import shaped
 
 TABLE = Path(__file__).parent / "data" / "flop_counter.jsonl"

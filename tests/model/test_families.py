@@ -26,6 +26,7 @@ SAME_KIND = {
         ("void flash_fwd_kernel<Flash_fwd_kernel_traits<64, 128, 128>>", "attention"),
         ("attn_fwd", "attention"),
         ("void split_embedding_backward_codegen_rowwise_adagrad_unweighted_kernel_cta_per_row_1<float>", "embedding"),
+        ("torch::autograd::CppNode<SplitLookupFunction_rowwise_adagrad_exact_Op>", "embedding"),
         ("void multi_tensor_apply_kernel<TensorListMetadata<4>, AdamFunctor<float>>", "optimizer"),
         ("cudnn_volta_scudnn_128x64_relu_xregs_large_nn_v1", "convolution"),
         ("void implicit_convolve_sgemm<float, float, 1024, 6, 7>", "convolution"),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etgraph.model import Trace
-from etgraph.queries.calls import call_trees, launching_calls, own_times
+from etgraph.queries.calls import call_trees, own_times
 from support.build import build
 from support.random_traces import chain, crossing_traces, traces
 
@@ -21,15 +21,6 @@ def test_what_outlives_an_operator_counts_up_to_its_end() -> None:
         rank 0 | thread 1 | after       60..90
     """)
     assert own_times(trace).tolist() == [10, 40, 30]
-
-
-def test_a_replay_ends_with_its_stream() -> None:
-    trace = build("""
-        rank 0 | thread 1 | cudaGraphLaunch   0..10   -> first
-        rank 0 | stream 7 | first: gemm      20..30
-        rank 0 | stream 9 | before           20..90
-    """)
-    assert launching_calls(trace).tolist() == [-1, 0, -1]
 
 
 def test_times_that_contradict_the_nesting_are_no_own_time() -> None:

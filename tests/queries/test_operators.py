@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from etgraph.ingest import read, samples
 from etgraph.model import TABLES, Category, Trace
 from etgraph.model.errors import EtgraphError, MissingData, UsageError
+from etgraph.model.launching import launching_calls
 from etgraph.queries import operators
-from etgraph.queries.calls import launching_calls, own_times
+from etgraph.queries.calls import own_times
 from etgraph.queries.grouping import NULL, groups_of
 from support.any_traces import any_traces
 from support.build import build

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from etgraph.ingest.draft import NULL, Draft
-from etgraph.ingest.pytorch_et.tree import nearest, visits
+from etgraph.ingest.tree import nearest, visits
 from etgraph.model import Columns, DependencyKind, Report
 from etgraph.model.columns import Array
 from etgraph.model.graph import event_graph, topological_order

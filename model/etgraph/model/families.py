@@ -21,6 +21,7 @@ _RULES: Final = tuple(
         ("embedding",
          r"embedding|permute_pooled|_embs|permute_2d|permute_sparse|permute_indices|bounds_check_indices|cumsum_?kernel$|"
          r"fbgemm::|linearize_index|recat|fp8|complete_cumsum|indexselect|index_?elementwise|indexing_backward|"
+         r"splitlookupfunction|"
          r"aten::(?:_index_put_impl_|gather|index|index_add|index_copy|index_select|scatter|scatter_add)_?$"),
         ("optimizer", r"multi_tensor_apply|adam|adagrad|_fused_sgd|_foreach_|lambstage|\blamb(?:_\w*)?\b|optimizer"),
         ("convolution",

@@ -12,7 +12,7 @@ from etgraph.model.arrivals import NULL, communicates
 from etgraph.model.columns import Array
 from etgraph.model.intervals import Spans, union
 from etgraph.model.latency import launch_latency
-from etgraph.queries.calls import launching_calls
+from etgraph.model.launching import launching_calls
 
 MOST_LATENCY_NS = 100_000
 """What a device operator takes longer than this to start after its launch is no latency of the launch."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from etgraph.model import TABLES, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.model.numbering import renumbered
 from etgraph.model.sums import sum_by
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 By = Literal["name", "kind", "scope", "shape", "source"]
 """What operators are grouped by. `shape` is the name with the dims and dtypes of the inputs."""
-_DENSE = 1 << 16
-"""A table of so many numbers costs nothing."""
 NULL = TABLES["operators"].column("flops").null
 
 
@@ -80,20 +79,10 @@ def groups_of(*columns: Array) -> Groups:
     count = 1
     for column in columns:
         width = int(column.max()) + 1 if len(column) else 1
-        code, count = _renumbered(code * width + column, count * width)
+        code, count = renumbered(code * width + column, count * width)
     example = np.zeros(count if len(code) else 0, dtype=np.int64)
     example[code[::-1]] = np.arange(len(code))[::-1]
     return Groups(code, len(example), example)
-
-
-def _renumbered(code: Array, limit: int) -> tuple[Array, int]:
-    """The same order of codes (below the limit) without gaps, and how many there are."""
-    if limit > _DENSE + 4 * len(code):
-        values, code = np.unique(code, return_inverse=True)
-        return code, len(values)
-    used = np.zeros(limit, dtype=bool)
-    used[code] = True
-    return (np.cumsum(used) - 1)[code], int(np.count_nonzero(used))
 
 
 def key_columns(trace: Trace, rows: Array, by: By) -> tuple[Array, ...]:

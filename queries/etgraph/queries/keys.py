@@ -12,7 +12,7 @@ from etgraph.model import Category, CommType, DependencyKind, NodeType, Trace
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.families import family_of
-from etgraph.queries.calls import launching_calls
+from etgraph.model.launching import launching_calls
 
 UNSCOPED = "no scope"
 UNKNOWN_TYPE = "UNKNOWN"

@@ -12,8 +12,9 @@ from etgraph.model import Category, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.graph import nearest_above
+from etgraph.model.launching import launching_calls
 from etgraph.model.results import Result
-from etgraph.queries.calls import call_trees, launching_calls, own_times
+from etgraph.queries.calls import call_trees, own_times
 from etgraph.queries.grouping import NULL, By, Groups, groups_of, key_columns, keys
 from etgraph.queries.rooflines import against_peaks, rooflines
 from etgraph.queries.trusting import trust_of

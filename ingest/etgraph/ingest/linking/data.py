@@ -6,7 +6,7 @@ import numpy as np
 
 from etgraph.ingest.draft import Draft, dependencies
 from etgraph.ingest.possible import with_possible
-from etgraph.ingest.pytorch_et.tree import visits
+from etgraph.ingest.tree import visits
 from etgraph.model import DependencyKind
 from etgraph.model.columns import Array
 

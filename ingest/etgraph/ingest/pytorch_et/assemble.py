@@ -23,9 +23,9 @@ from etgraph.ingest.pytorch_et.nodes import (
     kind_without_communication,
 )
 from etgraph.ingest.pytorch_et.reader import Recording
-from etgraph.ingest.pytorch_et.tree import cycle, nearest, visits
 from etgraph.ingest.shapes import shapes_text
 from etgraph.ingest.source import SourceFile
+from etgraph.ingest.tree import cycle, nearest, visits
 from etgraph.model import (
     TABLES,
     Category,

@@ -12,7 +12,7 @@ from etgraph.ingest.draft import NULL, Draft, dependencies
 from etgraph.ingest.identifiers import rows_of, sorting
 from etgraph.ingest.iterations import STEP, step_indices
 from etgraph.ingest.possible import with_possible
-from etgraph.ingest.pytorch_et.tree import nearest, visits
+from etgraph.ingest.tree import nearest, visits
 from etgraph.model import TABLES, Category, Columns, DependencyKind, LaneKind, Report
 from etgraph.model.columns import Array
 

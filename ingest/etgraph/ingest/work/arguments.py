@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 
 from etgraph.ingest.linking.attributes import HOST
-from etgraph.ingest.work.tensors import Input
 from etgraph.model import Attributes
 from etgraph.model.columns import Array
+from etgraph.model.tensors import Input
 
 _TRIED = 64
 """Operators that are looked at before a file is taken to record no values."""

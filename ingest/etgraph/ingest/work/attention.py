@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from etgraph.ingest.work.call import Call, Family, Formula, Work
 from etgraph.ingest.work.matmul import MATMUL
-from etgraph.ingest.work.tensors import FLOAT32, Tensor, Unknown
+from etgraph.model.tensors import FLOAT32, Tensor, Unknown
 
 _HEADS_FIRST = ("efficient_attention", "flash_attention", "flash_attention_for_cpu", "cudnn_attention")
 

@@ -8,7 +8,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from etgraph.ingest.work.tensors import NUMBERED, Dtype, Input, Tensor, Unknown
+from etgraph.model.tensors import NUMBERED, Dtype, Input, Tensor, Unknown
 
 Dims = tuple[int, ...]
 LARGEST = 2**63 - 1

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from etgraph.ingest.work.call import Call, Dims, Family, Work
 from etgraph.ingest.work.matmul import MATMUL
-from etgraph.ingest.work.tensors import Tensor, Unknown
+from etgraph.model.tensors import Tensor, Unknown
 
 
 class Layout(NamedTuple):

@@ -9,7 +9,7 @@ generator and stays unknown.
 from __future__ import annotations
 
 from etgraph.ingest.work.call import Call, Family, Work, moved, same
-from etgraph.ingest.work.tensors import Tensor, Unknown
+from etgraph.model.tensors import Tensor, Unknown
 
 
 def _copy(call: Call) -> Work:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from etgraph.ingest.work.call import Call, Family, Formula, Work
-from etgraph.ingest.work.tensors import BOOL, FLOAT32, Dtype, Tensor, Unknown, broadcast, promoted
+from etgraph.model.tensors import BOOL, FLOAT32, Dtype, Tensor, Unknown, broadcast, promoted
 
 
 class Rule(NamedTuple):

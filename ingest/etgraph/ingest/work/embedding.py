@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import partial
 
 from etgraph.ingest.work.call import Call, Family, Formula, Work, moved, same
-from etgraph.ingest.work.tensors import BOOL, Tensor, Unknown, broadcast
+from etgraph.model.tensors import BOOL, Tensor, Unknown, broadcast
 
 
 def looked_up(table: Tensor, lookups: int) -> Tensor:

@@ -14,9 +14,9 @@ from etgraph.ingest.work.fbgemm import tables
 from etgraph.ingest.work.nodes import NODES, pair_nodes
 from etgraph.ingest.work.ownership import owned
 from etgraph.ingest.work.relatives import RELATED, BackwardDims, pair_lookups
-from etgraph.ingest.work.tensors import Input, Unknown, inputs_of
 from etgraph.model import Category, Report
 from etgraph.model.columns import Array
+from etgraph.model.tensors import Input, Unknown, inputs_of
 
 
 def estimate(draft: Draft) -> Draft:

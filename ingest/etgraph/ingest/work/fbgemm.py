@@ -21,7 +21,7 @@ import re
 from collections.abc import Sequence
 
 from etgraph.ingest.work.call import Call, Family, Work, moved
-from etgraph.ingest.work.tensors import FLOAT32, UINT8, Input, Tensor, Unknown
+from etgraph.model.tensors import FLOAT32, UINT8, Input, Tensor, Unknown
 
 LOOKUP = re.compile(r"^fbgemm::(?:split|dense)_embedding_codegen_lookup_(?:(\w+?)_)?function(?:_pt2)?$")
 UPDATE = re.compile(r"^torch::autograd::CppNode<SplitLookupFunction_(\w+?)_Op(?:_pt2)?>$")

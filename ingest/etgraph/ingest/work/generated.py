@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import prod
 
 from etgraph.ingest.work.call import Call, Family, Work
-from etgraph.ingest.work.tensors import Unknown
+from etgraph.model.tensors import Unknown
 
 PREFIX = "triton_poi_fused_"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from etgraph.ingest.work.call import Call, Family, Work, same
-from etgraph.ingest.work.tensors import DTYPES, FLOAT32, Unknown
+from etgraph.model.tensors import DTYPES, FLOAT32, Unknown
 
 _NONE = 0
 """PyTorch's number of the reduction that leaves every element."""

@@ -11,7 +11,7 @@ import re
 from math import prod
 
 from etgraph.ingest.work.call import Call, Family, Work, same
-from etgraph.ingest.work.tensors import Tensor, Unknown, broadcast
+from etgraph.model.tensors import Tensor, Unknown, broadcast
 
 MATMUL = frozenset({"matmul", "convolution", "attention"})
 """Families that compute the same sums of products, by one another."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import partial
 
 from etgraph.ingest.work.call import Call, Family, Work, same
-from etgraph.ingest.work.tensors import FLOAT32, Tensor, Unknown
+from etgraph.model.tensors import FLOAT32, Tensor, Unknown
 
 
 def _statistics(x: Tensor, *dims: int) -> Tensor:

@@ -13,7 +13,7 @@ from functools import partial
 
 from etgraph.ingest.work.call import Call, Family, Formula, Work
 from etgraph.ingest.work.elementwise import RULES
-from etgraph.ingest.work.tensors import Tensor, Unknown
+from etgraph.model.tensors import Tensor, Unknown
 
 _FOREACH = ("add", "sub", "mul", "div", "addcmul", "addcdiv", "lerp", "sqrt", "neg", "abs", "exp", "reciprocal",
             "maximum", "minimum", "clamp_min", "clamp_max", "pow")  # fmt: skip

@@ -12,7 +12,7 @@ from functools import partial
 from math import prod
 
 from etgraph.ingest.work.call import Call, Dims, Family, Formula, Work
-from etgraph.ingest.work.tensors import INT64, Tensor, Unknown
+from etgraph.model.tensors import INT64, Tensor, Unknown
 
 
 def _windows(call: Call, x: Tensor, space: int, first: int, *, dilation: int | None, ceil: int) -> tuple[Dims, int]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from etgraph.ingest.work.call import Call, Dims, Family, Formula, Work, same
-from etgraph.ingest.work.tensors import BOOL, INT64, Dtype, Tensor, Unknown
+from etgraph.model.tensors import BOOL, INT64, Dtype, Tensor, Unknown
 
 
 def _kept(x: Tensor, dims: Any, keep: bool) -> Dims:

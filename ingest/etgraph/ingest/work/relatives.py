@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from etgraph.ingest.work.call import Dims
 from etgraph.ingest.work.convolution import TRIPLES
 from etgraph.ingest.work.fbgemm import batched, stem
-from etgraph.ingest.work.tensors import Input, Tensor
+from etgraph.model.tensors import Input, Tensor
 
 _NORMALISED = {"aten::cudnn_batch_norm_backward": 0, "aten::miopen_batch_norm_backward": 0,
                "aten::native_batch_norm_backward": 1}  # fmt: skip

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+import numpy as np
 
 from etgraph.model import Trace
 from etgraph.model.columns import Array
+
+
+def _none() -> Array:
+    return np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,9 @@ class Predictions:
     `source` is a position in `sources`: which model or assumption a duration comes from. `extrapolated` says that it
     was used outside of what it was fitted on; `known` is False where nothing could be said and the duration is an
     assumption that `sources` words.
+
+    `kind` numbers what is the same work, `family` the families of `etgraph.model.families`, and `log_error` is the
+    spread of the logarithm: what the interval of a sum is made of (`intervals.total_interval`). They may be empty.
     """
 
     duration_ns: Array
@@ -25,6 +34,9 @@ class Predictions:
     extrapolated: Array
     known: Array
     sources: tuple[str, ...]
+    kind: Array = field(default_factory=_none)
+    family: Array = field(default_factory=_none)
+    log_error: Array = field(default_factory=_none)
 
 
 class CostModel(Protocol):

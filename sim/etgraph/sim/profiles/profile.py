@@ -72,12 +72,19 @@ class Tier:
 class FamilyFit:
     """What was fitted for a family of kernels: floor in ns, effective rates (flop/s, bytes/s), spread of log errors.
 
-    `samples` is how many operators it rests on, `smallest` and `largest` the range of their work (bytes or flops).
+    `flops` is the rate of a product that fills the device, in 16 bit where the device has it; other number formats keep
+    their share of their own peak. `misalignment` is how much longer a product takes whose rows do not start at 16 bytes
+    (None: none was seen). `samples` is how many kinds of operators it rests on, `smallest` and `largest` the range of
+    their work: flops of products, bytes of what memory limits.
     """
 
     floor_ns: Annotated[float, TIME, "the shortest time"]
     bandwidth: Annotated[float | None, BANDWIDTH, "effective"] = None
     flops: Annotated[float | None, RATE, "effective"] = None
+    misalignment: Annotated[float | None, AtLeast(0), "factor on products of rows not aligned to 16 bytes"] = (
+        None
+    )
+    feed: Annotated[float | None, AtLeast(0), "how well a unit is supplied"] = None
     log_error: Annotated[float, AtLeast(0), "spread of the logarithm of measured over fitted time"] = 0.4
     samples: Annotated[int, AtLeast(0), "operators that it rests on"] = 0
     smallest: Annotated[float, AtLeast(0), "least work among them, in bytes or flops"] = 0.0
@@ -112,9 +119,7 @@ class CollectiveFit:
     above_ns: Annotated[float, TIME, "its upper end is at least this much later"] = 0.0
     alpha_error_ns: Annotated[float, TIME, "standard error of the first parameter"] = 0.0
     slope_error: Annotated[float, AtLeast(0), "relative standard error of the second parameter"] = 0.0
-    assumed: Annotated[
-        Literal["", "alpha"], "the parameter that sizes too alike could not tell, so that it is assumed"
-    ] = ""
+    assumed: Annotated[Literal["", "alpha"], "what sizes too alike could not tell"] = ""
 
 
 @dataclass(frozen=True, slots=True)
