@@ -81,9 +81,7 @@ class FamilyFit:
     floor_ns: Annotated[float, TIME, "the shortest time"]
     bandwidth: Annotated[float | None, BANDWIDTH, "effective"] = None
     flops: Annotated[float | None, RATE, "effective"] = None
-    misalignment: Annotated[float | None, AtLeast(0), "factor on products of rows not aligned to 16 bytes"] = (
-        None
-    )
+    misalignment: Annotated[float | None, AtLeast(0), "factor on products of rows not aligned to 16 bytes"] = None
     feed: Annotated[float | None, AtLeast(0), "how well a unit is supplied"] = None
     log_error: Annotated[float, AtLeast(0), "spread of the logarithm of measured over fitted time"] = 0.4
     samples: Annotated[int, AtLeast(0), "operators that it rests on"] = 0

@@ -1,0 +1,111 @@
+"""What every operator of a trace takes by itself on a profile: computation by its models, communication by theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from etgraph.model import Category, DependencyKind, Trace
+from etgraph.model.arrivals import communicates
+from etgraph.model.columns import Array
+from etgraph.sim.communication import CommunicationModel, measured
+from etgraph.sim.compute import Calibrated, CostModel, Predictions, Scaled
+from etgraph.sim.profiles import Profile
+
+AS_MEASURED = "measured: time of the host, or nothing that a model knows"
+WITHOUT_TIME = "not measured and not modelled: taken as nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Predictions for every operator, and which of them a model made. Of communication it is the transfer alone."""
+
+    predictions: Predictions
+    modelled: Array
+
+
+def costs_of(
+    trace: Trace, profile: Profile, source: Profile | None = None, placement: tuple[int, ...] | None = None
+) -> Costs:
+    """The costs of a trace's operators on a profile.
+
+    `source` is the profile of the device that the trace was measured on: with it, measured times of the device are
+    scaled; without, they come from formulas. `placement` gives the device of each rank. Host operators keep what they
+    took. Raises UsageError where a rank is on no device of the profile.
+    """
+    o, n = trace.operators, len(trace)
+    taken = ~o.is_null("duration_ns")
+    duration = np.where(taken, o["duration_ns"], 0)
+    texts = [AS_MEASURED, WITHOUT_TIME]
+    found = _Filled(duration, np.where(taken, 0, 1), taken, texts)
+    every = np.arange(n)
+    rows = every[(o["category"] >= int(Category.KERNEL)) & ~communicates(trace, every)]
+    if len(rows):
+        found.fill(rows, compute_model(profile, source).predict(trace, rows))
+    transfers = measured(trace)
+    if len(transfers):
+        made = CommunicationModel(profile, placement).predict(transfers.transfers)
+        members, entry = _members(trace, transfers.operator, transfers.collective)
+        found.fill(members, _taken(made, entry), found.known[members] & ~made.known[entry])
+    return Costs(found.predictions(), found.modelled)
+
+
+def compute_model(profile: Profile, source: Profile | None) -> CostModel:
+    """Times scaled from the source where it is known, by formulas otherwise."""
+    if source is None:
+        return Calibrated(profile.device, profile.calibration)
+    return Scaled(source.device, profile.device, source.calibration, profile.calibration)
+
+
+def _members(trace: Trace, operator: Array, collective: Array) -> tuple[Array, Array]:
+    """All operators of those transfers, each with the number of its transfer. A message is its receiver's."""
+    o = trace.operators
+    by_collective = np.full(len(trace.collectives) + 1, -1, dtype=np.int64)
+    many = collective >= 0
+    by_collective[collective[many]] = np.flatnonzero(many)
+    by_collective[-1] = -1
+    entry = by_collective[o["collective"]]
+    entry[operator[~many]] = np.flatnonzero(~many)
+    d = trace.dependencies
+    messages = np.flatnonzero(d["kind"] == int(DependencyKind.COMM))
+    send, receive = d["src"][messages], d["dst"][messages]
+    entry[receive] = np.where(entry[receive] >= 0, entry[receive], entry[send])
+    rows = np.flatnonzero((entry >= 0) & communicates(trace, np.arange(len(o))))
+    return rows, entry[rows]
+
+
+class _Filled:
+    """Predictions put together from those of several models."""
+
+    def __init__(self, duration: Array, source: Array, known: Array, texts: list[str]) -> None:
+        self.duration, self.low, self.high = duration.copy(), duration.copy(), duration.copy()
+        self.source, self.known, self.texts = source.astype(np.int64), known.copy(), texts
+        self.extrapolated = np.zeros(len(duration), dtype=bool)
+        self.modelled = np.zeros(len(duration), dtype=bool)
+
+    def fill(self, rows: Array, made: Predictions, but: Array | None = None) -> None:
+        """Take the predictions of those rows, `but` for some."""
+        kept = slice(None) if but is None else ~but
+        at = rows[kept]
+        offset = len(self.texts)
+        self.texts += made.sources
+        self.duration[at], self.low[at], self.high[at] = (
+            made.duration_ns[kept], made.low_ns[kept], made.high_ns[kept]
+        )  # fmt: skip
+        self.source[at] = made.source[kept] + offset
+        self.known[at], self.extrapolated[at] = made.known[kept], made.extrapolated[kept]
+        self.modelled[at] = True
+
+    def predictions(self) -> Predictions:
+        return Predictions(
+            self.duration, self.low, self.high, self.source, self.extrapolated, self.known, tuple(self.texts)
+        )
+
+
+def _taken(p: Predictions, rows: Array) -> Predictions:
+    """Predictions of some rows, each of which may come several times."""
+    return Predictions(
+        p.duration_ns[rows], p.low_ns[rows], p.high_ns[rows], p.source[rows], p.extrapolated[rows], p.known[rows],
+        p.sources,
+    )  # fmt: skip
