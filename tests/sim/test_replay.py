@@ -121,14 +121,15 @@ MEASURED = {
 def test_windows_of_recorded_devices_replay(collection_dir: Path) -> None:
     errors = []
     for name, (mean, worst) in MEASURED.items():
-        proof = replay(read(collection_dir / name)).proof
+        found = replay(read(collection_dir / name))
+        proof = found.proof
         assert proof is not None
         assert proof.replayable, (name, proof.verdict)
         assert proof.mean_error <= mean, (name, proof.mean_error)
         assert abs(proof.worst_error) <= worst, (name, proof.worst_error)
         assert proof.crossed_error is not None
         assert proof.crossed_error <= mean + 0.002, (name, proof.crossed_error)
-        errors += [abs(window.error) for window in proof.windows]
+        errors += [abs(window.error) for window in found.windows]
     assert np.mean(errors) <= 0.003
     assert max(errors) <= 0.03
 
@@ -162,7 +163,5 @@ def test_runs_over_gloo_replay_with_a_fitted_time_to_wake_up(collection_dir: Pat
             "series/slow_6", "whatif/late_rank_1", "whatif/extra_all_gather_1"]  # fmt: skip
     errors = []
     for run in runs:
-        proof = replay(read(collection_dir / "recorded" / run)).proof
-        assert proof is not None
-        errors += [abs(window.error) for window in proof.windows]
+        errors += [abs(window.error) for window in replay(read(collection_dir / "recorded" / run)).windows]
     assert np.mean(errors) <= 0.03

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,9 @@ from etgraph.model import Category, DependencyKind, Trace
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.sim.communication import CommunicationModel, measured
+from etgraph.sim.communication.transfers import Transfers
 from etgraph.sim.compute import Calibrated, CostModel, Predictions, Scaled
+from etgraph.sim.compute.units import units_of
 from etgraph.sim.profiles import Profile
 
 AS_MEASURED = "measured: time of the host, or nothing that a model knows"
@@ -19,10 +21,18 @@ WITHOUT_TIME = "not measured and not modelled: taken as nothing"
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Predictions for every operator, and which of them a model made. Of communication it is the transfer alone."""
+    """Predictions for every operator, and which of them a model made. Of communication it is the transfer alone.
+
+    `transfers` are the collectives and messages that were modelled, with rows of their operators in `member` and the
+    number of the transfer of each in `transfer`; `latency_ns` is what one without bytes would take.
+    """
 
     predictions: Predictions
     modelled: Array
+    transfers: Transfers | None
+    member: Array
+    transfer: Array
+    latency_ns: Array
 
 
 def costs_of(
@@ -40,15 +50,25 @@ def costs_of(
     texts = [AS_MEASURED, WITHOUT_TIME]
     found = _Filled(duration, np.where(taken, 0, 1), taken, texts)
     every = np.arange(n)
-    rows = every[(o["category"] >= int(Category.KERNEL)) & ~communicates(trace, every)]
+    works = o["category"] >= int(Category.KERNEL)
+    if not trace.timed.any():
+        works |= units_of(trace).of >= 0  # what a host was to launch
+    rows = every[works & ~communicates(trace, every)]
     if len(rows):
         found.fill(rows, compute_model(profile, source).predict(trace, rows))
     transfers = measured(trace)
     if len(transfers):
-        made = CommunicationModel(profile, placement).predict(transfers.transfers)
+        model = CommunicationModel(profile, placement)
+        made = model.predict(transfers.transfers)
+        empty = replace(transfers.transfers, bytes=np.zeros_like(transfers.transfers.bytes))
+        latency = np.minimum(model.predict(empty).duration_ns, made.duration_ns)
         members, entry = _members(trace, transfers.operator, transfers.collective)
-        found.fill(members, _taken(made, entry), found.known[members] & ~made.known[entry])
-    return Costs(found.predictions(), found.modelled)
+        kept = made.known[entry] | ~found.known[members]
+        members, entry = members[kept], entry[kept]
+        found.fill(members, _taken(made, entry))
+        return Costs(found.predictions(), found.modelled, transfers.transfers, members, entry, latency)
+    nothing = np.zeros(0, dtype=np.int64)
+    return Costs(found.predictions(), found.modelled, None, nothing, nothing, nothing)
 
 
 def compute_model(profile: Profile, source: Profile | None) -> CostModel:
@@ -59,7 +79,7 @@ def compute_model(profile: Profile, source: Profile | None) -> CostModel:
 
 
 def _members(trace: Trace, operator: Array, collective: Array) -> tuple[Array, Array]:
-    """All operators of those transfers, each with the number of its transfer. A message is its receiver's."""
+    """All operators of those transfers, each with the number of its transfer."""
     o = trace.operators
     by_collective = np.full(len(trace.collectives) + 1, -1, dtype=np.int64)
     many = collective >= 0
@@ -70,7 +90,7 @@ def _members(trace: Trace, operator: Array, collective: Array) -> tuple[Array, A
     d = trace.dependencies
     messages = np.flatnonzero(d["kind"] == int(DependencyKind.COMM))
     send, receive = d["src"][messages], d["dst"][messages]
-    entry[receive] = np.where(entry[receive] >= 0, entry[receive], entry[send])
+    entry[send] = entry[receive] = np.maximum(entry[receive], entry[send])
     rows = np.flatnonzero((entry >= 0) & communicates(trace, np.arange(len(o))))
     return rows, entry[rows]
 
@@ -84,17 +104,15 @@ class _Filled:
         self.extrapolated = np.zeros(len(duration), dtype=bool)
         self.modelled = np.zeros(len(duration), dtype=bool)
 
-    def fill(self, rows: Array, made: Predictions, but: Array | None = None) -> None:
-        """Take the predictions of those rows, `but` for some."""
-        kept = slice(None) if but is None else ~but
-        at = rows[kept]
+    def fill(self, at: Array, made: Predictions) -> None:
+        """Take the predictions of those rows."""
         offset = len(self.texts)
         self.texts += made.sources
         self.duration[at], self.low[at], self.high[at] = (
-            made.duration_ns[kept], made.low_ns[kept], made.high_ns[kept]
+            made.duration_ns, made.low_ns, made.high_ns
         )  # fmt: skip
-        self.source[at] = made.source[kept] + offset
-        self.known[at], self.extrapolated[at] = made.known[kept], made.extrapolated[kept]
+        self.source[at] = made.source + offset
+        self.known[at], self.extrapolated[at] = made.known, made.extrapolated
         self.modelled[at] = True
 
     def predictions(self) -> Predictions:

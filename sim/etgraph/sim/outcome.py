@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etgraph.model import Category, NodeType, Trace, Trust
+from etgraph.model import Category, DependencyKind, NodeType, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.intervals import union
 from etgraph.sim.compute.protocol import Predictions
-from etgraph.sim.simulation import RankTimes, Simulation
+from etgraph.sim.simulation import RankTimes, Simulation, WindowTimes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,16 +30,14 @@ def simulation_of(
 ) -> Simulation:
     """The simulation of a trace whose operators start and end at those times (ns); `predictions` has a row for each.
 
-    The makespan runs from the first start to the last end, as does the measured one. What the predictions leave open
-    about a duration, they leave open about the time between start and end.
+    The makespan runs from the first start to the last end of what `works`, as does the measured one. What predictions
+    leave open about a duration, they leave open about the time between start and end.
     """
     ran = end_ns >= start_ns
-    first, last = (int(start_ns[ran].min()), int(end_ns[ran].max())) if ran.any() else (0, 0)
+    counted = works(trace)
+    makespan = _span(start_ns, end_ns, ran & counted)
     timed = trace.timed
-    measured = None
-    if timed.any():
-        measured = int(trace.end_ns[timed].max() - trace.operators["start_ns"][timed].min())
-    makespan = last - first
+    measured = _span(trace.operators["start_ns"], trace.end_ns, timed & counted) if timed.any() else None
     return Simulation(
         simulator,
         profile,
@@ -50,7 +48,55 @@ def simulation_of(
         _nodes(trace, start_ns, end_ns, ran, predictions),
         dict(parameters or {}),
         trust or Trust(warnings=tuple(trace.metadata.report.warnings)),
+        window_times(trace, on_timeline(trace, start_ns, end_ns, simulator)) if timed.any() else (),
     )
+
+
+def _span(start: Array, end: Array, counted: Array) -> int:
+    """From the first start to the last end of those that count."""
+    return int(end[counted].max() - start[counted].min()) if counted.any() else 0
+
+
+def works(trace: Trace) -> Array:
+    """Which operators are on a lane that works: threads that only call a runtime, and launch nothing, watch others.
+
+    NCCL's watchdog asks every 100 ms whether work has ended, and goes on to ask when it long has.
+    """
+    o, d = trace.operators, trace.dependencies
+    calls = np.isin(o["category"], (int(Category.RUNTIME), int(Category.DRIVER)))
+    launches = np.zeros(len(o), dtype=bool)
+    launches[d["src"][d["kind"] == int(DependencyKind.LAUNCH)]] = True
+    busy = np.zeros(len(trace.lanes) + 1, dtype=bool)
+    busy[o["lane"][~calls | launches]] = True
+    busy[-1] = True  # operators that are on no lane
+    found: Array = busy[o["lane"]]
+    return found
+
+
+def on_timeline(trace: Trace, start_ns: Array, end_ns: Array, timeline: str) -> Trace:
+    """A measured trace on another timeline; operators without measured times have none there either."""
+    null = trace.operators.table.column("start_ns").null
+    start, duration = (np.where(trace.timed, ns, null) for ns in (start_ns, end_ns - start_ns))
+    return trace.with_times(start, duration, timeline)
+
+
+def window_times(trace: Trace, other: Trace) -> tuple[WindowTimes, ...]:
+    """The windows of a trace on both timelines: each rank's iterations, or the whole where there are none."""
+    i, j = trace.iterations, other.iterations
+    found = []
+    for row in range(len(i)):
+        start, end = i.value("start_ns", row), i.value("end_ns", row)
+        if start is not None and end is not None and end > start:
+            length = j.value("end_ns", row) - j.value("start_ns", row)
+            found.append(_window(i.value("rank", row), i.value("index", row), end - start, length))
+    if not found and trace.span_ns:
+        spans = (_span(t.operators["start_ns"], t.end_ns, t.timed & works(trace)) for t in (trace, other))
+        found.append(_window(None, None, *spans))
+    return tuple(found)
+
+
+def _window(rank: int | None, iteration: int | None, measured: int, simulated: int) -> WindowTimes:
+    return WindowTimes(rank, iteration, measured, simulated, (simulated - measured) / measured if measured else 0.0)
 
 
 def ranks_of(trace: Trace, start_ns: Array, end_ns: Array) -> tuple[RankTimes, ...]:

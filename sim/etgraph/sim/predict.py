@@ -7,7 +7,9 @@ computes, communicates and works on its host one operator at a time, in the orde
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError
 from etgraph.model.graph import event_graph
 from etgraph.sim.compute import Predictions, summary
+from etgraph.sim.contention import flows_of, run_sharing
 from etgraph.sim.costs import Costs, costs_of
 from etgraph.sim.engine import Program, ProgramBuilder, Services, run
 from etgraph.sim.engine.stuck import check_ended
@@ -48,11 +51,13 @@ def predict(
     *,
     source: Profile | str | None = None,
     placement: tuple[int, ...] | None = None,
+    sharing: bool = True,
 ) -> Simulation:
     """The trace on a profile, given itself, by name or by path.
 
     `source` is the profile of the device it was measured on; without it, the built-in one of the device that the trace
-    names, if there is one. `placement` gives the device of each rank (none: rank r is on device r).
+    names, if there is one. `placement` gives the device of each rank (none: rank r is on device r). With `sharing`,
+    transfers that run at the same time share the links of the profile's tiers fairly.
 
     Raises UsageError for an unknown profile and for a rank that is on none of its devices, Mismatch where ranks do not
     agree on a collective, Deadlock where they wait for each other.
@@ -63,22 +68,31 @@ def predict(
     else:
         origin = load(source) if isinstance(source, str) else source
     costs = costs_of(trace, target, origin, placement)
-    program = _replayed(trace, target, costs) if trace.timed.any() else _by_dependencies(trace, costs)
-    timeline = run(program)
-    check_ended(trace, program, timeline)
+    program: Callable[[Costs], Program] = partial(_by_dependencies, trace)
+    if trace.timed.any():
+        plan = measured_plan(trace)
+        program = lambda costs: program_of(with_costs(plan, target, costs))  # noqa: E731
+    else:
+        _check_collectives(trace)
+    at_rest = True
+    if sharing and costs.transfers is not None and target.tiers:
+        alone = np.zeros(len(costs.transfers), dtype=np.int64)
+        alone[costs.transfer] = costs.predictions.duration_ns[costs.member]
+        flows = flows_of(target, costs.transfers, costs.member, costs.transfer, alone, costs.latency_ns, placement)
+        made, timeline, costs, at_rest = run_sharing(costs, flows, program)
+    else:
+        made = program(costs)
+        timeline = run(made)
+    check_ended(trace, made, timeline)
     return simulation_of(
         trace, timeline.start_ns, timeline.end_ns, costs.predictions, simulator=SIMULATOR, profile=target.name,
         parameters={
             "profileContent": fingerprint(target), "source": origin.name if origin else None,
             "placement": list(placement) if placement else None,
+            "sharing": sharing,
         },
-        trust=_trust(trace, costs, target, origin),
+        trust=_trust(trace, costs, origin, at_rest),
     )  # fmt: skip
-
-
-def _replayed(trace: Trace, profile: Profile, costs: Costs) -> Program:
-    """The plan of what was measured, with the costs in place of it."""
-    return program_of(with_costs(measured_plan(trace), profile, costs))
 
 
 def with_costs(plan: Plan, profile: Profile, costs: Costs) -> Plan:
@@ -101,7 +115,6 @@ def with_costs(plan: Plan, profile: Profile, costs: Costs) -> Plan:
 
 def _by_dependencies(trace: Trace, costs: Costs) -> Program:
     """A program of a trace without times: its event graph, and three servers a rank."""
-    _check_collectives(trace)
     o, n, ns = trace.operators, len(trace), costs.predictions.duration_ns
     graph = event_graph(o, trace.dependencies, trace.collectives)
     kind = (
@@ -163,7 +176,7 @@ def _check_collectives(trace: Trace) -> None:
             )
 
 
-def _trust(trace: Trace, costs: Costs, target: Profile, origin: Profile | None) -> Trust:
+def _trust(trace: Trace, costs: Costs, origin: Profile | None, at_rest: bool) -> Trust:
     rows = np.flatnonzero(costs.modelled | ~costs.predictions.known)
     p = costs.predictions
     warnings = list(trace.metadata.report.warnings)
@@ -173,10 +186,10 @@ def _trust(trace: Trace, costs: Costs, target: Profile, origin: Profile | None) 
     told = summary(trace, rows, _rows(p, rows))
     if origin is None and trace.timed.any():
         warnings.append("the device that it was measured on is not known: times come from formulas, not from its own")
+    if not at_rest:
+        warnings.append("transfers that share links had not come to rest: their times are those of the last turn")
     if told.extrapolated_share > 0:
-        warnings.append(
-            f"{told.extrapolated_share:.0%} of the predicted time is extrapolated"
-        )
+        warnings.append(f"{told.extrapolated_share:.0%} of the predicted time is extrapolated")
     if told.unpredicted:
         names = ", ".join(f"{u.count:,} × {u.name} ({u.assumption})" for u in told.unpredicted[:LISTED])
         more = len(told.unpredicted) - LISTED

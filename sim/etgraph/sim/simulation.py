@@ -26,6 +26,20 @@ class RankTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowTimes:
+    """An iteration on a rank, or the whole trace where there are none (None): its measured and simulated length in ns.
+
+    `error` is simulated against measured, relative and signed.
+    """
+
+    rank: int | None
+    iteration: int | None
+    measured_ns: int
+    simulated_ns: int
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Simulation(Result):
     """Predicted times of a trace's operators, in ns from the trace's zero.
 
@@ -33,8 +47,8 @@ class Simulation(Result):
     row for each operator: rank, index, node_id (text, null), start_ns, duration_ns, duration_low_ns and
     duration_high_ns (the ends of the 90 % interval; equal to the duration where it is exact), source (which model the
     duration comes from), extrapolated (whether that model was used outside of what it was fitted on). Start and
-    durations are null for an operator that never ran. `parameters` are the choices that it was made with; a replay
-    has a `proof`.
+    durations are null for an operator that never ran. `parameters` are the choices that it was made with, `windows`
+    the steps of a measured trace, both ways; a replay has a `proof`.
     """
 
     simulator: str
@@ -46,6 +60,7 @@ class Simulation(Result):
     nodes: pa.Table
     parameters: Mapping[str, Any] = field(default_factory=dict)
     trust: Trust = field(default_factory=Trust)
+    windows: tuple[WindowTimes, ...] = ()
     proof: Proof | None = None
 
     FRAME: ClassVar[str] = "nodes"

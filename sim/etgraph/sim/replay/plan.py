@@ -123,7 +123,10 @@ def program_of(plan: Plan) -> Program:
     sleeps = np.flatnonzero(p.waking_ns >= 0)
     builder.after(t.event[sleeps], p.waking_ns[sleeps])
     own = np.flatnonzero(t.first & (p.waking_ns < 0))
-    builder.floor_ns[t.event[own]] = t.ns[own]
+    anchor = _anchors(p.trace, t, own)
+    anchored = anchor >= 0
+    builder.plain(t.event[anchor[anchored]], t.event[own[anchored]], (t.ns[own] - t.ns[anchor])[anchored])
+    builder.floor_ns[t.event[own[~anchored]]] = t.ns[own[~anchored]]
 
     builder.plain(p.launch, 2 * p.launched, p.latency_ns)
     builder.plain(2 * p.before + 1, 2 * p.behind, p.pause_ns)
@@ -170,3 +173,21 @@ def _add_steps(builder: ProgramBuilder, plan: Plan, event: int) -> None:
         at[step.after] = before
         behind = at[p.before] >= 0
         builder.plain(at[p.before[behind]], 2 * p.behind[behind], p.pause_ns[behind])
+
+
+def _anchors(trace: Trace, t: Threads, first: Array) -> Array:
+    """For the first events of threads the last event before them on the busiest thread of their rank, -1 for none.
+
+    What begins a thread is not recorded, but it is something that the process did until then.
+    """
+    rank = trace.lanes["rank"][t.lane]
+    count = np.bincount(t.lane, minlength=len(trace.lanes))
+    found = np.full(len(first), -1, dtype=np.int64)
+    for one in np.unique(rank[first]).tolist():
+        lanes = np.flatnonzero(trace.lanes["rank"] == one)
+        busiest = lanes[np.argmax(count[lanes])]
+        events = np.flatnonzero(t.lane == busiest)
+        own = np.flatnonzero((rank[first] == one) & (t.lane[first] != busiest))
+        at = np.searchsorted(t.ns[events], t.ns[first[own]], side="right") - 1
+        found[own[at >= 0]] = events[at[at >= 0]]
+    return found

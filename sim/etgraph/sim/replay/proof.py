@@ -16,6 +16,7 @@ from etgraph.model.runtime_calls import BLOCKING
 from etgraph.sim.engine import Program, Timeline
 from etgraph.sim.engine.causes import held_by, way_back
 from etgraph.sim.replay.structure import Fitted, Structure, constants_of, latencies, pauses
+from etgraph.sim.simulation import WindowTimes
 
 ENOUGH_SHARE = 0.01
 """A trace that leaves no more of its windows unexplained records enough to be replayed."""
@@ -24,17 +25,6 @@ TOLERANCE_NS = 4_000
 LONG_NS = 20_000
 """A blocking call shorter than this did not wait for anything."""
 CAUSES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class WindowError:
-    """An iteration of a rank (None: the whole trace): measured and replayed length in ns, and the relative error."""
-
-    rank: int | None
-    iteration: int | None
-    measured_ns: int
-    replayed_ns: int
-    error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +46,6 @@ class Proof:
     delays that are their own constant, because nothing else is like them.
     """
 
-    windows: tuple[WindowError, ...] = ()
     mean_error: float = 0.0
     worst_error: float = 0.0
     crossed_error: float | None = None
@@ -83,24 +72,7 @@ class Proof:
         return f"not replayable: {share}, more than {ENOUGH_SHARE:.0%}"
 
 
-def window_errors(trace: Trace, replayed: Trace) -> tuple[WindowError, ...]:
-    """The windows of both timelines, beside each other: each rank's iterations, or the whole where there are none."""
-    found = []
-    for row in range(len(trace.iterations)):
-        times = [t.iterations.value(name, row) for t in (trace, replayed) for name in ("start_ns", "end_ns")]
-        if None not in times and times[1] > times[0]:
-            rank, index = trace.iterations.value("rank", row), trace.iterations.value("index", row)
-            found.append(_window(rank, index, times[1] - times[0], times[3] - times[2]))
-    if not found and trace.span_ns:
-        found.append(_window(None, None, trace.span_ns, replayed.span_ns))
-    return tuple(found)
-
-
-def _window(rank: int | None, iteration: int | None, measured: int, replayed: int) -> WindowError:
-    return WindowError(rank, iteration, measured, replayed, (replayed - measured) / measured)
-
-
-def mean_error(windows: tuple[WindowError, ...]) -> float:
+def mean_error(windows: tuple[WindowTimes, ...]) -> float:
     """Mean absolute error."""
     return float(np.mean([abs(w.error) for w in windows])) if windows else 0.0
 
@@ -111,10 +83,10 @@ def proof_of(
     c: Fitted,
     program: Program,
     timeline: Timeline,
-    windows: tuple[WindowError, ...],
+    windows: tuple[WindowTimes, ...],
     crossed_error: float | None,
 ) -> Proof:
-    """The proof of a replay."""
+    """The proof of a replay, whose windows are given."""
     rows = s.device.rows
     late = timeline.start_ns[rows] - trace.operators["start_ns"][rows]
     held = held_by(program, timeline)
@@ -122,7 +94,6 @@ def proof_of(
     way = way_back(program, held, _last_event(trace, s, timeline, worst))
     total = sum(w.measured_ns for w in windows)
     return Proof(
-        windows,
         mean_error(windows),
         max((w.error for w in windows), key=abs, default=0.0),
         crossed_error,
@@ -159,7 +130,7 @@ def unexplained_ns(trace: Trace, s: Structure, c: Fitted) -> int:
     return device + int(o["duration_ns"][blocks].sum())
 
 
-def _last_event(trace: Trace, s: Structure, timeline: Timeline, window: WindowError | None) -> int:
+def _last_event(trace: Trace, s: Structure, timeline: Timeline, window: WindowTimes | None) -> int:
     """The last event of a window's thread; without a window the event that happens last."""
     if window is not None and window.iteration is not None:
         i = trace.iterations
@@ -180,7 +151,7 @@ def _off_host(trace: Trace, program: Program, timeline: Timeline, way: Array) ->
 
 
 def _causes(
-    trace: Trace, s: Structure, timeline: Timeline, way: Array, window: WindowError | None
+    trace: Trace, s: Structure, timeline: Timeline, way: Array, window: WindowTimes | None
 ) -> tuple[Cause, ...]:
     """Where along the path of the worst window the error grew or shrank most."""
     o, n = trace.operators, len(trace)

@@ -12,11 +12,11 @@ from etgraph.model.errors import MissingData
 from etgraph.sim.compute.protocol import Predictions
 from etgraph.sim.engine import Program, Timeline, run
 from etgraph.sim.engine.stuck import check_ended
-from etgraph.sim.outcome import simulation_of
+from etgraph.sim.outcome import on_timeline, simulation_of, window_times
 from etgraph.sim.replay.plan import Plan, plan_of, program_of
-from etgraph.sim.replay.proof import ENOUGH_SHARE, Proof, WindowError, mean_error, proof_of, window_errors
+from etgraph.sim.replay.proof import ENOUGH_SHARE, Proof, mean_error, proof_of
 from etgraph.sim.replay.structure import Fitted, Structure, fitted, structure_of
-from etgraph.sim.simulation import Simulation
+from etgraph.sim.simulation import Simulation, WindowTimes
 
 SIMULATOR = "etgraph replay"
 
@@ -29,13 +29,9 @@ def replay(trace: Trace) -> Simulation:
     from how long an operator waited. Raises MissingData for a trace without times, Deadlock where one cannot go on.
     """
     s, c, program, timeline = _run(trace)
-    windows = window_errors(trace, _on(trace, timeline))
-    proof = proof_of(trace, s, c, program, timeline, windows, _crossed(trace, s))
-    found = simulation_of(
-        trace, timeline.start_ns, timeline.end_ns, _as_measured(trace), simulator=SIMULATOR,
-        trust=_trust(trace, proof),
-    )  # fmt: skip
-    return replace(found, proof=proof)
+    found = simulation_of(trace, timeline.start_ns, timeline.end_ns, _as_measured(trace), simulator=SIMULATOR)
+    proof = proof_of(trace, s, c, program, timeline, found.windows, _crossed(trace, s))
+    return replace(found, proof=proof, trust=_trust(trace, proof))
 
 
 def _run(trace: Trace) -> tuple[Structure, Fitted, Program, Timeline]:
@@ -60,7 +56,7 @@ def run_plan(plan: Plan) -> Trace:
     program = program_of(plan)
     timeline = run(program)
     check_ended(plan.trace, program, timeline)
-    return _on(plan.trace, timeline)
+    return on_timeline(plan.trace, timeline.start_ns, timeline.end_ns, SIMULATOR)
 
 
 def _check_times(trace: Trace) -> None:
@@ -68,13 +64,6 @@ def _check_times(trace: Trace) -> None:
         raise MissingData(
             "the trace has no measured times to replay", hint="predict them: etgraph simulate REF --profile P"
         )
-
-
-def _on(trace: Trace, timeline: Timeline) -> Trace:
-    """The trace on a replayed timeline; operators without measured times have none."""
-    null = trace.operators.table.column("start_ns").null
-    start = np.where(trace.timed, timeline.start_ns, null)
-    return trace.with_times(start, np.where(trace.timed, timeline.end_ns - timeline.start_ns, null), SIMULATOR)
 
 
 def _crossed(trace: Trace, s: Structure) -> float | None:
@@ -90,11 +79,11 @@ def _crossed(trace: Trace, s: Structure) -> float | None:
         first: Array = (o["iteration"] >= 0) & (trace.iterations["index"][iteration] % 2 == 0)
     else:
         first = o["start_ns"] < np.median(o["start_ns"][trace.timed])
-    errors: list[WindowError] = []
+    errors: list[WindowTimes] = []
     for fitted_on, judged in ((first, 1), (~first, 0)):
         c = fitted(s, fitted_on)
         timeline = run(program_of(plan_of(trace, s, c)))
-        windows = window_errors(trace, _on(trace, timeline))
+        windows = window_times(trace, on_timeline(trace, timeline.start_ns, timeline.end_ns, SIMULATOR))
         errors += [w for w in windows if not steps or w.iteration is None or w.iteration % 2 == judged]
     return mean_error(tuple(errors)) if errors else None
 
