@@ -110,7 +110,7 @@ def programs(draw: st.DrawFn) -> Program:
             add(np.array([a]), np.array([b]), draw(lag))
     for event in range(builder.events):
         builder.after(np.array([event]), np.array([draw(lag)]))
-        builder.floor_ns[event] = draw(st.sampled_from([0, 0, 0, 5, 20]))
+        builder.floors(np.array([event]), np.array([draw(st.sampled_from([0, 0, 0, 5, 20]))]))
     rows = np.arange(operators)
     kind = np.array([draw(st.integers(0, 2)) for _ in rows])
     placed, served = rows[kind == 1], rows[kind == 2]

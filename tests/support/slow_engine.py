@@ -13,6 +13,7 @@ def slow_run(program: Program) -> dict[int, int]:
     into = defaultdict(list)
     for source, target, lag in edges:
         into[target].append((source, lag))
+    floor = program.floor_ns.tolist()
     after = dict(zip(program.waking.tolist(), program.after_ns.tolist()))
     p, s = program.places, program.services
     places = {
@@ -36,7 +37,7 @@ def slow_run(program: Program) -> dict[int, int]:
             return None
         plain = [(happened[source], happened[source] + lag) for source, lag in into[event] if lag >= 0]
         woken = [happened[source] - 1 - lag for source, lag in into[event] if lag < 0]
-        time = max([int(program.floor_ns[event]), *(arrival for _, arrival in plain)])
+        time = max([floor[event], *(arrival for _, arrival in plain)])
         if woken and max(woken) > max((source for source, _ in plain), default=-(2**62)):
             time = max(time, max(woken) + after[event])
         return time

@@ -56,7 +56,8 @@ class Services:
 class Program:
     """See the module. Edges by source in compressed rows; `lag_ns` of a wake-up is held as -1 - lag.
 
-    `waking` are the events with wake-ups, ascending, and `after_ns` their times to wake up.
+    Nothing happens before `zero_ns`, and `floored` events not before `floored_ns`. `waking` are the events with
+    wake-ups, ascending, and `after_ns` their times to wake up.
     """
 
     operators: int
@@ -64,11 +65,20 @@ class Program:
     offsets: Array
     targets: Array
     lag_ns: Array
-    floor_ns: Array
+    zero_ns: int
+    floored: Array
+    floored_ns: Array
     waking: Array
     after_ns: Array
     places: Places = field(default_factory=Places)
     services: Services = field(default_factory=Services)
+
+    @property
+    def floor_ns(self) -> Array:
+        """The moment before which each event does not happen, a new array."""
+        floor = np.full(self.events, self.zero_ns, dtype=np.int64)
+        floor[self.floored] = self.floored_ns
+        return floor
 
     @property
     def sources(self) -> Array:
@@ -83,13 +93,14 @@ class ProgramBuilder:
         """`others` are events of no operator; nothing happens before `zero_ns`."""
         self.operators = operators
         self.events = 2 * operators + others
-        self.floor_ns = np.full(self.events, zero_ns, dtype=np.int64)
+        self.zero_ns = zero_ns
         self.places = Places()
         self.services = Services()
         self._sources: list[Array] = []
         self._targets: list[Array] = []
         self._lags: list[Array] = []
         self._after: list[tuple[Array, Array]] = []
+        self._floors: list[tuple[Array, Array]] = []
 
     def plain(self, sources: Array, targets: Array, lag_ns: Array | int = 0) -> None:
         """Edges that hold their targets for their lags (ns, not negative)."""
@@ -105,6 +116,10 @@ class ProgramBuilder:
     def after(self, events: Array, ns: Array) -> None:
         """The times to wake up of events, in ns; 0 where none is given."""
         self._after.append((events, ns))
+
+    def floors(self, events: Array, ns: Array) -> None:
+        """Moments before which events do not happen."""
+        self._floors.append((events, np.maximum(ns, self.zero_ns)))
 
     def _add(self, sources: Array, targets: Array, lags: Array) -> None:
         self._sources.append(np.asarray(sources, dtype=np.int32))
@@ -122,10 +137,21 @@ class ProgramBuilder:
         after = np.zeros(self.events, dtype=np.int64)
         for events, ns in self._after:
             after[events] = ns
+        floored, floored_ns = (_joined(list(column)) for column in zip(*self._floors)) if self._floors else ((), ())
         return Program(
-            self.operators, self.events, out.offsets.astype(np.int32), out.neighbours, lags, self.floor_ns,
-            waking, after[waking], self.places, self.services,
-        )  # fmt: skip
+            operators=self.operators,
+            events=self.events,
+            offsets=out.offsets.astype(np.int32),
+            targets=out.neighbours,
+            lag_ns=lags,
+            zero_ns=self.zero_ns,
+            floored=np.asarray(floored, dtype=np.int64),
+            floored_ns=np.asarray(floored_ns, dtype=np.int64),
+            waking=waking,
+            after_ns=after[waking],
+            places=self.places,
+            services=self.services,
+        )
 
 
 def _joined(parts: list[Array]) -> Array:

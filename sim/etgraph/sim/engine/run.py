@@ -55,8 +55,9 @@ def run(program: Program) -> Timeline:
     p = program
     missing = np.bincount(p.targets, minlength=p.events).astype(np.int32)
     s = _special(p)
-    ns, happened = _run(
-        p.offsets, p.targets, p.lag_ns, p.floor_ns, missing, s.row, s.after_ns, s.lane, s.length_ns, s.tail_ns,
+    ns = p.floor_ns
+    happened = _run(
+        p.offsets, p.targets, p.lag_ns, ns, missing, s.row, s.after_ns, s.lane, s.length_ns, s.tail_ns,
         s.server, s.frees, s.device, s.servers,
     )  # fmt: skip
     return Timeline(p.operators, ns, happened)
@@ -94,7 +95,7 @@ def _run(
     offsets: Array,
     targets: Array,
     lags: Array,
-    floor: Array,
+    ns: Array,
     missing: Array,
     special: Array,
     after: Array,
@@ -106,11 +107,10 @@ def _run(
     device: Array,
     servers: int,
     stop: Array = NEVER,
-) -> tuple[Array, Array]:
-    """Times of the events and whether they happened. `missing` counts the edges that have not arrived."""
+) -> Array:
+    """Whether events happened. `missing` counts the edges that have not arrived; `ns` are floors, and become times."""
     never = -(2**62)
-    events, rows, lanes = len(floor), len(after), len(device)
-    ns = floor.copy()
+    events, rows, lanes = len(ns), len(after), len(device)
     happened = np.zeros(events, dtype=np.bool_)
     since = np.full(rows, never)  # latest source of a plain edge, of events with wake-ups
     held = np.full(rows, never)  # latest wake-up
@@ -239,4 +239,4 @@ def _run(
             if missing[to] == 0:
                 missing[to] = top
                 top = to
-    return ns, happened
+    return happened

@@ -126,12 +126,12 @@ def program_of(plan: Plan) -> Program:
     anchor = _anchors(p.trace, t, own)
     anchored = anchor >= 0
     builder.plain(t.event[anchor[anchored]], t.event[own[anchored]], (t.ns[own] - t.ns[anchor])[anchored])
-    builder.floor_ns[t.event[own[~anchored]]] = t.ns[own[~anchored]]
+    builder.floors(t.event[own[~anchored]], t.ns[own[~anchored]])
 
     builder.plain(p.launch, 2 * p.launched, p.latency_ns)
     builder.plain(2 * p.before + 1, 2 * p.behind, p.pause_ns)
     builder.plain(2 * p.source + 1, 2 * p.waiting, p.delay_ns)
-    builder.floor_ns[2 * p.pinned] = p.trace.operators["start_ns"][p.pinned]
+    builder.floors(2 * p.pinned, p.trace.operators["start_ns"][p.pinned])
     builder.places = places_of(p.trace, p.device, p.duration_ns)
 
     alone = np.flatnonzero(t.segment_of[1::2] < 0)
