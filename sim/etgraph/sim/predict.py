@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from etgraph.model import Category, CommType, DependencyKind, NodeType, Trace, Trust
+from etgraph.model import Category, DependencyKind, NodeType, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError
 from etgraph.model.graph import event_graph
@@ -167,7 +167,7 @@ def _check_collectives(trace: Trace) -> None:
         same = o["collective"] == o["collective"][row] if o["collective"][row] >= 0 else np.arange(len(o)) == row
         missing = sorted(there - set(o["rank"][same].tolist()))
         if len(there) > 1 and missing:
-            kind = CommType(o["comm_type"][row]).name.lower() if o["comm_type"][row] in CommType else "collective"
+            kind = getattr(o.value("comm_type", row), "name", "collective").lower()
             waiting = tuple(zip(o["rank"][same].tolist(), o["index"][same].tolist()))
             raise Mismatch(
                 f"{trace.describe(row)}: its {kind} is missing on rank{'s' * (len(missing) > 1)} "

@@ -99,6 +99,25 @@ def measured(trace: Trace) -> Measured:
     )  # fmt: skip
 
 
+def joined(parts: Sequence[Measured]) -> Measured:
+    """The transfers of several traces as one; its operators and collectives are those of each one's own trace."""
+    offsets = np.cumsum([0, *(len(part.transfers.groups) for part in parts)])[:-1]
+    transfers = Transfers(
+        np.concatenate([part.transfers.type for part in parts]),
+        np.concatenate([part.transfers.bytes for part in parts]),
+        np.concatenate([part.transfers.group + offset for part, offset in zip(parts, offsets.tolist())]),
+        tuple(group for part in parts for group in part.transfers.groups),
+        tuple(library for part in parts for library in part.transfers.libraries),
+    )
+    return Measured(
+        transfers,
+        transfer_ns=np.concatenate([part.transfer_ns for part in parts]),
+        operator=np.concatenate([part.operator for part in parts]),
+        collective=np.concatenate([part.collective for part in parts]),
+        resolution_ns=max(part.resolution_ns for part in parts),
+    )
+
+
 def clock_resolution_ns(trace: Trace, rows: Array) -> int:
     """The step of the clocks that those operators were timed by: the greatest unit that all times are multiples of.
 
