@@ -62,6 +62,19 @@ def test_a_receive_ends_after_its_send_has_started() -> None:
     assert run_plan(plan).end_ns.tolist() == [60, 60]
 
 
+@pytest.mark.parametrize(("lane", "ends"), [("stream 7", [60, 60]), ("thread 7", [30, 60])])
+def test_devices_meet_for_a_message_and_hosts_hand_it_over(lane: str, ends: list[int]) -> None:
+    # The receiver comes at 40; a sender on a host has gone on by then.
+    trace = build(f"""
+        rank 0 | {lane} | ncclSend  10..{ends[0]} -COMM-> message
+        rank 1 | {lane} | message: ncclRecv  40..60
+    """)
+    plan = measured_plan(trace)
+    assert plan.transfer_ns.tolist() == [20, 20]
+    assert plan.rendezvous.tolist() == [lane == "stream 7"]
+    assert run_plan(plan).end_ns.tolist() == ends
+
+
 def test_a_blocking_call_ends_after_what_it_waits_for() -> None:
     text = """
         rank 0 | thread 1 | launch  0..10  -> k

@@ -116,6 +116,7 @@ def remove(plan: Plan, rows: Array) -> Plan:
         delay_ns=plan.delay_ns[waits],
         sender=plan.sender[sent],
         receiver=plan.receiver[sent],
+        rendezvous=plan.rendezvous[sent],
         device=plan.device[~gone[plan.device]],
         pinned=plan.pinned[~gone[plan.pinned]],
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import DependencyKind, Trace
+from etgraph.model import Category, DependencyKind, Trace
 from etgraph.model.columns import Array
 
 _NEVER = -(2**62)
@@ -17,7 +17,8 @@ class Peers:
     """By operator: `meets`, whether it is of a collective all of whose members are recorded; `receives`, whether it has
     a sender; `transfer_ns`, the time from the last arrival of a peer to its end, or its duration where it has no peers.
 
-    `sender` and `receiver` are the messages.
+    `sender` and `receiver` are the messages; of a `rendezvous` the sender cannot end before its receiver has come.
+    Kernels of two devices meet; a host hands a message over and goes on (eager).
     """
 
     meets: Array
@@ -25,6 +26,7 @@ class Peers:
     transfer_ns: Array
     sender: Array
     receiver: Array
+    rendezvous: Array
 
 
 def peers_of(trace: Trace) -> Peers:
@@ -44,7 +46,10 @@ def peers_of(trace: Trace) -> Peers:
     known = trace.timed[sender] & trace.timed[receiver]
     sender, receiver = sender[known], receiver[known]
     np.maximum.at(arrived, receiver, start[sender])
+    on_device = o["category"] >= int(Category.KERNEL)
+    rendezvous = on_device[sender] & on_device[receiver] & (end[sender] >= start[receiver])
+    np.maximum.at(arrived, sender[rendezvous], start[receiver[rendezvous]])
     meets, receives = np.zeros(len(o), dtype=bool), np.zeros(len(o), dtype=bool)
     meets[members] = receives[receiver] = True
     transfer = np.where(trace.timed, np.maximum(end - arrived, 0), 0)
-    return Peers(meets, receives, transfer, sender, receiver)
+    return Peers(meets, receives, transfer, sender, receiver, rendezvous)

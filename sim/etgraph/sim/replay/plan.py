@@ -41,8 +41,8 @@ class Plan:
     no thread's chain; `transfer_ns`, what it takes after its last peer has come; `meets`, whether a collective has it.
     Launches go from event `launch` to the start of operator `launched` after `latency_ns`; streams from the end of
     `before` to the start of `behind` after `pause_ns`; events of other streams from `source` to `waiting` after
-    `delay_ns`; messages from the start of `sender` to the end of `receiver`. `pinned` operators start when they did.
-    `steps` are new work.
+    `delay_ns`; messages from the start of `sender` to the end of `receiver` and, of a `rendezvous`, also the other way
+    round. `pinned` operators start when they did. `steps` are new work.
     """
 
     trace: Trace
@@ -66,6 +66,7 @@ class Plan:
     delay_ns: Array
     sender: Array
     receiver: Array
+    rendezvous: Array
     pinned: Array
     steps: tuple[Step, ...] = ()
 
@@ -106,6 +107,7 @@ def plan_of(trace: Trace, s: Structure, c: Fitted) -> Plan:
         delay_ns=c.event.at(d.event.key),
         sender=p.sender,
         receiver=p.receiver,
+        rendezvous=p.rendezvous,
         pinned=d.pinned,
     )
 
@@ -135,12 +137,16 @@ def program_of(plan: Plan) -> Program:
     builder.places = places_of(p.trace, p.device, p.duration_ns)
 
     alone = np.flatnonzero(t.segment_of[1::2] < 0)
-    builder.plain(2 * alone, 2 * alone + 1, np.where(p.meets, p.transfer_ns, p.duration_ns)[alone])
+    meets = p.meets.copy()
+    meets[p.receiver] = meets[p.sender[p.rendezvous]] = True
+    builder.plain(2 * alone, 2 * alone + 1, np.where(meets, p.transfer_ns, p.duration_ns)[alone])
     members = np.flatnonzero(p.meets)
     meeting = 2 * n + p.trace.operators["collective"][members].astype(np.int64)
     builder.plain(2 * members, meeting)
     builder.plain(meeting, 2 * members + 1, p.transfer_ns[members])
     builder.plain(2 * p.sender, 2 * p.receiver + 1, p.transfer_ns[p.receiver])
+    met, came = p.sender[p.rendezvous], p.receiver[p.rendezvous]
+    builder.plain(2 * came, 2 * met + 1, p.transfer_ns[met])
     _add_steps(builder, plan, 2 * n + collectives)
     return builder.program()
 
