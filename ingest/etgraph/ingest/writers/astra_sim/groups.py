@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.ingest.chakra.normalise import WORLD
+from etgraph.model.message_sizes import WORLD
 from etgraph.ingest.writers.astra_sim.order import some_ranks
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import Columns, Trace, process_group_tables

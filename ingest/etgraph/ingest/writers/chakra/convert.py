@@ -26,7 +26,7 @@ from etgraph.ingest.writers.chakra.kept import (
     words,
 )
 from etgraph.ingest.writers.chakra.pieces import attribute, attribute_list, group_names, heads
-from etgraph.ingest.writers.chakra.sizes import recorded_bytes
+from etgraph.model.message_sizes import recorded_bytes
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import Category, Columns, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.columns import Array

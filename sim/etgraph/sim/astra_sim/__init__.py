@@ -1,0 +1,1 @@
+"""ASTRA-sim's analytical backends on a trace, to the nanosecond, from its own configuration files."""
