@@ -39,6 +39,7 @@ TAGS: Final = 500_000_000
 MICROSECOND: Final = 1000
 _COMM: Final = (int(NodeType.COMM_SEND), int(NodeType.COMM_RECV), int(NodeType.COMM_COLL))
 _MEMORY: Final = (int(NodeType.MEM_LOAD), int(NodeType.MEM_STORE))
+_ORDERS: Final = (int(DependencyKind.CTRL), int(DependencyKind.DATA))
 _EXECUTED: Final = (int(NodeType.INVALID), *_MEMORY, int(NodeType.COMP), *_COMM)
 _KINDS: Final = {
     int(CommType.ALL_REDUCE): ALL_REDUCE,
@@ -122,7 +123,7 @@ def workload(
     warnings = _check(trace, network)
     nodes = _nodes(trace, network)
     nodes.warnings = warnings
-    texts = kept(trace, nodes.rows, np.isin(nodes.kind, (int(NodeType.COMM_SEND), int(NodeType.COMM_RECV))))
+    texts = kept(trace, nodes.rows, np.isin(nodes.kind, _COMM[:2]) | _unsized(nodes))
     _check_dependencies(nodes, texts)
     _durations(nodes, texts)
     if system.replay_only:
@@ -141,7 +142,7 @@ def workload(
 def _check(trace: Trace, network: Network) -> tuple[str, ...]:
     o, d = trace.operators, trace.dependencies
     hint = "`etgraph export --format chakra --for astra-sim` makes a workload of any trace"
-    kinds = np.setdiff1d(d["kind"], (int(DependencyKind.CTRL), int(DependencyKind.DATA)))
+    kinds = np.setdiff1d(d["kind"], (*_ORDERS, int(DependencyKind.COMM)))
     if len(kinds):
         found = ", ".join(DependencyKind(k).name for k in kinds.tolist())
         raise NotAWorkload(f"found dependencies of kind {found}, expected CTRL and DATA only", hint=hint)
@@ -169,7 +170,7 @@ def _nodes(trace: Trace, network: Network) -> Workload:
     place = np.full(len(o), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     src, dst = place[d["src"]], place[d["dst"]]
-    inside = (src >= 0) & (dst >= 0)
+    inside = (src >= 0) & (dst >= 0) & np.isin(d["kind"], _ORDERS)
     src, dst = src[inside], dst[inside]
     kind, cpu = o["kind"][rows], o["category"][rows] == int(Category.CPU_OP)
     none = np.full(len(rows), -1, dtype=np.int64)
@@ -192,6 +193,12 @@ def _nodes(trace: Trace, network: Network) -> Workload:
     if len(stuck):
         raise NotAWorkload(f"rank {stuck[0]}: found no node that is ready at the start, expected one")
     return nodes
+
+
+def _unsized(nodes: Workload) -> Array:
+    """Collectives whose size no column holds, such as gathers in groups whose members the trace does not know."""
+    unsized: Array = (nodes.kind == int(NodeType.COMM_COLL)) & (nodes.size == UNKNOWN_BYTES)
+    return unsized
 
 
 def _type(kind: int) -> str:

@@ -89,7 +89,9 @@ class Planner:
     delay_ns: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "delay_ns", int(self.system.endpoint_delay_ns * self.arguments.injection_scale))
+        given = self.system.endpoint_delay_ns
+        scaled = DEFAULT_DELAY_NS if given is None else int(given * self.arguments.injection_scale)
+        object.__setattr__(self, "delay_ns", scaled)
 
     def plan(self, kind: int, size: int, involved: Sequence[bool] | None, group: int = 0, members: int = 0,
              first: int = -1) -> Plan:  # fmt: skip

@@ -121,7 +121,7 @@ def go(machine: Machine, work: Workload, *, compiled: bool | None = None) -> Mac
     """Run the loop to its end, in machine code where that is worth it. Raises FaultyNode."""
     compiled = _much(work) if compiled is None else compiled
     while (state := loop.run(compiled, machine)) == MORE:
-        machine = grown(machine)
+        machine = grown(machine, compiled)
     if state == FAILED:
         raise _fault(machine, work)
     return machine

@@ -28,7 +28,7 @@ COLLECTIVES: Final = {
 }
 """Kinds of collectives, as the file's keys begin."""
 DEFAULT_DELAY_NS: Final = 10
-"""The endpoint's delay where the file has none, and in a process group that is a part of the ranks."""
+"""The endpoint's delay where the file has none, and in a process group that is a part of the ranks; never scaled."""
 _NAMES: Final = {
     "ring": RING_ALGORITHM,
     "direct": DIRECT,
@@ -57,7 +57,7 @@ class System:
     optimization: Optimization | None = None
     splits: int | None = None
     active_chunks: int = 1
-    endpoint_delay_ns: int = DEFAULT_DELAY_NS
+    endpoint_delay_ns: int | None = None
     local_bandwidth: float | None = None
     peak: float | None = None
     roofline: bool = False
@@ -94,7 +94,7 @@ def read_system(source: Readable) -> System:
         optimization,
         document.whole("preferred-dataset-splits", least=1) if "preferred-dataset-splits" in given else None,
         document.whole("active-chunks-per-dimension", least=1, default=1),
-        document.whole("endpoint-delay", default=DEFAULT_DELAY_NS),
+        document.whole("endpoint-delay") if "endpoint-delay" in given else None,
         document.number("local-mem-bw", above=True) if "local-mem-bw" in given else None,
         document.number("peak-perf", above=True) if "peak-perf" in given else None,
         document.flag("roofline-enabled"),

@@ -42,12 +42,18 @@ def fail(machine: Machine, fault: int, node: int, peer: int, size: int) -> None:
 
 
 @part
+def key_home(time: int, owner: int) -> int:
+    """Where the search for a key begins, of a large table. The numbers of a record may be narrow ones."""
+    place = (int(time) & 0x7FFFFFFF) * 0x2545F491 + (int(owner) + 1) * 0x1B873593
+    return place ^ (place >> 31)
+
+
+@part
 def look_up(machine: Machine, time: int, owner: int) -> int:
     """The place of a key among the keys, or the empty one where it belongs."""
     keys = machine.keys
     mask = len(keys) - 1
-    place = (time & 0x7FFFFFFF) * 0x2545F491 + (owner + 1) * 0x1B873593
-    place = (place ^ (place >> 31)) & mask
+    place = key_home(time, owner) & mask
     while keys[place].ref != NONE and (keys[place].time != time or keys[place].owner != owner):
         place = (place + 1) & mask
     return place
@@ -76,9 +82,7 @@ def forget(machine: Machine, time: int, owner: int) -> None:
         key = keys[place]
         if key.ref == NONE:
             break
-        home = (key.time & 0x7FFFFFFF) * 0x2545F491 + (key.owner + 1) * 0x1B873593
-        home = (home ^ (home >> 31)) & mask
-        if ((place - home) & mask) >= ((place - hole) & mask):
+        if ((place - key_home(key.time, key.owner)) & mask) >= ((place - hole) & mask):
             keys[hole].time = key.time
             keys[hole].owner = key.owner
             keys[hole].ref = key.ref

@@ -32,10 +32,10 @@ _ANNOUNCED: Final = 1_000_000_000
 
 
 @part
-def home(tag: int, src: int, dst: int, size: int) -> int:
-    """Where the search for a channel begins, of a large table."""
-    place = (tag & 0x7FFFFFFF) * 0x2545F491 + (src & 0xFFFFF) * 0x1B873593 + (dst & 0xFFFFF) * 0x0E6546B3
-    place += (size & 0x7FFFFFFF) * 0x165667B1
+def channel_home(tag: int, src: int, dst: int, size: int) -> int:
+    """Where the search for a channel begins, of a large table. The numbers of a record may be narrow ones."""
+    place = (int(tag) & 0x7FFFFFFF) * 0x2545F491 + (int(size) & 0x7FFFFFFF) * 0x165667B1
+    place += (int(src) & 0xFFFFF) * 0x1B873593 + (int(dst) & 0xFFFFF) * 0x0E6546B3
     return place ^ (place >> 29)
 
 
@@ -44,7 +44,7 @@ def channel_of(machine: Machine, tag: int, src: int, dst: int, size: int) -> int
     """The place of a key's channel, or the empty one where it belongs."""
     channels = machine.channels
     mask = len(channels) - 1
-    place = home(tag, src, dst, size) & mask
+    place = channel_home(tag, src, dst, size) & mask
     while True:
         channel = channels[place]
         if channel.kind == _EMPTY:
@@ -91,7 +91,7 @@ def first_in_channel(machine: Machine, place: int) -> int:
         channel = channels[place]
         if channel.kind == _EMPTY:
             break
-        begin = home(channel.tag, channel.src, channel.dst, channel.bytes) & mask
+        begin = channel_home(channel.tag, channel.src, channel.dst, channel.bytes) & mask
         if ((place - begin) & mask) >= ((place - hole) & mask):
             empty = channels[hole]
             empty.kind = channel.kind

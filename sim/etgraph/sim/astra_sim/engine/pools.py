@@ -12,7 +12,7 @@ from etgraph.sim.astra_sim.engine.messages import channel_of
 from etgraph.sim.astra_sim.engine.state import CHANNEL, NONE, Machine, empty_keys, table
 
 
-def grown(machine: Machine) -> Machine:
+def grown(machine: Machine, compiled: bool) -> Machine:
     """The machine with twice the room in those pools of which little is left, and hash tables that fit."""
     clock, reserve = machine.clock[0], machine.setup[0].reserve
     changes: dict[str, Any] = {}
@@ -33,11 +33,11 @@ def grown(machine: Machine) -> Machine:
     if {"buckets", "events"} & changes.keys():
         clock["keys"] = 0
         larger = larger._replace(keys=empty_keys(room_for(larger.events, larger.buckets)))
-        _enter_keys(larger, machine.keys)
+        _enter_keys.run(compiled, larger, machine.keys)
     if {"messages", "receives"} & changes.keys():
         clock["channels"] = 0
         larger = larger._replace(channels=table(CHANNEL, room_for(larger.messages, larger.receives)))
-        _enter_channels(larger, machine.channels)
+        _enter_channels.run(compiled, larger, machine.channels)
     return larger
 
 
