@@ -12,7 +12,7 @@ A kernel whose last parameter is `stop` is given the flag of `etgraph.model.canc
 In a loop of a few instructions a step, that costs some per cent; where its range is cut into blocks, nothing.
 
 A loop that is too long to be read as one function is a kernel that calls `part`s, which may call other parts, and hands
-them its tables as a named tuple of arrays. In plain mode they are plain functions.
+them its arrays as a named tuple (`etgraph.model.kernel_tables.bare`). In plain mode they are plain functions.
 """
 
 from __future__ import annotations
@@ -160,6 +160,10 @@ def _teach_numba() -> None:
     """Tell numba what `stopped` is in machine code."""
     from numba.core import types
     from numba.extending import intrinsic, overload
+
+    from etgraph.model import kernel_tables
+
+    kernel_tables.teach_numba()
 
     def read(typing: Any, flag: Any) -> Any:
         def load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

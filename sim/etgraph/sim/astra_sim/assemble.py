@@ -8,6 +8,8 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.sim.astra_sim.engine import state
+from etgraph.sim.astra_sim.engine.chunks import LANES
+from etgraph.sim.astra_sim.engine.phases import KINDS
 from etgraph.sim.astra_sim.engine.npus import COLLECTIVE, NOTHING
 from etgraph.sim.astra_sim.engine.network import FULLY_CONNECTED
 from etgraph.sim.astra_sim.engine.pools import room_for
@@ -16,10 +18,9 @@ from etgraph.sim.astra_sim.memory import RemoteMemory
 from etgraph.sim.astra_sim.network import TOPOLOGIES, Network
 from etgraph.sim.astra_sim.nodes import Workload
 from etgraph.sim.astra_sim.plans import Step
-from etgraph.sim.astra_sim.system import COLLECTIVES, Arguments, System
+from etgraph.sim.astra_sim.system import Arguments, System
 
 RESOURCES: Final = 4
-_LANES: Final = 3
 _SMALLEST_POOL: Final = 1024
 
 
@@ -57,10 +58,10 @@ def machine_of(
         steps=_steps(steps),
         members=np.array(work.members, dtype=np.int32),
         chunks=pool(state.CHUNK, int(chunks.sum())),
-        routes=np.zeros((int(chunks.sum()), most_steps), dtype=np.int32),
+        routes=np.zeros(int(chunks.sum()) * most_steps, dtype=np.int32),
         queues=_queues(npus * dims * queues),
-        turns=np.zeros((npus, dims, _LANES), dtype=np.int32),
-        trees=np.zeros((npus, dims, len(COLLECTIVES)), dtype=np.int8),
+        turns=np.zeros(npus * dims * LANES, dtype=np.int32),
+        trees=np.zeros(npus * dims * KINDS, dtype=np.int8),
         streams=np.zeros(work.streams, dtype=np.int64),
         phases=pool(state.PHASE, phases),
         heap=table(state.KEY, records),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from etgraph.model.kernels import part
-from etgraph.sim.astra_sim.engine.phases import DOUBLE_BINARY_TREE, begin_packets
+from etgraph.sim.astra_sim.engine.phases import DOUBLE_BINARY_TREE, KINDS, begin_packets
 from etgraph.sim.astra_sim.engine.state import NONE, Machine
 from etgraph.sim.astra_sim.engine.trees import begin_tree
 
 ANY_LANE: Final = 0
 FIRST_LANES: Final = 1
 LAST_LANES: Final = 2
+LANES: Final = 3
 """Which of a dimension's queues a step takes by turns: all, the first half, the last."""
 
 _TAGS: Final = 500_000_000
@@ -41,7 +42,7 @@ def create_chunk(machine: Machine, row: int) -> int:
     chunk.at = 0
     chunk.next = NONE
     for k in range(plan.steps):
-        machine.routes[at, k] = route(machine, node.npu, plan.first + k)
+        machine.routes[at * machine.setup[0].most_steps + k] = route(machine, node.npu, plan.first + k)
     return at
 
 
@@ -58,16 +59,17 @@ def route(machine: Machine, npu: int, number: int) -> int:
     elif step.lane == LAST_LANES:
         begin = queues // 2
         count = queues - begin
-    turn = turns[npu, step.dim, step.lane]
-    turns[npu, step.dim, step.lane] = (turn + 1) % count
+    line = npu * machine.setup[0].dims + step.dim
+    turn = turns[line * LANES + step.lane]
+    turns[line * LANES + step.lane] = (turn + 1) % count
     chosen = begin + turn
     if step.lane == LAST_LANES or (step.lane == ANY_LANE and queues > 1 and chosen >= queues // 2):
         chosen += _ANTICLOCKWISE
     if step.algorithm == DOUBLE_BINARY_TREE:
         trees = machine.trees
-        if trees[npu, step.dim, step.tree] % 2 == 1:
+        if trees[line * KINDS + step.tree] == 1:
             chosen += _SECOND_TREE
-        trees[npu, step.dim, step.tree] += 1
+        trees[line * KINDS + step.tree] ^= 1
     return int(chosen)
 
 
@@ -78,7 +80,7 @@ def queue_of(machine: Machine, at: int) -> int:
     node = machine.nodes[chunk.node]
     dim = machine.steps[machine.plans[node.plan].first + chunk.at].dim
     setup = machine.setup[0]
-    return int((node.npu * setup.dims + dim) * setup.queues + machine.routes[at, chunk.at] % _ANTICLOCKWISE)
+    return int((node.npu * setup.dims + dim) * setup.queues + machine.routes[at * machine.setup[0].most_steps + chunk.at] % _ANTICLOCKWISE)
 
 
 @part
@@ -117,7 +119,7 @@ def begin_phase(machine: Machine, at: int) -> None:
     clock.free_phase = phase.next
     number = machine.plans[node.plan].first + chunk.at
     step = machine.steps[number]
-    taken = machine.routes[at, chunk.at]
+    taken = machine.routes[at * machine.setup[0].most_steps + chunk.at]
     phase.step = number
     phase.chunk = at
     phase.npu = node.npu

@@ -8,6 +8,7 @@ import numpy as np
 
 from etgraph.model.cancelling import BETWEEN_LOOKS, stopped
 from etgraph.model.columns import Array
+from etgraph.model.kernel_tables import bare
 from etgraph.model.kernels import kernel, part
 from etgraph.sim.astra_sim.engine.agenda import (
     ARRIVAL,
@@ -49,41 +50,42 @@ FAILED: Final = 2
 @kernel
 def run(machine: Machine, stop: Array) -> int:
     """Go on until nothing is left. Everything is kept in the machine, so that the loop can be entered again."""
-    clock = machine.clock[0]
-    while clock.looping < machine.setup[0].npus:
-        if scarce(machine):
+    tables = bare(machine)
+    clock = tables.clock[0]
+    while clock.looping < tables.setup[0].npus:
+        if scarce(tables):
             return MORE
-        start(machine, clock.looping)
+        start(tables, clock.looping)
         clock.looping += 1
         if clock.fault:
             return FAILED
     while clock.heap > 0:
-        clock.now = machine.heap[0].time
-        bucket = machine.buckets[machine.heap[0].ref]
+        clock.now = tables.heap[0].time
+        bucket = tables.buckets[tables.heap[0].ref]
         while bucket.first != NONE:
             clock.steps += 1
             if clock.steps % BETWEEN_LOOKS == 0 and stopped(stop):
                 return DONE
-            if scarce(machine):
+            if scarce(tables):
                 return MORE
             at = bucket.first
-            event = machine.events[at]
+            event = tables.events[at]
             if event.kind == BATCH and event.first != NONE:
                 timer = event.first
-                event.first = machine.events[timer].next
-                kind = machine.events[timer].kind
-                ref = machine.events[timer].ref
-                free_event(machine, timer)
-                time_out(machine, kind, ref)
+                event.first = tables.events[timer].next
+                kind = tables.events[timer].kind
+                ref = tables.events[timer].ref
+                free_event(tables, timer)
+                time_out(tables, kind, ref)
             else:
                 bucket.first = event.next
                 kind = event.kind
                 ref = event.ref
-                free_event(machine, at)
-                happen(machine, kind, ref)
+                free_event(tables, at)
+                happen(tables, kind, ref)
             if clock.fault:
                 return FAILED
-        pop_time(machine)
+        pop_time(tables)
     return DONE
 
 

@@ -13,6 +13,7 @@ ALL_REDUCE: Final = 0
 ALL_GATHER: Final = 1
 REDUCE_SCATTER: Final = 2
 ALL_TO_ALL: Final = 3
+KINDS: Final = 4
 """Kinds of collectives, and of their phases."""
 
 RING_ALGORITHM: Final = 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from etgraph.model.kernel_tables import bare
 from etgraph.model.kernels import kernel
 from etgraph.sim.astra_sim.engine.agenda import look_up, remember
 from etgraph.sim.astra_sim.engine.messages import channel_of
@@ -58,19 +59,21 @@ def _doubled(records: Any, link: str, head: int) -> Any:
 @kernel
 def _enter_keys(machine: Machine, keys: Any) -> None:
     """Fill a new table of keys."""
+    tables = bare(machine)
     for k in range(len(keys)):
         key = keys[k]
         if key.ref != NONE:
-            remember(machine, look_up(machine, key.time, key.owner), key.time, key.owner, key.ref)
+            remember(tables, look_up(tables, key.time, key.owner), key.time, key.owner, key.ref)
 
 
 @kernel
 def _enter_channels(machine: Machine, channels: Any) -> None:
     """Fill a new table of channels."""
+    tables = bare(machine)
     for k in range(len(channels)):
         old = channels[k]
         if old.kind != 0:
-            new = machine.channels[channel_of(machine, old.tag, old.src, old.dst, old.bytes)]
+            new = tables.channels[channel_of(tables, old.tag, old.src, old.dst, old.bytes)]
             new.kind = old.kind
             new.tag = old.tag
             new.src = old.src
@@ -78,4 +81,4 @@ def _enter_channels(machine: Machine, channels: Any) -> None:
             new.bytes = old.bytes
             new.first = old.first
             new.last = old.last
-            machine.clock[0].channels += 1
+            tables.clock[0].channels += 1
