@@ -1,4 +1,4 @@
-"""ASTRA-sim's network models: nodes and messages a second, and memory, beside the program itself at 9 to 85 k nodes/s."""
+"""ASTRA-sim's models: nodes and messages a second, and memory; the program itself does 9 to 85 thousand nodes/s."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any, Final
 import numpy as np
 
 from etgraph.model import TABLES, Category, Columns, CommType, Metadata, NodeType, Trace
-from etgraph.model.kernels import COMPILE_FROM
-from etgraph.sim.astra_sim import Arguments, RemoteMemory, read_network, read_system, run
+from etgraph.sim.astra_sim import Arguments, RemoteMemory, read_network, read_system
 from etgraph.sim.astra_sim.assemble import machine_of
 from etgraph.sim.astra_sim.nodes import workload
 from etgraph.sim.astra_sim.plans import Planner
-from etgraph.sim.astra_sim.simulate import go
+from etgraph.sim.astra_sim.running import go
 
 SYSTEM: Final = {
     "scheduling-policy": "LIFO", "endpoint-delay": 10, "active-chunks-per-dimension": 2,
@@ -78,9 +77,9 @@ def measure(algorithm: str, npus: tuple[int, ...], topology: str, backend: str, 
     messages, nodes = int(machine.clock[0].sent), len(trace)
     size = sum(getattr(machine, name).nbytes for name in machine._fields) / 2**20
     print(
-        f"{algorithm:17} {' x '.join(map(str, npus)):10} {topology:15} {backend:8} {nodes:9,} nodes {messages:10,} messages"
-        f" {made - begin:6.2f} s prepared {took:6.2f} s run {nodes / took:11,.0f} nodes/s {messages / took:11,.0f} messages/s"
-        f" {size:7.1f} MiB"
+        f"{algorithm:17} {' x '.join(map(str, npus)):10} {topology:15} {backend:8} {nodes:9,} nodes"
+        f" {messages:10,} messages {made - begin:6.2f} s prepared {took:6.2f} s run"
+        f" {nodes / took:11,.0f} nodes/s {messages / took:11,.0f} messages/s {size:7.1f} MiB"
     )
 
 

@@ -12,7 +12,7 @@ from etgraph.sim.astra_sim.errors import (
 from etgraph.sim.astra_sim.groups import read_groups
 from etgraph.sim.astra_sim.memory import RemoteMemory, read_memory
 from etgraph.sim.astra_sim.network import Dimension, Network, read_network
-from etgraph.sim.astra_sim.simulate import run, simulate
+from etgraph.sim.astra_sim.running import run, simulate
 from etgraph.sim.astra_sim.system import Arguments, Implementation, System, read_arguments, read_system
 
 __all__ = [

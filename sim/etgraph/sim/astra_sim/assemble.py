@@ -9,9 +9,9 @@ import numpy as np
 from etgraph.model.columns import Array
 from etgraph.sim.astra_sim.engine import state
 from etgraph.sim.astra_sim.engine.chunks import LANES
-from etgraph.sim.astra_sim.engine.phases import KINDS
-from etgraph.sim.astra_sim.engine.npus import COLLECTIVE, NOTHING
 from etgraph.sim.astra_sim.engine.network import FULLY_CONNECTED
+from etgraph.sim.astra_sim.engine.npus import COLLECTIVE, NOTHING
+from etgraph.sim.astra_sim.engine.phases import KINDS
 from etgraph.sim.astra_sim.engine.pools import room_for
 from etgraph.sim.astra_sim.engine.state import NONE, Machine, empty_keys, pool, table
 from etgraph.sim.astra_sim.memory import RemoteMemory

@@ -45,12 +45,13 @@ def kept(trace: Trace, rows: Array, asked: Array) -> Kept:
     positions = np.flatnonzero(wanted)
     values: dict[int, dict[str, Any]] = {}
     more: dict[int, dict[str, Any]] = {}
-    for at, text in zip(positions.tolist(), trace.attributes.texts(attrs[positions])):
+    for position, text in zip(positions.tolist(), trace.attributes.texts(attrs[positions])):
         document = decoded(text or b"{}")
         listed = document.get("attr")
         if isinstance(listed, list):
-            values[at] = {each["name"]: _value(each) for each in listed if isinstance(each, dict) and "name" in each}
-        more[at] = document
+            named = (each for each in listed if isinstance(each, dict) and "name" in each)
+            values[position] = {each["name"]: _value(each) for each in named}
+        more[position] = document
     return Kept(values, more)
 
 

@@ -25,11 +25,10 @@ class Document:
     values: Mapping[str, Any]
     lines: Mapping[str, int] = field(default_factory=dict)
 
-    def error(self, key: str, found: Any, expected: str, hint: str | None = None) -> InputError:
+    def error(self, key: str, found: str, expected: str) -> InputError:
         """An error that names file, line and key."""
         place = f"line {self.lines[key]}, {key}" if key in self.lines else key
-        return InputError(self.file, found=found if isinstance(found, str) else shown(found), expected=expected,
-                          place=place, hint=hint)  # fmt: skip
+        return InputError(self.file, found=found, expected=expected, place=place)
 
     def get(self, key: str, check: Callable[[Any], T | None], expected: str, default: T | None = None) -> T:
         """A value as `check` gives it. InputError where that is None, or where there is none and no default."""
@@ -39,7 +38,7 @@ class Document:
             return default
         value = check(self.values[key])
         if value is None:
-            raise self.error(key, self.values[key], expected)
+            raise self.error(key, shown(self.values[key]), expected)
         return value
 
     def number(self, key: str, *, least: float = 0, above: bool = False, default: float | None = None) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.model.message_sizes import WORLD
-from etgraph.sim.astra_sim.documents import Readable, list_of, read_json
+from etgraph.sim.astra_sim.documents import Readable, list_of, read_json, shown
 
 EVERYBODY: Final = 0
 NOT_A_NUMBER: Final = -1
@@ -44,7 +44,7 @@ def read_groups(source: Readable) -> Groups:
             raise document.error(str(name), repr(name), "a number above 0 as the group's name")
         ranks = list_of(value, int)
         if not ranks or len(set(ranks)) < len(ranks) or min(ranks) < 0:
-            raise document.error(str(name), value, "a list of ranks from 0, each once")
+            raise document.error(str(name), shown(value), "a list of ranks from 0, each once")
         groups[number] = ranks
     return groups
 

@@ -7,9 +7,7 @@ from typing import Final, Literal, get_args
 
 from etgraph.sim.astra_sim.documents import Readable, read_json
 
-Kind = Literal[
-    "NO_MEMORY_EXPANSION", "PER_NPU_MEMORY_EXPANSION", "PER_NODE_MEMORY_EXPANSION", "MEMORY_POOL"
-]
+Kind = Literal["NO_MEMORY_EXPANSION", "PER_NPU_MEMORY_EXPANSION", "PER_NODE_MEMORY_EXPANSION", "MEMORY_POOL"]
 _KINDS: Final = get_args(Kind)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
@@ -186,7 +187,9 @@ def _nodes(trace: Trace, network: Network) -> Workload:
     )  # fmt: skip
     odd = np.flatnonzero(~np.isin(kind, _EXECUTED))
     if len(odd):
-        nodes.mark(odd, lambda at: f"node type {_type(kind[at])}", "a node that computes, communicates or copies")
+        nodes.mark(
+            odd, lambda at: f"node type {_named(NodeType, kind[at])}", "a node that computes, communicates or copies"
+        )
         raise nodes.fault(int(odd[0]))
     waits = np.bincount(dst, minlength=len(rows))
     stuck = np.setdiff1d(np.arange(network.npus), nodes.rank[waits == 0])
@@ -201,8 +204,9 @@ def _unsized(nodes: Workload) -> Array:
     return unsized
 
 
-def _type(kind: int) -> str:
-    return NodeType(kind).name if kind in NodeType._value2member_map_ else str(kind)
+def _named(values: type[IntEnum], number: int) -> str:
+    """The name of a type, its number where it has none."""
+    return values(number).name if number in values._value2member_map_ else str(number)
 
 
 def _check_dependencies(nodes: Workload, texts: Kept) -> None:
@@ -329,7 +333,7 @@ def _collectives(nodes: Workload, texts: Kept, groups: Groups, planner: Planner)
     nodes.mark(which[size[which] == UNKNOWN_BYTES], "no comm_size", "a number of bytes")
     replayed = types[which] == int(CommType.BROADCAST)
     known = np.isin(types[which], list(_KINDS))
-    nodes.mark(which[~known & ~replayed], lambda at: f"comm_type {o.value('comm_type', int(nodes.rows[at]))!s}",
+    nodes.mark(which[~known & ~replayed], lambda at: f"comm_type {_named(CommType, types[at])}",
                "ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER, ALL_TO_ALL or BROADCAST")  # fmt: skip
     alone = (joined.number > 0) & (joined.position < 0)
     nodes.mark(which[alone & ~replayed], lambda at: f"{group(at)}, of which its rank is no member", "a member's rank")

@@ -64,7 +64,8 @@ def _ranks(work: Workload, start: Array, end: Array) -> tuple[RankTimes, ...]:
     ranks, first = np.unique(work.rank, return_index=True)
     last = np.maximum.reduceat(end, first) if len(first) else first
     computation, communication = (
-        _covered(work.rank[mask], start[mask], end[mask], len(ranks)) for mask in (computes & (end >= 0), communicates & (end >= 0))
+        _covered(work.rank[mask], start[mask], end[mask], len(ranks))
+        for mask in (computes & (end >= 0), communicates & (end >= 0))
     )
     rows = zip(ranks.tolist(), np.maximum(last, 0).tolist(), computation.tolist(), communication.tolist())
     return tuple(RankTimes(*row) for row in rows)

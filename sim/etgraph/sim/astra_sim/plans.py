@@ -117,7 +117,9 @@ class Planner:
         for line, phase, lane in self._phases(kind, live):
             steps.append(self._step(line, phase, lane, kind, data, first if part else -1))
             if steps[-1].algorithm != DOUBLE_BINARY_TREE:
-                data = data // line.size if phase == REDUCE_SCATTER else data * line.size if phase == ALL_GATHER else data
+                data = (
+                    data // line.size if phase == REDUCE_SCATTER else data * line.size if phase == ALL_GATHER else data
+                )
         return Plan(chunks, tuple(steps), group)
 
     def _chunks(self, kind: int, size: int) -> tuple[int, int]:

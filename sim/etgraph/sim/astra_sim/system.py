@@ -142,17 +142,19 @@ def read_arguments(given: Mapping[str, Any]) -> Arguments:
         plain = name.removeprefix("--")
         if plain not in names:
             raise UsageError(f"ASTRA-sim's argument {name}: not known", hint=f"there are {', '.join(names)}")
-        text = str(value).strip().lower()
-        if plain == "rendezvous-protocol":
-            parsed = {"true": True, "1": True, "false": False, "0": False}.get(text)
-            expected = "true or false"
-        elif plain == "num-queues-per-dim":
-            parsed = int(text) if text.isdecimal() and 0 < int(text) < 1 << 16 else None
-            expected = "a whole number from 1 to 65535"
-        else:
-            parsed = float(text) if re.fullmatch(r"\d+(\.\d*)?(e[+-]?\d+)?|\.\d+(e[+-]?\d+)?", text) else None
-            expected = "a number from 0"
+        parsed, expected = _parsed(plain, str(value).strip().lower())
         if parsed is None:
             raise UsageError(f"ASTRA-sim's argument {name}: found {value!r}, expected {expected}")
         values[names[plain]] = parsed
     return Arguments(**values)
+
+
+def _parsed(name: str, text: str) -> tuple[bool | int | float | None, str]:
+    """The value of an argument, None for what is none, and what was expected."""
+    if name == "rendezvous-protocol":
+        return {"true": True, "1": True, "false": False, "0": False}.get(text), "true or false"
+    if name == "num-queues-per-dim":
+        whole = int(text) if text.isdecimal() and len(text) < 6 else 0
+        return whole if 0 < whole < 1 << 16 else None, "a whole number from 1 to 65535"
+    number = float(text) if re.fullmatch(r"(\d+\.?\d*|\.\d+)(e[+-]?\d{1,2})?", text) else None
+    return number, "a number from 0"

@@ -19,10 +19,10 @@ from etgraph.ingest.writers.chakra.dependencies import Lists
 from etgraph.ingest.writers.chakra.kept import UNREADABLE, KeptFields, kept_of, with_kept, words
 from etgraph.ingest.writers.chakra.pieces import group_names, heads
 from etgraph.ingest.writers.chakra.sizes import sized
-from etgraph.model.message_sizes import GATHERED, recorded_bytes
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import Category, Columns, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.model.message_sizes import GATHERED, recorded_bytes
 
 BLOCK: Final = 4096
 """Nodes that are written at one time."""

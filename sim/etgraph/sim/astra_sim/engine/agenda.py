@@ -152,7 +152,7 @@ def new_event(machine: Machine, kind: int, ref: int) -> int:
     event.kind = kind
     event.ref = ref
     event.next = NONE
-    return at
+    return int(at)
 
 
 @part
@@ -169,7 +169,7 @@ def bucket_of(machine: Machine, time: int) -> int:
     """The bucket of a time, a new one where nothing was to happen then."""
     clock = machine.clock[0]
     if clock.last_time == time:
-        return clock.last_bucket
+        return int(clock.last_bucket)
     place = look_up(machine, time, EVERYBODY)
     at = machine.keys[place].ref
     if at == NONE:
@@ -186,7 +186,7 @@ def bucket_of(machine: Machine, time: int) -> int:
         push_time(machine, time, at)
     clock.last_time = time
     clock.last_bucket = at
-    return at
+    return int(at)
 
 
 @part

@@ -43,7 +43,7 @@ def create_chunk(machine: Machine, row: int) -> int:
     chunk.next = NONE
     for k in range(plan.steps):
         machine.routes[at * machine.setup[0].most_steps + k] = route(machine, node.npu, plan.first + k)
-    return at
+    return int(at)
 
 
 @part
@@ -80,7 +80,10 @@ def queue_of(machine: Machine, at: int) -> int:
     node = machine.nodes[chunk.node]
     dim = machine.steps[machine.plans[node.plan].first + chunk.at].dim
     setup = machine.setup[0]
-    return int((node.npu * setup.dims + dim) * setup.queues + machine.routes[at * machine.setup[0].most_steps + chunk.at] % _ANTICLOCKWISE)
+    return int(
+        (node.npu * setup.dims + dim) * setup.queues
+        + machine.routes[at * machine.setup[0].most_steps + chunk.at] % _ANTICLOCKWISE
+    )
 
 
 @part

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
-from etgraph.model.cancelling import BETWEEN_LOOKS, stopped
+from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.kernel_tables import bare
 from etgraph.model.kernels import kernel, part
@@ -25,8 +23,8 @@ from etgraph.sim.astra_sim.engine.agenda import (
 )
 from etgraph.sim.astra_sim.engine.chunks import enqueue, leave_chunk, leave_phase, queue_of, start_waiting
 from etgraph.sim.astra_sim.engine.messages import (
-    NODE,
     NOBODY,
+    NODE,
     PHASE,
     RECEIVE_DATA,
     SEND_DATA,
@@ -36,8 +34,13 @@ from etgraph.sim.astra_sim.engine.messages import (
 )
 from etgraph.sim.astra_sim.engine.network import free_link, next_hop
 from etgraph.sim.astra_sim.engine.npus import complete, make_ready, memory_free, scan
-from etgraph.sim.astra_sim.engine.phases import DOUBLE_BINARY_TREE, HALVING_DOUBLING, create_packet, packet_ready
-from etgraph.sim.astra_sim.engine.phases import reduction_ns
+from etgraph.sim.astra_sim.engine.phases import (
+    DOUBLE_BINARY_TREE,
+    HALVING_DOUBLING,
+    create_packet,
+    packet_ready,
+    reduction_ns,
+)
 from etgraph.sim.astra_sim.engine.state import NONE, Machine
 from etgraph.sim.astra_sim.engine.trees import tree_ready, tree_receives
 
@@ -48,7 +51,7 @@ FAILED: Final = 2
 
 
 @kernel
-def run(machine: Machine, stop: Array) -> int:
+def run(machine: Machine, stop: Array = NEVER) -> int:
     """Go on until nothing is left. Everything is kept in the machine, so that the loop can be entered again."""
     tables = bare(machine)
     clock = tables.clock[0]

@@ -81,7 +81,7 @@ def first_in_channel(machine: Machine, place: int) -> int:
     at = channel.first
     if at != channel.last:
         channel.first = machine.messages[at].next if channel.kind == _SENDS else machine.receives[at].next
-        return at
+        return int(at)
     channels = machine.channels
     mask = len(channels) - 1
     machine.clock[0].channels -= 1
@@ -103,7 +103,7 @@ def first_in_channel(machine: Machine, place: int) -> int:
             empty.last = channel.last
             hole = place
     channels[hole].kind = _EMPTY
-    return at
+    return int(at)
 
 
 @part
@@ -124,7 +124,7 @@ def new_message(machine: Machine, tag: int, src: int, dst: int, size: int, sende
     message.next = NONE
     message.behind = NONE
     message.arrived = 0
-    return at
+    return int(at)
 
 
 @part
@@ -204,6 +204,4 @@ def receive(machine: Machine, tag: int, src: int, dst: int, size: int, receiver:
     if not machine.setup[0].rendezvous:
         start_receive(machine, at)
         return
-    start_send(
-        machine, new_message(machine, tag + _ANNOUNCED, dst, src, _ANNOUNCEMENT, RECEIVE_DATA + 8 * at)
-    )
+    start_send(machine, new_message(machine, tag + _ANNOUNCED, dst, src, _ANNOUNCEMENT, RECEIVE_DATA + 8 * at))

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from etgraph.model import Trace
+from etgraph.model import NodeType, Trace
 from etgraph.model.errors import UsageError
 from etgraph.sim.astra_sim.assemble import machine_of
 from etgraph.sim.astra_sim.engine.agenda import AT_ZERO
@@ -30,7 +30,7 @@ from etgraph.sim.astra_sim.system import Arguments, System, read_arguments, read
 from etgraph.sim.simulation import Simulation
 
 Backend = Literal["unaware", "aware"]
-COMPILE_FROM: Final = 0
+COMPILE_FROM: Final = 2_000
 """Messages and nodes from which the loop is compiled."""
 _SHOWN: Final = 5
 
@@ -158,9 +158,10 @@ def _check_end(work: Workload, machine: Machine, found: Simulation) -> None:
     open_nodes = np.flatnonzero(machine.nodes.end == NONE)
     if len(open_nodes) or None in finish.values():
         raise _never_ends(work, machine, found, finish, open_nodes)
-    special = work.cpu | (work.resource == 2) & ~np.isin(work.kind, (5, 6, 7))
-    aborted = [rank for rank in np.unique(work.rank[special]).tolist() if machine.npus[rank].by_message]
-    if aborted and not work.action.any() == 0:
+    accesses = np.isin(work.kind, (int(NodeType.INVALID), int(NodeType.MEM_LOAD), int(NodeType.MEM_STORE)))
+    special = np.unique(work.rank[work.cpu | accesses])
+    aborted = special[machine.npus.by_message[special] != 0].tolist()
+    if aborted:
         rank = min(aborted, key=lambda r: (finish[r], r))
         raise StatisticsAbort(
             f"rank {rank}: found a send or receive as its last node, expected another one, as the rank has CPU, "
