@@ -77,9 +77,7 @@ def teach_numba() -> None:
 
     made: Any = intrinsic(to_bare)
 
-    @overload(bare)
-    def bare_of(tables: Any) -> Any:
-        return lambda tables: made(tables)  # noqa: PLW0108
+    overload(bare)(lambda tables: lambda tables: made(tables))  # noqa: PLW0108
 
     @infer_getattr
     class TablesAttributes(AttributeTemplate):
