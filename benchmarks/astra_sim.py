@@ -22,25 +22,27 @@ SYSTEM: Final = {
     "peak-perf": 900, "roofline-enabled": 0,
 }  # fmt: skip
 CASES: Final = (
-    # algorithm, NPUs by dimension, topology, backend, layers
-    ("ring", (8,), "Ring", "unaware", 2000),
-    ("ring", (8,), "Ring", "aware", 2000),
-    ("direct", (8,), "Switch", "unaware", 2000),
-    ("ring", (8, 8), "Ring", "unaware", 400),
-    ("ring", (8, 4, 8), "Switch", "unaware", 100),
-    ("ring", (1024,), "Ring", "unaware", 1),
-    ("direct", (1024,), "Switch", "unaware", 1),
-    ("halvingDoubling", (1024,), "Switch", "unaware", 50),
-    ("doubleBinaryTree", (1024,), "FullyConnected", "aware", 50),
+    # algorithm, NPUs by dimension, topology, backend, layers, kernels a layer
+    ("ring", (64,), "Switch", "unaware", 20, 1000),
+    ("ring", (64,), "Switch", "unaware", 200, 100),
+    ("ring", (8,), "Ring", "unaware", 2000, 1),
+    ("ring", (8,), "Ring", "aware", 2000, 1),
+    ("direct", (8,), "Switch", "unaware", 2000, 1),
+    ("ring", (8, 8), "Ring", "unaware", 400, 1),
+    ("ring", (8, 4, 8), "Switch", "unaware", 100, 1),
+    ("ring", (1024,), "Ring", "unaware", 1, 1),
+    ("direct", (1024,), "Switch", "unaware", 1, 1),
+    ("halvingDoubling", (1024,), "Switch", "unaware", 50, 1),
+    ("doubleBinaryTree", (1024,), "FullyConnected", "aware", 50, 1),
 )
 
 
-def step_of(ranks: int, layers: int, size: int = 4 << 20) -> Trace:
-    """Layers of computation, each followed by the all-reduce of its gradients, which the next layer does not await."""
+def step_of(ranks: int, layers: int, kernels: int = 1, size: int = 4 << 20) -> Trace:
+    """Layers of kernels in a chain, each followed by an all-reduce of gradients, which the next layer does not await."""
     table = TABLES["operators"]
-    count = 2 * layers
+    count = (kernels + 1) * layers
     index = np.tile(np.arange(count), ranks)
-    communicates = index % 2 == 1
+    communicates = index % (kernels + 1) == kernels
     data: dict[str, Any] = {
         "rank": np.repeat(np.arange(ranks), count), "index": index, "node_id": index.astype(np.uint64),
         "name": communicates.astype(np.int32),
@@ -49,10 +51,10 @@ def step_of(ranks: int, layers: int, size: int = 4 << 20) -> Trace:
         "comm_type": np.where(communicates, int(CommType.ALL_REDUCE), table.column("comm_type").null),
         "comm_bytes": np.where(communicates, size, table.column("comm_bytes").null),
     }  # fmt: skip
-    compute = np.flatnonzero(~communicates)
-    follows = compute[index[compute] > 0]
-    src = np.concatenate([compute, follows - 2])
-    dst = np.concatenate([compute + 1, follows])
+    nodes = np.arange(len(index))
+    after_gradients = (index % (kernels + 1) == 0) & (index > 0)
+    src = np.where(after_gradients, nodes - 2, nodes - 1)[index > 0]
+    dst = nodes[index > 0]
     ends = {"src": src, "dst": dst, "kind": np.ones(len(src)), "inferred": np.zeros(len(src), dtype=bool),
             "method": np.zeros(len(src)), "confidence": np.ones(len(src))}  # fmt: skip
     dependencies = Columns(TABLES["dependencies"], ends, {"method": ["drawn"]})
@@ -60,14 +62,14 @@ def step_of(ranks: int, layers: int, size: int = 4 << 20) -> Trace:
     return Trace(Columns(table, data, {"name": ["layer", "gradients"]}), dependencies, metadata=metadata)
 
 
-def measure(algorithm: str, npus: tuple[int, ...], topology: str, backend: str, layers: int) -> None:
+def measure(algorithm: str, npus: tuple[int, ...], topology: str, backend: str, layers: int, kernels: int = 1) -> None:
     """Run one case and print what it took."""
     dims = len(npus)
     names = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all")
     system = read_system(SYSTEM | {f"{name}-implementation": [algorithm] * dims for name in names})
     network = read_network({"topology": [topology] * dims, "npus_count": list(npus), "bandwidth": [50.0] * dims,
                             "latency": [500.0] * dims})  # fmt: skip
-    trace = step_of(network.npus, layers)
+    trace = step_of(network.npus, layers, kernels)
     begin = time.perf_counter()
     work = workload(trace, system, network, RemoteMemory(), {}, Planner(system, network, Arguments()))
     machine = machine_of(work, system, network, RemoteMemory(), Arguments(), aware=backend == "aware")
