@@ -38,7 +38,7 @@ CASES: Final = (
 
 
 def step_of(ranks: int, layers: int, kernels: int = 1, size: int = 4 << 20) -> Trace:
-    """Layers of kernels in a chain, each followed by an all-reduce of gradients, which the next layer does not await."""
+    """Layers of kernels in a chain, each followed by an all-reduce that the next layer does not await."""
     table = TABLES["operators"]
     count = (kernels + 1) * layers
     index = np.tile(np.arange(count), ranks)

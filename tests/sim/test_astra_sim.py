@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from etgraph.model import Trace
 from etgraph.model.errors import InputError, UsageError
 from etgraph.sim.astra_sim import (
+    EndedEarly,
     EventAtZero,
     FaultyNode,
     NeverEnds,
@@ -227,7 +232,7 @@ def test_what_is_never_issued_does_no_harm(case: Case) -> None:
     with pytest.raises(NeverEnds) as error:
         case([RECV | {"comm_src": 1}, SEND | {"id": 1, "comm_dst": 0, "deps": [0]}], [COMP])
     assert error.value.nodes == ((0, 0), (0, 1))
-    assert error.value.reasons == {(0, 0): "it waits for others"}
+    assert error.value.reasons == {(0, 0): "no message of 64 bytes with tag 7 comes from rank 1"}
 
 
 @pytest.mark.parametrize(
@@ -266,6 +271,8 @@ def test_ranks_that_do_not_meet_never_end(case: Case) -> None:
     assert error.value.nodes == ((0, 0), (1, 0))
     assert error.value.simulation.nodes["duration_ns"].to_pylist() == [None, None]
     alone = [ALL_REDUCE | {"pg_name": "1"}]
+    with pytest.raises(NeverEnds, match="rank 1 posts no receive of 64 bytes with tag 7"):
+        case([SEND], [COMP], arguments={"rendezvous-protocol": True})
     with pytest.raises(NeverEnds, match="its group has one member"):
         case(alone, [COMP], groups={"1": [0]})
     with pytest.raises(NeverEnds, match="no dimension is involved"):
@@ -394,6 +401,53 @@ def test_plain_and_compiled_modes_agree(
     assert found[0].ranks == found[1].ranks == found[2].ranks
 
 
+LAYERS = st.lists(
+    st.tuples(
+        st.sampled_from(["COMP", "COLL", "SEND", "MEM_LOAD", "INVALID"]), st.integers(0, 3), st.integers(1, 90_000),
+        st.booleans(), st.sampled_from(["", "1"]),
+    ),
+    min_size=1, max_size=8,
+)  # fmt: skip
+
+
+@settings(max_examples=25)
+@given(LAYERS, st.lists(st.integers(0, 5), min_size=3, max_size=3), st.randoms(use_true_random=False))
+def test_forms_of_a_run_agree_and_the_order_in_a_file_is_no_matter(
+    layers: list[Any], durations: list[int], random: Any
+) -> None:
+    ranks: list[list[dict[str, Any]]] = []
+    for rank in range(3):
+        rows: list[dict[str, Any]] = []
+        for layer, (kind, choice, size, waits, group) in enumerate(layers):
+            row = {"id": 2 * layer, "type": kind, "deps": [2 * layer - 2] if layer and waits else [],
+                   "duration_micros": durations[rank]}  # fmt: skip
+            if kind == "COLL":
+                row |= {"comm_type": (0, 2, 6, 7)[choice], "comm_size": max(size, 4), "pg_name": group}
+            elif kind == "MEM_LOAD":
+                row |= {"tensor_size": size}
+            elif kind == "SEND":
+                row |= {"comm_dst": (rank + 1) % 3, "comm_size": size, "comm_tag": layer}
+                rows.append({"id": 2 * layer + 1, "type": "RECV", "comm_src": (rank + 2) % 3, "comm_size": size,
+                             "comm_tag": layer})  # fmt: skip
+            rows.append(row)
+        ranks.append(rows)
+    shuffled = [random.sample(rows, len(rows)) for rows in ranks]
+    found = []
+    for rows, compile_from in ((ranks, 0), (ranks, 1 << 60), (shuffled, 0)):
+        with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running_module, "COMPILE_FROM", compile_from)
+            try:
+                simulation = run(
+                    trace_of(Path(folder), rows), system=read_system(SYSTEM), memory=read_memory(POOL),
+                    network=read_network(SWITCH | {"npus_count": [3]}), comm_groups={1: (2, 0, 1)},
+                    arguments={"num-queues-per-dim": 2},
+                )  # fmt: skip
+            except EndedEarly as error:
+                simulation = error.simulation
+            found.append(times(simulation))
+    assert found[0] == found[1] == found[2]
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_pools_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
     sends = [[SEND | {"id": i, "comm_tag": i, "deps": [i - 1] if i else []} for i in range(300)], [COMP]]
@@ -423,8 +477,8 @@ def test_times_of_a_rank_count_what_overlaps_once(case: Case) -> None:
 
 def test_simulate_takes_paths(tmp_path: Path) -> None:
     trace = trace_of(tmp_path, [[ALL_REDUCE | {"pg_name": "1"}], [ALL_REDUCE | {"pg_name": "1"}]])
-    (tmp_path / "system.json").write_text(__import__("json").dumps(SYSTEM))
-    (tmp_path / "network.yml").write_text(__import__("json").dumps(SWITCH))
+    (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
+    (tmp_path / "network.yml").write_text(json.dumps(SWITCH))
     (tmp_path / "groups.json").write_text('{"1": [0, 1]}')
     files = {"astra_system": tmp_path / "system.json", "astra_network": tmp_path / "network.yml"}
     simulation = simulate(trace, **files, comm_groups=tmp_path / "groups.json", astra_arg={"num-queues-per-dim": "2"})

@@ -16,7 +16,7 @@ from etgraph.sim.astra_sim.engine.agenda import AT_ZERO
 from etgraph.sim.astra_sim.engine.loop import FAILED, MORE
 from etgraph.sim.astra_sim.engine.loop import run as loop
 from etgraph.sim.astra_sim.engine.messages import NO_BYTES, TO_ITSELF, TOO_LARGE
-from etgraph.sim.astra_sim.engine.npus import FAULTY_NODE
+from etgraph.sim.astra_sim.engine.npus import FAULTY_NODE, RECEIVE, SEND
 from etgraph.sim.astra_sim.engine.pools import grown
 from etgraph.sim.astra_sim.engine.state import NONE, Machine
 from etgraph.sim.astra_sim.errors import EventAtZero, FaultyNode, NeverEnds, SimulationError, StatisticsAbort
@@ -57,7 +57,7 @@ def simulate(
         memory=None if astra_memory is None else read_memory(astra_memory),
         backend=astra_backend,
         comm_groups=None if comm_groups is None else read_groups(comm_groups),
-        arguments=read_arguments(astra_arg or {}),
+        arguments=astra_arg,
     )
 
 
@@ -69,7 +69,7 @@ def run(
     memory: RemoteMemory | None = None,
     comm_groups: Groups | None = None,
     backend: Backend = "unaware",
-    arguments: Arguments | None = None,
+    arguments: Arguments | Mapping[str, Any] | None = None,
     replay_only: bool | None = None,
 ) -> Simulation:
     """Times of a trace's nodes as ASTRA-sim's analytical backend gives them, congestion-unaware or -aware.
@@ -81,7 +81,9 @@ def run(
 
     O(messages · log messages) time, and memory for what is on its way at one time.
     """
-    arguments, memory = arguments or Arguments(), memory or RemoteMemory()
+    memory = memory or RemoteMemory()
+    if not isinstance(arguments, Arguments):
+        arguments = read_arguments(arguments or {})
     if replay_only is not None:
         system = replace(system, replay_only=replay_only)
     aware = _is_aware(backend, network)
@@ -177,9 +179,19 @@ def _never_ends(
     reasons = {}
     for key, at in zip(keys, open_nodes.tolist()):
         if machine.nodes.start[at] != NONE:
-            reasons[key] = work.reasons.get(at, "it waits for others")
+            reasons[key] = work.reasons.get(at) or _reason(work, at)
     first = [f"rank {rank} node {node} ({why})" for (rank, node), why in list(reasons.items())[:_SHOWN]]
     if not first:
         first = [f"rank {rank} node {node}" for rank, node in keys[:_SHOWN]]
     message = f"{len(keys)} nodes never end, {len(reasons)} of which have started: {', '.join(first)}"
     return NeverEnds(message, found, finish, tuple(keys), reasons)
+
+
+def _reason(work: Workload, at: int) -> str:
+    """What a node that has started waits for."""
+    peer, size, tag = int(work.peer[at]), int(work.size[at]), int(work.tag[at])
+    if work.action[at] == RECEIVE:
+        return f"no message of {size} bytes with tag {tag} comes from rank {peer}"
+    if work.action[at] == SEND:
+        return f"rank {peer} posts no receive of {size} bytes with tag {tag}"
+    return "other ranks do not come to it, or number its messages differently"
