@@ -390,8 +390,8 @@ def test_plain_and_compiled_modes_agree(
 ) -> None:
     trace = mixed(tmp_path)
     found = []
-    for compile_from in (0, 1 << 60, 0):
-        monkeypatch.setattr(running_module, "COMPILE_FROM", compile_from)
+    for compiled in (True, False, True):
+        monkeypatch.setattr(running_module, "_much", lambda work, compiled=compiled, **given: compiled)
         simulation = run(
             trace, system=read_system(SYSTEM | algorithms(algorithm)), network=read_network(NETWORK), backend=backend,
             arguments=read_arguments({"rendezvous-protocol": rendezvous, "num-queues-per-dim": 2}),
@@ -433,9 +433,9 @@ def test_forms_of_a_run_agree_and_the_order_in_a_file_is_no_matter(
         ranks.append(rows)
     shuffled = [random.sample(rows, len(rows)) for rows in ranks]
     found = []
-    for rows, compile_from in ((ranks, 0), (ranks, 1 << 60), (shuffled, 0)):
+    for rows, compiled in ((ranks, True), (ranks, False), (shuffled, True)):
         with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(running_module, "COMPILE_FROM", compile_from)
+            patch.setattr(running_module, "_much", lambda work, compiled=compiled, **given: compiled)
             try:
                 simulation = run(
                     trace_of(Path(folder), rows), system=read_system(SYSTEM), memory=read_memory(POOL),
@@ -451,7 +451,7 @@ def test_forms_of_a_run_agree_and_the_order_in_a_file_is_no_matter(
 @pytest.mark.parametrize("compiled", [False, True])
 def test_pools_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
     sends = [[SEND | {"id": i, "comm_tag": i, "deps": [i - 1] if i else []} for i in range(300)], [COMP]]
-    monkeypatch.setattr(running_module, "COMPILE_FROM", 0 if compiled else 1 << 60)
+    monkeypatch.setattr(running_module, "_much", lambda work, **given: compiled)
     monkeypatch.setattr("etgraph.sim.astra_sim.assemble._SMALLEST_POOL", 1)
     trace = trace_of(tmp_path, sends)
     simulation = run(trace, system=read_system(SYSTEM), network=read_network(SWITCH))

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etgraph.sim.astra_sim import read_arguments, read_network, read_system, run
+from etgraph.sim.astra_sim import running as running_module
+from etgraph.sim.astra_sim.assemble import machine_of
 from support.astra_cases import NETWORK, SYSTEM, algorithms, trace_of
 from support.astra_closed import Collective, Dim, duration
 
@@ -20,7 +22,7 @@ KINDS = {"all-reduce": 0, "all-gather": 2, "all-to-all": 6, "reduce-scatter": 7}
 
 @pytest.fixture(autouse=True)
 def _compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etgraph.sim.astra_sim.running.COMPILE_FROM", 0)
+    monkeypatch.setattr(running_module, "COMPILE_FROM", 0)
 
 
 def ends(system: dict[str, Any], network: dict[str, Any], *collectives: dict[str, Any], **given: Any) -> list[int]:
@@ -94,6 +96,55 @@ def test_symmetric_collectives_take_what_the_closed_model_says(network: list[Dim
     }  # fmt: skip
     collective = {"comm_type": KINDS[c.kind], "comm_size": c.size}
     expected = duration(network, c)
-    assert set(ends(system, described, collective)) == {expected}
-    twice = ends(system, described, collective, collective)
-    assert set(twice) == {2 * expected}
+    assert set(ends(system, described, collective, fold=False)) == {expected}
+    for fold in (False, True):
+        assert set(ends(system, described, collective, collective, fold=fold)) == {2 * expected}
+
+
+PROGRAMS = st.lists(
+    st.tuples(st.sampled_from(sorted(KINDS)), st.integers(16, 1 << 20), st.integers(0, 60_000), st.integers(1, 3)),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(st.lists(dims, min_size=1, max_size=3).filter(lambda n: prod(d.npus for d in n) <= 18), collectives, PROGRAMS)
+def test_one_npu_stands_for_all(network: list[Dim], c: Collective, program: list[Any]) -> None:
+    """Collectives under computation by roofline, whose ends may fall into any nanosecond."""
+    system = {
+        "preferred-dataset-splits": c.splits, "active-chunks-per-dimension": c.places, "endpoint-delay": c.delay,
+        "roofline-enabled": 1, "local-mem-bw": 1, "peak-perf": 1,
+        "collective-optimization": "localBWAware" if c.local_bandwidth_aware else "baseline",
+    } | algorithms(*(d.algorithm for d in network))  # fmt: skip
+    described = {
+        "topology": [d.topology for d in network], "npus_count": [d.npus for d in network],
+        "bandwidth": [d.bandwidth for d in network], "latency": [d.latency for d in network],
+    }  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    for at, (kind, size, ops, back) in enumerate(program):
+        after = [max(2 * at - back, 0)] if at else []
+        rows.append({"id": 2 * at, "type": "COMP", "deps": after, "num_ops": ops + 20, "tensor_size": ops + 20})
+        rows.append({"id": 2 * at + 1, "type": "COLL", "deps": [2 * at], "comm_type": KINDS[kind], "comm_size": size})
+    net = read_network(described)
+    with TemporaryDirectory() as folder:
+        trace = trace_of(Path(folder), [rows] * net.npus)
+        folded, whole = (
+            run(trace, system=read_system(SYSTEM | system), network=net, fold=fold) for fold in (True, False)
+        )
+    assert folded.nodes.equals(whole.nodes)
+    assert folded.ranks == whole.ranks
+
+
+def test_what_ends_in_one_nanosecond_is_not_folded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered = []
+    monkeypatch.setattr(running_module, "machine_of", lambda *a, **k: entered.append(1) or machine_of(*a, **k))
+    alone = [{"id": 0, "type": "COLL", "comm_type": 0, "comm_size": 1 << 20}]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    given: dict[str, Any] = {"system": read_system(SYSTEM | {"roofline-enabled": 1}), "network": read_network(NETWORK)}
+    end = run(trace_of(tmp_path / "a", [alone] * 4), **given).makespan_ns
+    assert len(entered) == 1
+    tied = [*alone, {"id": 1, "type": "COMP", "num_ops": 1600 * end, "tensor_size": 1600 * end}]
+    simulation = run(trace_of(tmp_path / "b", [tied] * 4), **given)
+    assert [rank.end_ns for rank in simulation.ranks] == [end] * 4
+    assert len(entered) == 3

@@ -27,6 +27,12 @@ _BACKEND = len("congestion_")
 Times = dict[tuple[int, int], tuple[int, int | None]]
 
 
+@pytest.fixture(params=[True, False], ids=["folded", "every NPU"])
+def fold(request: pytest.FixtureRequest) -> bool:
+    """Whether one NPU may stand for all."""
+    return bool(request.param)
+
+
 @pytest.fixture(autouse=True)
 def _compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("etgraph.sim.astra_sim.running.COMPILE_FROM", 0)
@@ -49,7 +55,7 @@ def by_node(listed: Mapping[str, Any], ranks: int) -> Times:
     return {(rank, n["id"]): (n["start"], n["end"]) for rank, nodes in enumerate(each) for n in nodes}
 
 
-def test_all_cases_in_one_dimension(reference_dir: Path) -> None:
+def test_all_cases_in_one_dimension(reference_dir: Path, fold: bool) -> None:
     figures = json.loads((reference_dir / "astra_sim.json").read_text("utf-8"))
     assert len(figures["cases"]) == 307
     traces: dict[str, Trace] = {}
@@ -68,6 +74,7 @@ def test_all_cases_in_one_dimension(reference_dir: Path) -> None:
             network=read_network(figures["networks"][case["network"]]),
             backend=case["backend"][_BACKEND:],
             arguments=arguments,
+            fold=fold,
         )
         expected = by_node(case["node_times"], len(finish)) if "node_times" in case else nodes
         if (finish, nodes, never) != (case["finish_ns"], expected, set()):
@@ -75,7 +82,9 @@ def test_all_cases_in_one_dimension(reference_dir: Path) -> None:
     assert wrong == []
 
 
-def test_all_cases_with_several_dimensions_groups_messages_and_memory(reference_dir: Path, tmp_path: Path) -> None:
+def test_all_cases_with_several_dimensions_groups_messages_and_memory(
+    reference_dir: Path, tmp_path: Path, fold: bool
+) -> None:
     cases = json.loads((reference_dir / "astra_sim_extra.json").read_text("utf-8"))["cases"]
     assert len(cases) == 200
     wrong = []
@@ -93,6 +102,7 @@ def test_all_cases_with_several_dimensions_groups_messages_and_memory(reference_
             comm_groups=read_groups(case["comm_group"]) if case["comm_group"] else None,
             backend=case["backend"][_BACKEND:],
             arguments=read_arguments(dict(argument.split("=") for argument in case["args"])),
+            fold=fold,
         )
         expected, never = found[1], set[tuple[int, int]]()
         if case["node_times"]:

@@ -64,6 +64,11 @@ class Kernel(Generic[P, R]):
         cancelling.check()
         return result
 
+    @property
+    def ready(self) -> bool:
+        """Whether this process has its machine code already."""
+        return bool(self._forms)
+
     def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The arguments by position, and the flag, where it is not among them."""
         if kwargs:

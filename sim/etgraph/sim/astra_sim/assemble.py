@@ -46,7 +46,7 @@ def machine_of(
     first_child, children = _children(work)
     return Machine(
         clock=clock,
-        setup=setup.reshape(1),
+        setup=setup.reshape(1).view(np.recarray),
         dims=_dims(network),
         nodes=_nodes(work),
         first_child=first_child,
@@ -144,7 +144,7 @@ def _plans(work: Workload) -> Any:
 
 def _steps(steps: list[Step]) -> Any:
     found = table(state.STEP, len(steps))
-    for name in state.STEP.names or ():
+    for name in Step.__slots__:
         found[name] = [getattr(step, name) for step in steps]
     return found
 

@@ -26,11 +26,12 @@ from etgraph.sim.astra_sim.network import Network, read_network
 from etgraph.sim.astra_sim.nodes import Workload, workload
 from etgraph.sim.astra_sim.outcome import outcome
 from etgraph.sim.astra_sim.plans import Planner
+from etgraph.sim.astra_sim.symmetry import closed_forms, everyone, first_npu
 from etgraph.sim.astra_sim.system import Arguments, System, read_arguments, read_system
 from etgraph.sim.simulation import Simulation
 
 Backend = Literal["unaware", "aware"]
-COMPILE_FROM: Final = 2_000
+COMPILE_FROM: Final = 1_000
 """Messages and nodes from which the loop is compiled."""
 _SHOWN: Final = 5
 
@@ -71,11 +72,13 @@ def run(
     backend: Backend = "unaware",
     arguments: Arguments | Mapping[str, Any] | None = None,
     replay_only: bool | None = None,
+    fold: bool = True,
 ) -> Simulation:
     """Times of a trace's nodes as ASTRA-sim's analytical backend gives them, congestion-unaware or -aware.
 
     The trace is one that was read from Chakra files, or lowered for ASTRA-sim. `comm_groups` are the members of
-    process groups by number; None: as the trace knows them. `replay_only` overrides the system's. Raises NotAWorkload
+    process groups by number; None: as the trace knows them. `replay_only` overrides the system's; `fold` lets one NPU
+    stand for all where they do the same and that changes no time. Raises NotAWorkload
     for another trace, FaultyNode where ASTRA-sim aborts at a node, NeverEnds where it ends without a word though
     nodes have not ended, StatisticsAbort where it aborts at the end.
 
@@ -89,7 +92,11 @@ def run(
     aware = _is_aware(backend, network)
     groups = known_groups(trace) if comm_groups is None else comm_groups
     work = workload(trace, system, network, memory, groups, Planner(system, network, arguments))
-    machine = go(machine_of(work, system, network, memory, arguments, aware=aware), work)
+    machine = None
+    if fold and not aware and (times := closed_forms(work, network, memory, arguments)) is not None:
+        machine = _folded(machine_of(work, system, network, memory, arguments, aware=aware), work, times)
+    if machine is None:
+        machine = go(machine_of(work, system, network, memory, arguments, aware=aware), work)
     parameters = {
         "backend": backend, "network": network.name, "networkFile": network.file, "systemFile": system.file,
         "memory": memory.kind, "numQueuesPerDim": arguments.queues_per_dim,
@@ -119,6 +126,13 @@ def _is_aware(backend: str, network: Network) -> bool:
     return True
 
 
+def _folded(machine: Machine, work: Workload, times: list[int]) -> Machine | None:
+    """Run one NPU for all; None where the order within a nanosecond may matter."""
+    npus = len(machine.npus)
+    one = go(first_npu(machine, times, len(work.rows) // npus), work, compiled=_much(work, folded=True))
+    return None if one.clock[0].ambiguous else everyone(one, npus)
+
+
 def go(machine: Machine, work: Workload, *, compiled: bool | None = None) -> Machine:
     """Run the loop to its end, in machine code where that is worth it. Raises FaultyNode."""
     compiled = _much(work) if compiled is None else compiled
@@ -129,11 +143,12 @@ def go(machine: Machine, work: Workload, *, compiled: bool | None = None) -> Mac
     return machine
 
 
-def _much(work: Workload) -> bool:
-    """Whether there is so much to do that loading or compiling machine code pays."""
-    sends = [plan.chunks * sum(step.sends + 1 for step in plan.steps) for plan in work.plans]
+def _much(work: Workload, *, folded: bool = False) -> bool:
+    """Whether there is so much to do, of all NPUs or folded to one, that loading or compiling machine code pays."""
+    phases = [plan.chunks * sum(1 if folded else step.sends + 1 for step in plan.steps) for plan in work.plans]
     taken = work.plan[work.plan >= 0]
-    return len(work.rows) + int(np.array([*sends, 0], dtype=np.float64)[taken].sum()) >= COMPILE_FROM
+    done = len(work.rows) + int(np.array([*phases, 0], dtype=np.float64)[taken].sum())
+    return loop.ready or done >= COMPILE_FROM * (int(work.rank[-1]) + 1 if folded else 1)
 
 
 def _fault(machine: Machine, work: Workload) -> FaultyNode:

@@ -22,7 +22,9 @@ NODE_ENDS: Final = 0
 PACKET_READY: Final = 1
 PACKET_REDUCES: Final = 2
 MEMORY_FREE: Final = 3
-"""Kinds of timers: a node's, the end of a packet's delay, the same with a reduction to follow, a memory's queue."""
+PHASE_ENDS: Final = 4
+"""Kinds of timers: a node's, the end of a packet's delay, the same with a reduction to follow, a memory's queue, and a
+phase as a whole."""
 
 AT_ZERO: Final = 1
 """Fault: something would happen at time 0, which has begun."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from etgraph.model.kernels import part
+from etgraph.sim.astra_sim.engine.agenda import PHASE_ENDS, set_timer
 from etgraph.sim.astra_sim.engine.phases import DOUBLE_BINARY_TREE, KINDS, begin_packets
 from etgraph.sim.astra_sim.engine.state import NONE, Machine
 from etgraph.sim.astra_sim.engine.trees import begin_tree
@@ -128,7 +129,9 @@ def begin_phase(machine: Machine, at: int) -> None:
     phase.npu = node.npu
     phase.me = node.member if step.group >= 0 else node.npu // step.stride % step.members
     phase.sense = -1 if taken & _ANTICLOCKWISE else 1
-    if step.algorithm == DOUBLE_BINARY_TREE:
+    if machine.setup[0].closed:
+        set_timer(machine, phase.npu, step.closed, PHASE_ENDS, slot)
+    elif step.algorithm == DOUBLE_BINARY_TREE:
         begin_tree(machine, slot, 1 if taken & _SECOND_TREE else 0)
     else:
         begin_packets(machine, slot)

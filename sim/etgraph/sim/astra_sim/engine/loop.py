@@ -16,6 +16,7 @@ from etgraph.sim.astra_sim.engine.agenda import (
     NODE_ENDS,
     PACKET_READY,
     PACKET_REDUCES,
+    PHASE_ENDS,
     forget,
     free_event,
     pop_time,
@@ -172,11 +173,16 @@ def tell(machine: Machine, callback: int) -> None:
 @part
 def time_out(machine: Machine, kind: int, ref: int) -> None:
     """A timer has run out."""
+    if machine.setup[0].closed:
+        watch_order(machine, kind, ref)
     if kind == NODE_ENDS:
         complete(machine, ref, 0)
         return
     if kind == MEMORY_FREE:
         memory_free(machine, ref)
+        return
+    if kind == PHASE_ENDS:
+        end_phase(machine, ref)
         return
     phase = machine.phases[ref]
     step = machine.steps[phase.step]
@@ -191,6 +197,20 @@ def time_out(machine: Machine, kind: int, ref: int) -> None:
             end_phase(machine, ref)
     elif packet_ready(machine, ref):
         end_phase(machine, ref)
+
+
+@part
+def watch_order(machine: Machine, kind: int, ref: int) -> None:
+    """Notice that in one nanosecond things end of which the closed form does not know which comes first.
+
+    These are a node and a phase, or phases that are different steps.
+    """
+    clock = machine.clock[0]
+    ended = NONE - 1 if kind == NODE_ENDS else machine.phases[ref].step
+    if clock.ended_at == clock.now and clock.ended != ended:
+        clock.ambiguous = 1
+    clock.ended = ended
+    clock.ended_at = clock.now
 
 
 @part

@@ -18,7 +18,7 @@ NONE: Final = -1
 CLOCK: Final = np.dtype(
     [
         ("now", I8), ("looping", I8), ("heap", I8), ("steps", I8), ("sent", I8), ("handled", I8),
-        ("last_time", I8), ("last_bucket", I8),
+        ("last_time", I8), ("last_bucket", I8), ("ended", I8), ("ended_at", I8), ("ambiguous", I8),
         ("node", I8), ("fault", I8), ("fault_node", I8), ("fault_bytes", I8), ("fault_peer", I8), ("waiting", I8),
         ("free_bucket", I8), ("buckets", I8), ("free_event", I8), ("events", I8), ("free_message", I8),
         ("messages", I8), ("free_receive", I8), ("receives", I8), ("keys", I8), ("channels", I8),
@@ -34,10 +34,12 @@ SETUP: Final = np.dtype(
         ("aware", I8), ("topology", I8), ("npus", I8), ("dims", I8), ("queues", I8), ("places", I8), ("most_steps", I8),
         ("rendezvous", I8), ("memory_latency", I8), ("memory_bandwidth", I8), ("memory_queued", I8),
         ("npus_of_memory", I8), ("bandwidth_of_reduction", F8), ("reserve", I8),
+        ("closed", I8),
     ],
     align=True,
 )  # fmt: skip
-"""One record: the choices of the run. `reserve` is how many records of a pool one step may take."""
+"""One record: the choices of the run. `reserve` is how many records of a pool one step may take; `closed` says that one
+NPU stands for all, whose phases take a time as a whole."""
 
 DIM: Final = np.dtype(
     [("topology", I8), ("npus", I8), ("stride", I8), ("bandwidth", F8), ("latency", F8)], align=True
@@ -69,11 +71,11 @@ STEP: Final = np.dtype(
     [
         ("kind", I1), ("algorithm", I1), ("lane", I1), ("tree", I1), ("dim", I4), ("members", I4), ("stride", I4),
         ("group", I4), ("sends", I4), ("width", I4), ("others", I4), ("whole", I8), ("message", I8), ("delay", I8),
-        ("reduction", I8),
+        ("reduction", I8), ("closed", I8),
     ],
     align=True,
 )  # fmt: skip
-"""One phase of a chunk; `others` packets of a round come after `width` plain ones."""
+"""One phase of a chunk; `others` packets of a round come after `width` plain ones. `closed` is its time as a whole."""
 
 CHUNK: Final = np.dtype([("tag", I8), ("node", I4), ("at", I4), ("next", I4)], align=True)
 """A chunk of a collective on one NPU, and which step of its plan it is at."""
