@@ -78,9 +78,9 @@ def run(
 
     The trace is one that was read from Chakra files, or lowered for ASTRA-sim. `comm_groups` are the members of
     process groups by number; None: as the trace knows them. `replay_only` overrides the system's; `fold` lets one NPU
-    stand for all where they do the same and that changes no time. Raises NotAWorkload
-    for another trace, FaultyNode where ASTRA-sim aborts at a node, NeverEnds where it ends without a word though
-    nodes have not ended, StatisticsAbort where it aborts at the end.
+    stand for all where they do the same and that changes no time. Raises NotAWorkload for another trace, FaultyNode
+    where ASTRA-sim aborts at a node, NeverEnds where it ends without a word though nodes have not ended,
+    StatisticsAbort where it aborts at the end.
 
     O(messages · log messages) time, and memory for what is on its way at one time.
     """
