@@ -19,6 +19,7 @@ ALL = {
     "chakra": "Chakra files into columns and back, beside protobuf objects; memory; the model's critical path",
     "store": "publishing and loading, beside Parquet and SQLite",
     "neo4j": "publishing to Neo4j and loading back, beside a plain loader; memory",
+    "astra_sim": "ASTRA-sim's models in the compiled loop: nodes and messages a second, and memory",
     "startup": "etgraph --help, and the kernels' first compilation",
     "crash": "a publisher killed at random moments",
     "collectives": "communication costs: fitted on half and checked on half, what-ifs from base steps, shared links",

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from etgraph.model import kernels
-from etgraph.model.kernels import COMPILE_FROM, kernel
+from etgraph.model.kernel_tables import bare
+from etgraph.model.kernels import COMPILE_FROM, kernel, part
 
 
 @kernel
@@ -76,3 +77,75 @@ def test_a_small_graph_does_not_import_numba() -> None:
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True, timeout=60
     )
     assert run.stdout == "[0, 1, 2] []\n"
+
+
+class Tables(NamedTuple):
+    """A table of records and one of numbers."""
+
+    accounts: Any
+    numbers: Any
+
+
+def tables() -> Tables:
+    """Three accounts."""
+    accounts = np.zeros(3, dtype=[("held", np.int64), ("moves", np.int32)]).view(np.recarray)
+    return Tables(accounts, np.zeros(2, dtype=np.int16))
+
+
+@part
+def pay(all: Tables, account: int, amount: int) -> int:
+    """Changes a record and a number, and reads both."""
+    row = all.accounts[account]
+    row.held += amount
+    row.moves += 1
+    all.numbers[1] -= 1
+    return int(all.accounts[account].held + all.numbers[1] + len(all.accounts))
+
+
+@part
+def twice(all: Tables, account: int) -> int:
+    """A part that calls another."""
+    return pay(all, account, 5) + pay(all, account, 6)
+
+
+@kernel
+def pay_all(all: Tables) -> int:
+    """Calls parts with bare tables."""
+    each = bare(all)
+    total = 0
+    for account in range(len(each.accounts)):
+        total += twice(each, account)
+    return total
+
+
+def test_parts_change_the_same_tables_in_both_modes() -> None:
+    plain, compiled = tables(), tables()
+    assert pay_all.run(False, plain) == pay_all.run(True, compiled) == pay_all(tables())
+    assert plain.accounts.held.tolist() == compiled.accounts.held.tolist() == [11, 11, 11]
+    assert plain.accounts.moves.tolist() == compiled.accounts.moves.tolist() == [2, 2, 2]
+    assert plain.numbers.tolist() == compiled.numbers.tolist() == [0, -6]
+
+
+def test_the_longest_table_of_a_tuple_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = kernel(pay_all.python)
+    monkeypatch.setattr(asked, "compiled", lambda *args: "compiled")
+    long = tables()._replace(numbers=np.zeros(COMPILE_FROM, dtype=np.int16))
+    assert asked(long) == "compiled"
+
+
+def test_a_changed_part_is_compiled_again(tmp_path: Path) -> None:
+    (tmp_path / "its_kernel.py").write_text(
+        "from etgraph.model.kernels import kernel\nfrom its_part import answer\n\n"
+        "@kernel\ndef ask(values):\n    return answer(values) + 0\n"
+    )
+    script = "import numpy as np, its_kernel; print(its_kernel.ask.compiled(np.zeros(1)))"
+    answers = []
+    for number in (41, 1042):
+        (tmp_path / "its_part.py").write_text(
+            f"from etgraph.model.kernels import part\n\n@part\ndef answer(values):\n    return {number}\n"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120, cwd=tmp_path
+        )
+        answers.append(int(run.stdout))
+    assert answers == [41, 1042]

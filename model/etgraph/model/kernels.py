@@ -10,11 +10,15 @@ A kernel whose last parameter is `stop` is given the flag of `etgraph.model.canc
         break
 
 In a loop of a few instructions a step, that costs some per cent; where its range is cut into blocks, nothing.
+
+A loop that is too long to be read as one function is a kernel that calls `part`s, which may call other parts, and hands
+them its arrays as a named tuple (`etgraph.model.kernel_tables.bare`). In plain mode they are plain functions.
 """
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Sized
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -49,12 +53,21 @@ class Kernel(Generic[P, R]):
 
         What a kernel found until it was stopped is no answer, and is not returned.
         """
+        longest = max(map(_length, (*args, *kwargs.values())), default=0)
+        return self.run(longest >= COMPILE_FROM, *args, **kwargs)
+
+    def run(self, compiled: bool, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same in the way that the caller chooses, where the arguments' lengths do not tell what there is to do."""
         cancelling.check()
-        longest = max((len(a) for a in (*args, *kwargs.values()) if isinstance(a, Sized)), default=0)
-        run: Callable[..., R] = self.python if longest < COMPILE_FROM else self.compiled
-        result = run(*self._in_order(args, kwargs))
+        form: Callable[..., R] = self.compiled if compiled else self.python
+        result = form(*self._in_order(args, kwargs))
         cancelling.check()
         return result
+
+    @property
+    def ready(self) -> bool:
+        """Whether this process has its machine code already."""
+        return bool(self._forms)
 
     def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The arguments by position, and the flag, where it is not among them."""
@@ -71,7 +84,9 @@ class Kernel(Generic[P, R]):
         args = self._in_order(args, kwargs)
         if self._dispatcher is None:
             _teach_numba()
+            _teach_parts()
             self._dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(self.python)
+            _watch(self._dispatcher, _parts_of(self.python))
         form = tuple(_form(a) for a in args)
         if form not in self._forms:
             with _compile_lock():
@@ -81,8 +96,17 @@ class Kernel(Generic[P, R]):
         return result
 
 
+def _length(value: Any) -> int:
+    """The length of an argument, of a tuple of arrays that of the longest."""
+    if isinstance(value, tuple):
+        return max(map(_length, value), default=0)
+    return len(value) if isinstance(value, Sized) else 0
+
+
 def _form(value: Any) -> Any:
     """What of an argument decides on its type in machine code; asking numba takes longer than a short kernel runs."""
+    if isinstance(value, tuple):
+        return type(value), *map(_form, value)
     if isinstance(value, np.ndarray):
         flags = value.flags
         return value.dtype, value.ndim, flags.c_contiguous, flags.f_contiguous, flags.writeable, flags.aligned
@@ -90,8 +114,50 @@ def _form(value: Any) -> Any:
 
 
 def kernel(function: Callable[P, R]) -> Kernel[P, R]:
-    """Mark a function over arrays as a kernel. It must be self-contained: of ours, it may call `stopped` only."""
+    """Mark a function over arrays as a kernel. Of ours, it may call `stopped` and functions marked with `part`."""
     return Kernel(function)
+
+
+_parts: list[Callable[..., Any]] = []
+_taught: set[Callable[..., Any]] = set()
+
+
+def part(function: Callable[P, R]) -> Callable[P, R]:
+    """Mark a function that kernels and other parts call: it stays what it is, and becomes machine code with them."""
+    _parts.append(function)
+    return function
+
+
+def _parts_of(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The parts that a function calls, and those that these call."""
+    known = set(_parts)
+    found: dict[Callable[..., Any], None] = {function: None}
+    queue = [function]
+    for caller in queue:
+        named = (caller.__globals__.get(name) for name in caller.__code__.co_names)
+        more = [called for called in named if callable(called) and called in known and called not in found]
+        found |= dict.fromkeys(more)
+        queue += more
+    return list(found)[1:]
+
+
+def _watch(dispatcher: Any, parts: list[Callable[..., Any]]) -> None:
+    """Let what numba keeps of a kernel depend on the files of its parts too; by itself it looks at the kernel's own."""
+    files = sorted({called.__code__.co_filename for called in parts})
+    if files:
+        index = dispatcher._cache._cache_file
+        stamps = [(stat.st_mtime, stat.st_size) for stat in map(os.stat, files)]
+        index._source_stamp = (index._source_stamp, *stamps)
+
+
+def _teach_parts() -> None:
+    """Tell numba of the parts that it does not know yet."""
+    from numba.extending import register_jitable
+
+    for called in _parts:
+        if called not in _taught:
+            register_jitable(error_model="numpy")(called)
+            _taught.add(called)
 
 
 @cache
@@ -99,6 +165,10 @@ def _teach_numba() -> None:
     """Tell numba what `stopped` is in machine code."""
     from numba.core import types
     from numba.extending import intrinsic, overload
+
+    from etgraph.model import kernel_tables
+
+    kernel_tables.teach_numba()
 
     def read(typing: Any, flag: Any) -> Any:
         def load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -7,35 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.model import CommType, NodeType, Report, Trace
-from etgraph.model.columns import Array
+from etgraph.model import Report, Trace
+from etgraph.model.message_sizes import UNKNOWN_BYTES, gathers, group_sizes
 
 FORMAT: Final = "chakra"
 """How the formats of Chakra's files begin."""
-WORLD: Final = ("", "0")
-"""Names of the process group of all ranks."""
-GATHERED: Final = (int(CommType.ALL_GATHER), int(CommType.GATHER))
-"""Types whose recorded size is that of one rank."""
-_NULL: Final = -(2**63)
-
-
-def gathers(trace: Trace) -> Array:
-    """Rows of the collectives whose recorded size is that of one rank."""
-    o = trace.operators
-    gathered = np.isin(o["comm_type"], GATHERED)
-    return np.flatnonzero(gathered & (o["kind"] == int(NodeType.COMM_COLL)) & ~o.is_null("comm_bytes"))
-
-
-def group_sizes(trace: Trace) -> Array:
-    """Number of ranks of each operator's group, 0 where it is not known. No group means all ranks."""
-    groups = trace.process_groups
-    members = np.bincount(trace.group_members["group"], minlength=len(groups))
-    size = np.where(groups.is_null("size"), 0, groups["size"])
-    world = trace.metadata.world_size or 0
-    names = groups.texts("name").to_pylist()
-    everyone = np.array([names[code] in WORLD for code in groups["name"].tolist()], dtype=bool)
-    known = np.where(size > 0, size, np.where(members > 0, members, np.where(everyone, world, 0)))
-    return np.append(known, world)[trace.operators["group"]]
 
 
 def normalise(trace: Trace) -> Trace:
@@ -64,7 +40,7 @@ def normalise(trace: Trace) -> Trace:
     recorded = trace.operators["comm_bytes"][rows]
     fits = (size > 0) & (recorded <= (2**63 - 1) // np.maximum(size, 1))
     sizes = trace.operators["comm_bytes"].copy()
-    sizes[rows] = np.where(fits, recorded * np.maximum(size, 1), _NULL)
+    sizes[rows] = np.where(fits, recorded * np.maximum(size, 1), UNKNOWN_BYTES)
     trace = replace(trace, operators=trace.operators.replace({"comm_bytes": sizes}))
     unknown = int((~fits).sum())
     warning = f"{unknown} gathers are of unknown size: the number of ranks of their group is not recorded"

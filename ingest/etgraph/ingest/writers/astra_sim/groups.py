@@ -8,11 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.ingest.chakra.normalise import WORLD
 from etgraph.ingest.writers.astra_sim.order import some_ranks
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import Columns, Trace, process_group_tables
 from etgraph.model.columns import Array
+from etgraph.model.message_sizes import WORLD
 
 MOST: Final = 500
 """Numbers from here on repeat the message tags of others: a tag is the number times 10⁶, modulo 5 × 10⁸."""

@@ -26,10 +26,10 @@ from etgraph.ingest.writers.chakra.kept import (
     words,
 )
 from etgraph.ingest.writers.chakra.pieces import attribute, attribute_list, group_names, heads
-from etgraph.ingest.writers.chakra.sizes import recorded_bytes
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import Category, Columns, DependencyKind, LaneKind, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.model.message_sizes import recorded_bytes
 
 VERSION: Final = "0.0.4"
 """Version of the schema that is written into the metadata."""

@@ -13,16 +13,16 @@ from etgraph.ingest.chakra.columns import attribute_values, dictionary, numbers,
 from etgraph.ingest.chakra.fields import NODE
 from etgraph.ingest.chakra.layout import arranged
 from etgraph.ingest.chakra.messages import Node
-from etgraph.ingest.chakra.normalise import GATHERED
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.identifiers import sorting, twice
 from etgraph.ingest.writers.chakra.dependencies import Lists
 from etgraph.ingest.writers.chakra.kept import UNREADABLE, KeptFields, kept_of, with_kept, words
 from etgraph.ingest.writers.chakra.pieces import group_names, heads
-from etgraph.ingest.writers.chakra.sizes import recorded_bytes, sized
+from etgraph.ingest.writers.chakra.sizes import sized
 from etgraph.ingest.writers.output import ExportError
 from etgraph.model import Category, Columns, NodeType, Trace
 from etgraph.model.columns import Array
+from etgraph.model.message_sizes import GATHERED, recorded_bytes
 
 BLOCK: Final = 4096
 """Nodes that are written at one time."""
