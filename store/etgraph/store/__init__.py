@@ -9,7 +9,17 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from etgraph.model.errors import UsageError
-from etgraph.store.protocol import ArtefactInfo, Check, IterationInfo, Problem, Store, TraceInfo, WorkloadInfo
+from etgraph.store.protocol import (
+    ArtefactInfo,
+    Check,
+    IterationInfo,
+    Problem,
+    Score,
+    Store,
+    TraceInfo,
+    Validation,
+    WorkloadInfo,
+)
 from etgraph.store.references import split_iterations
 from etgraph.store.summary import describe
 
@@ -21,8 +31,10 @@ __all__ = [
     "Check",
     "IterationInfo",
     "Problem",
+    "Score",
     "Store",
     "TraceInfo",
+    "Validation",
     "WorkloadInfo",
     "connect",
     "describe",

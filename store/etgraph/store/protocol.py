@@ -79,6 +79,39 @@ class ArtefactInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """How a simulation of one trace met another trace, which was measured on the hardware that was simulated.
+
+    `predicted_ns` and `measured_ns` are median step times (`basis` "step") or the spans of traces without iterations
+    ("span"), `error` their relative difference, signed; all None where only one of the traces has iterations.
+    `operators` have a duration in both traces under the same rank, iteration, name and position among those of the
+    name: `duration_error` is the median of |predicted / measured − 1|, `interval_share` the share of the intervals that
+    hold the measured duration. `only_predicted` and `only_measured` count the operators with a duration that has none
+    to meet.
+    """
+
+    basis: str | None
+    predicted_ns: int | None
+    measured_ns: int | None
+    error: float | None
+    operators: int
+    duration_error: float | None
+    interval_share: float | None
+    only_predicted: int
+    only_measured: int
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A stored simulation, by its id, and the trace (by its id) that it was scored against at that moment."""
+
+    simulation: str
+    trace: str
+    created: str
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A fault that `Store.verify` found. `trace_id` is empty where it concerns the store itself."""
 
@@ -192,7 +225,8 @@ class Store(Protocol):
         workload. Several workloads may name one trace; a trace without any is found by its id only, and takes on the
         first workload that it is published under. Publishing without a workload adds what is given to every entry
         that the trace has. Labels are merged; team, commit and branch change only where given. `progress` is told of
-        the rows that are written, where that takes long.
+        the rows that are written, where that takes long. Simulations of the workload's other traces that predict this
+        one are scored against it afterwards (`etgraph.store.scoring`).
 
         Raises UsageError for a trace without id or for a name that no reference could spell, StoreFull, ReadOnlyStore.
         """
@@ -252,6 +286,28 @@ class Store(Protocol):
 
     def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
         """What is kept beside a trace, by kind and key. Raises NotFound for an unknown trace."""
+        ...
+
+    def artefact_schema(self, trace_id: str, kind: str, key: str) -> pa.Schema | None:
+        """The schema of a table kept under that kind and key, with what it says of itself, without reading its rows.
+
+        None where there is none. Raises NotFound for an unknown trace.
+        """
+        ...
+
+    def simulations_of(self, workload: str) -> list[tuple[str, str]]:
+        """The simulations kept beside traces of a workload: ids of the trace and of the simulation, sorted."""
+        ...
+
+    def put_validation(self, trace_id: str, simulation: str, measured: str, score: Score) -> None:
+        """Note how a simulation kept beside a trace met another trace, `measured`, in place of what was noted before.
+
+        It goes with either of them. Raises NotFound for an unknown trace or simulation.
+        """
+        ...
+
+    def validations(self, trace_id: str) -> list[Validation]:
+        """What is noted of the simulations kept beside a trace, by simulation, oldest first. Raises NotFound."""
         ...
 
     def cypher(

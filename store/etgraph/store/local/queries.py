@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from etgraph.model import simulation_tables
 from etgraph.store.clock import now
 from etgraph.store.local.files import StoredFile
-from etgraph.store.protocol import ArtefactInfo, TraceInfo, WorkloadInfo
+from etgraph.store.protocol import ArtefactInfo, Score, TraceInfo, Validation, WorkloadInfo
 from etgraph.store.references import Candidate
 
 _ENTRY_OF_TRACE = (
@@ -156,6 +157,7 @@ def put_trace(connection: sqlite3.Connection, info: TraceInfo, folder: str, file
         )
         connection.execute("DELETE FROM files WHERE trace = ?", (info.id,))
         connection.execute("DELETE FROM artefacts WHERE trace = ?", (info.id,))
+        connection.execute("DELETE FROM validations WHERE measured = ?", (info.id,))
         discard(connection, before[0])
     connection.executemany(
         "INSERT INTO files (trace, name, bytes, sha256) VALUES (?, ?, ?, ?)",
@@ -223,6 +225,40 @@ def artefact_rows(connection: sqlite3.Connection, trace_id: str) -> list[tuple[A
     return [
         (ArtefactInfo(kind, key, created, size), StoredFile(file, size, sha256))
         for kind, key, created, size, file, sha256 in rows
+    ]
+
+
+def simulations_of(connection: sqlite3.Connection, workload: str) -> list[tuple[str, str]]:
+    """Ids of traces of a workload and of the simulations beside them."""
+    return connection.execute(
+        "SELECT DISTINCT a.trace, a.key FROM entries e JOIN artefacts a ON a.trace = e.trace "
+        "WHERE e.workload = ? AND a.kind = ? ORDER BY a.trace, a.key",
+        (workload, simulation_tables.KIND),
+    ).fetchall()
+
+
+def put_validation(
+    connection: sqlite3.Connection, trace_id: str, simulation: str, measured: str, score: Score
+) -> None:  # fmt: skip
+    """Note how a simulation met a trace; both must be there."""
+    values = (trace_id, simulation_tables.KIND, simulation, measured, json.dumps(msgspec.to_builtins(score)), now())
+    connection.execute(
+        "INSERT OR REPLACE INTO validations (trace, kind, simulation, measured, score, created) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        values,
+    )
+
+
+def validations(connection: sqlite3.Connection, trace_id: str) -> list[Validation]:
+    """What is noted of the simulations beside a trace."""
+    rows = connection.execute(
+        "SELECT simulation, measured, created, score FROM validations WHERE trace = ? "
+        "ORDER BY simulation, created, measured",
+        (trace_id,),
+    )
+    return [
+        Validation(simulation, measured, created, msgspec.json.decode(score, type=Score))
+        for simulation, measured, created, score in rows
     ]
 
 
