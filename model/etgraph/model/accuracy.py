@@ -1,4 +1,4 @@
-"""How well predicted durations meet the measured ones."""
+"""How well predictions meet what was measured: durations of operators, and simulations against later traces."""
 
 from __future__ import annotations
 
@@ -42,3 +42,36 @@ def accuracy(predicted_ns: Array, low_ns: Array, high_ns: Array, measured_ns: Ar
 def with_nan(values: Array, unknown: Array) -> Array:
     """Integers as floats, NaN where they are not known."""
     return np.where(unknown, np.nan, values.astype(np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How a simulation of one trace met another trace, which was measured on the hardware that was simulated.
+
+    `predicted_ns` and `measured_ns` are median step times (`basis` "step") or the spans of traces without iterations
+    ("span"), `error` their relative difference, signed; all None where only one of the traces has iterations.
+    `operators` have a duration in both traces under the same rank, iteration, name and position among those of the
+    name: `duration_error` is the median of |predicted / measured − 1|, `interval_share` the share of the intervals that
+    hold the measured duration. `only_predicted` and `only_measured` count the operators with a duration that has none
+    to meet.
+    """
+
+    basis: str | None
+    predicted_ns: int | None
+    measured_ns: int | None
+    error: float | None
+    operators: int
+    duration_error: float | None
+    interval_share: float | None
+    only_predicted: int
+    only_measured: int
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A stored simulation, by its id, and the trace (by its id) that it was scored against at that moment."""
+
+    simulation: str
+    trace: str
+    created: str
+    score: Score

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import UsageError
 from etgraph.store.protocol import (
     ArtefactInfo,
     Check,
     IterationInfo,
     Problem,
-    Score,
     Store,
     TraceInfo,
-    Validation,
     WorkloadInfo,
 )
 from etgraph.store.references import split_iterations

@@ -8,6 +8,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
 
 from etgraph.model import Report, Source, Trace
+from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import UsageError
 from etgraph.model.progress import Progress
 
@@ -76,39 +77,6 @@ class ArtefactInfo:
     key: str
     created: str
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How a simulation of one trace met another trace, which was measured on the hardware that was simulated.
-
-    `predicted_ns` and `measured_ns` are median step times (`basis` "step") or the spans of traces without iterations
-    ("span"), `error` their relative difference, signed; all None where only one of the traces has iterations.
-    `operators` have a duration in both traces under the same rank, iteration, name and position among those of the
-    name: `duration_error` is the median of |predicted / measured − 1|, `interval_share` the share of the intervals that
-    hold the measured duration. `only_predicted` and `only_measured` count the operators with a duration that has none
-    to meet.
-    """
-
-    basis: str | None
-    predicted_ns: int | None
-    measured_ns: int | None
-    error: float | None
-    operators: int
-    duration_error: float | None
-    interval_share: float | None
-    only_predicted: int
-    only_measured: int
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """A stored simulation, by its id, and the trace (by its id) that it was scored against at that moment."""
-
-    simulation: str
-    trace: str
-    created: str
-    score: Score
 
 
 @dataclass(frozen=True, slots=True)

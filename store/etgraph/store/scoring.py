@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from etgraph.model import Trace, simulation_tables
-from etgraph.model.accuracy import accuracy, with_nan
+from etgraph.model.accuracy import Score, Validation, accuracy, with_nan
 from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError, UsageError
-from etgraph.store.protocol import Score, Store, Validation
+from etgraph.store.protocol import Store
 from etgraph.store.references import no_simulation
 from etgraph.store.summary import iteration_infos
 

@@ -1,6 +1,6 @@
 // Operators on a critical path that was saved beside the trace, in order.
 //
-// Without a choice, all paths that there are come one after another. Times in which no operator was on the path have no
+// Without a choice, all measured paths that there are come one after another. Times in which no operator was on the path have no
 // row.
 //
 // parameters:
@@ -9,6 +9,7 @@
 //     model-critical-path
 //   $iteration  integer?                only paths of this iteration alone
 //   $pathRank   integer?                only paths of this rank
+//   $simulation string?                 only paths on the timeline of this simulation, by its id
 //   $limit      integer[1..] = 10000    no more rows than this
 //
 // columns:
@@ -29,6 +30,7 @@ MATCH (:Trace {id: $trace, state: 'ready'})<-[:OF]-(p:CriticalPath)
 WHERE ($kind IS NULL OR p.kind = $kind)
   AND ($iteration IS NULL OR p.iteration = $iteration)
   AND ($pathRank IS NULL OR p.rank = $pathRank)
+  AND coalesce(p.simulation, '') = coalesce($simulation, '')
 WITH p ORDER BY p.key
 WITH collect(p) AS paths
 UNWIND range(0, size(paths) - 1) AS path

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from etgraph.model import simulation_tables
+from etgraph.model.accuracy import Score, Validation
 from etgraph.store.clock import now
 from etgraph.store.local.files import StoredFile
-from etgraph.store.protocol import ArtefactInfo, Score, TraceInfo, Validation, WorkloadInfo
+from etgraph.store.protocol import ArtefactInfo, TraceInfo, WorkloadInfo
 from etgraph.store.references import Candidate
 
 _ENTRY_OF_TRACE = (

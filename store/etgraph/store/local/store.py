@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from etgraph.model import Trace, simulation_tables
+from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import CorruptStore, EtgraphError, UsageError
 from etgraph.model.progress import Progress
 from etgraph.store.clock import now
@@ -27,9 +28,7 @@ from etgraph.store.protocol import (
     Check,
     CypherResult,
     Problem,
-    Score,
     TraceInfo,
-    Validation,
     WorkloadInfo,
 )
 from etgraph.store.references import (

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from etgraph.model import Trace
+from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import NotFound
 from etgraph.model.progress import Progress
 from etgraph.store.neo4j import catalogue, health
@@ -27,9 +28,7 @@ from etgraph.store.protocol import (
     Check,
     CypherResult,
     Problem,
-    Score,
     TraceInfo,
-    Validation,
     WorkloadInfo,
 )
 from etgraph.store.references import (

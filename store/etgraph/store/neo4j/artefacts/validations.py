@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from etgraph.model.accuracy import Score, Validation
 from etgraph.model.results import camel_case
 from etgraph.store.clock import now
 from etgraph.store.neo4j import catalogue
 from etgraph.store.neo4j.connection import rows_of
 from etgraph.store.neo4j.types import Transaction
-from etgraph.store.protocol import Score, Validation
 from etgraph.store.references import no_simulation
 
 _NAMES = {field.name: camel_case(field.name) for field in fields(Score)}
