@@ -11,11 +11,12 @@ import pytest
 from etgraph.ingest import read, samples
 from etgraph.model import Trace, simulation_tables
 from etgraph.model.accuracy import Score
-from etgraph.model.errors import NotFound, UsageError
+from etgraph.model.errors import CorruptStore, EtgraphError, NotFound, UsageError
 from etgraph.queries import load_simulation, save_simulation, saved_simulations, simulations
 from etgraph.sim.profiles import load
 from etgraph.sim.simulation import Simulation
 from etgraph.store import Store
+from etgraph.store.neo4j.artefacts import simulations as artefact_simulations
 from etgraph.store.scoring import ScoringWarning, compare, same_device, score
 from support.build import build
 from support.predictions import predicted
@@ -158,6 +159,67 @@ def test_side_by_side(store: Store, make_trace: MakeTrace) -> None:
     assert first[f"{two}.duration_ns"] == 3 * first["duration_ns"]
     assert second[f"{one}.duration_ns"] is None
     assert simulations(store, "w").operators is None
+
+
+# In Neo4j
+
+
+@pytest.mark.neo4j
+def test_the_graph_of_a_simulation(new_neo4j_store: Callable[[], Store], make_trace: MakeTrace) -> None:
+    one, other = make_trace("a"), make_trace("b")
+    with new_neo4j_store() as store:
+        for trace in (one, other):
+            store.publish(trace, workload="w")
+        kept = [save_simulation(store, t.trace_id, predicted(t, f, profile="dgx-h100"))
+                for t, f in ((one, 2.0), (one, 3.0), (other, 2.0))]  # fmt: skip
+        rows = store.cypher(
+            "MATCH (:Trace {id: $id})<-[:OF]-(s:Simulation {id: $kept})-[p:PREDICTS]->(o:Operator {rank: 1, index: 2}) "
+            "MATCH (s)-[:ON]->(h:HardwareProfile) RETURN p.startNs, p.durationNs = 2 * o.durationNs, p.source, h.name",
+            id=one.trace_id, kept=kept[0],
+        ).rows()  # fmt: skip
+        assert list(rows) == [[414, True, "measured", "dgx-h100"]]
+        counts = "MATCH (h:HardwareProfile) RETURN count(h), sum(COUNT { (h)<-[:ON]-(:Simulation) })"
+        assert list(store.cypher(counts).rows()) == [[1, 3]]
+        store.remove(one.trace_id)
+        assert list(store.cypher(counts).rows()) == [[1, 1]]
+        store.remove(other.trace_id)
+        assert list(store.cypher("MATCH (n) WHERE NOT n:Store RETURN count(n)").rows()) == [[0]]
+
+
+@pytest.mark.neo4j
+def test_a_simulation_that_was_begun_is_swept(
+    new_neo4j_store: Callable[[], Store], make_trace: MakeTrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = make_trace(ranks=2, each=3_000, attributes=False)
+    with new_neo4j_store() as store:
+        store.publish(trace, workload="w")
+        monkeypatch.setattr(
+            artefact_simulations, "WRITE", f"{artefact_simulations.WRITE} WITH s WHERE 1 / ($begin - 5000) > 0 RETURN s"
+        )
+        with pytest.raises(EtgraphError):
+            save_simulation(store, "w", predicted(trace, profile="dgx-h100"))
+        assert saved_simulations(store, "w") == ()
+        assert list(store.cypher("MATCH ()-[p:PREDICTS]->() RETURN count(p)").rows()) == [[5_000]]
+        monkeypatch.undo()
+        assert len(store.sweep()) == 1
+        left = "MATCH (n) WHERE n:Artefact OR n:HardwareProfile RETURN count(n)"
+        assert list(store.cypher(left).rows()) == [[0]]
+        identity = save_simulation(store, "w", predicted(trace, profile="dgx-h100"))
+        assert_same(load_simulation(store, "w", identity), predicted(trace, profile="dgx-h100"))
+
+
+@pytest.mark.neo4j
+def test_an_operator_that_is_gone_is_named(new_neo4j_store: Callable[[], Store], make_trace: MakeTrace) -> None:
+    trace = make_trace()
+    with new_neo4j_store() as store:
+        store.publish(trace, workload="w")
+        simulation = predicted(trace)
+        save_simulation(store, "w", simulation)
+        store.cypher("MATCH (o:Operator {rank: 0, index: 5}) DETACH DELETE o", write=True)
+        with pytest.raises(CorruptStore, match="found 11 operators, expected 12"):
+            load_simulation(store, "w", simulation.id)
+        with pytest.raises(UsageError, match="found 12 rows, expected one for each of the 11 operators"):
+            store.put_artefact(trace.trace_id, KIND, "x", simulation.nodes)
 
 
 # Scored

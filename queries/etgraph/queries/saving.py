@@ -86,7 +86,7 @@ def artefact_of(
     kind, key = place_of(name, simulation=simulation, **choices)
     table = to_table(result, _rows_of(kind, type(result)))
     if kind in path_tables.KINDS:
-        table = path_tables.with_facts(table, _facts(result, _made(name, choices) | {"simulation": simulation}))
+        table = path_tables.with_facts(table, _facts(result, _made(name, choices), simulation))
     told = {"question": name, "version": QUESTIONS[name].version, "revision": revision}
     return kind, key, table.replace_schema_metadata({**table.schema.metadata, _ANSWER: json.dumps(told).encode()})
 
@@ -143,8 +143,8 @@ def _plain(value: Any) -> Any:
     return value.name
 
 
-def _facts(path: Any, made: Mapping[str, Any]) -> dict[str, Any]:
-    """What a graph says of a path: what it was asked for, and its length."""
+def _facts(path: Any, made: Mapping[str, Any], simulation: str | None) -> dict[str, Any]:
+    """What a graph says of a path: what it was asked for, on which timeline, and its length."""
     steps = made["iteration"]
     measured = {name: getattr(path, name, None) for name in _OF_PATH}
     return {
@@ -152,6 +152,6 @@ def _facts(path: Any, made: Mapping[str, Any]) -> dict[str, Any]:
         "iteration": None if isinstance(steps, list) else steps,
         "iterations": steps if isinstance(steps, list) else [] if steps is None else [steps],
         "window": made.get("window"),
-        "simulation": made["simulation"],
+        **({} if simulation is None else {"simulation": simulation}),
         **{camel_case(name): value for name, value in measured.items() if value is not None},
     }

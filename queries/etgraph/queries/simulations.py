@@ -10,6 +10,7 @@ import numpy as np
 
 from etgraph.model import Trace, Trust
 from etgraph.model.accuracy import Validation
+from etgraph.model.columns import Array
 from etgraph.model.results import Result
 from etgraph.model.simulation_tables import TIMES
 from etgraph.queries.saved_simulations import SimulationSummary, Traces, load_simulation, saved_simulations
@@ -78,16 +79,19 @@ def side_by_side(trace: Trace, simulated: Mapping[str, Simulation]) -> pa.Table:
     return pa.table(columns)
 
 
-def worst_predicted(table: pa.Table, identity: str, limit: int) -> pa.Table:
-    """Rows of `side_by_side` whose predicted durations are furthest from the measured ones, in ns, worst first."""
+def worst_predicted(table: pa.Table, limit: int) -> pa.Table:
+    """Rows of `side_by_side` that some simulation has furthest from the measured duration, in ns, worst first."""
     import pyarrow as pa
 
-    predicted, measured = (
-        table[name].cast(pa.float64()).fill_null(np.nan).to_numpy()
-        for name in (f"{identity}.duration_ns", "duration_ns")
-    )
-    apart = np.abs(predicted - measured)
-    known = np.flatnonzero(~np.isnan(apart))
+    def floats(name: str) -> Array:
+        found: Array = table[name].cast(pa.float64()).fill_null(np.nan).to_numpy()
+        return found
+
+    apart = np.full(len(table), -1.0)
+    for name in table.column_names:
+        if name.endswith(".duration_ns"):
+            apart = np.fmax(apart, np.abs(floats(name) - floats("duration_ns")))
+    known = np.flatnonzero(apart >= 0)
     return table.take(known[np.argsort(-apart[known], kind="stable")][:limit])
 
 

@@ -40,7 +40,7 @@ SIMULATORS: Final[Mapping[str, Simulator]] = MappingProxyType(
 """`replay`, `predict`, `astra-sim` and `import`, as far as they are there."""
 
 
-def simulate(trace: Trace, simulator: str, **inputs: Any) -> Simulation:
+def simulate(trace: Trace, simulator: str, /, **inputs: Any) -> Simulation:
     """Simulate a trace; `inputs` are the function's. Raises UsageError for a simulator that is not there."""
     if simulator not in SIMULATORS:
         raise UsageError(f"no simulator {simulator!r} in this version", hint=f"there are {', '.join(SIMULATORS)}")
