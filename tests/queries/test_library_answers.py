@@ -124,8 +124,8 @@ def test_simulations(store: Store, check: Ask) -> None:
     trace, test, other = simulated(store, "simulations")
     check(trace, "simulations", f"""
         simulation simulator profile  makespanNs measuredNs error predicted durationError intervalShare validations
-        {test}     test      h100-sxm 300        150        1     9         1             0             0
-        {other}    other     –        450        150        2     10        2             0             0
+        {test}     test      h100-sxm 324        210        0.542857 9      1             0             0
+        {other}    other     –        450        210        1.14286  10     2             0             0
     """)  # fmt: skip
 
 
@@ -157,14 +157,15 @@ def test_simulations_side_by_side(store: Store, check: Ask) -> None:
 
 def test_paths_on_simulated_timelines_are_apart(store: Store, check: Ask) -> None:
     trace, test, _ = simulated(store, "timelines")
-    for simulation in (None, test):
-        on = trace if simulation is None else load_simulation(store, trace.trace_id, simulation).on(trace)
-        found = artefact_of("critical-path", critical_path(on), revision=trace.revision, simulation=simulation)
+    paths = {None: critical_path(trace), test: critical_path(load_simulation(store, trace.trace_id, test).on(trace))}
+    for simulation, path in paths.items():
+        found = artefact_of("critical-path", path, revision=trace.revision, simulation=simulation)
         store.put_artefact(trace.trace_id, *found)
-    for named in ({}, {"simulation": test}):
-        rows = list(library.run(store, "critical_path_operators", trace=trace.trace_id, **named).rows())
-        assert {row[0] for row in rows} == {0}
-        assert max(row[10] for row in rows) == (300 if named else 150)
+    for simulation, path in paths.items():
+        segments = [s for s in path.segments.to_pylist() if s["index"] is not None]
+        table = "\n".join(f"{s['rank']} {s['index']} {s['start_ns']} {s['end_ns']}" for s in segments)
+        check(trace, "critical_path_operators", f"rank index startNs endNs\n{table}", simulation=simulation)
+    assert paths[None].window_ns < paths[test].window_ns
 
 
 def test_operators_without_durations_are_not_the_longest(check: Ask) -> None:

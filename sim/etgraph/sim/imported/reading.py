@@ -78,17 +78,14 @@ class _Column:
 def _rows(path: Path) -> tuple[pa.Table, Array]:
     """The table as texts, and the line of each row. Empty lines are passed over."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     from pyarrow import csv
 
-    skipped: list[int] = []
     wrong: list[Any] = []
 
     def judge(row: Any) -> str:
-        if row.text.strip():
-            wrong.append(row)
-            return "error"
-        skipped.append(row.number)
-        return "skip"
+        wrong.append(row)
+        return "error"
 
     header = _header(path)
     try:
@@ -108,8 +105,11 @@ def _rows(path: Path) -> tuple[pa.Table, Array]:
                 expected=f"{bad.expected_columns}, as in the header",
             ) from None  # fmt: skip
         raise InputError(path.name, found=str(error).splitlines()[0], expected=f"a CSV file with {COLUMNS}") from None
-    lines = np.arange(2, 2 + len(table) + len(skipped))
-    return table, lines[~np.isin(lines, skipped)]
+    empty = np.ones(len(table), dtype=bool)
+    for column in table.columns:
+        empty &= pc.equal(column, "").to_numpy()
+    rows = np.flatnonzero(~empty)
+    return table.take(rows), rows + 2
 
 
 def _header(path: Path) -> list[str]:
