@@ -237,7 +237,8 @@ def test_a_trace_that_was_predicted_is_scored_when_it_arrives(store: Store) -> N
     later = trace_of(SLOWER, "b", "NVIDIA H100 80GB HBM3")
     store.publish(later, workload="w")
     (met,) = store.validations(base.trace_id)
-    assert (met.simulation, met.trace) == (identity, later.trace_id)
+    assert (met.simulation, met.base, met.trace) == (identity, base.trace_id, later.trace_id)
+    assert store.validations(later.trace_id) == [met]
     # Steps of 200 ns were predicted right, three operators met: 120 ns for 124 twice, and 80 for 76.
     assert met.score == Score("step", 200, 200, 0.0, 3, pytest.approx(1 / 31), 1.0, 1, 1)
     assert simulations(store, base.trace_id).validations == (met,)

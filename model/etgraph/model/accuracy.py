@@ -69,9 +69,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """A stored simulation, by its id, and the trace (by its id) that it was scored against at that moment."""
+    """A stored simulation met what it predicted: `base` is the trace that it was made of, `trace` the one it met."""
 
     simulation: str
+    base: str
     trace: str
     created: str
     score: Score

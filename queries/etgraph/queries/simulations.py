@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Simulations(Result):
-    """The simulations that are kept beside a trace, oldest first, and how they met later traces of the workload.
+    """The simulations that are kept beside a trace, oldest first; and where predictions met what was measured.
 
+    `validations` are of these simulations and other traces of the workload, and of simulations of others and this one.
     `operators`, where it was asked for, has a row for each operator: rank, index, name, start_ns and duration_ns as
     measured, and for each simulation the columns `ID.start_ns`, `ID.duration_ns`, `ID.duration_low_ns` and
     `ID.duration_high_ns`, ID being its id; null is what was not measured or not predicted.

@@ -275,7 +275,10 @@ class Store(Protocol):
         ...
 
     def validations(self, trace_id: str) -> list[Validation]:
-        """What is noted of the simulations kept beside a trace, by simulation, oldest first. Raises NotFound."""
+        """How the simulations kept beside a trace met others, and how those of others met it; by simulation and moment.
+
+        Raises NotFound for an unknown trace.
+        """
         ...
 
     def cypher(

@@ -45,7 +45,11 @@ def score(store: Store, reference: str) -> list[Validation]:
             hint="predictions of a trace are simulations of its workload, for a profile of the device that it recorded",
         )
     trace = store.load(found.id)
-    return [_scored(store, trace, *at) for at in _predictions(store, trace, found.workload)]
+    predictions = _predictions(store, trace, found.workload)
+    for trace_id, simulation in predictions:
+        _score(store, trace, trace_id, simulation)
+    noted = (_noted(store, trace.trace_id, *each) for each in predictions)
+    return [each for each in noted if each is not None]
 
 
 def score_published(store: Store, trace: Trace, workload: str | None) -> None:
@@ -57,9 +61,8 @@ def score_published(store: Store, trace: Trace, workload: str | None) -> None:
         return
     try:
         for trace_id, simulation in _predictions(store, trace, workload):
-            met = {each.trace for each in store.validations(trace_id) if each.simulation == simulation}
-            if trace.trace_id not in met:
-                _scored(store, trace, trace_id, simulation)
+            if _noted(store, trace.trace_id, trace_id, simulation) is None:
+                _score(store, trace, trace_id, simulation)
     except EtgraphError as error:
         warnings.warn(ScoringWarning(f"trace {trace.trace_id[:12]} is stored, but not scored: {error}"), stacklevel=3)
 
@@ -78,13 +81,19 @@ def _predictions(store: Store, trace: Trace, workload: str) -> list[tuple[str, s
     return found
 
 
-def _scored(store: Store, trace: Trace, trace_id: str, simulation: str) -> Validation:
+def _score(store: Store, trace: Trace, trace_id: str, simulation: str) -> None:
+    """Score a simulation of another trace against this one, and note it."""
     table = store.get_artefact(trace_id, simulation_tables.KIND, simulation)
     if table is None:
         raise no_simulation(trace_id, simulation)
     store.put_validation(trace_id, simulation, trace.trace_id, compare(store.load(trace_id), table, trace))
-    noted = [each for each in store.validations(trace_id) if each.simulation == simulation]
-    return next(each for each in noted if each.trace == trace.trace_id)
+
+
+def _noted(store: Store, measured: str, base: str, simulation: str) -> Validation | None:
+    """How a simulation of one trace met another, where that is noted."""
+    wanted = (simulation, base, measured)
+    found = (each for each in store.validations(measured) if (each.simulation, each.base, each.trace) == wanted)
+    return next(found, None)
 
 
 def same_device(one: str, other: str) -> bool:

@@ -96,9 +96,10 @@ def _sources(nodes: pa.Table, width: int) -> Table:
 def simulations_view(found: Simulations, title: str, width: int, *, limit: int) -> RenderableType:
     """The simulations, how they met later traces, and the operators that they predict worst."""
     parts: list[RenderableType] = [Text(printable(title), style="bold"), Text()]
-    if not found.simulations:
-        return Group(*parts, Text("none is kept; 'etgraph simulate TRACE --save' keeps one"), Text())
-    parts += [simulations_table(found.simulations, width), Text()]
+    if found.simulations:
+        parts += [simulations_table(found.simulations, width), Text()]
+    else:
+        parts += [Text("none is kept; 'etgraph simulate TRACE --save' keeps one"), Text()]
     if found.validations:
         parts += [_validations(found.validations), Text()]
     if found.operators is not None:
@@ -126,11 +127,11 @@ def simulations_table(found: Sequence[SimulationSummary], width: int) -> Table:
 def _validations(met: Sequence[Validation]) -> Table:
     """How simulations met traces that were measured on what they simulate."""
     numbers = ("predicted", "measured", "error", "operators", "median", "within", "unmatched")
-    table = grid("simulation", "met trace", "by", *numbers, right=numbers)
+    table = grid("simulation", "of trace", "met", "by", *numbers, right=numbers)
     for each in met:
         s = each.score
         table.add_row(
-            each.simulation[:SHORT], each.trace[:SHORT_ID], s.basis or "–", duration(s.predicted_ns),
+            each.simulation[:SHORT], each.base[:SHORT], each.trace[:SHORT], s.basis or "–", duration(s.predicted_ns),
             duration(s.measured_ns), signed(s.error), count(s.operators), percent(s.duration_error),
             percent(s.interval_share), f"{count(s.only_predicted)} + {count(s.only_measured)}",
         )  # fmt: skip

@@ -251,15 +251,15 @@ def put_validation(
 
 
 def validations(connection: sqlite3.Connection, trace_id: str) -> list[Validation]:
-    """What is noted of the simulations beside a trace."""
+    """How the simulations beside a trace met others, and how those of others met it."""
     rows = connection.execute(
-        "SELECT simulation, measured, created, score FROM validations WHERE trace = ? "
-        "ORDER BY simulation, created, measured",
+        "SELECT simulation, trace, measured, created, score FROM validations WHERE trace = ?1 OR measured = ?1 "
+        "ORDER BY simulation, created, trace, measured",
         (trace_id,),
     )
     return [
-        Validation(simulation, measured, created, msgspec.json.decode(score, type=Score))
-        for simulation, measured, created, score in rows
+        Validation(simulation, base, measured, created, msgspec.json.decode(score, type=Score))
+        for simulation, base, measured, created, score in rows
     ]
 
 

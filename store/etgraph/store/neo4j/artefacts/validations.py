@@ -43,16 +43,18 @@ def put(tx: Transaction, trace_id: str, simulation: str, measured: str, score: S
 
 
 def listed(tx: Transaction, trace_id: str) -> list[Validation]:
-    """What is noted of the simulations beside a trace. Raises NotFound for an unknown trace."""
+    """How the simulations beside a trace met others, and how those of others met it. Raises NotFound for the trace."""
     key = catalogue.required(tx, trace_id).key
     found = rows_of(
         tx,
-        "MATCH (:Trace {key: $key})<-[:OF]-(s:Simulation {state: 'ready'})-[v:VALIDATED_BY]->(m:Trace {state: 'ready'})"
-        " RETURN s.name AS simulation, m.id AS trace, v.created AS created, properties(v) "
-        "ORDER BY simulation, created, trace",
+        "CALL () { MATCH (:Trace {key: $key})<-[:OF]-(s:Simulation)-[v:VALIDATED_BY]->(m:Trace) RETURN s, v, m UNION "
+        "MATCH (s:Simulation)-[v:VALIDATED_BY]->(m:Trace {key: $key}) RETURN s, v, m } "
+        "MATCH (s)-[:OF]->(t:Trace) WHERE s.state = 'ready' AND t.state = 'ready' AND m.state = 'ready' "
+        "RETURN s.name AS simulation, t.id AS base, m.id AS trace, v.created AS created, properties(v) "
+        "ORDER BY simulation, created, base, trace",
         {"key": key},
     )
     return [
-        Validation(simulation, trace, created, Score(**{field: told.get(name) for field, name in _NAMES.items()}))
-        for simulation, trace, created, told in found
+        Validation(simulation, base, trace, created, Score(**{field: told.get(name) for field, name in _NAMES.items()}))
+        for simulation, base, trace, created, told in found
     ]
