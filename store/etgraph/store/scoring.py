@@ -16,6 +16,7 @@ from etgraph.model import Trace, simulation_tables
 from etgraph.model.accuracy import Score, Validation, accuracy, with_nan
 from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError, UsageError
+from etgraph.model.row_codes import row_codes
 from etgraph.store.protocol import Store
 from etgraph.store.references import no_simulation
 from etgraph.store.summary import iteration_infos
@@ -48,8 +49,8 @@ def score(store: Store, reference: str) -> list[Validation]:
     predictions = _predictions(store, trace, found.workload)
     for trace_id, simulation in predictions:
         _score(store, trace, trace_id, simulation)
-    noted = (_noted(store, trace.trace_id, *each) for each in predictions)
-    return [each for each in noted if each is not None]
+    noted = _noted(store, trace)
+    return [noted[each] for each in predictions if each in noted]
 
 
 def score_published(store: Store, trace: Trace, workload: str | None) -> None:
@@ -60,8 +61,10 @@ def score_published(store: Store, trace: Trace, workload: str | None) -> None:
     if workload is None or trace.metadata.device_model is None:
         return
     try:
-        for trace_id, simulation in _predictions(store, trace, workload):
-            if _noted(store, trace.trace_id, trace_id, simulation) is None:
+        predictions = _predictions(store, trace, workload)
+        noted = _noted(store, trace) if predictions else {}
+        for trace_id, simulation in predictions:
+            if (trace_id, simulation) not in noted:
                 _score(store, trace, trace_id, simulation)
     except EtgraphError as error:
         warnings.warn(ScoringWarning(f"trace {trace.trace_id[:12]} is stored, but not scored: {error}"), stacklevel=3)
@@ -89,11 +92,10 @@ def _score(store: Store, trace: Trace, trace_id: str, simulation: str) -> None:
     store.put_validation(trace_id, simulation, trace.trace_id, compare(store.load(trace_id), table, trace))
 
 
-def _noted(store: Store, measured: str, base: str, simulation: str) -> Validation | None:
-    """How a simulation of one trace met another, where that is noted."""
-    wanted = (simulation, base, measured)
-    found = (each for each in store.validations(measured) if (each.simulation, each.base, each.trace) == wanted)
-    return next(found, None)
+def _noted(store: Store, trace: Trace) -> dict[tuple[str, str], Validation]:
+    """How simulations of other traces met this one, by their traces' ids and theirs."""
+    found = store.validations(trace.trace_id)
+    return {(each.base, each.simulation): each for each in found if each.trace == trace.trace_id}
 
 
 def same_device(one: str, other: str) -> bool:
@@ -153,8 +155,8 @@ def _steps(trace: Trace) -> list[int]:
 def _partners(one: Trace, other: Trace) -> tuple[Array, Array]:
     """Rows of the operators of two traces that have the same rank, iteration, name, and position among those."""
     codes: dict[str | None, int] = {}
-    keys = np.concatenate([_structure(one, codes), _structure(other, codes)])
-    group = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+    structures = zip(_structure(one, codes), _structure(other, codes), strict=True)
+    group = row_codes(*(np.concatenate(both) for both in structures))
     groups = group[: len(one)], group[len(one) :]
     position = [_positions(each) for each in groups]
     most = max(int(each.max(initial=0)) for each in position) + 1
@@ -163,13 +165,13 @@ def _partners(one: Trace, other: Trace) -> tuple[Array, Array]:
     return left, right
 
 
-def _structure(trace: Trace, codes: dict[str | None, int]) -> Array:
+def _structure(trace: Trace, codes: dict[str | None, int]) -> tuple[Array, Array, Array]:
     """Rank, index of the iteration (-1: none) and a number of the name of each operator; `codes` are known names."""
     o = trace.operators
     texts = [*o.texts("name").to_pylist(), None]
     name = np.array([codes.setdefault(text, len(codes)) for text in texts])[o["name"]]
     step = np.append(trace.iterations["index"].astype(np.int64), -1)[o["iteration"]]
-    return np.stack([o["rank"].astype(np.int64), step, name], axis=1)
+    return o["rank"], step, name
 
 
 def _positions(group: Array) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
+from etgraph.model.row_codes import row_codes
 from etgraph.sim.imported.reading import TimesFile, read_times
 from etgraph.sim.rank_times import rank_times
 from etgraph.sim.simulation import Simulation
@@ -63,10 +64,8 @@ def _operators_of(trace: Trace, file: TimesFile) -> Array:
     """The trace's row for each row of the file, -1 for none. Raises InputError for an operator that has two rows."""
     o = trace.operators
     asked = np.flatnonzero(~o.is_null(file.by))
-    ours = np.stack([o["rank"][asked].astype(np.uint64), o[file.by][asked].astype(np.uint64)])
-    theirs = np.stack([file.rank, file.operator])
-    _, place = np.unique(np.concatenate([ours, theirs], axis=1), axis=1, return_inverse=True)
-    place = place.ravel()
+    rank = np.concatenate([o["rank"][asked].astype(np.uint64), file.rank])
+    place = row_codes(rank, np.concatenate([o[file.by][asked].astype(np.uint64), file.operator]))
     row_of = np.full(int(place.max(initial=0)) + 1, -1)
     row_of[place[: len(asked)]] = asked
     of_file = place[len(asked) :]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, overload
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from etgraph.store.neo4j.artefacts.tables import Artefact
 
 LABELS: Final = ":Simulation"
+CHUNK: Final = 50_000
+"""Rows that are taken out of the table at once."""
 PAGE: Final = 50_000
 """Operators whose times come as one list of each column."""
 COLUMNS: Final = (*simulation_tables.TIMES, "source", "extrapolated")
@@ -71,43 +73,8 @@ def delete_unused_hardware(connection: Connection) -> None:
     connection.write(delete)
 
 
-class _Rows(Sequence[list[Any]]):
-    """For each operator its key, a value for each of `COLUMNS`, and a map of the others; made batch by batch."""
-
-    def __init__(self, keys: Sequence[int], table: pa.Table) -> None:
-        self._keys = keys
-        self._table = table
-        self._others = [name for name in table.column_names if name not in (*COLUMNS, *OF_OPERATOR)]
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    @overload
-    def __getitem__(self, at: int) -> list[Any]: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> list[list[Any]]: ...
-
-    def __getitem__(self, at: int | slice) -> list[Any] | list[list[Any]]:
-        if isinstance(at, int):
-            return self[at : at + 1][0]
-        keys = self._keys[at]
-        part = self._table.slice(at.indices(len(self))[0], len(keys))
-        values = {f.name: to_values(part[f.name], f) for f in part.schema if f.name not in OF_OPERATOR}
-        others = (
-            [{} for _ in keys]
-            if not self._others
-            else [
-                {camel_case(name): value for name, value in zip(self._others, row) if value is not None}
-                for row in zip(*(values[name] for name in self._others), strict=True)
-            ]
-        )
-        nothing = [None] * len(keys)
-        return list(map(list, zip(keys, *(values.get(name, nothing) for name in COLUMNS), others, strict=True)))
-
-
-def rows(connection: Connection, trace: int, table: pa.Table) -> Sequence[list[Any]]:
-    """A row for each operator, with its predicted times."""
+def rows(connection: Connection, trace: int, table: pa.Table) -> Iterator[list[Any]]:
+    """For each operator its key, a value for each of `COLUMNS`, and a map of the others."""
     theirs = np.stack([table[name].to_numpy().astype(np.int64) for name in ("rank", "index")])
     found = connection.rows(
         "MATCH (k:Rank) WHERE k.key >= $first AND k.key < $last MATCH (k)-[:RAN]->(o:Operator) "
@@ -121,7 +88,21 @@ def rows(connection: Connection, trace: int, table: pa.Table) -> Sequence[list[A
             f"simulation: found {theirs.shape[1]:,} rows, expected one for each of the {len(keys):,} operators of the "
             "trace, in order of rank and index"
         )
-    return _Rows(keys, table)
+    return (
+        row for first in range(0, len(keys), CHUNK) for row in _rows(keys[first : first + CHUNK], table.slice(first))
+    )
+
+
+def _rows(keys: Sequence[int], table: pa.Table) -> Iterator[list[Any]]:
+    """Rows of the operators of these keys, whose times the table begins with."""
+    part = table.slice(0, len(keys))
+    values = {field.name: to_values(part[field.name], field) for field in part.schema if field.name not in OF_OPERATOR}
+    nothing = [None] * len(keys)
+    columns = [values.pop(name, nothing) for name in COLUMNS]
+    others = [(camel_case(name), column) for name, column in values.items()]
+    for at, key in enumerate(keys):
+        more = {name: column[at] for name, column in others if column[at] is not None}
+        yield [key, *(column[at] for column in columns), more]
 
 
 def read(connection: Connection, artefact: Artefact) -> pa.Table:
@@ -143,4 +124,4 @@ def read(connection: Connection, artefact: Artefact) -> pa.Table:
 def _cell(name: str) -> str:
     if name == "node_id":
         return "toString(o.nodeId)"
-    return f"o.{name}" if name in OF_OPERATOR else f"s.{camel_case(name)}"
+    return f"o.{name}" if name in OF_OPERATOR else f"s.`{camel_case(name)}`"

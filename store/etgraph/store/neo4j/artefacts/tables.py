@@ -6,8 +6,9 @@ A table is written under a claim as a trace is, and comes into readers' sight at
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
@@ -64,7 +65,7 @@ class Form(Protocol):
         """Join the new node of that key to what it refers to beside its trace, in the transaction that makes it."""
         ...
 
-    def rows(self, connection: Connection, trace: int, table: pa.Table) -> Sequence[Any]:
+    def rows(self, connection: Connection, trace: int, table: pa.Table) -> Iterable[Any]:
         """The rows as `WRITE` takes them; `trace` is the number of the trace's load."""
         ...
 
@@ -163,8 +164,7 @@ def _put(connection: Connection, claim: _Claim, table: pa.Table) -> bool:
     form = form_of(claim.kind)
     trace, key, first = connection.write(lambda tx: _begin(tx, claim, form, table))
 
-    def write(rows: Sequence[Any], begin: int) -> None:
-        some = rows[begin : begin + ROWS]
+    def write(some: list[Any], begin: int) -> None:
         values = {
             "key": key, "owner": claim.owner, "begin": begin, "end": begin + len(some), "first": first + begin,
             "rows": some,
@@ -178,9 +178,10 @@ def _put(connection: Connection, claim: _Claim, table: pa.Table) -> bool:
         connection.write(lambda tx: rows_of(tx, f"{guard} {form.WRITE}", values))
 
     with lease.Lease(connection, "Artefact", key, claim.owner):
-        rows = form.rows(connection, trace, table)
-        for begin in range(0, len(rows), ROWS):
-            write(rows, begin)
+        rows, begin = iter(form.rows(connection, trace, table)), 0
+        while some := list(islice(rows, ROWS)):
+            write(some, begin)
+            begin += len(some)
     replaced = connection.write(lambda tx: _finish(tx, claim, form, trace, key))
     for gone in [key] if replaced is None else replaced:
         delete(connection, gone)
