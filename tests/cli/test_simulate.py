@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+from etgraph.cli.output import console
+from etgraph.cli.views.simulations import proof_view
 from etgraph.ingest import read, samples
 
 Run = Callable[..., Result]
@@ -144,3 +148,18 @@ def test_a_profile_is_what_is_predicted_on(run: Run, session: Any) -> None:
     assert run("simulate", "gpt", "--profile", "dgx-h100", "--json").exit_code == 0
     (asked,) = (each for each in session.asked if each[0] == "simulate")
     assert (asked[2], asked[4]["profile"].name) == ("predict", "dgx-h100")
+
+
+def test_a_proof_in_words() -> None:
+    proof = SimpleNamespace(
+        verdict="replayable: 0.10% of the windows is waiting that nothing recorded explains", mean_error=0.012,
+        worst_error=-0.03, crossed_error=0.02, off_host_share=0.4, device_start_mean_ns=1500.4,
+        device_start_median_ns=20.0, causes=(SimpleNamespace(rank=1, index=7, name="gemm", ns=-2000),),
+    )  # fmt: skip
+    drawn = console(io.StringIO())
+    drawn.print(proof_view(proof))
+    text = " ".join(drawn.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "proof replayable: 0.10%" in text
+    assert "mean error 1.2%, worst -3.0%; 2.0% with constants of the other half" in text
+    assert "1.50 µs from the measured in the mean, 20 ns in the median" in text
+    assert "rank 1 operator 7 (gemm) -2.00 µs" in text

@@ -35,7 +35,9 @@ def predicted(
             "duration_ns": pa.array(duration, mask=~runs),
             "duration_low_ns": pa.array(duration - duration // 10, mask=~runs),
             "duration_high_ns": pa.array(duration + duration // 10, mask=~runs),
-            "source": pa.array(np.where(np.arange(len(trace)) % 2, "model", "measured"), mask=~runs),
+            "source": pa.DictionaryArray.from_arrays(
+                pa.array(np.arange(len(trace)) % 2, mask=~runs), ["measured", "model"]
+            ),
             "extrapolated": pa.array(np.arange(len(trace)) % 3 == 0),
         }
     )

@@ -55,7 +55,7 @@ class Simulation(Result):
     nodes: pa.Table
     parameters: Mapping[str, Any] = field(default_factory=dict)
     trust: Trust = field(default_factory=Trust)
-    versions: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     FRAME: ClassVar[str] = "nodes"
     TABLE: ClassVar[str] = "ranks"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from etgraph.cli.units import age, count, counted, duration, percent, printable, shortened
-from etgraph.cli.views.tables import ROOMY, SHORT_ID, grid
+from etgraph.cli.views.tables import ROOMY, SHORT_ID, facts, grid
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,9 +34,33 @@ def simulation_view(found: Simulation, title: str, width: int) -> RenderableType
         parts += [_ranks(found.ranks), Text()]
     parts += [_sources(found.nodes, width), Text()]
     proof = getattr(found, "proof", None)
-    if proof:
-        parts += [Text(printable(str(proof), keep_lines=True)), Text()]
+    if proof is not None:
+        parts += [proof_view(proof), Text()]
     return Group(*parts)
+
+
+def proof_view(proof: Any) -> RenderableType:
+    """What the error of a replay is worth: the verdict, errors of steps and device starts, causes of the worst step."""
+    steps = f"mean error {percent(proof.mean_error)}, worst {signed(proof.worst_error)}"
+    if proof.crossed_error is not None:
+        steps += f"; {percent(proof.crossed_error)} with constants of the other half"
+    starts = ""
+    if proof.device_start_mean_ns is not None:
+        mean, median = (duration(round(ns)) for ns in (proof.device_start_mean_ns, proof.device_start_median_ns))
+        starts = f"{mean} from the measured in the mean, {median} in the median"
+    causes = "; ".join(
+        f"rank {each.rank} operator {each.index} ({shortened(each.name, NAME)}) {duration(each.ns)}"
+        for each in proof.causes
+    )
+    return facts(
+        [
+            ("proof", proof.verdict),
+            ("steps", steps),
+            ("path", f"{percent(proof.off_host_share)} of it is not the host's own time"),
+            ("device starts", starts),
+            ("worst step", causes),
+        ]
+    )
 
 
 def _makespan(found: Simulation) -> str:
