@@ -114,6 +114,15 @@ def test_a_simulation_is_named_by_the_beginning_of_its_id(store: Store, make_tra
         assert simulation.id in (unknown.value.hint or "")
 
 
+def test_a_beginning_of_several_ids_lists_them(store: Store, make_trace: MakeTrace) -> None:
+    trace = make_trace()
+    store.publish(trace, workload="w")
+    for identity in ("abcdef0123456789", "abcdef9876543210"):
+        store.put_artefact(trace.trace_id, KIND, identity, predicted(trace).nodes)
+    with pytest.raises(UsageError, match="beginning of 2 simulations: abcdef0123456789, abcdef9876543210"):
+        load_simulation(store, "w", "abcdef")
+
+
 def test_a_simulation_of_another_trace_is_refused(store: Store, make_trace: MakeTrace) -> None:
     store.publish(make_trace(), workload="w")
     with pytest.raises(UsageError, match="of another trace, expected the 12"):
