@@ -17,13 +17,16 @@ from etgraph.cli.settings import Settings
 from etgraph.model import Report, Source, Trust
 from etgraph.model.errors import InputError
 from etgraph.model.progress import Progress
-from etgraph.queries import library
+from etgraph.queries import Simulations, library
 from etgraph.queries.critical_path import CategoryShare, CriticalPath, IterationShare, OperatorShare, RankShare
 from etgraph.queries.lateness_patterns import Pattern
 from etgraph.queries.slack import Slack, SlackBand
 from etgraph.queries.stragglers import Arrival, Cause, LateRendezvous, RankLateness, Stragglers
+from etgraph.sim.simulation import Simulation
 from etgraph.store import Check, IterationInfo, TraceInfo
 from etgraph.store.protocol import CypherResult
+from support.build import build
+from support.predictions import predicted
 
 STORED = TraceInfo(
     id="1f0c9a" + "7" * 58,
@@ -169,6 +172,7 @@ class FakeSession:
     )
     rows: CypherResult = ROWS
     answer: library.Answer = ANSWER
+    simulation: Simulation = field(default_factory=lambda: predicted(build("rank 0 | stream 7 | gemm 0..10")))
     error: BaseException | None = None
     diagnosis: Diagnosis = field(default_factory=lambda: Diagnosis((Check("store", True, "in order"),)))
     ingested: Ingested | None = None
@@ -220,6 +224,14 @@ class FakeSession:
     def ask(self, question: str, reference: str, **options: Any) -> Any:
         self._ask(question, reference, options)
         return self.answers[question]
+
+    def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
+        self._ask("simulate", reference, simulator, save, inputs)
+        return self.simulation
+
+    def simulations(self, reference: str, *, operators: bool = False, score: bool = False) -> Simulations:
+        self._ask("simulations", reference, operators, score)
+        return Simulations(self.entry.id, (), (), None, Trust())
 
     def cypher(self, text: str, parameters: Mapping[str, Any] | None = None, **options: Any) -> CypherResult:
         self._ask("cypher", text, parameters, options)

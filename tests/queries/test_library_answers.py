@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from etgraph.model import TABLES, Columns, NodeType, Trace
-from etgraph.queries import artefact_of, critical_path, library, slack
+from etgraph.queries import artefact_of, critical_path, library, load_simulation, save_simulation, slack
 from etgraph.store import Store, connect
 from support.build import build
 from support.neo4j import Neo4jUnderTest
+from support.predictions import predicted
 
 Ask = Callable[..., None]
 
@@ -109,6 +110,62 @@ def test_longest_operators(check: Ask) -> None:
         1    1     all_reduce 20
     """, category="KERNEL")  # fmt: skip
     check(trace_of(STEP), "longest_operators", "rank index\n1 1", kind="COMM_COLL", rank=1)
+
+
+def simulated(store: Store, name: str) -> tuple[Trace, str, str]:
+    """A stored trace with two simulations, of which one says nothing of the first gemm; their ids."""
+    trace = trace_of(STEP, name)
+    store.publish(trace, workload="library")
+    test = save_simulation(store, trace.trace_id, predicted(trace, 2.0, profile="h100-sxm", never=[3]))
+    return trace, test, save_simulation(store, trace.trace_id, predicted(trace, 3.0, simulator="other"))
+
+
+def test_simulations(store: Store, check: Ask) -> None:
+    trace, test, other = simulated(store, "simulations")
+    check(trace, "simulations", f"""
+        simulation simulator profile  makespanNs measuredNs error predicted durationError intervalShare validations
+        {test}     test      h100-sxm 324        210        0.542857 9      1             0             0
+        {other}    other     –        450        210        1.14286  10     2             0             0
+    """)  # fmt: skip
+
+
+def test_worst_predicted_operators(store: Store, check: Ask) -> None:
+    trace, test, other = simulated(store, "worst")
+    check(trace, "worst_predicted_operators", f"""
+        simulation rank index name measuredNs predictedNs lowNs highNs apartNs error source extrapolated
+        {other}    0    4     cudaStreamSynchronize 65         195         176   214    130     2     measured False
+        {other}    0    3     gemm                  45         135         122   148    90      2     model    True
+    """, limit=2)  # fmt: skip
+    check(trace, "worst_predicted_operators", f"""
+        simulation rank index apartNs
+        {test}     1    1     20
+        {test}     1    0     2
+    """, simulation=test[:6], rank=1)  # fmt: skip
+
+
+def test_simulations_side_by_side(store: Store, check: Ask) -> None:
+    trace, test, other = simulated(store, "beside")
+    check(trace, "simulations_side_by_side", f"""
+        rank index name startNs durationNs simulation simulator predictedStartNs predictedNs lowNs highNs source
+        0    3     gemm 15      45         {test}     test      –                –           –     –      –
+        0    3     gemm 15      45         {other}    other     45               135         122   148    model
+        0    7     gemm 130     20         {test}     test      260              40          36    44     model
+        0    7     gemm 130     20         {other}    other     390              60          54    66     model
+    """, name="gemm")  # fmt: skip
+    check(trace, "simulations_side_by_side", "rank index\n1 0\n1 0\n1 1", rank=1, limit=3)
+
+
+def test_paths_on_simulated_timelines_are_apart(store: Store, check: Ask) -> None:
+    trace, test, _ = simulated(store, "timelines")
+    paths = {None: critical_path(trace), test: critical_path(load_simulation(store, trace.trace_id, test).on(trace))}
+    for simulation, path in paths.items():
+        found = artefact_of("critical-path", path, revision=trace.revision, simulation=simulation)
+        store.put_artefact(trace.trace_id, *found)
+    for simulation, path in paths.items():
+        segments = [s for s in path.segments.to_pylist() if s["index"] is not None]
+        table = "\n".join(f"{s['rank']} {s['index']} {s['start_ns']} {s['end_ns']}" for s in segments)
+        check(trace, "critical_path_operators", f"rank index startNs endNs\n{table}", simulation=simulation)
+    assert paths[None].window_ns < paths[test].window_ns
 
 
 def test_operators_without_durations_are_not_the_longest(check: Ask) -> None:

@@ -20,6 +20,7 @@ from etgraph.queries.questions import QUESTIONS, Question, question
 from etgraph.queries.saving import _type_of, answer_in, place_of
 from etgraph.sim.profiles import dump, load, with_overrides
 from etgraph.sim.profiles import loads as parsed
+from etgraph.store import ArtefactInfo
 from support.answers import values
 from support.build import build
 
@@ -53,6 +54,12 @@ class Shelf:
         if self.damaged:
             raise CorruptStore("table.arrow: found 3 bytes, expected 5")
         return self.kept.get((kind, key))
+
+    def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
+        return [ArtefactInfo(kind, key, "2026-01-05T12:30:00Z", 0) for kind, key in self.kept]
+
+    def artefact_schema(self, trace_id: str, kind: str, key: str) -> pa.Schema | None:
+        return self.kept[kind, key].schema if (kind, key) in self.kept else None
 
     def put_artefact(self, trace_id: str, kind: str, key: str, table: pa.Table, *, revision: int | None = None) -> None:
         if revision != self.trace.revision:

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pytest
 
 from etgraph.model import TABLES, AttributeWriter, Columns, DependencyKind, Metadata, Source, Trace
+from etgraph.model.accuracy import Score
 from etgraph.model.schema import Column, Table
-from etgraph.queries import artefact_of, critical_path, slack
+from etgraph.queries import artefact_of, critical_path, save_simulation, slack
 from etgraph.store import Store
 from etgraph.store.neo4j.artefacts import rows as artefact_rows
 from etgraph.store.neo4j.graph.documentation import PAGE, PICTURE, page
@@ -24,6 +25,7 @@ from etgraph.store.neo4j.graph.schema import BYTES, GRAPH_NODES, GRAPH_RELATIONS
 from etgraph.store.neo4j.migrations import INDEXES, KEYED
 from model.tables import columns_of
 from support.build import build
+from support.predictions import predicted
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HOW = "run: python -m etgraph.store.neo4j.graph.documentation docs"
@@ -166,6 +168,11 @@ def _fill(store: Store, monkeypatch: pytest.MonkeyPatch) -> _Seen:
     for name, path, which in (("slack", slack(trace), {}), ("critical-path", measured, {"rank": 0})):
         kind, key, table = artefact_of(name, path, revision=trace.revision, iteration=0, **which)
         store.put_artefact(trace.trace_id, kind, key, table)
+    identity = save_simulation(store, trace.trace_id, predicted(trace, profile="dgx-h100"))
+    on_it = {"iteration": 0, "simulation": identity}
+    store.put_artefact(trace.trace_id, *artefact_of("critical-path", measured, revision=trace.revision, **on_it))
+    score = Score("step", 200, 100, 1.0, 8, 0.5, 0.25, 1, 2)
+    store.put_validation(trace.trace_id, identity, whole.trace_id, score)
     told = table.set_column(table.column_names.index("via"), "via", pa.array(["STREAM"] * len(table)))
     store.put_artefact(trace.trace_id, kind, "all", told)
     seen.look(store)
@@ -278,6 +285,7 @@ def trace(store: Store) -> Trace:
     store.publish(replace(trace, trace_id="5" * 64), workload="gpt", team="ads")
     kind, key, table = artefact_of("critical-path", critical_path(trace, rank=0), revision=trace.revision, rank=0)
     store.put_artefact(trace.trace_id, kind, key, table)
+    save_simulation(store, trace.trace_id, predicted(trace, 3.0, never=[5]))
     return trace
 
 
@@ -310,6 +318,8 @@ def test_the_examples_are_right(ask: Callable[..., list[list[Any]]], store: Stor
     ]
     assert ask("time_by_lane") == [[0, "7", 2, 50], [0, "9", 1, 50], [1, "7", 1, 20]]
     assert ask("late_ranks") == [["ALL_REDUCE", 4 << 20, 1, 30]]
+    worst = ask("predicted_durations")
+    assert [row[1:] for row in worst[:2]] == [[0, 3, "gemm", 45, 135], [0, 0, "aten::linear", 20, 60]]
     segments = [s for s in critical_path(trace, rank=0).segments.to_pylist() if s["index"] is not None]
     path = ask("critical_path")
     assert len(path) > 2

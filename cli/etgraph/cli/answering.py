@@ -34,16 +34,19 @@ def ask(
     """
     from etgraph.cli.progress import watched
 
-    with settings.session() as session, watched(settings) as progress, _limited(settings.timeout):
+    timeline = {} if settings.simulation is None else {"simulation": settings.simulation}
+    with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(f"{title.lower()} of {trace}")
-        result = session.ask(question, trace, save=settings.save, **choices)
+        result = session.ask(question, trace, save=settings.save, **timeline, **choices)
     output = settings.output()
     if settings.json:
         from etgraph.cli.documents import result_document
 
         output.document(result_document(result, leave_out=leave_out))
         return
-    output.show(view(result, f"{title} of {part(trace, **choices)}", output.answer.width))
+    output.show(
+        view(result, f"{title} of {part(trace, simulation=settings.simulation, **choices)}", output.answer.width)
+    )
     if lines is not None:
         for line in lines(result, output.answer.width):
             output.line(line)
@@ -51,7 +54,7 @@ def ask(
     output.show(trust_line(result), soft_wrap=True)
 
 
-def _limited(seconds: float | None) -> AbstractContextManager[object]:
+def limited(seconds: float | None) -> AbstractContextManager[object]:
     """The time that an answer may take."""
     if seconds is None:
         return nullcontext()
@@ -60,12 +63,15 @@ def _limited(seconds: float | None) -> AbstractContextManager[object]:
     return deadline(seconds)
 
 
-def part(trace: str, *, rank: int | None = None, iteration: int | None = None, **_: Any) -> str:
+def part(
+    trace: str, *, rank: int | None = None, iteration: int | None = None, simulation: str | None = None, **_: Any
+) -> str:
     """The part of a trace that was asked, in words."""
     return (
         trace
         + (f", rank {rank}" if rank is not None else "")
         + (f", iteration {iteration}" if iteration is not None else "")
+        + (f", as simulation {simulation} has it" if simulation is not None else "")
     )
 
 

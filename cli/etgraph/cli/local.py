@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from etgraph.ingest.writers import Written
+    from etgraph.queries import Simulations
     from etgraph.queries.library import Answer
+    from etgraph.sim.simulation import Simulation
     from etgraph.store.protocol import CypherResult
 
 
@@ -173,7 +175,9 @@ class LocalSession:
             self._store.label(reference, key, value)
         return self._entry(entry.id, entry.workload)
 
-    def ask(self, question: str, reference: str, *, save: bool = False, **choices: Any) -> Any:
+    def ask(
+        self, question: str, reference: str, *, save: bool = False, simulation: str | None = None, **choices: Any
+    ) -> Any:
         """See `Session.ask`. The function sees the whole trace: what a step waited for may lie before it."""
         from etgraph.queries import answer
         from etgraph.queries.questions import question as asked
@@ -187,13 +191,39 @@ class LocalSession:
             choices["iteration"] = steps
         path = as_path(name)
         if path is None:
-            return answer(self._store, self._find(name).id, question, save=save, **choices)
+            found = self._find(name).id
+            return answer(self._store, found, question, save=save, simulation=simulation, **choices)
+        if simulation is not None:
+            raise _not_stored(name, "--simulation takes traces of the store, beside which simulations are kept")
         if save:
-            raise UsageError(
-                f"{name} is read from disk: --save takes traces of the store, beside which the answer is kept",
-                hint="ingest it first, and name it by its workload or id; 'etgraph ls' lists what is stored",
-            )
+            raise _not_stored(name, "--save takes traces of the store, beside which the answer is kept")
         return function(_read(path), **choices)
+
+    def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
+        """See `Session.simulate`."""
+        from etgraph.queries import save_simulation
+        from etgraph.sim.simulators import simulate
+
+        name, _ = _split(reference)
+        if save and as_path(name) is not None:
+            raise _not_stored(name, "--save takes traces of the store, beside which the simulation is kept")
+        if save:
+            self.find(reference)
+        trace = self._open(reference)
+        found = simulate(trace, simulator, **inputs)
+        if save:
+            save_simulation(self._store, trace.trace_id, found, profile=inputs.get("profile"), trace=trace)
+        return found
+
+    def simulations(self, reference: str, *, operators: bool = False, score: bool = False) -> Simulations:
+        """See `Session.simulations`."""
+        from etgraph.queries import simulations
+        from etgraph.store import scoring
+
+        found = self.find(reference)
+        if score:
+            scoring.score(self._store, reference)
+        return simulations(self._store, found.id, operators=operators)
 
     def cypher(
         self,
@@ -278,6 +308,14 @@ class LocalSession:
         from etgraph.cli.diagnosis import diagnose
 
         return diagnose(self.url, lambda: self._store, verify)
+
+
+def _not_stored(name: str, why: str) -> UsageError:
+    """The error for a path where a stored trace is needed."""
+    return UsageError(
+        f"{name} is read from disk: {why}",
+        hint="ingest it first, and name it by its workload or id; 'etgraph ls' lists what is stored",
+    )
 
 
 def _by_rows(progress: Progress, what: str) -> Progress:

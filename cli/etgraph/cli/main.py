@@ -43,6 +43,13 @@ COMMANDS = (
     ),
     Entry("operators", f"{_HERE}.operators:operators", "What each operator costs, and how fast it works.", "Analyses"),
     Entry("memory", f"{_HERE}.memory:memory", "How much memory was in use, and what held the peak.", "Analyses"),
+    Entry("simulate", f"{_HERE}.simulate:simulate", "Predict the times of every operator of a trace.", "Simulation"),
+    Entry(
+        "simulations",
+        f"{_HERE}.simulations:simulations",
+        "The simulations of a trace beside what was measured.",
+        "Simulation",
+    ),
     Entry("profile", f"{_HERE}.profile:profile", "Hardware: list, show and check profiles of it.", "Simulation"),
     Entry("query", f"{_HERE}.query:query", "Ask a question of the library of Cypher queries.", "Cypher"),
     Entry("cypher", f"{_HERE}.cypher:cypher", "Run a query in Cypher.", "Cypher"),

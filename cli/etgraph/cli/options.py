@@ -44,10 +44,17 @@ timeout_option: Callable[[Any], Any] = click.option(
 """`--timeout S`, as parameter `timeout`."""
 
 
+timeout_of_analysis: Callable[[Any], Any] = click.option(
+    "--timeout", metavar="S", type=Seconds(0, min_open=True), expose_value=False, callback=remember,
+    help="Give up after this many seconds.",
+)  # fmt: skip
+"""`--timeout S` of what this process works out, in the call's settings."""
+
+
 def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
     """What every question takes: TRACE, `--rank`, `--iteration` and `--window`, as keywords of their names.
 
-    How it is answered, with `--save` and `--timeout`, is in the call's settings.
+    How it is answered, with `--simulation`, `--save` and `--timeout`, is in the call's settings.
     """
     for add in reversed(
         (
@@ -62,21 +69,22 @@ def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="What counts as the step: its annotation on the host, its work on the device, or both together.",
             ),
             click.option(
+                "--simulation", metavar="ID", expose_value=False, callback=remember,
+                help="On the timeline of this simulation of the stored trace; 'etgraph simulations' lists them.",
+            ),
+            click.option(
                 "--save", is_flag=True, expose_value=False, callback=remember,
                 help="Keep the answer beside the stored trace; who asks the same again gets it from there.",
             ),
-            click.option(
-                "--timeout", metavar="S", type=Seconds(0, min_open=True), expose_value=False,
-                callback=remember, help="Give up after this many seconds.",
-            ),
+            timeout_of_analysis,
         )
     ):  # fmt: skip
         function = add(function)
     return function
 
 
-def _profile(context: click.Context, parameter: click.Parameter, name: str | None) -> Any:
-    """The profile that a name or a path means."""
+def load_profile(context: click.Context, parameter: click.Parameter, name: str | None) -> Any:
+    """The profile that a name or a path means; for the callback of an option."""
     if name is None:
         return None
     from etgraph.sim.profiles import load
@@ -85,7 +93,7 @@ def _profile(context: click.Context, parameter: click.Parameter, name: str | Non
 
 
 profile_option: Callable[[Any], Any] = click.option(
-    "--profile", metavar="P", callback=_profile,
+    "--profile", metavar="P", callback=load_profile,
     help="Compare with the peaks of this hardware: a profile's name or file ('etgraph profile list').",
 )  # fmt: skip
 """`--profile P`, as parameter `profile`: the profile itself, None without the option."""

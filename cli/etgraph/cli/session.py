@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
     from etgraph.model.progress import Progress
+    from etgraph.queries import Simulations
     from etgraph.queries.library import Answer
+    from etgraph.sim.simulation import Simulation
     from etgraph.store import Check, TraceInfo
     from etgraph.store.protocol import CypherResult
 
@@ -120,11 +122,28 @@ class Session(Protocol):
         """Set labels on a trace; returns its entry."""
         ...
 
-    def ask(self, question: str, reference: str, *, save: bool = False, **choices: Any) -> Any:
+    def ask(
+        self, question: str, reference: str, *, save: bool = False, simulation: str | None = None, **choices: Any
+    ) -> Any:
         """The answer of one of `etgraph.queries.questions`, whose keywords `choices` are.
 
-        Iterations that the reference names choose the window. Where this was saved for a stored trace before, the
+        Iterations that the reference names choose the window; `simulation` names one that is kept beside the trace, on
+        whose timeline the question is asked. Where this was saved for a stored trace before, the
         saved answer is given; with `save`, it is saved for the next time.
+        """
+        ...
+
+    def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
+        """Simulate a trace by one of `etgraph.sim.simulators`, whose inputs are the keywords.
+
+        With `save`, the simulation is kept beside the stored trace.
+        """
+        ...
+
+    def simulations(self, reference: str, *, operators: bool = False, score: bool = False) -> Simulations:
+        """The simulations that are kept beside a stored trace; with `operators`, what they say of each.
+
+        With `score`, simulations of the workload's other traces that predict this one are scored against it before.
         """
         ...
 

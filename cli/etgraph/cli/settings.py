@@ -21,7 +21,8 @@ def _open_session(settings: Settings) -> Session:
 
 @dataclass(slots=True)
 class Settings:
-    """The common options, and those that every analysis takes: to save its answer, and the seconds that it has.
+    """The common options, and those that every analysis takes: to save its answer, the seconds that it has, and the
+    simulation on whose timeline it is asked.
 
     `open_session` is a field so that commands can be tried on another session.
     """
@@ -32,6 +33,7 @@ class Settings:
     verbose: bool = False
     save: bool = False
     timeout: float | None = None
+    simulation: str | None = None
     open_session: Callable[[Settings], Session] = _open_session
 
     def session(self) -> Session:

@@ -5,9 +5,10 @@ A store that holds graphs keeps such a table as a node with a relationship to ea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+from etgraph.model import table_facts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,11 +23,9 @@ _FACTS: Final = b"etgraph.path"
 
 def with_facts(segments: pa.Table, facts: Mapping[str, Any]) -> pa.Table:
     """The segments with what they are the path of: names in camelCase; numbers, texts, and lists of these."""
-    told = {_FACTS: json.dumps(dict(facts)).encode()}
-    return segments.replace_schema_metadata({**(segments.schema.metadata or {}), **told})
+    return table_facts.with_facts(segments, _FACTS, facts)
 
 
 def facts_of(schema: pa.Schema) -> dict[str, Any]:
     """What a table says that it is the path of; nothing for one that `with_facts` did not make."""
-    facts: dict[str, Any] = json.loads((schema.metadata or {}).get(_FACTS, b"{}"))
-    return facts
+    return table_facts.facts_of(schema, _FACTS)

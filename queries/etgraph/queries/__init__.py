@@ -8,7 +8,9 @@ from etgraph.queries.hotspots import Hotspots, hotspots
 from etgraph.queries.iterations import StepTimes, iterations
 from etgraph.queries.memory import Memory, memory
 from etgraph.queries.operators import Operators, operators
+from etgraph.queries.saved_simulations import load_simulation, save_simulation, saved_simulations
 from etgraph.queries.saving import answer, artefact_of
+from etgraph.queries.simulations import Simulations, simulations
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
 
@@ -20,6 +22,7 @@ __all__ = [
     "Hotspots",
     "Memory",
     "Operators",
+    "Simulations",
     "Slack",
     "StepTimes",
     "Stragglers",
@@ -31,8 +34,12 @@ __all__ = [
     "device_use",
     "hotspots",
     "iterations",
+    "load_simulation",
     "memory",
     "operators",
+    "save_simulation",
+    "saved_simulations",
+    "simulations",
     "slack",
     "stragglers",
 ]

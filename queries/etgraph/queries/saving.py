@@ -9,12 +9,13 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from etgraph.model import Trace, path_tables
+from etgraph.model import path_tables
 from etgraph.model.errors import CorruptStore
 from etgraph.model.results import Result, camel_case
 from etgraph.queries.questions import QUESTIONS, question
+from etgraph.queries.saved_simulations import Traces, find_simulation, load_on
 from etgraph.queries.tables import from_table, to_table
 from etgraph.queries.windows import indices_of
 from etgraph.sim.profiles import Profile, fingerprint
@@ -30,39 +31,20 @@ _OF_PATH: Final = ("start_ns", "end_ns", "window_ns", "length_ns")
 """Fields of an answer that a graph tells of a path."""
 
 
-class Described(Protocol):
-    """What is known of a stored trace."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def revision(self) -> int: ...
-
-
-class Traces(Protocol):
-    """What keeps traces and what was computed from them; see `etgraph.store.Store`."""
-
-    def find(self, reference: str) -> Described: ...
-
-    def load(self, reference: str) -> Trace: ...
-
-    def get_artefact(self, trace_id: str, kind: str, key: str) -> pa.Table | None: ...
-
-    def put_artefact(
-        self, trace_id: str, kind: str, key: str, table: pa.Table, *, revision: int | None = None
-    ) -> None: ...
-
-
-def answer(store: Traces, reference: str, name: str, *, save: bool = True, **choices: Any) -> Result:
+def answer(
+    store: Traces, reference: str, name: str, *, save: bool = True, simulation: str | None = None, **choices: Any
+) -> Result:
     """The answer to one of `etgraph.queries.questions` about a stored trace, from the store where it was kept there.
 
-    Otherwise the trace is loaded and asked and, with `save`, the answer is kept. A kept answer that cannot be read is
-    none. Raises what the store and the question raise.
+    Otherwise the trace is loaded and asked and, with `save`, the answer is kept. With `simulation`, the id of one that
+    is kept beside the trace or the beginning of it, the question is asked on that timeline. A kept answer that cannot
+    be read is none. Raises what the store, the question and `find_simulation` raise.
     """
     asked = question(name)
     found = store.find(reference)
-    kind, key = place_of(name, **choices)
+    if simulation is not None:
+        simulation = find_simulation(store, found.id, simulation)
+    kind, key = place_of(name, simulation=simulation, **choices)
     try:
         table = store.get_artefact(found.id, kind, key)
     except CorruptStore:
@@ -70,36 +52,41 @@ def answer(store: Traces, reference: str, name: str, *, save: bool = True, **cho
     kept = None if table is None else answer_in(table, name, revision=found.revision)
     if kept is not None:
         return kept
-    trace = store.load(found.id)
+    trace = store.load(found.id) if simulation is None else load_on(store, found.id, simulation)
     result = asked(trace, **choices)
     if save:
-        kind, key, table = artefact_of(name, result, revision=trace.revision, **choices)
+        kind, key, table = artefact_of(name, result, revision=trace.revision, simulation=simulation, **choices)
         store.put_artefact(found.id, kind, key, table, revision=trace.revision)
     return result
 
 
-def place_of(name: str, **choices: Any) -> tuple[str, str]:
+def place_of(name: str, *, simulation: str | None = None, **choices: Any) -> tuple[str, str]:
     """Kind and key of the artefact that holds an answer: the question, and all of its choices as JSON.
 
-    A choice that is not made is the function's default. Raises TypeError for one that the question does not have.
+    A choice that is not made is the function's default. The id of a simulation, which follows from its times, is among
+    them where the answer is one on its timeline, so that it is never taken for another one. Raises TypeError for a
+    choice that the question does not have.
 
     >>> place_of("critical-path", iteration=(3,))
     ('critical-path', '{"iteration":3,"rank":null,"window":"annotation"}')
     """
-    key = json.dumps(_made(name, choices), sort_keys=True, separators=(",", ":"), default=_plain)
+    made = _made(name, choices) | ({} if simulation is None else {"simulation": simulation})
+    key = json.dumps(made, sort_keys=True, separators=(",", ":"), default=_plain)
     return _KINDS.get(name, name), key
 
 
-def artefact_of(name: str, result: Result, *, revision: int, **choices: Any) -> tuple[str, str, pa.Table]:
+def artefact_of(
+    name: str, result: Result, *, revision: int, simulation: str | None = None, **choices: Any
+) -> tuple[str, str, pa.Table]:
     """Kind, key and table of an answer, for `Store.put_artefact`; the choices are those that it was asked with.
 
-    `revision` is that of the trace. The rows of a critical path are its segments, of other answers those of
-    `to_pandas()`.
+    `revision` is that of the trace, `simulation` the id of the one on whose timeline it was asked. The rows of a
+    critical path are its segments, of other answers those of `to_pandas()`.
     """
-    kind, key = place_of(name, **choices)
+    kind, key = place_of(name, simulation=simulation, **choices)
     table = to_table(result, _rows_of(kind, type(result)))
     if kind in path_tables.KINDS:
-        table = path_tables.with_facts(table, _facts(result, _made(name, choices)))
+        table = path_tables.with_facts(table, _facts(result, _made(name, choices), simulation))
     told = {"question": name, "version": QUESTIONS[name].version, "revision": revision}
     return kind, key, table.replace_schema_metadata({**table.schema.metadata, _ANSWER: json.dumps(told).encode()})
 
@@ -156,8 +143,8 @@ def _plain(value: Any) -> Any:
     return value.name
 
 
-def _facts(path: Any, made: Mapping[str, Any]) -> dict[str, Any]:
-    """What a graph says of a path: what it was asked for, and its length."""
+def _facts(path: Any, made: Mapping[str, Any], simulation: str | None) -> dict[str, Any]:
+    """What a graph says of a path: what it was asked for, on which timeline, and its length."""
     steps = made["iteration"]
     measured = {name: getattr(path, name, None) for name in _OF_PATH}
     return {
@@ -165,5 +152,6 @@ def _facts(path: Any, made: Mapping[str, Any]) -> dict[str, Any]:
         "iteration": None if isinstance(steps, list) else steps,
         "iterations": steps if isinstance(steps, list) else [] if steps is None else [steps],
         "window": made.get("window"),
+        **({} if simulation is None else {"simulation": simulation}),
         **{camel_case(name): value for name, value in measured.items() if value is not None},
     }

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etgraph.model import Category, DependencyKind, NodeType, Trace, Trust
+from etgraph.model import Category, DependencyKind, Trace, Trust
 from etgraph.model.columns import Array
-from etgraph.model.intervals import union
 from etgraph.sim.compute.protocol import Predictions
-from etgraph.sim.simulation import RankTimes, Simulation, WindowTimes
+from etgraph.sim.rank_times import rank_times
+from etgraph.sim.simulation import Simulation, WindowTimes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +37,7 @@ def simulation_of(
     counted = works(trace)
     makespan = _span(start_ns, end_ns, ran & counted)
     timed = trace.timed
+    moved = on_timeline(trace, start_ns, end_ns, simulator)
     measured = _span(trace.operators["start_ns"], trace.end_ns, timed & counted) if timed.any() else None
     return Simulation(
         simulator,
@@ -44,11 +45,11 @@ def simulation_of(
         makespan,
         measured,
         (makespan - measured) / measured if measured else None,
-        ranks_of(trace, start_ns, end_ns),
+        rank_times(moved),
         _nodes(trace, start_ns, end_ns, ran, predictions),
         dict(parameters or {}),
         trust or Trust(warnings=tuple(trace.metadata.report.warnings)),
-        window_times(trace, on_timeline(trace, start_ns, end_ns, simulator)) if timed.any() else (),
+        window_times(trace, moved) if timed.any() else (),
     )
 
 
@@ -74,9 +75,10 @@ def works(trace: Trace) -> Array:
 
 
 def on_timeline(trace: Trace, start_ns: Array, end_ns: Array, timeline: str) -> Trace:
-    """A measured trace on another timeline; operators without measured times have none there either."""
+    """A trace on another timeline. What never ran has no times there, nor what was not measured in a measured trace."""
     null = trace.operators.table.column("start_ns").null
-    start, duration = (np.where(trace.timed, ns, null) for ns in (start_ns, end_ns - start_ns))
+    has = (end_ns >= start_ns) & (trace.timed | ~trace.timed.any())
+    start, duration = (np.where(has, ns, null) for ns in (start_ns, end_ns - start_ns))
     return trace.with_times(start, duration, timeline)
 
 
@@ -97,28 +99,6 @@ def window_times(trace: Trace, other: Trace) -> tuple[WindowTimes, ...]:
 
 def _window(rank: int | None, iteration: int | None, measured: int, simulated: int) -> WindowTimes:
     return WindowTimes(rank, iteration, measured, simulated, (simulated - measured) / measured if measured else 0.0)
-
-
-def ranks_of(trace: Trace, start_ns: Array, end_ns: Array) -> tuple[RankTimes, ...]:
-    """Each rank's end, and how long its devices, or its threads where it has none, computed and communicated."""
-    o = trace.operators
-    communicates = (o["kind"] >= int(NodeType.COMM_SEND)) & (o["kind"] <= int(NodeType.COMM_COLL))
-    on_device = o["category"] >= int(Category.KERNEL)
-    found = []
-    for rank, rows in trace.rank_rows.items():
-        start, end, there = start_ns[rows], end_ns[rows], end_ns[rows] >= start_ns[rows]
-        device = on_device[rows]
-        computes = ~communicates[rows] & (device if device.any() else o["kind"][rows] == int(NodeType.COMP)) & there
-        meets = communicates[rows] & there
-        found.append(
-            RankTimes(
-                rank,
-                int(end[there].max(initial=0)),
-                union(start[computes], end[computes]).ns,
-                union(start[meets], end[meets]).ns,
-            )
-        )
-    return tuple(found)
 
 
 def _nodes(trace: Trace, start_ns: Array, end_ns: Array, ran: Array, p: Predictions) -> pa.Table:

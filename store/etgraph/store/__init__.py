@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import UsageError
-from etgraph.store.protocol import ArtefactInfo, Check, IterationInfo, Problem, Store, TraceInfo, WorkloadInfo
+from etgraph.store.protocol import (
+    ArtefactInfo,
+    Check,
+    IterationInfo,
+    Problem,
+    Store,
+    TraceInfo,
+    WorkloadInfo,
+)
 from etgraph.store.references import split_iterations
 from etgraph.store.summary import describe
 
@@ -21,8 +30,10 @@ __all__ = [
     "Check",
     "IterationInfo",
     "Problem",
+    "Score",
     "Store",
     "TraceInfo",
+    "Validation",
     "WorkloadInfo",
     "connect",
     "describe",

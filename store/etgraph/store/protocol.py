@@ -8,6 +8,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
 
 from etgraph.model import Report, Source, Trace
+from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import UsageError
 from etgraph.model.progress import Progress
 
@@ -192,7 +193,8 @@ class Store(Protocol):
         workload. Several workloads may name one trace; a trace without any is found by its id only, and takes on the
         first workload that it is published under. Publishing without a workload adds what is given to every entry
         that the trace has. Labels are merged; team, commit and branch change only where given. `progress` is told of
-        the rows that are written, where that takes long.
+        the rows that are written, where that takes long. Simulations of the workload's other traces that predict this
+        one are scored against it afterwards (`etgraph.store.scoring`).
 
         Raises UsageError for a trace without id or for a name that no reference could spell, StoreFull, ReadOnlyStore.
         """
@@ -252,6 +254,31 @@ class Store(Protocol):
 
     def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
         """What is kept beside a trace, by kind and key. Raises NotFound for an unknown trace."""
+        ...
+
+    def artefact_schema(self, trace_id: str, kind: str, key: str) -> pa.Schema | None:
+        """The schema of a table kept under that kind and key, with what it says of itself, without reading its rows.
+
+        None where there is none. Raises NotFound for an unknown trace.
+        """
+        ...
+
+    def simulations_of(self, workload: str) -> list[tuple[str, str]]:
+        """The simulations kept beside traces of a workload: ids of the trace and of the simulation, sorted."""
+        ...
+
+    def put_validation(self, trace_id: str, simulation: str, measured: str, score: Score) -> None:
+        """Note how a simulation kept beside a trace met another trace, `measured`, in place of what was noted before.
+
+        It goes with either of them. Raises NotFound for an unknown trace or simulation.
+        """
+        ...
+
+    def validations(self, trace_id: str) -> list[Validation]:
+        """How the simulations kept beside a trace met others, and how those of others met it; by simulation and moment.
+
+        Raises NotFound for an unknown trace.
+        """
         ...
 
     def cypher(

@@ -190,6 +190,11 @@ def no_id(trace_id: str) -> NotFound:
     return NotFound(f"no trace has the id {trace_id}")
 
 
+def no_simulation(trace_id: str, simulation: str) -> NotFound:
+    """The error for a simulation that is not kept beside a trace."""
+    return NotFound(f"no simulation {simulation} is kept beside trace {trace_id[:12]}")
+
+
 def _listed(candidates: Iterable[Candidate]) -> str:
     shown = list(dict.fromkeys(map(str, candidates)))
     more = f" and {len(shown) - MOST_CANDIDATES} more" if len(shown) > MOST_CANDIDATES else ""

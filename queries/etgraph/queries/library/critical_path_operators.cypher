@@ -1,15 +1,16 @@
 // Operators on a critical path that was saved beside the trace, in order.
 //
-// Without a choice, all paths that there are come one after another. Times in which no operator was on the path have no
-// row.
+// Without a choice, all paths of the measured times come one after another. Times in which no operator was on the path
+// have no row.
 //
 // parameters:
-//   $trace      trace                   the trace
-//   $kind       string?                 only paths of this kind: critical-path, the measured one, or
+//   $trace       trace                   the trace
+//   $kind        string?                 only paths of this kind: critical-path, the measured one, or
 //     model-critical-path
-//   $iteration  integer?                only paths of this iteration alone
-//   $pathRank   integer?                only paths of this rank
-//   $limit      integer[1..] = 10000    no more rows than this
+//   $iteration   integer?                only paths of this iteration alone
+//   $pathRank    integer?                only paths of this rank
+//   $simulation  string?                 only paths on the timeline of this simulation, by its id
+//   $limit       integer[1..] = 10000    no more rows than this
 //
 // columns:
 //   path       integer   -   number of the path, from 0
@@ -29,6 +30,7 @@ MATCH (:Trace {id: $trace, state: 'ready'})<-[:OF]-(p:CriticalPath)
 WHERE ($kind IS NULL OR p.kind = $kind)
   AND ($iteration IS NULL OR p.iteration = $iteration)
   AND ($pathRank IS NULL OR p.rank = $pathRank)
+  AND coalesce(p.simulation, '') = coalesce($simulation, '')
 WITH p ORDER BY p.key
 WITH collect(p) AS paths
 UNWIND range(0, size(paths) - 1) AS path

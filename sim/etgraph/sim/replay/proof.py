@@ -6,8 +6,6 @@ its devices waited, it proves nothing; so these figures stand beside it, with a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from etgraph.model import DependencyKind, LaneKind, Trace
@@ -15,61 +13,15 @@ from etgraph.model.columns import Array
 from etgraph.model.runtime_calls import BLOCKING
 from etgraph.sim.engine import Program, Timeline
 from etgraph.sim.engine.causes import held_by, way_back
+from etgraph.sim.proof import Cause, Proof
 from etgraph.sim.replay.structure import Fitted, Structure, constants_of, latencies, pauses
 from etgraph.sim.simulation import WindowTimes
 
-ENOUGH_SHARE = 0.01
-"""A trace that leaves no more of its windows unexplained records enough to be replayed."""
 TOLERANCE_NS = 4_000
 """A device operator that starts this much after its reasons is explained by them."""
 LONG_NS = 20_000
 """A blocking call shorter than this did not wait for anything."""
 CAUSES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What made the replay of the worst window differ: an operator, and by how much it changed the error there."""
-
-    rank: int
-    index: int
-    name: str
-    ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """See the module. Shares are of the windows' length; errors of device starts are replayed - measured, in ns.
-
-    `off_host_share` is the part of the replayed path that is not the host's own time. `crossed_error` is the mean
-    absolute error of the windows of one half with constants that were fitted on the other; `identical_constants` counts
-    delays that are their own constant, because nothing else is like them.
-    """
-
-    mean_error: float = 0.0
-    worst_error: float = 0.0
-    crossed_error: float | None = None
-    off_host_share: float = 0.0
-    unexplained_share: float = 0.0
-    device_start_mean_ns: float | None = None
-    device_start_median_ns: float | None = None
-    constants: int = 0
-    turns: int = 0
-    pinned: int = 0
-    causes: tuple[Cause, ...] = field(default_factory=tuple)
-
-    @property
-    def replayable(self) -> bool:
-        """Whether the trace records enough for its replay to mean something."""
-        return self.unexplained_share <= ENOUGH_SHARE
-
-    @property
-    def verdict(self) -> str:
-        """The verdict in words, with the number that it rests on."""
-        share = f"{self.unexplained_share:.2%} of the windows is waiting that nothing recorded explains"
-        if self.replayable:
-            return f"replayable: {share}"
-        return f"not replayable: {share}, more than {ENOUGH_SHARE:.0%}"
 
 
 def mean_error(windows: tuple[WindowTimes, ...]) -> float:

@@ -13,8 +13,9 @@ from etgraph.sim.compute.protocol import Predictions
 from etgraph.sim.engine import Program, Timeline, run
 from etgraph.sim.engine.stuck import check_ended
 from etgraph.sim.outcome import on_timeline, simulation_of, window_times
+from etgraph.sim.proof import ENOUGH_SHARE, Proof
 from etgraph.sim.replay.plan import Plan, plan_of, program_of
-from etgraph.sim.replay.proof import ENOUGH_SHARE, Proof, mean_error, proof_of
+from etgraph.sim.replay.proof import mean_error, proof_of
 from etgraph.sim.replay.structure import Fitted, Structure, fitted, structure_of
 from etgraph.sim.simulation import Simulation, WindowTimes
 

@@ -52,6 +52,15 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
             PRIMARY KEY (trace, kind, key)) STRICT, WITHOUT ROWID""",
         "CREATE TABLE garbage (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
     ),
+    (
+        """CREATE TABLE validations (
+            trace TEXT NOT NULL, kind TEXT NOT NULL, simulation TEXT NOT NULL,
+            measured TEXT NOT NULL REFERENCES traces ON DELETE CASCADE, score TEXT NOT NULL, created TEXT NOT NULL,
+            PRIMARY KEY (trace, simulation, measured),
+            FOREIGN KEY (trace, kind, simulation) REFERENCES artefacts ON DELETE CASCADE) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX validations_measured ON validations (measured)",
+        "CREATE INDEX validations_simulation ON validations (trace, kind, simulation)",
+    ),
 )
 """Statements that bring a catalogue from format n to n + 1; its format is their number, kept in `user_version`."""
 

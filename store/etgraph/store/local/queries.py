@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from etgraph.model import simulation_tables
+from etgraph.model.accuracy import Score, Validation
 from etgraph.store.clock import now
 from etgraph.store.local.files import StoredFile
 from etgraph.store.protocol import ArtefactInfo, TraceInfo, WorkloadInfo
@@ -156,6 +158,7 @@ def put_trace(connection: sqlite3.Connection, info: TraceInfo, folder: str, file
         )
         connection.execute("DELETE FROM files WHERE trace = ?", (info.id,))
         connection.execute("DELETE FROM artefacts WHERE trace = ?", (info.id,))
+        connection.execute("DELETE FROM validations WHERE measured = ?", (info.id,))
         discard(connection, before[0])
     connection.executemany(
         "INSERT INTO files (trace, name, bytes, sha256) VALUES (?, ?, ?, ?)",
@@ -223,6 +226,40 @@ def artefact_rows(connection: sqlite3.Connection, trace_id: str) -> list[tuple[A
     return [
         (ArtefactInfo(kind, key, created, size), StoredFile(file, size, sha256))
         for kind, key, created, size, file, sha256 in rows
+    ]
+
+
+def simulations_of(connection: sqlite3.Connection, workload: str) -> list[tuple[str, str]]:
+    """Ids of traces of a workload and of the simulations beside them."""
+    return connection.execute(
+        "SELECT DISTINCT a.trace, a.key FROM entries e JOIN artefacts a ON a.trace = e.trace "
+        "WHERE e.workload = ? AND a.kind = ? ORDER BY a.trace, a.key",
+        (workload, simulation_tables.KIND),
+    ).fetchall()
+
+
+def put_validation(
+    connection: sqlite3.Connection, trace_id: str, simulation: str, measured: str, score: Score
+) -> None:  # fmt: skip
+    """Note how a simulation met a trace; both must be there."""
+    values = (trace_id, simulation_tables.KIND, simulation, measured, json.dumps(msgspec.to_builtins(score)), now())
+    connection.execute(
+        "INSERT OR REPLACE INTO validations (trace, kind, simulation, measured, score, created) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        values,
+    )
+
+
+def validations(connection: sqlite3.Connection, trace_id: str) -> list[Validation]:
+    """How the simulations beside a trace met others, and how those of others met it."""
+    rows = connection.execute(
+        "SELECT simulation, trace, measured, created, score FROM validations WHERE trace = ?1 OR measured = ?1 "
+        "ORDER BY simulation, created, trace, measured",
+        (trace_id,),
+    )
+    return [
+        Validation(simulation, base, measured, created, msgspec.json.decode(score, type=Score))
+        for simulation, base, measured, created, score in rows
     ]
 
 

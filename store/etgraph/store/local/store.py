@@ -7,11 +7,13 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from etgraph.model import Trace
+from etgraph.model import Trace, simulation_tables
+from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import CorruptStore, EtgraphError, UsageError
 from etgraph.model.progress import Progress
 from etgraph.store.clock import now
@@ -20,8 +22,15 @@ from etgraph.store.local import files, queries, staging
 from etgraph.store.local.catalogue import NAME, Catalogue
 from etgraph.store.local.failures import explained
 from etgraph.store.local.filesystem import mount_of
-from etgraph.store.local.mapping import read_table
-from etgraph.store.protocol import ArtefactInfo, Check, CypherResult, Problem, TraceInfo, WorkloadInfo
+from etgraph.store.local.mapping import open_batches, read_table
+from etgraph.store.protocol import (
+    ArtefactInfo,
+    Check,
+    CypherResult,
+    Problem,
+    TraceInfo,
+    WorkloadInfo,
+)
 from etgraph.store.references import (
     Match,
     check_label,
@@ -29,10 +38,12 @@ from etgraph.store.references import (
     check_publication,
     check_tag,
     no_id,
+    no_simulation,
     no_tag,
     resolve,
     revision_differs,
 )
+from etgraph.store.scoring import score_published
 from etgraph.store.summary import describe
 
 if TYPE_CHECKING:
@@ -101,10 +112,12 @@ class LocalStore:
 
         with self._writing() as connection:
             row = queries.trace_row(connection, trace.trace_id)
-            if row is not None and row.revision >= trace.revision:
+            there = row is not None and row.revision >= trace.revision
+            if there:
                 enter(connection)
-                return trace.trace_id
-        self._write(trace, enter)
+        if not there:
+            self._write(trace, enter)
+        score_published(self, trace, workload)
         return trace.trace_id
 
     def _write(self, trace: Trace, enter: Callable[[sqlite3.Connection], None]) -> None:
@@ -259,11 +272,21 @@ class LocalStore:
 
     def get_artefact(self, trace_id: str, kind: str, key: str) -> pa.Table | None:
         """See `Store.get_artefact`."""
+        return self._of_artefact(trace_id, kind, key, partial(read_table, copied=self._network))
 
-        def read(row: queries.TraceRow) -> pa.Table | None:
+    def artefact_schema(self, trace_id: str, kind: str, key: str) -> pa.Schema | None:
+        """See `Store.artefact_schema`."""
+        return self._of_artefact(
+            trace_id, kind, key, lambda path, size: open_batches(path, size, copied=self._network).schema
+        )
+
+    def _of_artefact(self, trace_id: str, kind: str, key: str, look: Callable[[Path, int], T]) -> T | None:
+        """What a look at an artefact's file, of that many bytes, gives; None where there is none."""
+
+        def read(row: queries.TraceRow) -> T | None:
             for info, file in self._artefacts(row.id):
                 if (info.kind, info.key) == (kind, key):
-                    return read_table(self.folder / file.name, file.bytes, copied=self._network)
+                    return look(self.folder / file.name, file.bytes)
             return None
 
         return self._over_files(trace_id, read)
@@ -275,6 +298,27 @@ class LocalStore:
 
     def _artefacts(self, trace_id: str) -> list[tuple[ArtefactInfo, files.StoredFile]]:
         return self._catalogue.read(lambda connection: queries.artefact_rows(connection, trace_id))
+
+    def simulations_of(self, workload: str) -> list[tuple[str, str]]:
+        """See `Store.simulations_of`."""
+        return self._catalogue.read(lambda connection: queries.simulations_of(connection, workload))
+
+    def put_validation(self, trace_id: str, simulation: str, measured: str, score: Score) -> None:
+        """See `Store.put_validation`."""
+        self._row(trace_id)
+        with self._writing() as connection:
+            for needed in (trace_id, measured):
+                if queries.trace_row(connection, needed) is None:
+                    raise no_id(needed)
+            kept = {(info.kind, info.key) for info, _ in queries.artefact_rows(connection, trace_id)}
+            if (simulation_tables.KIND, simulation) not in kept:
+                raise no_simulation(trace_id, simulation)
+            queries.put_validation(connection, trace_id, simulation, measured, score)
+
+    def validations(self, trace_id: str) -> list[Validation]:
+        """See `Store.validations`."""
+        self._row(trace_id)
+        return self._catalogue.read(lambda connection: queries.validations(connection, trace_id))
 
     # Cypher
 

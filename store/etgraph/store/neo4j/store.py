@@ -9,11 +9,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from etgraph.model import Trace
+from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import NotFound
 from etgraph.model.progress import Progress
 from etgraph.store.neo4j import catalogue, health
 from etgraph.store.neo4j.address import parse
 from etgraph.store.neo4j.artefacts import tables as artefacts
+from etgraph.store.neo4j.artefacts import validations
 from etgraph.store.neo4j.connection import Connection
 from etgraph.store.neo4j.cypher import running as cypher
 from etgraph.store.neo4j.failures import explained
@@ -21,7 +23,14 @@ from etgraph.store.neo4j.migrations import found_format, migrate, refuse_newer
 from etgraph.store.neo4j.reading import read_trace
 from etgraph.store.neo4j.types import Transaction
 from etgraph.store.neo4j.writing import deleting, lease, loading
-from etgraph.store.protocol import ArtefactInfo, Check, CypherResult, Problem, TraceInfo, WorkloadInfo
+from etgraph.store.protocol import (
+    ArtefactInfo,
+    Check,
+    CypherResult,
+    Problem,
+    TraceInfo,
+    WorkloadInfo,
+)
 from etgraph.store.references import (
     Match,
     check_label,
@@ -31,6 +40,7 @@ from etgraph.store.references import (
     no_tag,
     resolve,
 )
+from etgraph.store.scoring import score_published
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,6 +109,7 @@ class Neo4jStore:
         with lease.owner() as owner:
             while not self._publish(trace, owner, enter, progress):
                 time.sleep(WAIT_SECONDS)
+        score_published(self, trace, workload)
         return trace.trace_id
 
     def _publish(
@@ -254,6 +265,24 @@ class Neo4jStore:
     def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
         """See `Store.artefacts`."""
         return self._settled(lambda tx: artefacts.listed(tx, trace_id))
+
+    def artefact_schema(self, trace_id: str, kind: str, key: str) -> pa.Schema | None:
+        """See `Store.artefact_schema`."""
+        return artefacts.schema(self._connection, trace_id, kind, key)
+
+    def simulations_of(self, workload: str) -> list[tuple[str, str]]:
+        """See `Store.simulations_of`."""
+        return self._settled(lambda tx: validations.simulations_of(tx, workload))
+
+    def put_validation(self, trace_id: str, simulation: str, measured: str, score: Score) -> None:
+        """See `Store.put_validation`. It is one relationship, written in one transaction."""
+        self._settled(lambda tx: catalogue.required(tx, trace_id))
+        self._prepare()
+        self._connection.write(lambda tx: validations.put(tx, trace_id, simulation, measured, score))
+
+    def validations(self, trace_id: str) -> list[Validation]:
+        """See `Store.validations`."""
+        return self._settled(lambda tx: validations.listed(tx, trace_id))
 
     # Cypher
 

@@ -11,6 +11,7 @@ from etgraph.model.errors import CorruptStore, UsageError
 from etgraph.model.results import camel_case
 from etgraph.store.neo4j.artefacts.values import from_values, to_values
 from etgraph.store.neo4j.connection import Connection
+from etgraph.store.neo4j.types import Transaction
 from etgraph.store.neo4j.writing.batches import key_base
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ def properties(table: pa.Table) -> dict[str, Any]:
                     raise UsageError(f"critical path, column {field.name}: found a pause without a value, expected one")
                 lists[_list_name(field.name)] = ["" if v is None else v for v in values]
     return facts | lists
+
+
+def join(tx: Transaction, key: int, table: pa.Table) -> None:
+    """Nothing: the table refers to nothing but its trace."""
 
 
 def rows(connection: Connection, trace: int, table: pa.Table) -> list[Any]:

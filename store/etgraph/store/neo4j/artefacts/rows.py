@@ -10,6 +10,7 @@ import pyarrow as pa
 from etgraph.model.errors import CorruptStore
 from etgraph.store.neo4j.artefacts.values import from_values, names_of, to_values
 from etgraph.store.neo4j.connection import Connection
+from etgraph.store.neo4j.types import Transaction
 
 if TYPE_CHECKING:
     from etgraph.store.neo4j.artefacts.tables import Artefact
@@ -25,6 +26,10 @@ WRITE: Final = (
 def properties(table: pa.Table) -> dict[str, Any]:
     """Nothing: the table's own columns say all."""
     return {}
+
+
+def join(tx: Transaction, key: int, table: pa.Table) -> None:
+    """Nothing: the table refers to nothing but its trace."""
 
 
 def rows(connection: Connection, trace: int, table: pa.Table) -> list[dict[str, Any]]:

@@ -6,18 +6,21 @@ A table is written under a claim as a trace is, and comes into readers' sight at
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
-from etgraph.model import path_tables
+from etgraph.model import path_tables, simulation_tables
 from etgraph.model.errors import CorruptStore
 from etgraph.store.clock import now
 from etgraph.store.errors import StoreFull
 from etgraph.store.neo4j import catalogue
 from etgraph.store.neo4j.artefacts import paths as artefact_paths
 from etgraph.store.neo4j.artefacts import rows as artefact_rows
+from etgraph.store.neo4j.artefacts import simulations as artefact_simulations
 from etgraph.store.neo4j.connection import Connection, rows_of
 from etgraph.store.neo4j.types import Transaction
 from etgraph.store.neo4j.writing import lease
@@ -28,9 +31,11 @@ from etgraph.store.references import revision_differs
 
 ROWS: Final = 5_000
 """Rows of a transaction."""
+OF_OPERATORS: Final = "-[s:PASSES|PREDICTS]->()"
+"""Relationships `s` of an artefact's node to operators, of which it may have as many as there are."""
 
 _CONDEMN: Final = "SET a.state = 'deleting' REMOVE a.owner, a.seen, a.taken, a.written" + "".join(
-    f", a{form.LABELS}" for form in (artefact_paths, artefact_rows) if form.LABELS
+    f", a{form.LABELS}" for form in (artefact_paths, artefact_simulations) if form.LABELS
 )
 """Cypher that takes the node `a` out of readers' sight."""
 _READY: Final = "MATCH (a:Artefact {state: 'ready'})-[:OF]->(t:Trace {id: $id, state: 'ready'}) "
@@ -56,7 +61,11 @@ class Form(Protocol):
         """What the table's node says beside what that of every table says."""
         ...
 
-    def rows(self, connection: Connection, trace: int, table: pa.Table) -> list[Any]:
+    def join(self, tx: Transaction, key: int, table: pa.Table) -> None:
+        """Join the new node of that key to what it refers to beside its trace, in the transaction that makes it."""
+        ...
+
+    def rows(self, connection: Connection, trace: int, table: pa.Table) -> Iterable[Any]:
         """The rows as `WRITE` takes them; `trace` is the number of the trace's load."""
         ...
 
@@ -70,7 +79,11 @@ class Form(Protocol):
 
 def form_of(kind: str) -> Form:
     """The form in which tables of a kind are kept."""
-    form: Form = artefact_paths if kind in path_tables.KINDS else artefact_rows
+    form: Form = artefact_rows
+    if kind in path_tables.KINDS:
+        form = artefact_paths
+    elif kind == simulation_tables.KIND:
+        form = artefact_simulations
     return form
 
 
@@ -103,6 +116,12 @@ def get(connection: Connection, trace_id: str, kind: str, name: str) -> pa.Table
             if failure is not None:
                 raise failure
             return table
+
+
+def schema(connection: Connection, trace_id: str, kind: str, name: str) -> pa.Schema | None:
+    """The columns of such a table and what it says of itself, without its rows."""
+    found = catalogue.settled(connection, lambda tx: _find(tx, trace_id, kind, name))
+    return None if found is None else found.schema
 
 
 def _find(tx: Transaction, trace_id: str, kind: str, name: str) -> Artefact | None:
@@ -145,8 +164,7 @@ def _put(connection: Connection, claim: _Claim, table: pa.Table) -> bool:
     form = form_of(claim.kind)
     trace, key, first = connection.write(lambda tx: _begin(tx, claim, form, table))
 
-    def write(rows: list[Any], begin: int) -> None:
-        some = rows[begin : begin + ROWS]
+    def write(some: list[Any], begin: int) -> None:
         values = {
             "key": key, "owner": claim.owner, "begin": begin, "end": begin + len(some), "first": first + begin,
             "rows": some,
@@ -160,9 +178,10 @@ def _put(connection: Connection, claim: _Claim, table: pa.Table) -> bool:
         connection.write(lambda tx: rows_of(tx, f"{guard} {form.WRITE}", values))
 
     with lease.Lease(connection, "Artefact", key, claim.owner):
-        rows = form.rows(connection, trace, table)
-        for begin in range(0, len(rows), ROWS):
-            write(rows, begin)
+        rows, begin = iter(form.rows(connection, trace, table)), 0
+        while some := list(islice(rows, ROWS)):
+            write(some, begin)
+            begin += len(some)
     replaced = connection.write(lambda tx: _finish(tx, claim, form, trace, key))
     for gone in [key] if replaced is None else replaced:
         delete(connection, gone)
@@ -199,6 +218,7 @@ def _begin(tx: Transaction, claim: _Claim, form: Form, table: pa.Table) -> tuple
     key, first = found[0]
     if first + len(table) > base + (1 << KEY_BITS):
         raise StoreFull(f"trace {claim.trace_id[:12]}: found {first - base} rows of artefacts, expected less than 2³¹")
+    form.join(tx, key, table)
     return trace.key, key, first
 
 
@@ -239,6 +259,7 @@ def delete(connection: Connection, key: int) -> None:
     begin = f"MATCH (a:Artefact {{key: $key}}) WHERE a.state <> 'ready' {_CONDEMN}"
     own = "MATCH (a:Artefact {key: $key, state: 'deleting'})"
     connection.write(lambda tx: rows_of(tx, begin, values))
-    for some in ("-[:HAS_ROW]->(r) WITH r LIMIT $most DETACH DELETE r", "-[s:PASSES]->() WITH s LIMIT $most DELETE s"):
+    for some in ("-[:HAS_ROW]->(r) WITH r LIMIT $most DETACH DELETE r", f"{OF_OPERATORS} WITH s LIMIT $most DELETE s"):
         delete_all(connection, f"{own}{some} RETURN count(*)", values, ROWS)
     connection.write(lambda tx: rows_of(tx, f"{own} DETACH DELETE a", values))
+    artefact_simulations.delete_unused_hardware(connection)

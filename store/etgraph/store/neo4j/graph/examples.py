@@ -88,10 +88,24 @@ LIMIT 10""",
         "A critical path that was kept beside the trace, in order",
         """\
 MATCH (p:CriticalPath {kind: 'critical-path', state: 'ready'})-[:OF]->(:Trace {id: $trace, state: 'ready'})
+WHERE p.simulation IS NULL
 MATCH (p)-[s:PASSES]->(o:Operator)
 RETURN p.name AS path, s.order AS position, o.rank AS rank, o.name AS name, s.category AS category,
        s.endNs - s.startNs AS ns
 ORDER BY path, position""",
+        ("trace",),
+    ),
+    Example(
+        "predicted_durations",
+        "Predicted beside measured durations, furthest apart first, of every simulation of the trace",
+        """\
+MATCH (p:Simulation {state: 'ready'})-[:OF]->(:Trace {id: $trace, state: 'ready'})
+MATCH (p)-[s:PREDICTS]->(o:Operator)
+WHERE s.durationNs IS NOT NULL AND o.durationNs IS NOT NULL
+RETURN p.id AS simulation, o.rank AS rank, o.index AS index, o.name AS name, o.durationNs AS measuredNs,
+       s.durationNs AS predictedNs
+ORDER BY abs(predictedNs - measuredNs) DESC, simulation, rank, index
+LIMIT 10""",
         ("trace",),
     ),
     Example(

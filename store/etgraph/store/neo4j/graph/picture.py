@@ -39,6 +39,8 @@ PLACES: Final[dict[Box, tuple[int, int]]] = {
     ("ArtefactRow",): (1150, 170),
     ("Rank",): (660, 330),
     ("CriticalPath",): (490, 420),
+    ("HardwareProfile",): (110, 270),
+    ("Simulation",): (330, 270),
     ("Operator",): (660, 570),
     ("Collective",): (330, 570),
     ("ProcessGroup",): (110, 570),
@@ -52,7 +54,8 @@ PLACES: Final[dict[Box, tuple[int, int]]] = {
 BENDS: Final[dict[tuple[Box, Box], tuple[int, int]]] = {
     (("Operator",), ("ProcessGroup",)): (-30, 65),
     (("Trace",), ("Collective",)): (-70, -20),
-    (("Trace",), ("ProcessGroup",)): (-90, -50),
+    (("Trace",), ("ProcessGroup",)): (-60, 0),
+    (("Simulation",), ("Operator",)): (-60, 40),
     (("Rank",), ("Lane",)): (60, -30),
     (("Operator",), ("Lane",)): (60, 40),
 }

@@ -188,7 +188,7 @@ _ARTEFACT: Final = (
 _COMPUTED: Final = (
     Node("Artefact", Part.COMPUTED, "a table computed from a trace and kept beside it", _ARTEFACT),
     Node(
-        "ArtefactRow", Part.COMPUTED, "a row of an artefact that is no critical path",
+        "ArtefactRow", Part.COMPUTED, "a row of an artefact that is no critical path and no simulation",
         (_property("key", INTEGER, "the artefact's `firstRow` plus the number of the row"),),
         more="one for each column of the table, under the column's name; lists and structures as JSON",
     ),
@@ -199,6 +199,7 @@ _COMPUTED: Final = (
             _property("iteration", INTEGER, "iteration that it is the path of, if it is one", optional=True),
             _property("iterations", INTEGERS, "iterations that it is the path of; none: all", optional=True),
             _property("window", STRING, "what bounds an iteration: `annotation`, `device` or `launch`", optional=True),
+            _property("simulation", STRING, "simulation that gave the times; none: measured", optional=True),
             _property("startNs", INTEGER, "start of the window, from the trace's zero", "ns", optional=True),
             _property("endNs", INTEGER, "end of the window, from the trace's zero", "ns", optional=True),
             _property("windowNs", INTEGER, "length of the window", "ns", optional=True),
@@ -216,6 +217,35 @@ _COMPUTED: Final = (
         ),
         more="other facts that were given with the path",
         base="Artefact",
+    ),
+    Node(
+        "Simulation", Part.COMPUTED, "an artefact that is a simulation: predicted times of every operator",
+        (
+            _property("id", STRING, "follows from its choices and times; the artefact's `name` too"),
+            _property("simulator", STRING, "what made it"),
+            _property("profile", STRING, "name of the profile that was simulated", optional=True),
+            _property("makespanNs", INTEGER, "predicted time of the whole", "ns"),
+            _property("measuredNs", INTEGER, "measured time of the same", "ns", optional=True),
+            _property("error", FLOAT, "makespan / measured − 1", optional=True),
+            _property("predicted", INTEGER, "operators with a predicted duration"),
+            _property("extrapolated", INTEGER, "of these, those from a model outside of what it was fitted on"),
+            _property("durationError", FLOAT, "median over operators of |predicted / measured − 1|", optional=True),
+            _property("intervalShare", FLOAT, "share of the intervals that hold the measured duration", optional=True),
+            _property("parameters", STRING, "choices that it was made with, as a JSON object"),
+            _property("versions", STRING, "versions of etgraph and of the models, as a JSON object"),
+        ),
+        more="other facts that were given with the simulation",
+        base="Artefact",
+    ),
+    Node(
+        "HardwareProfile", Part.COMPUTED, "hardware that was simulated; simulations on the same share it",
+        (
+            _property("name", STRING, "name of the profile"),
+            _property("content", STRING, "another one for each content of a profile of the name"),
+            _property("device", STRING, "name of its device"),
+            _property("vendor", STRING, "who makes the device"),
+            _property("ranks", INTEGER, "devices that its network joins"),
+        ),
     ),
 )  # fmt: skip
 
@@ -262,6 +292,35 @@ _RELATIONSHIPS: Final = (
     Relationship(
         "CriticalPath", "PASSES", "Operator", "a segment of the path; it may pass an operator more than once",
         (_property("order", INTEGER, "position on the path, pauses counted"), *_SEGMENT),
+    ),
+    Relationship("Simulation", "OF", "Trace", "the trace whose operators it predicts"),
+    Relationship("Simulation", "ON", "HardwareProfile", "the hardware that was simulated"),
+    Relationship(
+        "Simulation", "PREDICTS", "Operator", "predicted times of an operator",
+        (
+            _property("startNs", INTEGER, "predicted start, from the trace's zero", "ns", optional=True),
+            _property("durationNs", INTEGER, "predicted duration; none: it never ran", "ns", optional=True),
+            _property("durationLowNs", INTEGER, "lower end of the duration's 90 % interval", "ns", optional=True),
+            _property("durationHighNs", INTEGER, "upper end of it", "ns", optional=True),
+            _property("source", STRING, "which model the duration comes from", optional=True),
+            _property("extrapolated", BOOLEAN, "whether that model was beyond what it was fitted on", optional=True),
+        ),
+    ),
+    Relationship(
+        "Simulation", "VALIDATED_BY", "Trace",
+        "another trace of the workload, measured on the hardware that was simulated",
+        (
+            _property("created", STRING, "when it was scored, ISO 8601 in UTC"),
+            _property("basis", STRING, "what is compared: `step`, the median one, or `span`", optional=True),
+            _property("predictedNs", INTEGER, "predicted time of that", "ns", optional=True),
+            _property("measuredNs", INTEGER, "measured time of that", "ns", optional=True),
+            _property("error", FLOAT, "predicted / measured − 1", optional=True),
+            _property("operators", INTEGER, "operators that could be compared"),
+            _property("durationError", FLOAT, "median over these of |predicted / measured − 1|", optional=True),
+            _property("intervalShare", FLOAT, "share of the intervals that hold the measured duration", optional=True),
+            _property("onlyPredicted", INTEGER, "operators with a predicted duration and none to compare it with"),
+            _property("onlyMeasured", INTEGER, "operators with a measured duration and none to compare it with"),
+        ),
     ),
     Relationship("Loader", "FILLS", "Trace", "the trace that is being written"),
 )  # fmt: skip

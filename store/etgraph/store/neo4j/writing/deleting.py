@@ -6,6 +6,7 @@ from typing import Final
 
 from etgraph.model.property_graph import NODES
 from etgraph.store.neo4j import catalogue
+from etgraph.store.neo4j.artefacts import simulations
 from etgraph.store.neo4j.artefacts import tables as artefacts
 from etgraph.store.neo4j.connection import Connection, rows_of
 from etgraph.store.neo4j.types import Transaction
@@ -45,6 +46,7 @@ def sweep(connection: Connection, silent_seconds: float = 0) -> list[str]:
     for key in artefacts.leftovers(connection):
         artefacts.delete(connection, key)
         gone.append(f"artefact {key}")
+    simulations.delete_unused_hardware(connection)
     return gone
 
 
@@ -55,11 +57,14 @@ def delete(connection: Connection, key: int) -> bool:
     """
     if not connection.write(lambda tx: _condemn(tx, key)):
         return False
-    first, last = key_base(key), key_base(key + 1)
+    bounds = {"first": key_base(key), "last": key_base(key + 1)}
+    own = f"(n:Artefact){artefacts.OF_OPERATORS} WHERE n.key >= $first AND n.key < $last"
+    delete_all(connection, f"MATCH {own} WITH s LIMIT $most DELETE s RETURN count(*)", bounds, BATCH)
     for label in _LABELS:
         some = f"MATCH (n:{label}) WHERE n.key >= $first AND n.key < $last WITH n LIMIT $most DETACH DELETE n"
-        delete_all(connection, f"{some} RETURN count(*)", {"first": first, "last": last}, BATCH)
+        delete_all(connection, f"{some} RETURN count(*)", bounds, BATCH)
     connection.write(lambda tx: rows_of(tx, "MATCH (t:Trace {key: $key}) DETACH DELETE t", {"key": key}))
+    simulations.delete_unused_hardware(connection)
     return True
 
 

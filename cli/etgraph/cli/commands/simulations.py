@@ -1,0 +1,44 @@
+"""`etgraph simulations`: the simulations of a trace beside each other and beside what was measured."""
+
+from __future__ import annotations
+
+import click
+
+from etgraph.cli.answering import trust_line
+from etgraph.cli.group import command, pass_settings
+from etgraph.cli.settings import Settings
+
+
+@command("simulations")
+@click.argument("trace")
+@click.option("--operators", is_flag=True, help="What each simulation says of every operator, beside the measured.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", default=20, show_default=True,
+    help="Operators to print, those that are predicted worst; JSON has all.",
+)  # fmt: skip
+@click.option(
+    "--score", is_flag=True, help="First score the simulations of the workload's other traces that predict this one."
+)
+@pass_settings
+def simulations(settings: Settings, trace: str, operators: bool, limit: int, score: bool) -> None:
+    """List the simulations that are kept beside TRACE, and how each met what was measured.
+
+    Below them stand later traces of the workload that ran on the simulated hardware. A trace that is ingested is scored
+    by itself; --score is for simulations that were kept only afterwards.
+    """
+    from etgraph.cli.documents import result_document
+    from etgraph.cli.progress import watched
+    from etgraph.cli.views.simulations import simulations_view
+
+    with settings.session() as session, watched(settings) as progress:
+        progress(f"simulations of {trace}")
+        result = session.simulations(trace, operators=operators, score=score)
+    output = settings.output()
+    if settings.json:
+        output.document(result_document(result, leave_out=() if operators else ("operators",)))
+    elif settings.quiet:
+        for each in result.simulations:
+            output.line(each.id)
+    else:
+        output.show(simulations_view(result, f"Simulations of {trace}", output.answer.width, limit=limit))
+        output.show(trust_line(result), soft_wrap=True)

@@ -1,0 +1,40 @@
+"""When each rank ends on a timeline, and how long it computes and communicates on it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from etgraph.model import Category, LaneKind, NodeType, Trace
+from etgraph.model.intervals import union
+from etgraph.sim.simulation import RankTimes
+
+_COMMUNICATION = (NodeType.COMM_SEND, NodeType.COMM_RECV, NodeType.COMM_COLL)
+_CALLS = (Category.RUNTIME, Category.DRIVER, Category.ANNOTATION)
+"""What a host does beside computing: it calls its device, or marks what it does."""
+
+
+def rank_times(trace: Trace) -> tuple[RankTimes, ...]:
+    """The times of each rank that has operators with times, on the trace's own timeline.
+
+    A rank with a device computes while one of its streams does; one without computes while an operator is open that is
+    no communication and no call of a runtime. Communication is that of any lane. What overlaps counts once.
+    """
+    o = trace.operators
+    timed = ~(o.is_null("start_ns") | o.is_null("duration_ns"))
+    communicates = np.isin(o["kind"], _COMMUNICATION)
+    computes = (o["kind"] == NodeType.COMP) & ~np.isin(o["category"], _CALLS)
+    on_stream = np.zeros(len(trace), dtype=bool)
+    if len(trace.lanes):
+        on_stream = (o["lane"] >= 0) & (trace.lanes["kind"][o["lane"]] == LaneKind.STREAM)
+    found = []
+    for rank, rows in trace.rank_rows.items():
+        here = timed[rows]
+        if not here.any():
+            continue
+        start, end = o["start_ns"][rows], trace.end_ns[rows]
+        work = computes[rows] & here
+        if (on_stream[rows] & here).any():
+            work &= on_stream[rows]
+        lengths = [union(start[which], end[which]).ns for which in (work, communicates[rows] & here)]
+        found.append(RankTimes(rank, int(end[here].max()), *lengths))
+    return tuple(found)
