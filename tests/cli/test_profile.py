@@ -89,3 +89,24 @@ def test_operators_against_a_profile(etgraph: Run) -> None:
     assert {row["bound"] for row in answer["rows"]} == {None, "compute", "memory"}
     plain = json.loads(etgraph("operators", path, "--json").stdout)
     assert {row["rooflineShare"] for row in plain["rows"]} == {None}
+
+
+def test_fit_writes_a_profile_that_predicts(etgraph: Run, tmp_path: Path) -> None:
+    target = tmp_path / "ours.toml"
+    sample = str(samples.path("gpt_tp2_pp2"))
+    found = etgraph("profile", "fit", sample, "--profile", "epyc-9654-gloo-8", "-o", str(target), "--json")
+    assert found.exit_code == 0, found.stderr
+    fits = json.loads(found.stdout)["profile"]["calibration"]["collectives"]
+    assert {fit["type"] for fit in fits} >= {"all_reduce"}
+    simulated = etgraph("simulate", sample, "--profile", str(target), "--json")
+    assert json.loads(simulated.stdout)["profile"] == "ours"
+    again = etgraph("profile", "fit", sample, "--profile", "epyc-9654-gloo-8", "-o", str(target))
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
+
+
+def test_fit_of_an_unknown_device_says_what_to_do(etgraph: Run, tmp_path: Path) -> None:
+    found = etgraph("profile", "fit", str(samples.path("gpt_tp2_pp2")), "-o", str(tmp_path / "ours.toml"))
+    assert found.exit_code == 2
+    assert "--profile P" in found.stderr
+    assert not (tmp_path / "ours.toml").exists()

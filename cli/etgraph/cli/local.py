@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations
     from etgraph.queries.library import Answer
+    from etgraph.sim.profiles import Profile
     from etgraph.sim.simulation import Simulation
     from etgraph.store.protocol import CypherResult
 
@@ -214,6 +215,12 @@ class LocalSession:
         if save:
             save_simulation(self._store, trace.trace_id, found, profile=inputs.get("profile"), trace=trace)
         return found
+
+    def calibrate(self, references: Sequence[str], base: Profile | None = None, name: str | None = None) -> Profile:
+        """See `Session.calibrate`."""
+        from etgraph.sim.calibrating import calibrated
+
+        return calibrated([self._open(reference) for reference in references], base, name)
 
     def simulations(self, reference: str, *, operators: bool = False, score: bool = False) -> Simulations:
         """See `Session.simulations`."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from etgraph.model.progress import Progress
     from etgraph.queries import Simulations
     from etgraph.queries.library import Answer
+    from etgraph.sim.profiles import Profile
     from etgraph.sim.simulation import Simulation
     from etgraph.store import Check, TraceInfo
     from etgraph.store.protocol import CypherResult
@@ -138,6 +139,10 @@ class Session(Protocol):
 
         With `save`, the simulation is kept beside the stored trace.
         """
+        ...
+
+    def calibrate(self, references: Sequence[str], base: Profile | None = None, name: str | None = None) -> Profile:
+        """The profile fitted on traces; see `etgraph.sim.calibrating.calibrated`."""
         ...
 
     def simulations(self, reference: str, *, operators: bool = False, score: bool = False) -> Simulations:

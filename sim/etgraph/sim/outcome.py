@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etgraph.model import Category, DependencyKind, Trace, Trust
+from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.sim.compute.protocol import Predictions
-from etgraph.sim.rank_times import rank_times
+from etgraph.sim.rank_times import rank_times, works
 from etgraph.sim.simulation import Simulation, WindowTimes
 
 if TYPE_CHECKING:
@@ -56,22 +56,6 @@ def simulation_of(
 def _span(start: Array, end: Array, counted: Array) -> int:
     """From the first start to the last end of those that count."""
     return int(end[counted].max() - start[counted].min()) if counted.any() else 0
-
-
-def works(trace: Trace) -> Array:
-    """Which operators are on a lane that works: threads that only call a runtime, and launch nothing, watch others.
-
-    NCCL's watchdog asks every 100 ms whether work has ended, and goes on to ask when it long has.
-    """
-    o, d = trace.operators, trace.dependencies
-    calls = np.isin(o["category"], (int(Category.RUNTIME), int(Category.DRIVER)))
-    launches = np.zeros(len(o), dtype=bool)
-    launches[d["src"][d["kind"] == int(DependencyKind.LAUNCH)]] = True
-    busy = np.zeros(len(trace.lanes) + 1, dtype=bool)
-    busy[o["lane"][~calls | launches]] = True
-    busy[-1] = True  # operators that are on no lane
-    found: Array = busy[o["lane"]]
-    return found
 
 
 def on_timeline(trace: Trace, start_ns: Array, end_ns: Array, timeline: str) -> Trace:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from etgraph.model import Category, LaneKind, NodeType, Trace
+from etgraph.model import Category, DependencyKind, LaneKind, NodeType, Trace
+from etgraph.model.columns import Array
 from etgraph.model.intervals import union
 from etgraph.sim.simulation import RankTimes
 
@@ -14,13 +15,13 @@ _CALLS = (Category.RUNTIME, Category.DRIVER, Category.ANNOTATION)
 
 
 def rank_times(trace: Trace) -> tuple[RankTimes, ...]:
-    """The times of each rank that has operators with times, on the trace's own timeline.
+    """The times of each rank that has operators with times, on the trace's own timeline; of lanes that work.
 
     A rank with a device computes while one of its streams does; one without computes while an operator is open that is
     no communication and no call of a runtime. Communication is that of any lane. What overlaps counts once.
     """
     o = trace.operators
-    timed = ~(o.is_null("start_ns") | o.is_null("duration_ns"))
+    timed = ~(o.is_null("start_ns") | o.is_null("duration_ns")) & works(trace)
     communicates = np.isin(o["kind"], _COMMUNICATION)
     computes = (o["kind"] == NodeType.COMP) & ~np.isin(o["category"], _CALLS)
     on_stream = np.zeros(len(trace), dtype=bool)
@@ -38,3 +39,19 @@ def rank_times(trace: Trace) -> tuple[RankTimes, ...]:
         lengths = [union(start[which], end[which]).ns for which in (work, communicates[rows] & here)]
         found.append(RankTimes(rank, int(end[here].max()), *lengths))
     return tuple(found)
+
+
+def works(trace: Trace) -> Array:
+    """Which operators are on a lane that works: threads that only call a runtime, and launch nothing, watch others.
+
+    NCCL's watchdog asks every 100 ms whether work has ended, and goes on to ask when it long has.
+    """
+    o, d = trace.operators, trace.dependencies
+    calls = np.isin(o["category"], (int(Category.RUNTIME), int(Category.DRIVER)))
+    launches = np.zeros(len(o), dtype=bool)
+    launches[d["src"][d["kind"] == int(DependencyKind.LAUNCH)]] = True
+    busy = np.zeros(len(trace.lanes) + 1, dtype=bool)
+    busy[o["lane"][~calls | launches]] = True
+    busy[-1] = True  # operators that are on no lane
+    found: Array = busy[o["lane"]]
+    return found

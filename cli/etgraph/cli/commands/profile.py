@@ -1,14 +1,19 @@
-"""`etgraph profile list`, `show` and `check`: profiles of hardware, built in and in files."""
+"""`etgraph profile list`, `show`, `check` and `fit`: profiles of hardware, built in and in files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from etgraph.cli.failures import SYSTEM
 from etgraph.cli.group import Entry, LazyGroup, command, pass_settings
+from etgraph.cli.options import load_profile
 from etgraph.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from etgraph.sim.profiles import Profile
 
 _HERE = "etgraph.cli.commands.profile"
 
@@ -20,6 +25,7 @@ _HERE = "etgraph.cli.commands.profile"
         Entry("list", f"{_HERE}:list_", "The profiles that come with etgraph."),
         Entry("show", f"{_HERE}:show", "All figures of a profile, with their sources."),
         Entry("check", f"{_HERE}:check", "Whether files are profiles, and what is wrong with them."),
+        Entry("fit", f"{_HERE}:fit", "A profile fitted on traces of the device."),
     ),
     no_args_is_help=True,
 )
@@ -81,7 +87,7 @@ def check(context: click.Context, settings: Settings, files: tuple[Path, ...]) -
     from etgraph.cli.failures import report
     from etgraph.cli.views.profiles import checked_document, summary
     from etgraph.model.errors import EtgraphError
-    from etgraph.sim.profiles import Profile, load
+    from etgraph.sim.profiles import load
 
     found: list[tuple[Path, Profile | EtgraphError]] = []
     for file in files:
@@ -99,3 +105,52 @@ def check(context: click.Context, settings: Settings, files: tuple[Path, ...]) -
             output.line(f"{file}: {summary(each)}")
     if any(isinstance(each, EtgraphError) for _, each in found):
         context.exit(SYSTEM)
+
+
+@command("fit")
+@click.argument("traces", metavar="REF...", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="F",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file to write; one that is there is not overwritten.",
+)
+@click.option(
+    "--profile",
+    "base",
+    metavar="P",
+    callback=load_profile,
+    help="The profile to start from; else the built-in one of the device that the traces name.",
+)
+@click.option("--name", metavar="NAME", help="The name of the new profile; else that of the file.")
+@pass_settings
+def fit(settings: Settings, traces: tuple[str, ...], target: Path, base: Profile | None, name: str | None) -> None:
+    """Calibrate a profile on the traces REF and write it to a file.
+
+    How well kernels of each family do is fitted where operators with recorded dims ran on a device; what collectives
+    cost, where all their ranks were recorded. The versions of libraries that it holds for stand in the file.
+    """
+    from etgraph.cli.progress import watched
+    from etgraph.cli.views.profiles import profile_document, profile_view
+    from etgraph.model.errors import UsageError
+    from etgraph.sim.profiles import dump
+
+    if target.exists():
+        raise UsageError(f"{target} is there already", hint="name another file, or remove it first")
+    with settings.session() as session, watched(settings) as progress:
+        progress(f"fitting on {', '.join(traces)}")
+        found = session.calibrate(traces, base, name or target.stem)
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(dump(found))
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
+    output = settings.output()
+    if settings.json:
+        output.document({"profile": profile_document(found), "file": str(target)})
+        return
+    output.show(profile_view(found))
+    output.say(f"written to {target}; 'etgraph simulate REF --profile {target}' predicts with it")

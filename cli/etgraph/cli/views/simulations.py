@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from etgraph.model.accuracy import Validation
     from etgraph.queries import Simulations
     from etgraph.queries.saved_simulations import SimulationSummary
-    from etgraph.sim.simulation import RankTimes, Simulation
+    from etgraph.sim.proof import Proof
+    from etgraph.sim.simulation import RankTimes, Simulation, WindowTimes
 
 SHOWN_RANKS = 16
 SHOWN_SOURCES = 10
+SHOWN_STEPS = 10
 NAME = 48
 SHORT = 6
 
@@ -32,20 +34,39 @@ def simulation_view(found: Simulation, title: str, width: int) -> RenderableType
     parts: list[RenderableType] = [Text(printable(heading), style="bold"), Text(_makespan(found)), Text()]
     if found.ranks:
         parts += [_ranks(found.ranks), Text()]
+    if any(window.iteration is not None for window in found.windows):
+        parts += [_steps(found.windows), Text()]
     parts += [_sources(found.nodes, width), Text()]
-    proof = getattr(found, "proof", None)
-    if proof is not None:
-        parts += [proof_view(proof), Text()]
+    if found.proof is not None:
+        parts += [proof_view(found.proof), Text()]
     return Group(*parts)
 
 
-def proof_view(proof: Any) -> RenderableType:
+def _steps(windows: Sequence[WindowTimes]) -> Table:
+    """The steps, each over all its ranks: the longest of the ranks' windows, measured and predicted."""
+    names = ("step", "measured", "predicted", "change")
+    table = grid(*names, right=names)
+    steps: dict[int, list[WindowTimes]] = {}
+    for window in windows:
+        if window.iteration is not None:
+            steps.setdefault(window.iteration, []).append(window)
+    for index, ranks in sorted(steps.items())[:SHOWN_STEPS]:
+        measured, predicted = (max(getattr(w, name) for w in ranks) for name in ("measured_ns", "simulated_ns"))
+        table.add_row(
+            str(index), duration(measured), duration(predicted), f"{(predicted - measured) / measured:+.2%}"
+        )  # fmt: skip
+    if len(steps) > SHOWN_STEPS:
+        table.add_row(Text(f"{count(len(steps) - SHOWN_STEPS)} more", style="dim"), "", "", "")
+    return table
+
+
+def proof_view(proof: Proof) -> RenderableType:
     """What the error of a replay is worth: the verdict, errors of steps and device starts, causes of the worst step."""
-    steps = f"mean error {percent(proof.mean_error)}, worst {signed(proof.worst_error)}"
+    steps = f"mean error {proof.mean_error:.3%}, worst {proof.worst_error:+.3%}"
     if proof.crossed_error is not None:
-        steps += f"; {percent(proof.crossed_error)} with constants of the other half"
+        steps += f"; {proof.crossed_error:.3%} with constants of the other half"
     starts = ""
-    if proof.device_start_mean_ns is not None:
+    if proof.device_start_mean_ns is not None and proof.device_start_median_ns is not None:
         mean, median = (duration(round(ns)) for ns in (proof.device_start_mean_ns, proof.device_start_median_ns))
         starts = f"{mean} from the measured in the mean, {median} in the median"
     causes = "; ".join(
