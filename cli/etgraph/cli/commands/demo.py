@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from etgraph.cli.session import Session
     from etgraph.ingest.writers import Written
     from etgraph.queries import CriticalPath, Stragglers
+    from etgraph.sim.simulation import Simulation
     from etgraph.store import IterationInfo, TraceInfo
 
 SAMPLE = "gpt_ddp_5steps"
@@ -46,6 +47,7 @@ def demo(settings: Settings) -> None:
             step = slowest(info.iterations)
             path = session.ask("critical-path", info.id, iteration=step)
             late = session.ask("stragglers", info.id, iteration=step)
+            replayed = session.simulate(info.id, "replay")
             exchange = None if settings.json else _exchanged(session, info, step)
         info = session.find(info.id)
         listed = session.traces(workload=WORKLOAD)
@@ -58,11 +60,12 @@ def demo(settings: Settings) -> None:
                 "trace": trace_document(info),
                 "criticalPath": result_document(path, leave_out=("segments",)),
                 "stragglers": result_document(late),
+                "simulation": result_document(replayed, leave_out=("nodes",)),
             }
         )
     else:
         assert exchange is not None
-        _tour(output, source, listed, info, path, late, step, exchange, _whereabouts(settings.store))
+        _tour(output, source, listed, info, path, late, replayed, step, exchange, _whereabouts(settings.store))
 
 
 def _exchanged(session: Session, info: TraceInfo, step: int | None) -> tuple[Written, CriticalPath]:
@@ -96,6 +99,7 @@ def _tour(
     info: TraceInfo,
     path: CriticalPath,
     late: Stragglers,
+    replayed: Simulation,
     step: int | None,
     exchange: tuple[Written, CriticalPath],
     whereabouts: str,
@@ -105,6 +109,7 @@ def _tour(
     from etgraph.cli.answering import trust_line
     from etgraph.cli.units import count, counted, duration, size
     from etgraph.cli.views.path import path_view
+    from etgraph.cli.views.simulations import simulation_view
     from etgraph.cli.views.stragglers import stragglers_view
     from etgraph.cli.views.tables import trace_view, traces_table
 
@@ -156,9 +161,18 @@ def _tour(
         stragglers_view(late, f"Stragglers of {WORKLOAD}{part}", output.answer.width),
         trust_line(late),
     )
+    chapter(
+        "6  Is the graph right?",
+        "If a dependency were missing, the run could be done again in less time; with one too many, only in more. "
+        "So it is done again, in a simulation: from dependencies, durations and a few constants alone. The same engine "
+        "tells what the run would take on other hardware (--profile) and what an edit of it would change.",
+        f"etgraph simulate {WORKLOAD} --replay",
+        simulation_view(replayed, f"Simulation of {WORKLOAD}", output.answer.width),
+        trust_line(replayed),
+    )
     written, again = exchange
     chapter(
-        "6  Out again, for other tools",
+        "7  Out again, for other tools",
         "MLCommons Chakra is the format in which traces are exchanged. One file for each rank keeps operators, times "
         "and dependencies of all kinds; with --for astra-sim it is a workload that ASTRA-sim executes.",
         f"etgraph export {WORKLOAD} --format chakra -o {WORKLOAD}-chakra/",
