@@ -31,12 +31,13 @@ def simulation_of(
     """The simulation of a trace whose operators start and end at those times (ns); `predictions` has a row for each.
 
     The makespan runs from the first start to the last end of what `works`, as does the measured one. What predictions
-    leave open about a duration, they leave open about the time between start and end.
+    leave open about a duration, they leave open about the time between start and end. Of a measured trace, operators
+    without measured times ran on none of its lanes: they have no times here either.
     """
-    ran = end_ns >= start_ns
+    timed = trace.timed
+    ran = (end_ns >= start_ns) & (timed | ~timed.any())
     counted = works(trace)
     makespan = _span(start_ns, end_ns, ran & counted)
-    timed = trace.timed
     measured = _span(trace.operators["start_ns"], trace.end_ns, timed & counted) if timed.any() else None
     return Simulation(
         simulator,
@@ -44,7 +45,7 @@ def simulation_of(
         makespan,
         measured,
         (makespan - measured) / measured if measured else None,
-        ranks_of(trace, start_ns, end_ns),
+        ranks_of(trace, start_ns, end_ns, ran),
         _nodes(trace, start_ns, end_ns, ran, predictions),
         dict(parameters or {}),
         trust or Trust(warnings=tuple(trace.metadata.report.warnings)),
@@ -99,14 +100,14 @@ def _window(rank: int | None, iteration: int | None, measured: int, simulated: i
     return WindowTimes(rank, iteration, measured, simulated, (simulated - measured) / measured if measured else 0.0)
 
 
-def ranks_of(trace: Trace, start_ns: Array, end_ns: Array) -> tuple[RankTimes, ...]:
+def ranks_of(trace: Trace, start_ns: Array, end_ns: Array, ran: Array) -> tuple[RankTimes, ...]:
     """Each rank's end, and how long its devices, or its threads where it has none, computed and communicated."""
     o = trace.operators
     communicates = (o["kind"] >= int(NodeType.COMM_SEND)) & (o["kind"] <= int(NodeType.COMM_COLL))
     on_device = o["category"] >= int(Category.KERNEL)
     found = []
     for rank, rows in trace.rank_rows.items():
-        start, end, there = start_ns[rows], end_ns[rows], end_ns[rows] >= start_ns[rows]
+        start, end, there = start_ns[rows], end_ns[rows], ran[rows]
         device = on_device[rows]
         computes = ~communicates[rows] & (device if device.any() else o["kind"][rows] == int(NodeType.COMP)) & there
         meets = communicates[rows] & there
