@@ -18,7 +18,7 @@ DEVICES = (
     "hta/nccl_parser_config", "hta/triton_example", "hta/trace_filter", "hta/mtia_inference_trace",
     "hta/critical_path/alexnet", "hta/critical_path/simple_add", "hta/critical_path/cuda_event_sync",
     "hta/critical_path/cuda_event_sync_multi_stream", "kineto_tb/resnet50_num_workers_0",
-    "tracelens/inference/vllm_decode_full",
+    "param/resnet_kineto.json.gz", "tracelens/inference/vllm_decode_full",
 )  # fmt: skip
 
 

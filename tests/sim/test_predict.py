@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from etgraph.ingest import read
 from etgraph.model import NodeType
 from etgraph.model.errors import UsageError
-from etgraph.sim.predict import Mismatch, predict
+from etgraph.sim.costs import costs_of
+from etgraph.sim.predict import Mismatch, predict, with_costs
 from etgraph.sim.profiles import load, with_overrides
 from etgraph.sim.profiles.recognising import recognised
+from etgraph.sim.replay import measured_plan, run_plan
 from support.build import build
 
 TWO_RANKS = """
@@ -57,6 +60,19 @@ def test_launches_take_the_latency_of_the_profile() -> None:
     """)
     found = predict(trace, with_overrides(load("h100-sxm"), {"device.launch_latency": "7 us"}))
     assert found.nodes.column("start_ns").to_pylist() == [0, 7_010]
+
+
+def test_a_receive_on_a_host_takes_what_was_predicted_for_it() -> None:
+    trace = build("""
+        rank 0 | thread 7 | send  10..30 -COMM-> message
+        rank 1 | thread 7 | message: receive  10..60
+        rank 1 | thread 7 | after  60..70
+    """)
+    costs = costs_of(trace, load("h100-sxm"))
+    receive = np.arange(3) == 1
+    faster = replace(costs.predictions, duration_ns=np.where(receive, 5, costs.predictions.duration_ns))
+    plan = with_costs(measured_plan(trace), load("h100-sxm"), replace(costs, predictions=faster, modelled=receive))
+    assert run_plan(plan).operators["start_ns"].tolist() == [10, 10, 15]
 
 
 def test_a_rank_needs_a_device() -> None:

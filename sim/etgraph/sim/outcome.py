@@ -31,12 +31,13 @@ def simulation_of(
     """The simulation of a trace whose operators start and end at those times (ns); `predictions` has a row for each.
 
     The makespan runs from the first start to the last end of what `works`, as does the measured one. What predictions
-    leave open about a duration, they leave open about the time between start and end.
+    leave open about a duration, they leave open about the time between start and end. Of a measured trace, operators
+    without measured times ran on none of its lanes: they have no times here either.
     """
-    ran = end_ns >= start_ns
+    timed = trace.timed
+    ran = (end_ns >= start_ns) & (timed | ~timed.any())
     counted = works(trace)
     makespan = _span(start_ns, end_ns, ran & counted)
-    timed = trace.timed
     moved = on_timeline(trace, start_ns, end_ns, simulator)
     measured = _span(trace.operators["start_ns"], trace.end_ns, timed & counted) if timed.any() else None
     return Simulation(

@@ -100,7 +100,9 @@ def with_costs(plan: Plan, profile: Profile, costs: Costs) -> Plan:
     ns, modelled = costs.predictions.duration_ns, costs.modelled
     transfer = np.where(modelled, ns, plan.transfer_ns)
     host, t = plan.host_ns.copy(), plan.threads
-    ends = (t.event % 2 == 1) & modelled[t.event // 2] & plan.meets[t.event // 2]
+    meets = plan.meets.copy()
+    meets[plan.receiver] = True
+    ends = (t.event % 2 == 1) & (modelled & meets)[t.event // 2]
     host[ends] = np.minimum(host[ends], transfer[t.event[ends] // 2])
     latency = plan.latency_ns
     recorded = recognised(plan.trace.metadata.device_model)
@@ -158,13 +160,14 @@ def _check_collectives(trace: Trace) -> None:
     o, c = trace.operators, trace.collectives
     rows = np.flatnonzero(o["kind"] == int(NodeType.COMM_COLL))
     lonely = rows[o["collective"][rows] < 0]
-    found = np.bincount(o["collective"][rows][o["collective"][rows] >= 0], minlength=len(c))
-    short = rows[o["collective"][rows] >= 0]
-    short = short[~c.is_null("size")[o["collective"][short]] & (found < c["size"])[o["collective"][short]]]
-    for row in np.concatenate([lonely, short]).tolist():
-        members = trace.group_ranks[o["group"][row]] if o["group"][row] >= 0 else trace.ranks
-        there = set(members or trace.ranks) & set(trace.ranks)
-        same = o["collective"] == o["collective"][row] if o["collective"][row] >= 0 else np.arange(len(o)) == row
+    members = rows[np.argsort(o["collective"][rows], kind="stable")][len(lonely) :]
+    found, at, count = np.unique(o["collective"][members], return_index=True, return_counts=True)
+    short = ~c.is_null("size")[found] & (count < c["size"][found])
+    waiting_in = [members[a : a + n] for a, n in zip(at[short].tolist(), count[short].tolist())]
+    for same in [*lonely[:, np.newaxis], *waiting_in] if len(trace.ranks) > 1 else ():
+        row = int(same[0])
+        group = trace.group_ranks[o["group"][row]] if o["group"][row] >= 0 else trace.ranks
+        there = set(group or trace.ranks) & set(trace.ranks)
         missing = sorted(there - set(o["rank"][same].tolist()))
         if len(there) > 1 and missing:
             kind = getattr(o.value("comm_type", row), "name", "collective").lower()

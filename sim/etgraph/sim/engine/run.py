@@ -156,8 +156,7 @@ def _run(
     asking_ns = np.empty(rows, dtype=np.int64)
     asking = np.empty(rows, dtype=np.int32)
     size = 0
-    wide_from = np.full(lanes, -never)
-    wide_until = np.full(lanes, never)
+    wide_until = np.full(lanes, never)  # of wide ones that have started: starts are granted in order of time
     granted = np.zeros(rows, dtype=np.bool_)
     behind = np.full(rows, -1, dtype=np.int32)  # the event that is served after this one
     first = np.full(servers, -1, dtype=np.int32)  # the event that is served, or waits for that, and the last one
@@ -202,7 +201,7 @@ def _run(
             if on >= 0:
                 room = ns[v]
                 for other in range(lanes):
-                    if other != on and device[other] == device[on] and wide_from[other] <= ns[v]:
+                    if other != on and device[other] == device[on]:
                         room = max(room, wide_until[other])
                 if room > ns[v]:
                     ns[v] = room
@@ -210,7 +209,6 @@ def _run(
                     size += 1
                     continue
                 if tail[s] >= 0:
-                    wide_from[on] = ns[v]
                     wide_until[on] = ns[v] + length[s] - tail[s]
         happened[v] = True
         t = ns[v]

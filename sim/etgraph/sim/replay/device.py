@@ -93,7 +93,10 @@ def device_of(trace: Trace) -> Device:
 
     syncs = np.flatnonzero(kind == int(K.SYNC))
     awaited = np.isin(launched * n + call, src[syncs] * n + dst[syncs])
-    key = (o["name"][call].astype(np.int64) * len(Category) + o["category"][launched]) * 2 + awaited
+    # Of copies each direction is a kind of its own: some go on when their call has returned, others end within it.
+    copies = o["category"][launched] == int(Category.MEMCPY)
+    what = np.where(copies, len(Category) + o["name"][launched].astype(np.int64), o["category"][launched])
+    key = (o["name"][call].astype(np.int64) * (len(Category) + len(o.texts("name"))) + what) * 2 + awaited
     from_end = Observations(key, start[launched] - end[call], launched, free(launched, 0, end[call]))
     from_start = Observations(key, start[launched] - start[call], launched, free(launched, 0, start[call]))
     pair = (o["category"][before].astype(np.int64) * len(Category) + o["category"][after]) * 2 + (

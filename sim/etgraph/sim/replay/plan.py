@@ -184,7 +184,8 @@ def _add_steps(builder: ProgramBuilder, plan: Plan, event: int) -> None:
 def _anchors(trace: Trace, t: Threads, first: Array) -> Array:
     """For the first events of threads the last event before them on the busiest thread of their rank, -1 for none.
 
-    What begins a thread is not recorded, but it is something that the process did until then.
+    What begins a thread is not recorded, but it is something that the process did until then. An event of the same
+    moment is none: it may itself follow from the thread's first.
     """
     rank = trace.lanes["rank"][t.lane]
     count = np.bincount(t.lane, minlength=len(trace.lanes))
@@ -194,6 +195,6 @@ def _anchors(trace: Trace, t: Threads, first: Array) -> Array:
         busiest = lanes[np.argmax(count[lanes])]
         events = np.flatnonzero(t.lane == busiest)
         own = np.flatnonzero((rank[first] == one) & (t.lane[first] != busiest))
-        at = np.searchsorted(t.ns[events], t.ns[first[own]], side="right") - 1
+        at = np.searchsorted(t.ns[events], t.ns[first[own]]) - 1
         found[own[at >= 0]] = events[at[at >= 0]]
     return found

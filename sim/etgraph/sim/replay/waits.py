@@ -89,7 +89,8 @@ def _releases(trace: Trace, threads: Threads) -> _Releases:
         kind = np.concatenate([kind, np.full(len(done), int(K.SYNC))])
         method = np.concatenate([method, np.full(len(done), method[full[0]])])
     usable = trace.timed[src] & (threads.segment_of[2 * dst] >= 0)
-    across = o["lane"][src] != o["lane"][dst]
+    # Within a thread its own order says it, but not when something ended that ran on as the thread went on.
+    across = (o["lane"][src] != o["lane"][dst]) | threads.detached[src]
     ends = np.flatnonzero(usable & (kind == int(K.SYNC)))
     starts = np.flatnonzero(usable & across & np.isin(kind, [int(k) for k in (K.JOIN, K.CTRL, K.DATA, K.EVENT)]))
     spawns = np.flatnonzero(usable & across & (kind == int(K.SPAWN)))
@@ -100,10 +101,12 @@ def _releases(trace: Trace, threads: Threads) -> _Releases:
     by = np.where(runtime, len(K) + o["name"][dst].astype(np.int64), kind)
     before = np.concatenate([starts, spawns])
     chosen = np.concatenate([ends, before])
+    # What a call begins at the very moment at which that ends may be what launches it: the call waits later.
+    until = ns[: len(ends)] + (end[dst[ends]] > ns[: len(ends)])
     found = _Releases(
         src[chosen], dst[chosen], kind[chosen], (by * len(d.texts("method")) + method)[chosen],
         np.concatenate([2 * src[ends] + 1, 2 * src[starts] + 1, 2 * src[spawns] + handed]),
-        np.concatenate([threads.segments_at(dst[ends], ns[: len(ends)]), threads.segment_of[2 * dst[before]]]),
+        np.concatenate([threads.segments_at(dst[ends], until), threads.segment_of[2 * dst[before]]]),
         ns,
     )  # fmt: skip
     return found[found.segment >= 0]
