@@ -23,7 +23,8 @@ class Device:
     """Device operators of a trace and their reasons; each reason with what was seen of its delay.
 
     `rows` are the operators on streams. Of launches: `call`, `launched`, whether the call
-    `awaited` what it launched, and delays from the call's end and start.
+    `awaited` what it launched, and delays from the call's end and start; of copies
+    also how much later than the call they end (`together`), since some are the call's own work.
     Of streams and events: source and target. `pinned` start when they did: what ran before them is not recorded.
     """
 
@@ -33,6 +34,7 @@ class Device:
     awaited: Array
     from_end: Observations
     from_start: Observations
+    together: Observations
     before: Array
     after: Array
     pause: Observations
@@ -99,6 +101,8 @@ def device_of(trace: Trace) -> Device:
     key = (o["name"][call].astype(np.int64) * (len(Category) + len(o.texts("name"))) + what) * 2 + awaited
     from_end = Observations(key, start[launched] - end[call], launched, free(launched, 0, end[call]))
     from_start = Observations(key, start[launched] - start[call], launched, free(launched, 0, start[call]))
+    later = end[launched] - end[call]
+    together = Observations(key, later, launched, copies & ~awaited & (start[launched] < end[call]))
     pair = (o["category"][before].astype(np.int64) * len(Category) + o["category"][after]) * 2 + (
         ready[0, after] > EARLY
     )
@@ -113,8 +117,8 @@ def device_of(trace: Trace) -> Device:
     event = Observations(np.zeros(len(source), dtype=np.int64), late, waiting, alone & (late >= 0))
 
     return Device(
-        rows, call, launched, awaited, from_end, from_start, before, after, pause, exact_pause, source, waiting, event,
-        np.flatnonzero(pinned), int(np.count_nonzero(calls[rows] < 0)),
+        rows, call, launched, awaited, from_end, from_start, together, before, after, pause, exact_pause, source, waiting,
+        event, np.flatnonzero(pinned), int(np.count_nonzero(calls[rows] < 0)),
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def plan_of(trace: Trace, s: Structure, c: Fitted) -> Plan:
     ends = (t.event % 2 == 1) & (p.meets | p.receives)[operator]
     host[ends] = np.minimum(host[ends], p.transfer_ns[operator[ends]])
     host[w.segments] = np.minimum(host[w.segments], woken_after[w.segments])
-    by_start, latency = latencies(d, c)
+    by_start, latency = latencies(trace, d, c)
     return Plan(
         trace=trace,
         threads=t,

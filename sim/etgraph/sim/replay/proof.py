@@ -65,7 +65,7 @@ def unexplained_ns(trace: Trace, s: Structure, c: Fitted) -> int:
     o, start, end = trace.operators, trace.operators["start_ns"], trace.end_ns
     d = s.device
     ready = np.full(len(trace), np.iinfo(np.int64).min)
-    by_start, latency = latencies(d, c)
+    by_start, latency = latencies(trace, d, c)
     np.maximum.at(ready, d.launched, np.where(by_start, start[d.call], end[d.call]) + latency)
     np.maximum.at(ready, d.after, end[d.before] + pauses(s.device, c))
     np.maximum.at(ready, d.waiting, end[d.source] + c.event.at(d.event.key))

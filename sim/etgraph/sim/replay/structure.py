@@ -32,13 +32,15 @@ class Structure:
 class Fitted:
     """The constants of a trace in ns.
 
-    Times to wake up, by what was waited for; latencies of launches, counted from the call's end and from its start;
+    Times to wake up, by what was waited for; latencies of launches, counted from the call's end and from its start,
+    and how much later than its call a copy ends;
     pauses of streams, by pair of categories and by pair of names; delays after events of other streams.
     """
 
     wake_up: Constants
     from_end: Constants
     from_start: Constants
+    together: Constants
     pause: Constants
     exact_pause: Constants
     event: Constants
@@ -61,6 +63,7 @@ def fitted(s: Structure, chosen: Array | None = None) -> Fitted:
         wake_up=fit(seen(s.waits.seen), median),
         from_end=fit(seen(d.from_end), median, LATENCY_NS),
         from_start=fit(seen(d.from_start), median, LATENCY_NS),
+        together=fit(seen(d.together), median),
         pause=fit(seen(d.pause), mean),
         exact_pause=fit(seen(d.exact_pause), mean),
         event=fit(seen(d.event), median),
@@ -86,11 +89,17 @@ def waking(w: Waits, c: Fitted) -> Array:
     return after
 
 
-def latencies(d: Device, c: Fitted) -> tuple[Array, Array]:
+def latencies(trace: Trace, d: Device, c: Fitted) -> tuple[Array, Array]:
     """Of each launch whether its latency counts from the call's start, and the latency in ns.
 
     Which one, is what repeats better among launches of its kind; a call that waits for what it launches tells by its
-    start alone.
+    start alone. Some copies are the call's own work and end with it: where that repeats better still, they start as
+    much before the call's end, and the usual delay, as they take.
     """
-    by_start = d.awaited | (c.from_start.spread_of(d.from_start.key) < c.from_end.spread_of(d.from_end.key))
-    return by_start, np.where(by_start, c.from_start.at(d.from_start.key), c.from_end.at(d.from_end.key))
+    from_start, from_end = c.from_start.spread_of(d.from_start.key), c.from_end.spread_of(d.from_end.key)
+    by_start = d.awaited | (from_start < from_end)
+    latency = np.where(by_start, c.from_start.at(d.from_start.key), c.from_end.at(d.from_end.key))
+    took = trace.operators["duration_ns"]
+    within = ~d.awaited & (c.together.spread_of(d.together.key) < np.minimum(from_start, from_end))
+    lead = took[d.call] + np.rint(c.together.share(d.together.key)).astype(np.int64) - took[d.launched]
+    return by_start | within, np.where(within, np.maximum(lead, 0), latency)
