@@ -117,8 +117,8 @@ def device_of(trace: Trace) -> Device:
     event = Observations(np.zeros(len(source), dtype=np.int64), late, waiting, alone & (late >= 0))
 
     return Device(
-        rows, call, launched, awaited, from_end, from_start, together, before, after, pause, exact_pause, source, waiting,
-        event, np.flatnonzero(pinned), int(np.count_nonzero(calls[rows] < 0)),
+        rows, call, launched, awaited, from_end, from_start, together, before, after, pause, exact_pause,
+        source, waiting, event, np.flatnonzero(pinned), int(np.count_nonzero(calls[rows] < 0)),
     )  # fmt: skip
 
 
