@@ -90,13 +90,14 @@ class ProgramBuilder:
         self._targets: list[Array] = []
         self._lags: list[Array] = []
         self._after: list[tuple[Array, Array]] = []
+        self._edges = 0
 
-    def plain(self, sources: Array, targets: Array, lag_ns: Array | int = 0) -> None:
-        """Edges that hold their targets for their lags (ns, not negative)."""
+    def plain(self, sources: Array, targets: Array, lag_ns: Array | int = 0) -> slice:
+        """Edges that hold their targets for their lags (ns, not negative); their numbers."""
         lags = np.broadcast_to(np.asarray(lag_ns, dtype=np.int64), np.shape(sources))
         if (lags < 0).any():
             raise ValueError("a lag is negative")
-        self._add(sources, targets, lags)
+        return self._add(sources, targets, lags)
 
     def wake_ups(self, sources: Array, targets: Array, lag_ns: Array | int = 0) -> None:
         """Edges that hold their targets only where those would otherwise come earlier."""
@@ -106,13 +107,19 @@ class ProgramBuilder:
         """The times to wake up of events, in ns; 0 where none is given."""
         self._after.append((events, ns))
 
-    def _add(self, sources: Array, targets: Array, lags: Array) -> None:
+    def _add(self, sources: Array, targets: Array, lags: Array) -> slice:
         self._sources.append(np.asarray(sources, dtype=np.int32))
         self._targets.append(np.asarray(targets, dtype=np.int32))
         self._lags.append(lags)
+        first, self._edges = self._edges, self._edges + len(lags)
+        return slice(first, self._edges)
 
     def program(self) -> Program:
         """The program. O(events + edges). Raises OverflowError for more events or edges than can be numbered."""
+        return self.program_and_order()[0]
+
+    def program_and_order(self) -> tuple[Program, Array]:
+        """The program, and for each of its edges the number that it was added with."""
         sources, targets, lags = (_joined(parts) for parts in (self._sources, self._targets, self._lags))
         if max(self.events, len(sources)) > MOST:
             raise OverflowError(f"{self.events:,} events and {len(sources):,} edges are more than {MOST:,}")
@@ -122,10 +129,11 @@ class ProgramBuilder:
         after = np.zeros(self.events, dtype=np.int64)
         for events, ns in self._after:
             after[events] = ns
-        return Program(
+        program = Program(
             self.operators, self.events, out.offsets.astype(np.int32), out.neighbours, lags, self.floor_ns,
             waking, after[waking], self.places, self.services,
         )  # fmt: skip
+        return program, out.edges
 
 
 def _joined(parts: list[Array]) -> Array:
