@@ -33,11 +33,9 @@ def simulation_of(
     The makespan runs from the first start to the last end of what `works`, as does the measured one. What predictions
     leave open about a duration, they leave open about the time between start and end.
     """
-    ran = end_ns >= start_ns
-    counted = works(trace)
-    makespan = _span(start_ns, end_ns, ran & counted)
+    makespan = makespan_ns(trace, start_ns, end_ns)
     timed = trace.timed
-    measured = _span(trace.operators["start_ns"], trace.end_ns, timed & counted) if timed.any() else None
+    measured = _span(trace.operators["start_ns"], trace.end_ns, timed & works(trace)) if timed.any() else None
     return Simulation(
         simulator,
         profile,
@@ -45,11 +43,16 @@ def simulation_of(
         measured,
         (makespan - measured) / measured if measured else None,
         ranks_of(trace, start_ns, end_ns),
-        _nodes(trace, start_ns, end_ns, ran, predictions),
+        _nodes(trace, start_ns, end_ns, end_ns >= start_ns, predictions),
         dict(parameters or {}),
         trust or Trust(warnings=tuple(trace.metadata.report.warnings)),
         window_times(trace, on_timeline(trace, start_ns, end_ns, simulator)) if timed.any() else (),
     )
+
+
+def makespan_ns(trace: Trace, start_ns: Array, end_ns: Array) -> int:
+    """From the first start to the last end of what `works`."""
+    return _span(start_ns, end_ns, (end_ns >= start_ns) & works(trace))
 
 
 def _span(start: Array, end: Array, counted: Array) -> int:

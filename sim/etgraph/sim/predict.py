@@ -22,7 +22,7 @@ from etgraph.sim.contention import flows_of, run_sharing
 from etgraph.sim.costs import Costs, costed
 from etgraph.sim.engine import Program, ProgramBuilder, Services, Timeline, run
 from etgraph.sim.engine.stuck import check_ended
-from etgraph.sim.outcome import on_timeline, simulation_of
+from etgraph.sim.outcome import makespan_ns, on_timeline, simulation_of
 from etgraph.sim.profiles import Profile, fingerprint, load
 from etgraph.sim.profiles.recognising import recognised
 from etgraph.sim.replay.plan import Plan, wiring_of
@@ -156,6 +156,11 @@ class Run:
     timeline: Timeline
     costs: Costs
     at_rest: bool
+
+    @property
+    def makespan_ns(self) -> int:
+        """From the first start to the last end of what works."""
+        return makespan_ns(self.trace, self.timeline.start_ns, self.timeline.end_ns)
 
     def on_timeline(self) -> Trace:
         """The trace with the predicted times, which every analysis runs on."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from etgraph.sim.profiles.positions import Path, positions
-from etgraph.sim.profiles.problems import Problem, ProfileError
+from etgraph.sim.profiles.problems import FileProblems, Problem, ProfileError
 
 _FIGURE = frozenset({"value", "source"})
 _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
@@ -40,16 +40,16 @@ class Node:
         return None
 
 
-def document(text: str, file: str) -> Node:
-    """The tree of a TOML text. Raises ProfileError for what is no TOML."""
+def document(text: str, file: str, error: type[FileProblems] = ProfileError) -> Node:
+    """The tree of a TOML text. Raises the error for what is no TOML."""
     try:
         values = tomllib.loads(text)
         lines = positions(text)
-    except (ValueError, RecursionError) as error:
-        raise ProfileError([_syntax(str(error), text, file)]) from None
+    except (ValueError, RecursionError) as problem:
+        raise error([_syntax(str(problem), text, file)]) from None
     references = values.pop("references", {})
     if not isinstance(references, dict) or not all(isinstance(each, str) for each in references.values()):
-        raise ProfileError([Problem(file, lines["references",], "references", "something else", "texts by name")])
+        raise error([Problem(file, lines["references",], "references", "something else", "texts by name")])
     return _node(values, (), lines, file, references)
 
 
