@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from etgraph.model.errors import EtgraphError
     from etgraph.model.progress import Progress
     from etgraph.queries.library import Answer
+    from etgraph.sim.sweeps import Grid, Sweep
     from etgraph.store import Check, TraceInfo
     from etgraph.store.protocol import CypherResult
 
@@ -125,6 +126,24 @@ class Session(Protocol):
 
         Iterations that the reference names choose the window. Where this was saved for a stored trace before, the
         saved answer is given; with `save`, it is saved for the next time.
+        """
+        ...
+
+    def sweep(
+        self,
+        reference: str,
+        grid: Grid,
+        *,
+        workers: int | None = None,
+        folder: Path | None = None,
+        resume: bool = False,
+        save: bool = False,
+        progress: Progress | None = None,
+    ) -> Sweep:
+        """The trace on all points of a grid; see `etgraph.sim.sweeps.sweep`.
+
+        Points are kept as they come, in `folder` or, without one, in the user's cache; `resume` takes those that are
+        there. With `save`, the answer is kept beside the stored trace.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from etgraph.model.errors import StoreError
@@ -11,7 +12,8 @@ from etgraph.sim.sweeps.study import Outcome
 class KeptPoints:
     """Outcomes by their key, in a file. A line is written at once and whole; a last one cut short counts for nothing.
 
-    With `resume`, those that the file holds are taken; without, it is begun anew.
+    With `resume`, those that the file holds are taken. It only grows: of several lines of one key the last one counts,
+    so that sweeps of other grids, and of other traces, may share a file.
     """
 
     def __init__(self, file: Path, *, resume: bool = False) -> None:
@@ -20,11 +22,9 @@ class KeptPoints:
         self._known: dict[str, Outcome] = {}
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            if resume and file.exists():
-                self._known = _read(file)
-                _end_line(file)
-            else:
-                file.write_bytes(b"")
+            if file.exists():
+                self._known = _read(file) if resume else {}
+            _end_line(file)
         except OSError as error:
             raise _refused(file, error) from error
 
@@ -63,11 +63,12 @@ def _read(file: Path) -> dict[str, Outcome]:
 
 
 def _end_line(file: Path) -> None:
-    """End a line that was cut short, so that the next one is whole."""
-    text = file.read_bytes()
-    if text and not text.endswith(b"\n"):
-        with open(file, "ab", buffering=0) as opened:
-            opened.write(b"\n")
+    """Make the file where there is none, and end a line that was cut short, so that the next one is whole."""
+    with open(file, "a+b", buffering=0) as opened:
+        if opened.tell():
+            opened.seek(-1, os.SEEK_END)
+            if opened.read(1) != b"\n":
+                opened.write(b"\n")
 
 
 def _refused(file: Path, error: OSError) -> StoreError:

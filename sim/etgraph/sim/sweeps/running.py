@@ -23,7 +23,7 @@ from etgraph.sim.sweeps.keeping import KeptPoints
 from etgraph.sim.sweeps.measures import Measure
 from etgraph.sim.sweeps.objectives import check_objectives, usual_objectives, with_front
 from etgraph.sim.sweeps.shipping import ship, unship
-from etgraph.sim.sweeps.study import Outcome, Study, step_ns
+from etgraph.sim.sweeps.study import Outcome, Study, digest, step_ns
 from etgraph.sim.sweeps.sweep import Sweep, SweepPoint
 
 START_S: Final = 3.0
@@ -78,7 +78,7 @@ def sweep(
     points = [study.point(number, setting, outcomes[key]) for number, (key, setting) in enumerate(keyed)]
     objectives = grid.objectives or usual_objectives(points)
     return Sweep(
-        with_front(points, objectives), grid.parameters, objectives,
+        digest(key.encode() for key, _ in keyed)[:16], with_front(points, objectives), grid.parameters, objectives,
         step_ns(trace) if trace.timed.any() else None, reused, _trust(study, outcomes[keyed[0][0]], points),
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from etgraph.sim.profiles import Profile, fingerprint
 from etgraph.sim.profiles.document import split
 from etgraph.sim.profiles.figures import leaf_at, value_at, with_values
 from etgraph.sim.profiles.writing import written
+from etgraph.sim.sweeps.carrying import carried
 from etgraph.sim.sweeps.grid import CHOICES, Grid, Setting
 from etgraph.sim.sweeps.measures import Measure
 from etgraph.sim.sweeps.placements import Placement, placed
@@ -58,9 +59,12 @@ class Study:
         return max(self.trace.metadata.world_size or 0, max(self.trace.ranks, default=0) + 1)
 
     def profile(self, setting: Setting) -> Profile:
-        """The profile of a point."""
+        """The profile of a point; what was fitted on its base is carried over, but for fits that it names itself."""
         base = self.grid.profiles[setting.profile]
-        return with_values(base, setting.figures) if setting.figures else base
+        fitted = {path: value for path, value in setting.figures.items() if split(path)[0] == "calibration"}
+        measured = {path: value for path, value in setting.figures.items() if path not in fitted}
+        changed = carried(with_values(base, measured), base) if measured else base
+        return with_values(changed, fitted) if fitted else changed
 
     def placement(self, setting: Setting, profile: Profile) -> Placement | None:
         """The placement of a point. Raises UsageError where it has too few devices."""
@@ -157,7 +161,7 @@ def step_ns(trace: Trace) -> int | None:
 
 def identity(trace: Trace) -> str:
     """The id of a trace; of one without, a text that changes with its columns."""
-    return trace.trace_id or _digest(
+    return trace.trace_id or digest(
         part
         for columns in trace.tables.values()
         for name in columns.filled
@@ -172,10 +176,11 @@ def code_version() -> str:
     import etgraph.sim
 
     folders = [Path(str(package.__file__)).parent for package in (etgraph.model, etgraph.sim)]
-    return _digest(file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py")))
+    return digest(file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py")))
 
 
-def _digest(parts: Iterable[bytes]) -> str:
+def digest(parts: Iterable[bytes]) -> str:
+    """SHA-256 of parts in order, as hexadecimal text."""
     found = hashlib.sha256()
     for part in parts:
         found.update(part)

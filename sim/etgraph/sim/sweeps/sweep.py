@@ -44,10 +44,12 @@ class SweepPoint:
 class Sweep(Result):
     """All points in order of the grid, those of the base profiles first.
 
-    `measured_ns` is the measured step where there is one, `reused` how many points were taken from an earlier run.
-    `trust` is that of the first base profile's prediction.
+    `id` is the same for the same points of the same trace, predicted by the same code. `measured_ns` is the measured
+    step where there is one, `reused` how many points were taken from an earlier run. `trust` is that of the first base
+    profile's prediction.
     """
 
+    id: str
     points: tuple[SweepPoint, ...]
     parameters: tuple[str, ...]
     objectives: tuple[str, ...]
