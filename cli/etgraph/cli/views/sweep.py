@@ -29,7 +29,7 @@ _MARK: Final = "*"
 Cell = Callable[["SweepPoint"], str]
 
 _OBJECTIVES: Final[Mapping[str, tuple[str, Callable[[float], str]]]] = {
-    "stepPrice": ("USD/1,000", lambda value: f"{value * 1e3:.3g}"),
+    "stepPrice": ("USD per\n1,000 steps", lambda value: f"{value * 1e3:.3g}"),
     "pricePerHour": ("USD/h", lambda value: f"{value:,.2f}"),
     "stepEnergy": ("energy", lambda value: f"{value:.3g} J"),
     "devices": ("devices", lambda value: count(int(value))),
@@ -102,7 +102,7 @@ def _facts(sweep: Sweep) -> list[tuple[str, str | Text]]:
 def _table(sweep: Sweep, points: Sequence[SweepPoint], width: int) -> RenderableType:
     parameters, results = _parameter_cells(sweep), _result_cells(sweep)
     shown = {_broken(head): text for head, text in parameters.items()} | results
-    texts = {head: [_cell(point, text, head in results) for point in points] for head, text in shown.items()}
+    texts = {head: [_cell(point, head, text, results) for point in points] for head, text in shown.items()}
     names = ["base" if point is sweep.base else printable(point.name) or str(point.number) for point in points]
     for head in reversed(results):
         if _width([names, *([*text, *head.split("\n")] for head, text in texts.items())]) > width and head not in KEPT:
@@ -116,8 +116,10 @@ def _table(sweep: Sweep, points: Sequence[SweepPoint], width: int) -> Renderable
     return table
 
 
-def _cell(point: SweepPoint, text: Cell, is_result: bool) -> str:
-    return ("–" if point.error is not None else text(point)) if is_result else text(point)
+def _cell(point: SweepPoint, head: str, text: Cell, results: Mapping[str, Cell]) -> str:
+    if point.error is not None and head in results:
+        return "failed" if head == STEP else "–"
+    return text(point)
 
 
 def _width(columns: Iterable[Iterable[str]]) -> int:

@@ -45,7 +45,7 @@ def _collectives(fits: tuple[CollectiveFit, ...], profile: Profile, base: Profil
         name = fit.tier or (base.tiers[-1].name if base.tiers else "")
         if name not in before:
             yield fit
-        elif _shape(now[name]) == _shape(before[name]):
+        elif name in now and _shape(now[name]) == _shape(before[name]):
             yield _on_tier(fit, now[name], before[name])
 
 

@@ -89,7 +89,7 @@ def scatter_of(sweep: Sweep) -> Scatter:
         values = [objective(point, name) for name in (x, y)]
         if point.error is None and None not in values:
             across, up = (float(value or 0) * _label(name)[1] for name, value in zip((x, y), values))
-            marks.append(Mark(across, up, described(point), point.front, point.number == 0))
+            marks.append(Mark(across, up, described(point), point.front, point.base))
     return Scatter(_label(x)[0], _label(y)[0], tuple(marks))
 
 
@@ -102,7 +102,12 @@ def described(point: SweepPoint) -> str:
 def response_of(sweep: Sweep) -> Lines | HeatMap | None:
     """The step over the parameters of the grid, if these are one or two: lines, or a map of two that are alike."""
     points = [point for point in sweep.points if point.step_ns is not None and not point.name]
+    spanning = [point for point in points if not point.base] or points
     varying = [name for name in (PROFILE, *sweep.parameters) if len({_text(point, name) for point in points}) > 1]
+    # A base profile is a part of the grid only where its own values are among those that were tried.
+    tried = {name: {_text(point, name) for point in spanning} for name in varying}
+    points = [point for point in points if all(_text(point, name) in tried[name] for name in varying)]
+    varying = [name for name in varying if len({_text(point, name) for point in points}) > 1]
     axes = [_axis(points, name) for name in varying]
     if not 1 <= len(axes) <= 2:
         return None

@@ -98,7 +98,7 @@ class PointHeading:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A figure or a choice, by its keys, and its values. Of a figure each value is a tuple, one for each profile."""
+    """A figure or a choice, by its keys, and its values; one of a figure holds those of the profiles, by position."""
 
     keys: tuple[str, ...]
     values: tuple[Any, ...]

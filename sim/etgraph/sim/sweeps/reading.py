@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from etgraph.sim.profiles import Profile
 from etgraph.sim.profiles import load as load_profile
 from etgraph.sim.profiles.declaration import Kind, Leaf, Table, declared
 from etgraph.sim.profiles.document import Node, document, spelled, split
-from etgraph.sim.profiles.figures import value_at
+from etgraph.sim.profiles.figures import leaf_at, value_at
 from etgraph.sim.profiles.library import builtin_names
 from etgraph.sim.profiles.overriding import OverrideError, with_overrides
 from etgraph.sim.profiles.problems import FileProblems, near, one_of
@@ -22,6 +22,9 @@ from etgraph.sim.sweeps.placements import PLACEMENTS
 
 MOST_POINTS: Final = 100_000
 """Points of a grid; more of them are taken for a slip."""
+
+
+_HEADING: Final = declared(PointHeading).fields
 
 
 class GridError(FileProblems):
@@ -127,7 +130,7 @@ class _Grid:
             if not isinstance(each.value, list) or not each.value:
                 self.reader.refuse(each, ("grid", *keys), described(each), "an array of the values to try")
                 continue
-            values = [self._value(keys, item, ("grid", *keys)) for item in each.value]
+            values = [self._value(keys, item, ("grid", *keys), range(len(self.profiles))) for item in each.value]
             if MISSING not in values:
                 axes.append(Axis(keys, tuple(values)))
         return axes
@@ -140,44 +143,50 @@ class _Grid:
         if not isinstance(rows, list) or not rows or not all(isinstance(row.value, dict) for row in rows):
             self.reader.refuse(self.points, ("points",), described(self.points), "rows, each [[points]]")
             return
-        own = declared(PointHeading).fields
         for number, row in enumerate(rows):
             place = ("points", str(number))
-            heading: dict[str, Any] = {}
+            name, only = self._heading(row, place)
             axes = []
             for keys, each in _leaves(row, ()):
-                if keys[0] in own and len(keys) == 1:
-                    heading[keys[0]] = self.reader.value(each, own[keys[0]].kind, (*place, *keys))
-                elif (value := self._value(keys, each, (*place, *keys))) is not MISSING:
+                if keys[0] not in _HEADING and (value := self._value(keys, each, (*place, *keys), only)) is not MISSING:
                     axes.append(Axis(keys, (value,)))
-            name, profile = heading.get("name", ""), heading.get("profile", "")
-            if profile in self.names:
-                only: tuple[int, ...] = (self.names.index(profile),)
-            else:
-                only = tuple(range(len(self.profiles)))
-                if profile and profile is not MISSING:
-                    hint = near(profile, self.names)
-                    self.reader.refuse(
-                        row.table["profile"], (*place, "profile"), f'"{profile}"', one_of(self.names), hint
-                    )
             yield name or f"point {number + 1}", only, axes
 
-    def _value(self, keys: tuple[str, ...], node: Node, place: tuple[str, ...]) -> Any:
-        """A choice, or the figure that it is on each of the profiles; `MISSING` after a problem was noted."""
+    def _heading(self, row: Node, place: tuple[str, ...]) -> tuple[str, tuple[int, ...]]:
+        """The name of a point, and the profiles that it varies: all where it names none."""
+        found = {
+            key: self.reader.value(row.table[key], field.kind, (*place, key))
+            for key, field in _HEADING.items()
+            if key in row.table
+        }
+        every = tuple(range(len(self.profiles)))
+        name, profile = (value if (value := found.get(key, "")) is not MISSING else "" for key in ("name", "profile"))
+        if not profile:
+            return name, every
+        if profile not in self.names:
+            hint = near(profile, self.names)
+            self.reader.refuse(row.table["profile"], (*place, "profile"), f'"{profile}"', one_of(self.names), hint)
+            return name, every
+        return name, (self.names.index(profile),)
+
+    def _value(self, keys: tuple[str, ...], node: Node, place: tuple[str, ...], profiles: Sequence[int]) -> Any:
+        """A choice, or the figure that it is on each of those profiles; `MISSING` after a problem was noted."""
         if keys[0] in CHOICES:
             return self._choice(keys, node, place)
         if isinstance(node.value, (list, dict)):
             return self.reader.refuse(node, place, described(node), "a single value")
-        found = []
-        for profile in self.profiles:
+        found = dict[int, Any]()
+        for number in profiles:
+            profile = self.profiles[number]
             try:
-                found.append(value_at(with_overrides(profile, {spelled(keys): node.value}), spelled(keys)))
+                _check_unit(keys, node)
+                found[number] = value_at(with_overrides(profile, {spelled(keys): node.value}), spelled(keys))
             except OverrideError as error:
                 hint = error.hint
                 if error.expected == f"one of {profile.name}":
                     hint = near(spelled(keys), sorted(CHOICES)) or hint
                 return self.reader.refuse(node, place, error.found, error.expected, hint)
-        return tuple(found)
+        return found
 
     def _choice(self, keys: tuple[str, ...], node: Node, place: tuple[str, ...]) -> Any:
         kind: Kind = declared(Choices).fields[keys[0]].kind
@@ -193,6 +202,16 @@ class _Grid:
             if value not in known:
                 return self.reader.refuse(node, place, described(node), one_of(known), near(value, known))
         return value
+
+
+def _check_unit(keys: tuple[str, ...], node: Node) -> None:
+    """Raise OverrideError for a number that lacks its unit, which overrides in a program may."""
+    try:
+        quantity = leaf_at(spelled(keys)).quantity
+    except KeyError:
+        return
+    if quantity is not None and not isinstance(node.value, str):
+        raise OverrideError(spelled(keys), described(node), quantity.expected(), "with its unit, in quotes")
 
 
 def _leaves(node: Node, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Node]]:

@@ -118,7 +118,7 @@ class Study:
             outcome.makespan_ns, step, hourly,
             None if hourly is None or step is None else hourly * step / _HOUR_NS,
             None if watts is None or step is None else watts * step / 1e9,
-            outcome.measures, outcome.settled, outcome.error,
+            outcome.measures, outcome.settled, outcome.error, base=setting == Setting(setting.profile),
         )  # fmt: skip
 
     # Keys

@@ -18,7 +18,8 @@ class SweepPoint:
     no number). `step_ns` is the median over iterations of the longest window of a rank, the makespan where there are
     no iterations. `step_price` is what all `devices` cost for one step, in USD, `step_energy` what they draw at most,
     in joules. Bandwidths are bytes/s, that of the network the outermost tier's. `measures` are what was asked of the
-    timeline. `settled` is False where shared links had not come to rest. `front` says that no other point is better.
+    timeline. `settled` is False where shared links had not come to rest. `front` says that no other point is better,
+    `base` that it is a base profile as it is.
     """
 
     number: int
@@ -38,6 +39,7 @@ class SweepPoint:
     settled: bool = True
     error: str | None = None
     front: bool = False
+    base: bool = False
 
 
 @dataclass(frozen=True, slots=True)
