@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from etgraph.sim.profiles.positions import Path, positions
@@ -129,6 +130,7 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+@lru_cache(maxsize=1024)
 def split(path: str) -> tuple[str, ...]:
     """The keys of a path; quotes may be left out around keys without a dot.
 

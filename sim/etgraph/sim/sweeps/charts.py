@@ -40,11 +40,15 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """The first objective (y) over the second one (x) for every point that was predicted."""
+    """The first objective (y) over the second one (x) for every point that was predicted.
+
+    With more objectives than these `two`, the front is no line here.
+    """
 
     x: str
     y: str
     marks: tuple[Mark, ...]
+    two: bool = True
 
     @property
     def front(self) -> tuple[Mark, ...]:
@@ -64,11 +68,12 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The step over one parameter; a line for each value of another one, if there is any."""
+    """The step over one parameter; a line for each value of another one (`by`), if there is any."""
 
     x: Axis
     y: str
     lines: tuple[tuple[str, tuple[float | None, ...]], ...]
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ def scatter_of(sweep: Sweep) -> Scatter:
         if point.error is None and None not in values:
             across, up = (float(value or 0) * _label(name)[1] for name, value in zip((x, y), values))
             marks.append(Mark(across, up, described(point), point.front, point.base))
-    return Scatter(_label(x)[0], _label(y)[0], tuple(marks))
+    return Scatter(_label(x)[0], _label(y)[0], tuple(marks), len(sweep.objectives) <= 2)
 
 
 def described(point: SweepPoint) -> str:
@@ -128,7 +133,7 @@ def response_of(sweep: Sweep) -> Lines | HeatMap | None:
         (text, tuple(steps.get((row, at) if swap else (at, row)) for at in range(len(x.texts))))
         for row, text in enumerate(other.texts)
     )
-    return Lines(x, STEP, lines)
+    return Lines(x, STEP, lines, other.label)
 
 
 def _text(point: SweepPoint, name: str) -> str:

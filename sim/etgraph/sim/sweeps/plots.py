@@ -86,8 +86,9 @@ def _draw_scatter(axes: Axes, scatter: Scatter) -> None:
     axes.scatter([m.x for m in others], [m.y for m in others], s=18, color=_GREY, label="other points")
     front = scatter.front
     axes.plot(
-        [m.x for m in front], [m.y for m in front], color=_BLUE, marker="o", markersize=6, linewidth=1, label="front"
-    )
+        [m.x for m in front], [m.y for m in front], color=_BLUE, marker="o", markersize=6, label="front",
+        linestyle="-" if scatter.two else "none", linewidth=1,
+    )  # fmt: skip
     base = [mark for mark in scatter.marks if mark.base]
     axes.scatter(
         [m.x for m in base], [m.y for m in base], s=140, marker="*", color=_ORANGE, zorder=3, label="base profile"
@@ -108,8 +109,8 @@ def _draw_lines(axes: Axes, response: Lines) -> None:
     axes.grid(alpha=0.3)
     if not response.x.is_number:
         axes.set_xticks(response.x.numbers, response.x.texts)
-    if len(response.lines) > 1:
-        axes.legend()
+    if response.by:
+        axes.legend(title=response.by)
 
 
 def _draw_map(axes: Axes, response: HeatMap) -> None:
@@ -147,9 +148,10 @@ def _page(scatter: Scatter, response: Lines | HeatMap | None, path: Path, title:
     panels = 1 if response is None else 2
     names = ["All points"] if response is None else ["All points", "Step over the grid's parameters"]
     figure = make_subplots(rows=1, cols=panels, subplot_titles=names, horizontal_spacing=0.12)
+    front = "lines+markers" if scatter.two else "markers"
     for name, marks, style in (
         ("other points", [m for m in scatter.marks if not m.front], {"mode": "markers", "marker_color": _GREY}),
-        ("front", scatter.front, {"mode": "lines+markers", "line_color": _BLUE, "marker_size": 9}),
+        ("front", scatter.front, {"mode": front, "line_color": _BLUE, "marker_size": 9}),
         (
             "base profile", [m for m in scatter.marks if m.base],
             {"mode": "markers", "marker_color": _ORANGE, "marker_symbol": "star", "marker_size": 15},
@@ -187,7 +189,8 @@ def _add_response(go: Any, figure: Any, response: Lines | HeatMap) -> None:
         figure.add_trace(
             go.Scatter(
                 x=response.x.numbers if response.x.is_number else response.x.texts, y=values, name=name or "step",
-                mode="lines+markers", line_color=_LINES[number % len(_LINES)], showlegend=len(response.lines) > 1,
+                mode="lines+markers", line_color=_LINES[number % len(_LINES)],
+                showlegend=bool(response.by), legendgroup="lines", legendgrouptitle_text=response.by,
             ),
             row=1, col=2,
         )  # fmt: skip
