@@ -172,3 +172,28 @@ def test_where_all_points_fail_the_exit_code_says_so(etgraph: Run, tmp_path: Pat
     assert result.exit_code == 3
     assert "2 points, 2 of them failed" in result.stdout
     assert not (tmp_path / "a.png").exists()
+
+
+def test_columns_that_names_of_points_tell_make_room(etgraph: Run, tmp_path: Path) -> None:
+    grid = tmp_path / "wide.toml"
+    grid.write_text("""
+        profiles = ["dgx-h100"]
+        [grid]
+        tiers.nvlink.topology = ["switch", "fully-connected"]
+        device.price = ["x1", "x0.5"]
+        [[points]]
+        name = "a choice of everything"
+        placement = "spread"
+        library = "any"
+        sharing = false
+        algorithm = "ring"
+        device.power = "1 kW"
+        tiers.nvlink.links = 9
+    """)
+    text = etgraph("sweep", TRACE, "--grid", grid, "--workers", "1").stdout.split("trust:")[0]
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    rows = [line for line in lines if "USD/h " in line]
+    assert len(rows) == 5
+    assert "algorithm" not in text
+    assert all(len(line.split(" ms ")) == 2 for line in rows)  # no cell is folded

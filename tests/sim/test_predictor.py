@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from etgraph.ingest import read, samples
-from etgraph.model import CommType, Trace
+from etgraph.model import Category, CommType, Trace
 from etgraph.model.errors import UsageError
 from etgraph.sim.communication import CommunicationModel, Means
 from etgraph.sim.communication.algorithms import MESSAGE
@@ -17,6 +18,7 @@ from etgraph.sim.predict import Predictor, predict, with_costs
 from etgraph.sim.profiles import Profile, load, with_overrides
 from etgraph.sim.replay import measured_plan
 from etgraph.sim.replay.plan import program_of, wiring_of
+from support.build import build
 from support.communication import NVLINK, profile, transfers
 
 PROFILES = ("dgx-h100", "epyc-9654-gloo-8", "dgx-a100")
@@ -52,7 +54,7 @@ def test_wiring_gives_the_program_of_a_plan_with_other_times(sample: str) -> Non
     trace = read(samples.path(sample))
     plan = measured_plan(trace)
     target = load("dgx-h100")
-    other = with_costs(plan, target.device.launch_latency_ns, costed(trace).on(target))
+    other = with_costs(plan, plan.latency_ns + 1_000, costed(trace).on(target))
     assert not np.array_equal(other.transfer_ns, plan.transfer_ns)
     found, expected = wiring_of(plan).program_of(other), program_of(other)
     for name in ("offsets", "targets", "lag_ns", "floor_ns", "waking", "after_ns"):
@@ -64,11 +66,30 @@ def test_wiring_gives_the_program_of_a_plan_with_other_times(sample: str) -> Non
 def test_wiring_of_a_trace_with_devices(collection_dir: Path) -> None:
     trace = read(collection_dir / "param" / "dlrm_kineto")
     plan = measured_plan(trace)
-    other = with_costs(plan, 9_000, costed(trace).on(load("dgx-h100"), load("v100")))
+    other = with_costs(plan, plan.latency_ns + 1_000, costed(trace).on(load("dgx-h100"), load("v100")))
     found, expected = wiring_of(plan).program_of(other), program_of(other)
     assert np.array_equal(found.lag_ns, expected.lag_ns)
     assert np.array_equal(found.places.tail_ns, expected.places.tail_ns)
     assert np.count_nonzero(found.lag_ns != program_of(plan).lag_ns) > 1_000
+
+
+def test_launches_take_a_profiles_latency_or_as_measured_on_the_same_device() -> None:
+    text = """
+        rank 0 | thread 1 | call   0..10   -> k
+        rank 0 | stream 7 | k  {start}..90000
+        rank 0 | thread 1 | cudaDeviceSynchronize  20..90010
+    """
+
+    def start_on(profile: Profile) -> int:
+        trace = build(text.format(start=7_010))  # 7 µs after its call
+        trace = replace(trace, metadata=replace(trace.metadata, device_model="Tesla V100-SXM2-32GB"))
+        starts = Predictor(trace).run(profile).timeline.start_ns
+        return int(starts[np.flatnonzero(trace.operators["category"] >= int(Category.KERNEL))[0]])
+
+    v100, h100 = load("v100"), load("h100-sxm")
+    measured = start_on(v100)
+    assert start_on(h100) == 10 + h100.device.launch_latency_ns
+    assert start_on(with_overrides(v100, {"device.launch_latency": "x3"})) - 10 == 3 * (measured - 10)
 
 
 # Libraries and algorithms

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,10 +15,11 @@ import pytest
 from etgraph.ingest import read, samples
 from etgraph.model import Trace
 from etgraph.model.errors import MissingData, StoreError, UsageError
+from etgraph.model.workers import LostWorker
 from etgraph.queries import breakdown, critical_path
 from etgraph.queries.sweep_measures import MEASURES, parts_of_windows, shares_of_path
 from etgraph.queries.tables import from_table, to_table
-from etgraph.sim.predict import predict
+from etgraph.sim.predict import Mismatch, predict
 from etgraph.sim.profiles import Calibration, CollectiveFit, FamilyFit, load, with_overrides
 from etgraph.sim.profiles.figures import value_at, with_values
 from etgraph.sim.sweeps import Grid, KeptPoints, Measure, Setting, Sweep, loads, running, sweep
@@ -453,3 +456,29 @@ def test_more_processes_are_started_only_where_they_pay(trace: Trace, monkeypatc
     monkeypatch.setattr(running, "_in_processes", lambda *_: pytest.fail("a process was started"))
     grid: Grid = loads(GRID)
     assert len(sweep(trace, grid).points) == 7
+
+
+def test_what_no_point_can_do_without_is_told_at_once(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise Mismatch("ranks do not agree", ())
+
+    monkeypatch.setattr("etgraph.sim.sweeps.study.Predictor", refused)
+    with pytest.raises(Mismatch):
+        sweep(trace, loads(GRID), workers=1)
+
+
+def kills_slow_ones(trace: Trace) -> Mapping[str, float]:
+    """Ends its process at a point with a slow network."""
+    if (step_ns(trace) or 0) > 180e6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def test_a_lost_process_tells_what_is_kept(trace: Trace, tmp_path: Path) -> None:
+    file, measure = tmp_path / "points.jsonl", Measure("killing", kills_slow_ones)
+    fast = GRID.replace('"x0.01", ', "")
+    assert len(kept_run(trace, fast, file, measures=[measure]).points) == 5
+    slow = GRID.replace('"x0.01"', '"x0.0001"')
+    with pytest.raises(LostWorker, match="ended by signal SIGKILL") as caught:
+        sweep(trace, loads(slow), measures=[measure], workers=2, kept=KeptPoints(file, resume=True))
+    assert "5 of 7 points are kept: --resume goes on from there" in (caught.value.hint or "")

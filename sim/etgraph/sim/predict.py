@@ -76,17 +76,18 @@ class Predictor:
     def __init__(self, trace: Trace, source: Profile | str | None = None) -> None:
         """See `predict`. Raises Mismatch where ranks of a trace without times do not agree on a collective."""
         self.trace = trace
-        known = recognised(trace.metadata.device_model)
+        self._measured_on = recognised(trace.metadata.device_model)
         self.source = load(source) if isinstance(source, str) else source
         if source is None and trace.timed.any():
-            self.source = known
-        self._measured_on = known.device.name if known is not None else None
+            self.source = self._measured_on
         self._costed = costed(trace)
         self._program: Callable[[Profile, Costs], Program]
         if trace.timed.any():
             plan = measured_plan(trace)
             wiring = wiring_of(plan)
-            self._program = lambda profile, costs: wiring.program_of(with_costs(plan, self._latency_on(profile), costs))
+            self._program = lambda profile, costs: wiring.program_of(
+                with_costs(plan, self._latency_on(profile, plan), costs)
+            )
         else:
             _check_collectives(trace)
             by_dependencies = _by_dependencies(trace)
@@ -142,9 +143,16 @@ class Predictor:
             trust=_trust(self.trace, found.costs, origin, found.at_rest),
         )  # fmt: skip
 
-    def _latency_on(self, profile: Profile) -> int | None:
-        """The latency of launches on a profile, None where it is that of the device that the trace was measured on."""
-        return None if profile.device.name == self._measured_on else profile.device.launch_latency_ns
+    def _latency_on(self, profile: Profile, plan: Plan) -> Array:
+        """Latencies of launches in ns: the profile's, or those that were measured if it is of the same device.
+
+        These grow as the profile's own does from that of the built-in one. What counts from a call's start stays.
+        """
+        known, latency = self._measured_on, profile.device.launch_latency_ns
+        new: Array = np.full(len(plan.launch), latency)
+        if known is not None and known.device.name == profile.device.name and known.device.launch_latency_ns:
+            new = np.rint(plan.latency_ns * (latency / known.device.launch_latency_ns)).astype(np.int64)
+        return np.where(plan.launch % 2 == 1, new, plan.latency_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +175,16 @@ class Run:
         return on_timeline(self.trace, self.timeline.start_ns, self.timeline.end_ns, SIMULATOR)
 
 
-def with_costs(plan: Plan, latency_ns: int | None, costs: Costs) -> Plan:
-    """A plan in which modelled operators take what the models say, and launches that latency (None: as measured)."""
+def with_costs(plan: Plan, latency_ns: Array, costs: Costs) -> Plan:
+    """A plan in which modelled operators take what the models say, and launches those latencies."""
     ns, modelled = costs.predictions.duration_ns, costs.modelled
     transfer = np.where(modelled, ns, plan.transfer_ns)
     host, t = plan.host_ns.copy(), plan.threads
     ends = (t.event % 2 == 1) & modelled[t.event // 2] & plan.meets[t.event // 2]
     host[ends] = np.minimum(host[ends], transfer[t.event[ends] // 2])
-    latency = plan.latency_ns
-    if latency_ns is not None:
-        latency = np.where(plan.launch % 2 == 1, latency_ns, latency)
     return replace(
         plan, duration_ns=np.where(modelled, ns, plan.duration_ns), transfer_ns=transfer, host_ns=host,
-        latency_ns=latency,
+        latency_ns=latency_ns,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +29,7 @@ _MARK: Final = "*"
 Cell = Callable[["SweepPoint"], str]
 
 _OBJECTIVES: Final[Mapping[str, tuple[str, Callable[[float], str]]]] = {
-    "stepPrice": ("USD per\n1,000 steps", lambda value: f"{value * 1e3:.3g}"),
+    "stepPrice": ("USD/1,000", lambda value: f"{value * 1e3:.3g}"),
     "pricePerHour": ("USD/h", lambda value: f"{value:,.2f}"),
     "stepEnergy": ("energy", lambda value: f"{value:.3g} J"),
     "devices": ("devices", lambda value: count(int(value))),
@@ -100,15 +100,18 @@ def _facts(sweep: Sweep) -> list[tuple[str, str | Text]]:
 
 
 def _table(sweep: Sweep, points: Sequence[SweepPoint], width: int) -> RenderableType:
+    """A row a point. Where there is no room for all columns, first those go that names of points tell as well."""
     parameters, results = _parameter_cells(sweep), _result_cells(sweep)
-    shown = {_broken(head): text for head, text in parameters.items()} | results
-    texts = {head: [_cell(point, head, text, results) for point in points] for head, text in shown.items()}
+    texts = {head: [text(point) for point in points] for head, text in parameters.items()}
+    texts |= {head: [_result(point, head, text) for point in points] for head, text in results.items()}
     names = ["base" if point is sweep.base else printable(point.name) or str(point.number) for point in points]
-    for head in reversed(results):
-        if _width([names, *([*text, *head.split("\n")] for head, text in texts.items())]) > width and head not in KEPT:
+    unnamed = [row for row, point in enumerate(points) if not point.name]
+    told = [head for head in parameters if len({texts[head][row] for row in unnamed}) < 2]
+    for head in (*reversed(told), *(head for head in reversed(results) if head not in KEPT)):
+        if _width(names, texts) > width:
             del texts[head]
-    table = grid("", "point", *texts, right=results)
-    if _width([names, *([*text, *head.split("\n")] for head, text in texts.items())]) <= width:
+    table = grid("", "point", *map(_broken, texts), right=results)
+    if _width(names, texts) <= width:
         for column in table.columns:
             column.no_wrap = True
     for row, point in enumerate(points):
@@ -116,15 +119,16 @@ def _table(sweep: Sweep, points: Sequence[SweepPoint], width: int) -> Renderable
     return table
 
 
-def _cell(point: SweepPoint, head: str, text: Cell, results: Mapping[str, Cell]) -> str:
-    if point.error is not None and head in results:
+def _result(point: SweepPoint, head: str, text: Cell) -> str:
+    if point.error is not None:
         return "failed" if head == STEP else "–"
     return text(point)
 
 
-def _width(columns: Iterable[Iterable[str]]) -> int:
+def _width(names: Sequence[str], texts: Mapping[str, Sequence[str]]) -> int:
     """Characters of a table with those columns, the mark's before them."""
-    return 2 + sum(1 + max(map(len, column), default=0) for column in columns)
+    columns = [["point", *names], *([*_broken(head).split("\n"), *text] for head, text in texts.items())]
+    return 1 + sum(2 + max(map(len, column)) for column in columns)
 
 
 def _broken(head: str) -> str:

@@ -7,9 +7,12 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from etgraph.sim.profiles.positions import Path, positions
+from etgraph.model.errors import InputError, NotFound
+from etgraph.sim.profiles.positions import Path as Place
+from etgraph.sim.profiles.positions import positions
 from etgraph.sim.profiles.problems import FileProblems, Problem, ProfileError
 
 _FIGURE = frozenset({"value", "source"})
@@ -41,6 +44,20 @@ class Node:
         return None
 
 
+def text_of(path: Path, hint: str) -> str:
+    """The text of a TOML file. Raises NotFound, with that hint, where there is none, InputError for what is no text."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise NotFound(f"{path}: there is no such file", hint=hint) from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            str(path), found="bytes that are no UTF-8", expected="TOML", place=f"byte {error.start}"
+        ) from None
+    except OSError as error:
+        raise InputError(str(path), found=error.strerror or str(error), expected="a TOML file") from None
+
+
 def document(text: str, file: str, error: type[FileProblems] = ProfileError) -> Node:
     """The tree of a TOML text. Raises the error for what is no TOML."""
     try:
@@ -54,7 +71,7 @@ def document(text: str, file: str, error: type[FileProblems] = ProfileError) -> 
     return _node(values, (), lines, file, references)
 
 
-def _node(value: Any, path: Path, lines: Mapping[Path, int], file: str, references: Mapping[str, str]) -> Node:
+def _node(value: Any, path: Place, lines: Mapping[Place, int], file: str, references: Mapping[str, str]) -> Node:
     line = lines.get(path)
     if isinstance(value, dict):
         value = {key: _node(each, (*path, key), lines, file, references) for key, each in value.items()}

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from etgraph.model.errors import InputError, NotFound
+from etgraph.model.errors import NotFound
 from etgraph.sim.profiles import Profile
 from etgraph.sim.profiles import load as load_profile
 from etgraph.sim.profiles.declaration import Kind, Leaf, Table, declared
-from etgraph.sim.profiles.document import Node, document, spelled, split
+from etgraph.sim.profiles.document import Node, document, spelled, split, text_of
 from etgraph.sim.profiles.figures import leaf_at, value_at
 from etgraph.sim.profiles.library import builtin_names
 from etgraph.sim.profiles.overriding import OverrideError, with_overrides
@@ -36,18 +36,7 @@ class GridError(FileProblems):
 def load(path: Path | str) -> Grid:
     """The grid in a file. Raises NotFound where there is none, GridError (all problems, each with its line)."""
     path = Path(path).expanduser()
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise NotFound(
-            f"{path}: there is no such file", hint="a grid is a TOML file: docs/simulation/sweeps.md"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            str(path), found="bytes that are no UTF-8", expected="TOML", place=f"byte {error.start}"
-        ) from None
-    except OSError as error:
-        raise InputError(str(path), found=error.strerror or str(error), expected="a TOML file") from None
+    text = text_of(path, "a grid is a TOML file: docs/simulation/sweeps.md")
     return loads(text, file=str(path), folder=path.parent)
 
 

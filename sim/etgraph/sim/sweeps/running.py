@@ -16,7 +16,7 @@ from etgraph.model.kernels import compiling_from
 from etgraph.model.machine import processors
 from etgraph.model.progress import Progress, silent
 from etgraph.model.temporary import TemporaryFolder
-from etgraph.model.workers import each_done
+from etgraph.model.workers import LostWorker, each_done
 from etgraph.sim.profiles.problems import near, one_of
 from etgraph.sim.sweeps.grid import Grid, Setting
 from etgraph.sim.sweeps.keeping import KeptPoints
@@ -54,6 +54,7 @@ def sweep(
     """
     study = Study(trace, grid, _chosen(measures, grid.measures))
     check_objectives(grid.objectives, study.measures)
+    _ = study.predictor  # what no point can do without is told at once, and not by each of them
     keyed = _distinct(study)
     outcomes: dict[str, Outcome] = {}
     for key, _ in keyed:
@@ -71,9 +72,13 @@ def sweep(
                 if kept is not None:
                     kept.add(key, outcome)
                 progress("predicting points", len(outcomes), reused + len(todo))
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, LostWorker) as error:
         if kept is not None and outcomes:
-            error.add_note(f"{len(outcomes):,} of {reused + len(todo):,} points are kept: --resume goes on from there")
+            again = f"{len(outcomes):,} of {reused + len(todo):,} points are kept: --resume goes on from there"
+            if isinstance(error, LostWorker):
+                error.hint = f"{error.hint}; {again}" if error.hint else again
+            else:
+                error.add_note(again)
         raise
     points = [study.point(number, setting, outcomes[key]) for number, (key, setting) in enumerate(keyed)]
     objectives = grid.objectives or usual_objectives(points)
@@ -110,24 +115,22 @@ def _outcomes(
     study: Study, settings: Sequence[Setting], workers: int | None
 ) -> Generator[tuple[int, Outcome], None, None]:
     """The number of each setting and what comes of it, as they are done."""
-    first = 0
-    if workers is None:
-        # The second one tells what one takes, since the first pays for all that is done once.
-        took = 0.0
-        with _machine_code(study, len(settings)):
-            for first in range(min(2, len(settings))):
-                began = time.perf_counter()
-                yield first, study.evaluate(settings[first])
-                took = time.perf_counter() - began
-        first = min(2, len(settings))
-        left = len(settings) - first
-        workers = min(processors(), left) if took * left > 2 * START_S else 1
-    if workers > 1:
-        yield from _in_processes(study, settings, first, workers)
-        return
+    tried = 0
     with _machine_code(study, len(settings)):
-        for number in range(first, len(settings)):
-            yield number, study.evaluate(settings[number])
+        if workers is None:
+            took = 0.0
+            # The second one tells what one takes, since the first pays for all that is done once.
+            for tried, setting in enumerate(settings[:2], start=1):
+                began = time.perf_counter()
+                yield tried - 1, study.evaluate(setting)
+                took = time.perf_counter() - began
+            left = len(settings) - tried
+            workers = min(processors(), left) if took * left > 2 * START_S else 1
+        if workers == 1:
+            for number in range(tried, len(settings)):
+                yield number, study.evaluate(settings[number])
+            return
+    yield from _in_processes(study, settings, tried, workers)
 
 
 def _in_processes(
