@@ -22,8 +22,10 @@ _OVERRIDES = "overrides"
 class OverrideError(UsageError):
     """A value cannot be overridden: at which path, what was found and what was expected there."""
 
-    def __init__(self, path: str, found: str, expected: str, hint: str | None = None) -> None:
-        super().__init__(f"override {path}: found {found}, expected {expected}", hint=hint)
+    def __init__(
+        self, path: str, found: str, expected: str, hint: str | None = None, *, message: str | None = None
+    ) -> None:
+        super().__init__(message or f"override {path}: found {found}, expected {expected}", hint=hint)
         self.path = path
         self.found = found
         self.expected = expected
@@ -130,4 +132,5 @@ def _text(present: Node | None, value: object, leaf: Leaf, path: str) -> object:
 def _unknown(profile: Profile, path: str) -> OverrideError:
     known = paths(profile)
     hint = near(path, known) or f"there are {', '.join(known)}"
-    return OverrideError(path, "a path that there is not", f"one of {profile.name}", hint)
+    message = f"{profile.name} has no {path!r}"
+    return OverrideError(path, "a path that there is not", f"one of {profile.name}", hint, message=message)
