@@ -24,6 +24,7 @@ ALL = {
     "crash": "a publisher killed at random moments",
     "collectives": "communication costs: fitted on half and checked on half, what-ifs from base steps, shared links",
     "cross-hardware": "computation predicted from one device for another, beside predictors without a model; speed",
+    "sweeps": "sweeps over hardware: points a second, in one process and in two, beside predicting each anew",
     "work": "flops and bytes of operators: the share of the computation they cover, and what estimating them takes",
     "traces": "every trace of the collection: what was read, and how fast",
 }

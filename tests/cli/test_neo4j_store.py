@@ -11,6 +11,8 @@ import pytest
 from click.testing import Result
 
 from etgraph.ingest import samples
+from etgraph.queries.tables import from_table
+from etgraph.sim.sweeps import Sweep
 from etgraph.store import Store
 
 Run = Callable[..., Result]
@@ -83,3 +85,19 @@ def _without_places(document: Any) -> Any:
     if isinstance(document, dict):
         return {key: _without_places(value) for key, value in document.items() if key not in ("created", "bytes")}
     return [_without_places(value) for value in document] if isinstance(document, list) else document
+
+
+def test_a_sweep_is_kept_in_the_graph(
+    etgraph: Run, url: str, tmp_path: Path, new_neo4j_store: Callable[[], Store]
+) -> None:
+    grid = tmp_path / "grid.toml"
+    grid.write_text('profiles = ["dgx-h100"]\n[grid]\ntiers.nvlink.bandwidth = ["x0.01", "x1"]\n')
+    etgraph("ingest", samples.path("dlrm_alltoall"), "--workload", "dlrm", "--store", url)
+    call = ("sweep", "dlrm", "--grid", grid, "--workers", "1", "-o", tmp_path, "--save", "--store", url, "--json")
+    found = answer(etgraph(*call))
+    with new_neo4j_store() as store:
+        trace_id = store.find("dlrm").id
+        table = store.get_artefact(trace_id, "sweep", found["id"])
+    assert table is not None
+    again = from_table(table, Sweep, "points")
+    assert [point.step_ns for point in again.points] == [point["stepNs"] for point in found["points"]]

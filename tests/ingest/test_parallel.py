@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etgraph.ingest import KeptRanks, kept, parallel, read, samples, workers
+from etgraph.ingest import KeptRanks, kept, parallel, read, samples
 from etgraph.ingest.discovery import RankFiles, discover
 from etgraph.ingest.draft import NULL, Draft
 from etgraph.ingest.drafts import CONTENTS, is_whole, load_draft, save_draft
@@ -30,7 +30,7 @@ from etgraph.ingest.joining import join
 from etgraph.ingest.kept import KeepingTask, key_of, read_into_folder
 from etgraph.ingest.places import Place
 from etgraph.ingest.reading import Options, RankTask, read_rank
-from etgraph.model import Trace
+from etgraph.model import Trace, workers
 from etgraph.model.errors import CorruptStore, EtgraphError, InputError, UsageError
 from ingest.kineto_oracle import cpu, write
 from support.archives import WAYS
@@ -277,7 +277,7 @@ def test_work_that_is_given_up(tmp_path: Path) -> None:
 PARENT = """
 import sys, tempfile
 from pathlib import Path
-from etgraph.ingest import workers
+from etgraph.model import workers
 tempfile.tempdir = {temp!r}
 from etgraph.ingest.scratch import Scratch
 sys.path.insert(0, {tests!r})

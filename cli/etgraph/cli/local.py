@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from etgraph.queries.library import Answer
     from etgraph.sim.profiles import Profile
     from etgraph.sim.simulation import Simulation
+    from etgraph.sim.sweeps import Grid, Sweep
     from etgraph.store.protocol import CypherResult
 
 
@@ -232,6 +233,39 @@ class LocalSession:
             scoring.score(self._store, reference)
         return simulations(self._store, found.id, operators=operators)
 
+    def sweep(
+        self,
+        reference: str,
+        grid: Grid,
+        *,
+        workers: int | None = None,
+        folder: Path | None = None,
+        resume: bool = False,
+        save: bool = False,
+        progress: Progress | None = None,
+    ) -> Sweep:
+        """See `Session.sweep`. Raises UsageError where what is to be saved is no stored trace, or a part of one."""
+        from etgraph.queries.sweep_measures import MEASURES
+        from etgraph.queries.tables import to_table
+        from etgraph.sim.sweeps import KeptPoints, sweep
+
+        name, iterations = _split(reference)
+        if save and as_path(name) is not None:
+            raise _not_stored(name, "--save takes traces of the store, beside which the sweep is kept")
+        if save and iterations is not None:
+            raise UsageError(f"{reference!r} names iterations of a trace: a sweep is kept beside a whole one")
+        progress = progress or silent
+        progress(f"reading {reference}")
+        trace = self._open(reference)
+        file = folder / "points.jsonl" if folder is not None else _kept_points_folder() / f"{trace.trace_id[:16]}.jsonl"
+        found = sweep(
+            trace, grid, measures=MEASURES, workers=workers, kept=KeptPoints(file, resume=resume), progress=progress
+        )
+        if save:
+            table = to_table(found, found.FRAME)
+            self._store.put_artefact(trace.trace_id, "sweep", found.id, table, revision=trace.revision)
+        return found
+
     def cypher(
         self,
         text: str,
@@ -360,6 +394,13 @@ def _within(progress: Progress, prefix: str) -> Progress:
         progress(prefix + step, done, total)
 
     return step
+
+
+def _kept_points_folder() -> Path:
+    """Where points of sweeps are kept for the next one, a file for each trace."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("etgraph", appauthor=False) / "sweeps"
 
 
 def _kept_ranks_folder() -> Path:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from etgraph.queries.library import Answer
     from etgraph.sim.profiles import Profile
     from etgraph.sim.simulation import Simulation
+    from etgraph.sim.sweeps import Grid, Sweep
     from etgraph.store import Check, TraceInfo
     from etgraph.store.protocol import CypherResult
 
@@ -149,6 +150,24 @@ class Session(Protocol):
         """The simulations that are kept beside a stored trace; with `operators`, what they say of each.
 
         With `score`, simulations of the workload's other traces that predict this one are scored against it before.
+        """
+        ...
+
+    def sweep(
+        self,
+        reference: str,
+        grid: Grid,
+        *,
+        workers: int | None = None,
+        folder: Path | None = None,
+        resume: bool = False,
+        save: bool = False,
+        progress: Progress | None = None,
+    ) -> Sweep:
+        """The trace on all points of a grid; see `etgraph.sim.sweeps.sweep`.
+
+        Points are kept as they come, in `folder` or, without one, in the user's cache; `resume` takes those that are
+        there. With `save`, the answer is kept beside the stored trace.
         """
         ...
 

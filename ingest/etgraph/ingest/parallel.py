@@ -11,14 +11,14 @@ from typing import Final
 from etgraph.ingest.draft import Draft
 from etgraph.ingest.drafts import load_draft
 from etgraph.ingest.kept import KeepingTask, KeptRanks, read_into_folder
-from etgraph.ingest.machine import free_memory, processors
 from etgraph.ingest.places import Place
 from etgraph.ingest.reading import RankTask, read_rank
 from etgraph.ingest.scratch import Scratch
 from etgraph.ingest.source import GZIP, ZSTD
-from etgraph.ingest.workers import each_done
 from etgraph.model.errors import InputError
+from etgraph.model.machine import free_memory, processors
 from etgraph.model.progress import Progress
+from etgraph.model.workers import each_done
 
 TEXT_A_WORKER: Final = 64 << 20
 """Bytes of text for which another process is worth its start."""

@@ -54,6 +54,8 @@ class Attributes:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getstate__(self) -> object:
+        if not self.paths:
+            return object.__getstate__(self)
         raise TypeError("attributes live in files of this process; publish the trace or pass its path instead")
 
     @property

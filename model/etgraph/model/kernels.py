@@ -35,6 +35,17 @@ COMPILE_FROM = 50_000
 """Length of the longest argument from which a kernel is compiled."""
 
 
+@contextmanager
+def compiling_from(length: int) -> Iterator[None]:
+    """Within, kernels are compiled from another length on: for who calls them again and again on one small trace."""
+    global COMPILE_FROM
+    before, COMPILE_FROM = COMPILE_FROM, min(length, COMPILE_FROM)
+    try:
+        yield
+    finally:
+        COMPILE_FROM = before
+
+
 class Kernel(Generic[P, R]):
     """A function over NumPy arrays and scalars; see `kernel`."""
 

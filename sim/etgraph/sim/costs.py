@@ -9,7 +9,7 @@ import numpy as np
 from etgraph.model import Category, DependencyKind, Trace
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
-from etgraph.sim.communication import CommunicationModel, measured
+from etgraph.sim.communication import AS_RECORDED, CommunicationModel, Means, measured
 from etgraph.sim.communication.transfers import Transfers
 from etgraph.sim.compute import Calibrated, CostModel, Predictions, Scaled
 from etgraph.sim.compute.units import units_of
@@ -35,40 +35,61 @@ class Costs:
     latency_ns: Array
 
 
-def costs_of(
-    trace: Trace, profile: Profile, source: Profile | None = None, placement: tuple[int, ...] | None = None
-) -> Costs:
-    """The costs of a trace's operators on a profile.
+@dataclass(frozen=True, slots=True)
+class Costed:
+    """What of a trace costs something, whatever the hardware: found once for all profiles.
 
-    `source` is the profile of the device that the trace was measured on: with it, measured times of the device are
-    scaled; without, they come from formulas. `placement` gives the device of each rank. Host operators keep what they
-    took. Raises UsageError where a rank is on no device of the profile.
+    `computing` are rows of operators that a model of computation predicts; `transfers` are the collectives and
+    messages, with rows of their operators in `member` and the number of the transfer of each in `transfer`.
     """
-    o, n = trace.operators, len(trace)
-    taken = ~o.is_null("duration_ns")
-    duration = np.where(taken, o["duration_ns"], 0)
-    texts = [AS_MEASURED, WITHOUT_TIME]
-    found = _Filled(duration, np.where(taken, 0, 1), taken, texts)
-    every = np.arange(n)
-    works = o["category"] >= int(Category.KERNEL)
+
+    trace: Trace
+    computing: Array
+    transfers: Transfers
+    member: Array
+    transfer: Array
+
+    def on(
+        self,
+        profile: Profile,
+        source: Profile | None = None,
+        placement: tuple[int, ...] | None = None,
+        means: Means = AS_RECORDED,
+    ) -> Costs:
+        """The costs on a profile.
+
+        `source` is the profile of the device that the trace was measured on: with it, measured times of the device are
+        scaled; without, they come from formulas. `placement` gives the device of each rank, `means` the library and
+        the algorithms of communication. Host operators keep what they took. Raises UsageError where a rank is on no
+        device of the profile, and for an algorithm that cannot do a collective.
+        """
+        o = self.trace.operators
+        taken = ~o.is_null("duration_ns")
+        found = _Filled(np.where(taken, o["duration_ns"], 0), np.where(taken, 0, 1), taken, [AS_MEASURED, WITHOUT_TIME])
+        if len(self.computing):
+            found.fill(self.computing, compute_model(profile, source).predict(self.trace, self.computing))
+        if not len(self.transfers):
+            nothing = np.zeros(0, dtype=np.int64)
+            return Costs(found.predictions(), found.modelled, None, nothing, nothing, nothing)
+        model = CommunicationModel(profile, placement, means)
+        made = model.predict(self.transfers)
+        empty = replace(self.transfers, bytes=np.zeros_like(self.transfers.bytes))
+        latency = np.minimum(model.predict(empty).duration_ns, made.duration_ns)
+        kept = made.known[self.transfer] | ~found.known[self.member]
+        member, transfer = self.member[kept], self.transfer[kept]
+        found.fill(member, _taken(made, transfer))
+        return Costs(found.predictions(), found.modelled, self.transfers, member, transfer, latency)
+
+
+def costed(trace: Trace) -> Costed:
+    """What of a trace costs something. O(operators log operators)."""
+    every = np.arange(len(trace))
+    works = trace.operators["category"] >= int(Category.KERNEL)
     if not trace.timed.any():
         works |= units_of(trace).of >= 0  # what a host was to launch
-    rows = every[works & ~communicates(trace, every)]
-    if len(rows):
-        found.fill(rows, compute_model(profile, source).predict(trace, rows))
-    transfers = measured(trace)
-    if len(transfers):
-        model = CommunicationModel(profile, placement)
-        made = model.predict(transfers.transfers)
-        empty = replace(transfers.transfers, bytes=np.zeros_like(transfers.transfers.bytes))
-        latency = np.minimum(model.predict(empty).duration_ns, made.duration_ns)
-        members, entry = _members(trace, transfers.operator, transfers.collective)
-        kept = made.known[entry] | ~found.known[members]
-        members, entry = members[kept], entry[kept]
-        found.fill(members, _taken(made, entry))
-        return Costs(found.predictions(), found.modelled, transfers.transfers, members, entry, latency)
-    nothing = np.zeros(0, dtype=np.int64)
-    return Costs(found.predictions(), found.modelled, None, nothing, nothing, nothing)
+    found = measured(trace)
+    member, transfer = _members(trace, found.operator, found.collective)
+    return Costed(trace, every[works & ~communicates(trace, every)], found.transfers, member, transfer)
 
 
 def compute_model(profile: Profile, source: Profile | None) -> CostModel:

@@ -36,10 +36,9 @@ def simulation_of(
     """
     timed = trace.timed
     ran = (end_ns >= start_ns) & (timed | ~timed.any())
-    counted = works(trace)
-    makespan = _span(start_ns, end_ns, ran & counted)
+    makespan = makespan_ns(trace, start_ns, end_ns)
     moved = on_timeline(trace, start_ns, end_ns, simulator)
-    measured = _span(trace.operators["start_ns"], trace.end_ns, timed & counted) if timed.any() else None
+    measured = _span(trace.operators["start_ns"], trace.end_ns, timed & works(trace)) if timed.any() else None
     return Simulation(
         simulator,
         profile,
@@ -52,6 +51,12 @@ def simulation_of(
         trust or Trust(warnings=tuple(trace.metadata.report.warnings)),
         window_times(trace, moved) if timed.any() else (),
     )
+
+
+def makespan_ns(trace: Trace, start_ns: Array, end_ns: Array) -> int:
+    """From the first start to the last end of what `works`."""
+    ran = (end_ns >= start_ns) & (trace.timed | ~trace.timed.any())
+    return _span(start_ns, end_ns, ran & works(trace))
 
 
 def _span(start: Array, end: Array, counted: Array) -> int:

@@ -8,8 +8,7 @@ computes, communicates and works on its host one operator at a time, in the orde
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,15 +16,16 @@ from etgraph.model import Category, DependencyKind, NodeType, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError
 from etgraph.model.graph import event_graph
+from etgraph.sim.communication import AS_RECORDED, Means
 from etgraph.sim.compute import Predictions, summary
 from etgraph.sim.contention import flows_of, run_sharing
-from etgraph.sim.costs import Costs, costs_of
-from etgraph.sim.engine import Program, ProgramBuilder, Services, run
+from etgraph.sim.costs import Costs, costed
+from etgraph.sim.engine import Program, ProgramBuilder, Services, Timeline, run
 from etgraph.sim.engine.stuck import check_ended
-from etgraph.sim.outcome import simulation_of
+from etgraph.sim.outcome import makespan_ns, on_timeline, simulation_of
 from etgraph.sim.profiles import Profile, fingerprint, load
 from etgraph.sim.profiles.recognising import recognised
-from etgraph.sim.replay.plan import Plan, program_of
+from etgraph.sim.replay.plan import Plan, wiring_of
 from etgraph.sim.replay.replay import measured_plan
 from etgraph.sim.simulation import Simulation
 
@@ -52,51 +52,131 @@ def predict(
     source: Profile | str | None = None,
     placement: tuple[int, ...] | None = None,
     sharing: bool = True,
+    means: Means = AS_RECORDED,
 ) -> Simulation:
     """The trace on a profile, given itself, by name or by path.
 
     `source` is the profile of the device it was measured on; without it, the built-in one of the device that the trace
     names, if there is one. `placement` gives the device of each rank (none: rank r is on device r). With `sharing`,
-    transfers that run at the same time share the links of the profile's tiers fairly.
+    transfers that run at the same time share the links of the profile's tiers fairly. `means` are another library and
+    algorithms of communication than the recorded library's.
 
     Raises UsageError for an unknown profile and for a rank that is on none of its devices, Mismatch where ranks do not
     agree on a collective, Deadlock where they wait for each other.
     """
-    target = load(profile) if isinstance(profile, str) else profile
-    if source is None:
-        origin = recognised(trace.metadata.device_model) if trace.timed.any() else None
-    else:
-        origin = load(source) if isinstance(source, str) else source
-    costs = costs_of(trace, target, origin, placement)
-    program: Callable[[Costs], Program] = partial(_by_dependencies, trace)
-    if trace.timed.any():
-        plan = measured_plan(trace)
-        program = lambda costs: program_of(with_costs(plan, target, costs))  # noqa: E731
-    else:
-        _check_collectives(trace)
-    at_rest = True
-    if sharing and costs.transfers is not None and target.tiers:
-        alone = np.zeros(len(costs.transfers), dtype=np.int64)
-        alone[costs.transfer] = costs.predictions.duration_ns[costs.member]
-        flows = flows_of(target, costs.transfers, costs.member, costs.transfer, alone, costs.latency_ns, placement)
-        made, timeline, costs, at_rest = run_sharing(costs, flows, program)
-    else:
-        made = program(costs)
-        timeline = run(made)
-    check_ended(trace, made, timeline)
-    return simulation_of(
-        trace, timeline.start_ns, timeline.end_ns, costs.predictions, simulator=SIMULATOR, profile=target.name,
-        parameters={
-            "profileContent": fingerprint(target), "source": origin.name if origin else None,
-            "placement": list(placement) if placement else None,
-            "sharing": sharing,
-        },
-        trust=_trust(trace, costs, origin, at_rest),
-    )  # fmt: skip
+    return Predictor(trace, source).predict(profile, placement=placement, sharing=sharing, means=means)
 
 
-def with_costs(plan: Plan, profile: Profile, costs: Costs) -> Plan:
-    """A plan in which modelled operators take what the models say, and launches the profile's latency."""
+class Predictor:
+    """Predictions of one trace on many profiles: what does not depend on the profile is found once.
+
+    That is the trace's plan with its constants, the program that it becomes, and what of the trace costs something.
+    """
+
+    def __init__(self, trace: Trace, source: Profile | str | None = None) -> None:
+        """See `predict`. Raises Mismatch where ranks of a trace without times do not agree on a collective."""
+        self.trace = trace
+        self._measured_on = recognised(trace.metadata.device_model)
+        self.source = load(source) if isinstance(source, str) else source
+        if source is None and trace.timed.any():
+            self.source = self._measured_on
+        self._costed = costed(trace)
+        self._program: Callable[[Profile, Costs], Program]
+        if trace.timed.any():
+            plan = measured_plan(trace)
+            wiring = wiring_of(plan)
+            self._program = lambda profile, costs: wiring.program_of(
+                with_costs(plan, self._latency_on(profile, plan), costs)
+            )
+        else:
+            _check_collectives(trace)
+            by_dependencies = _by_dependencies(trace)
+            self._program = lambda profile, costs: by_dependencies(costs)
+
+    def run(
+        self,
+        profile: Profile | str,
+        *,
+        placement: tuple[int, ...] | None = None,
+        sharing: bool = True,
+        means: Means = AS_RECORDED,
+    ) -> Run:
+        """The trace on a profile; see `predict` for what it takes and raises."""
+        target = load(profile) if isinstance(profile, str) else profile
+        costs = self._costed.on(target, self.source, placement, means)
+
+        def program(costs: Costs) -> Program:
+            return self._program(target, costs)
+
+        at_rest = True
+        if sharing and costs.transfers is not None and target.tiers:
+            alone = np.zeros(len(costs.transfers), dtype=np.int64)
+            alone[costs.transfer] = costs.predictions.duration_ns[costs.member]
+            flows = flows_of(target, costs.transfers, costs.member, costs.transfer, alone, costs.latency_ns, placement)
+            made, timeline, costs, at_rest = run_sharing(costs, flows, program)
+        else:
+            made = program(costs)
+            timeline = run(made)
+        check_ended(self.trace, made, timeline)
+        return Run(self.trace, target, timeline, costs, at_rest)
+
+    def predict(
+        self,
+        profile: Profile | str,
+        *,
+        placement: tuple[int, ...] | None = None,
+        sharing: bool = True,
+        means: Means = AS_RECORDED,
+    ) -> Simulation:
+        """The simulation of the trace on a profile; see `predict`."""
+        found = self.run(profile, placement=placement, sharing=sharing, means=means)
+        times, origin = found.timeline, self.source
+        return simulation_of(
+            self.trace, times.start_ns, times.end_ns, found.costs.predictions, simulator=SIMULATOR,
+            profile=found.profile.name,
+            parameters={
+                "profileContent": fingerprint(found.profile), "source": origin.name if origin else None,
+                "placement": list(placement) if placement else None,
+                "sharing": sharing,
+                **means.parameters(),
+            },
+            trust=_trust(self.trace, found.costs, origin, found.at_rest),
+        )  # fmt: skip
+
+    def _latency_on(self, profile: Profile, plan: Plan) -> Array:
+        """Latencies of launches in ns: the profile's, or those that were measured if it is of the same device.
+
+        These grow as the profile's own does from that of the built-in one. What counts from a call's start stays.
+        """
+        known, latency = self._measured_on, profile.device.launch_latency_ns
+        new: Array = np.full(len(plan.launch), latency)
+        if known is not None and known.device.name == profile.device.name and known.device.launch_latency_ns:
+            new = np.rint(plan.latency_ns * (latency / known.device.launch_latency_ns)).astype(np.int64)
+        return np.where(plan.launch % 2 == 1, new, plan.latency_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A trace's timeline on a profile, the costs that it ended with, and whether shared links had come to rest."""
+
+    trace: Trace
+    profile: Profile
+    timeline: Timeline
+    costs: Costs
+    at_rest: bool
+
+    @property
+    def makespan_ns(self) -> int:
+        """From the first start to the last end of what works."""
+        return makespan_ns(self.trace, self.timeline.start_ns, self.timeline.end_ns)
+
+    def on_timeline(self) -> Trace:
+        """The trace with the predicted times, which every analysis runs on."""
+        return on_timeline(self.trace, self.timeline.start_ns, self.timeline.end_ns, SIMULATOR)
+
+
+def with_costs(plan: Plan, latency_ns: Array, costs: Costs) -> Plan:
+    """A plan in which modelled operators take what the models say, and launches those latencies."""
     ns, modelled = costs.predictions.duration_ns, costs.modelled
     transfer = np.where(modelled, ns, plan.transfer_ns)
     host, t = plan.host_ns.copy(), plan.threads
@@ -104,20 +184,15 @@ def with_costs(plan: Plan, profile: Profile, costs: Costs) -> Plan:
     meets[plan.receiver] = True
     ends = (t.event % 2 == 1) & (modelled & meets)[t.event // 2]
     host[ends] = np.minimum(host[ends], transfer[t.event[ends] // 2])
-    latency = plan.latency_ns
-    recorded = recognised(plan.trace.metadata.device_model)
-    if recorded is None or recorded.device.name != profile.device.name:
-        from_end = plan.launch % 2 == 1
-        latency = np.where(from_end, profile.device.launch_latency_ns, latency)
     return replace(
         plan, duration_ns=np.where(modelled, ns, plan.duration_ns), transfer_ns=transfer, host_ns=host,
-        latency_ns=latency,
+        latency_ns=latency_ns,
     )  # fmt: skip
 
 
-def _by_dependencies(trace: Trace, costs: Costs) -> Program:
-    """A program of a trace without times: its event graph, and three servers a rank."""
-    o, n, ns = trace.operators, len(trace), costs.predictions.duration_ns
+def _by_dependencies(trace: Trace) -> Callable[[Costs], Program]:
+    """Programs of a trace without times: its event graph, and three servers a rank."""
+    o, n = trace.operators, len(trace)
     graph = event_graph(o, trace.dependencies, trace.collectives)
     kind = (
         np.where(graph.dependency >= 0, trace.dependencies["kind"][graph.dependency], -1)
@@ -130,11 +205,13 @@ def _by_dependencies(trace: Trace, costs: Costs) -> Program:
     receives = np.zeros(n, dtype=bool)
     receives[trace.dependencies["dst"][trace.dependencies["kind"] == int(DependencyKind.COMM)]] = True
     left = (graph.sources >= 2 * n) | (kind == int(DependencyKind.COMM))
-    lag = np.where(own & ~meets[target] & ~receives[target] | left, ns[target], 0)
+    takes = own & ~meets[target] & ~receives[target] | left
     builder = ProgramBuilder(n, len(trace.collectives))
-    builder.plain(graph.sources, graph.targets, lag)
+    builder.plain(graph.sources, graph.targets)
     builder.services = _servers(trace)
-    return builder.program()
+    program, order = builder.program_and_order()
+    takes, target = takes[order], target[order]
+    return lambda costs: replace(program, lag_ns=np.where(takes, costs.predictions.duration_ns[target], 0))
 
 
 def _servers(trace: Trace) -> Services:

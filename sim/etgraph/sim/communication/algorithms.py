@@ -28,6 +28,12 @@ from etgraph.sim.communication.levels import Level, Span
 MESSAGE: Final = -1
 """Type of a send with its receive, beside those of `CommType`."""
 
+
+def type_name(type: int) -> str:
+    """`all_reduce`, …, `message`."""
+    return "message" if type == MESSAGE else CommType(type).name.lower()
+
+
 _REDUCED_AND_SPREAD = (CommType.ALL_REDUCE, CommType.BARRIER)
 _SPREAD = (CommType.ALL_GATHER, CommType.REDUCE_SCATTER, CommType.REDUCE_SCATTER_BLOCK)
 _ROOTED = (CommType.BROADCAST, CommType.REDUCE)
@@ -275,4 +281,5 @@ __all__ = [
     "hierarchical",
     "ring",
     "tree",
+    "type_name",
 ]

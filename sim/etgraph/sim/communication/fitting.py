@@ -13,9 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.model import CommType
 from etgraph.model.columns import Array
-from etgraph.sim.communication.algorithms import ALGORITHMS, MESSAGE, Plan
+from etgraph.sim.communication.algorithms import ALGORITHMS, Plan, type_name
 from etgraph.sim.communication.levels import Span, flat_span, span_of
 from etgraph.sim.communication.libraries import LIBRARIES, Library, cheapest
 from etgraph.sim.communication.transfers import Measured
@@ -126,11 +125,6 @@ def structure(library: Library, type: int, ranks: int) -> Plan | None:
     """
     plans = (ALGORITHMS[name](type, flat_span(ranks)) for name in library.algorithms.get(type, ()))
     return next((plan for plan in plans if plan is not None), None)
-
-
-def type_name(type: int) -> str:
-    """`all_reduce`, …, `message`."""
-    return "message" if type == MESSAGE else CommType(type).name.lower()
 
 
 def _fit(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from etgraph.model import CommType
 from etgraph.model.columns import Array
-from etgraph.sim.communication.algorithms import ALGORITHMS, MESSAGE, Plan
+from etgraph.model.errors import UsageError
+from etgraph.sim.communication.algorithms import ALGORITHMS, MESSAGE, Plan, type_name
 from etgraph.sim.communication.levels import Span
 
 
@@ -61,6 +62,49 @@ class Library:
                 continue
             found += [(f"{name}, {p.name}", p.on(type, plan, span)) for p in self.protocols] or [(name, plan)]
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What communicates, where that is not left to the recorded library: another one, and algorithms by type.
+
+    `algorithms` names one of `ALGORITHMS` for a collective type or `MESSAGE`; `algorithm` is that of all other types
+    that it can do. None: as recorded, the library's cheapest.
+    """
+
+    library: str | None = None
+    algorithm: str | None = None
+    algorithms: Mapping[int, str] = field(default_factory=dict)
+
+    def chosen(self, type: int, span: Span) -> str | None:
+        """The algorithm of a collective on that span; None where it is the library's choice.
+
+        Raises UsageError for one that was asked for by type and cannot do it.
+        """
+        named = self.algorithms.get(type)
+        if named is not None and ALGORITHMS[named](type, span) is None:
+            over = ", ".join(level.name for level in span.levels)
+            raise UsageError(
+                f"algorithm {named!r} cannot do {type_name(type)} over {span.ranks} ranks ({over})",
+                hint=_able(type, span),
+            )
+        able = self.algorithm is not None and ALGORITHMS[self.algorithm](type, span) is not None
+        return named or (self.algorithm if able else None)
+
+    def parameters(self) -> dict[str, Any]:
+        """What was chosen, for the parameters of a result; nothing where the recorded library chooses."""
+        by_type = {type_name(type): name for type, name in sorted(self.algorithms.items())}
+        said = {"library": self.library, "algorithm": self.algorithm, "algorithms": by_type}
+        return {key: value for key, value in said.items() if value}
+
+
+def _able(type: int, span: Span) -> str:
+    able = [name for name, algorithm in ALGORITHMS.items() if algorithm(type, span) is not None]
+    return f"there: {', '.join(able)}" if able else "no algorithm can"
+
+
+AS_RECORDED: Final = Means()
+"""The recorded library chooses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +193,16 @@ def library_of(backend: str | None) -> Library:
     return NCCL if "nccl" in named or "rccl" in named else GLOO if "gloo" in named else ANY
 
 
-__all__ = ["ANY", "GLOO", "LIBRARIES", "NCCL", "Choice", "Library", "Protocol", "cheapest", "library_of"]
+__all__ = [
+    "ANY",
+    "AS_RECORDED",
+    "GLOO",
+    "LIBRARIES",
+    "NCCL",
+    "Choice",
+    "Library",
+    "Means",
+    "Protocol",
+    "cheapest",
+    "library_of",
+]

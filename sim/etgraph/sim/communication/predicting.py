@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from etgraph.model import CommType
 from etgraph.model.arrivals import NULL
 from etgraph.model.columns import Array
-from etgraph.sim.communication.algorithms import MESSAGE
-from etgraph.sim.communication.fitting import TRANSFERRED, factors, outermost, span_in, structure, type_name
+from etgraph.model.errors import UsageError
+from etgraph.sim.communication.algorithms import MESSAGE, type_name
+from etgraph.sim.communication.fitting import TRANSFERRED, factors, outermost, span_in, structure
 from etgraph.sim.communication.levels import Span
-from etgraph.sim.communication.libraries import LIBRARIES, Library, cheapest
+from etgraph.sim.communication.libraries import AS_RECORDED, LIBRARIES, Library, Means, cheapest
 from etgraph.sim.communication.transfers import Transfers
 from etgraph.sim.compute import Predictions
 from etgraph.sim.profiles import CollectiveFit, Profile
@@ -31,11 +32,13 @@ class CommunicationModel:
 
     A fit of the same type, group size, tier and library counts first; then one of another type or size, by the steps
     and bytes of the library's algorithms, with a wider interval; then the tiers, with the library's cheapest algorithm
-    and protocol. `placement` gives the device of each rank (none: rank r is on device r).
+    and protocol. `placement` gives the device of each rank (none: rank r is on device r), `means` another library than
+    the recorded one, and algorithms, whose costs come from the tiers.
     """
 
     profile: Profile
     placement: tuple[int, ...] | None = None
+    means: Means = AS_RECORDED
 
     @property
     def name(self) -> str:
@@ -56,7 +59,7 @@ class CommunicationModel:
         pairs, of = np.unique(np.stack([transfers.type, transfers.group]), axis=1, return_inverse=True)
         by_pair = np.split(np.argsort(of.ravel(), kind="stable"), np.cumsum(np.bincount(of.ravel()))[:-1])
         for (type_, group), rows in zip(pairs.T.tolist(), by_pair):
-            library = LIBRARIES[transfers.libraries[group]]
+            library = LIBRARIES[self.means.library or transfers.libraries[group]]
             cost = self._cost(type_, transfers.groups[group], library, bytes[rows], sources)
             duration[rows], low[rows] = cost.duration, cost.duration * cost.low
             high[rows] = np.maximum(cost.duration * cost.high, cost.duration + cost.above_ns)
@@ -71,7 +74,11 @@ class CommunicationModel:
         if len(ranks) < 2:
             return _Cost(np.zeros(len(bytes)), 1, 1, sources["a single rank: nothing to send"], False)
         span = span_in(self.profile, ranks, self.placement)
-        chosen = self._fit_for(type, span, library)
+        forced = self._forced(type, span)
+        if forced is not None:
+            library = replace(library, algorithms={type: (forced,)})
+        # A fit is of what the library chose when it was measured.
+        chosen = self._fit_for(type, span, library) if forced is None else None
         if chosen is not None:
             cost = self._by_fit(chosen, type, span, library, bytes, sources)
             if cost is not None:
@@ -84,6 +91,14 @@ class CommunicationModel:
         places = np.array([sources[f"tiers of {self.profile.name} ({over}): {way}"] for way in modelled.ways])
         low, high = factors(UNFITTED)
         return _Cost(modelled.duration_ns, low, high, places[modelled.way], True)
+
+    def _forced(self, type: int, span: Span) -> str | None:
+        """The algorithm that was asked for, if any."""
+        if self.profile.tiers:
+            return self.means.chosen(type, span)
+        if self.means.algorithm is not None or self.means.algorithms:
+            raise UsageError(f"{self.profile.name} has no tiers: nothing tells algorithms of communication apart")
+        return None
 
     def _fit_for(self, type: int, span: Span, library: Library) -> CollectiveFit | None:
         """The fit that is closest: of the same type and size, then of the same size or type, then of most samples.

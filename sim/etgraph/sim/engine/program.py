@@ -101,13 +101,14 @@ class ProgramBuilder:
         self._lags: list[Array] = []
         self._after: list[tuple[Array, Array]] = []
         self._floors: list[tuple[Array, Array]] = []
+        self._edges = 0
 
-    def plain(self, sources: Array, targets: Array, lag_ns: Array | int = 0) -> None:
-        """Edges that hold their targets for their lags (ns, not negative)."""
+    def plain(self, sources: Array, targets: Array, lag_ns: Array | int = 0) -> slice:
+        """Edges that hold their targets for their lags (ns, not negative); their numbers."""
         lags = np.broadcast_to(np.asarray(lag_ns, dtype=np.int64), np.shape(sources))
         if (lags < 0).any():
             raise ValueError("a lag is negative")
-        self._add(sources, targets, lags)
+        return self._add(sources, targets, lags)
 
     def wake_ups(self, sources: Array, targets: Array, lag_ns: Array | int = 0) -> None:
         """Edges that hold their targets only where those would otherwise come earlier."""
@@ -121,13 +122,19 @@ class ProgramBuilder:
         """Moments before which events do not happen."""
         self._floors.append((events, np.maximum(ns, self.zero_ns)))
 
-    def _add(self, sources: Array, targets: Array, lags: Array) -> None:
+    def _add(self, sources: Array, targets: Array, lags: Array) -> slice:
         self._sources.append(np.asarray(sources, dtype=np.int32))
         self._targets.append(np.asarray(targets, dtype=np.int32))
         self._lags.append(lags)
+        first, self._edges = self._edges, self._edges + len(lags)
+        return slice(first, self._edges)
 
     def program(self) -> Program:
         """The program. O(events + edges). Raises OverflowError for more events or edges than can be numbered."""
+        return self.program_and_order()[0]
+
+    def program_and_order(self) -> tuple[Program, Array]:
+        """The program, and for each of its edges the number that it was added with."""
         sources, targets, lags = (_joined(parts) for parts in (self._sources, self._targets, self._lags))
         if max(self.events, len(sources)) > MOST:
             raise OverflowError(f"{self.events:,} events and {len(sources):,} edges are more than {MOST:,}")
@@ -138,7 +145,7 @@ class ProgramBuilder:
         for events, ns in self._after:
             after[events] = ns
         floored, floored_ns = (_joined(list(column)) for column in zip(*self._floors)) if self._floors else ((), ())
-        return Program(
+        program = Program(
             operators=self.operators,
             events=self.events,
             offsets=out.offsets.astype(np.int32),
@@ -152,6 +159,7 @@ class ProgramBuilder:
             places=self.places,
             services=self.services,
         )
+        return program, out.edges
 
 
 def _joined(parts: list[Array]) -> Array:

@@ -65,7 +65,10 @@ def run(program: Program) -> Timeline:
 
 def _special(p: Program) -> _Special:
     placed, served = 2 * p.places.operator, 2 * p.services.operator
-    events = np.unique(np.concatenate([p.waking, placed, served, served + 1]))
+    special = np.zeros(p.events, dtype=bool)
+    for events in (p.waking, placed, served, served + 1):
+        special[events] = True
+    events = np.flatnonzero(special)
     row = np.full(p.events, -1, dtype=np.int32)
     row[events] = np.arange(len(events), dtype=np.int32)
     lanes, lane = np.unique(p.places.lane, return_inverse=True)

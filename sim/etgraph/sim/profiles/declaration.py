@@ -28,12 +28,19 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A number or a text: its Python type, its quantity where it has a unit, its limits."""
+    """A number, a text or a truth value: its Python type, its quantity where it has a unit, its limits."""
 
     type: type
     quantity: Quantity | None = None
     least: float | None = None
     choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Numbers or texts in order."""
+
+    of: Leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class Record:
     fields: Mapping[str, Field]
 
 
-Kind: TypeAlias = Leaf | Table | Rows | Record
+Kind: TypeAlias = Leaf | Items | Table | Rows | Record
 
 
 @cache
@@ -107,14 +114,15 @@ def _kind(hint: Any, notes: tuple[Any, ...]) -> Kind:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return declared(hint)
     if origin is tuple:
-        return Rows(declared(arguments[0]))
+        item = _kind(*_apart(arguments[0]))
+        return Items(item) if isinstance(item, Leaf) else Rows(declared(arguments[0]))
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         keys = _kind(*_apart(arguments[0]))
         assert isinstance(keys, Leaf)
         return Table(_kind(*_apart(arguments[1])), keys.choices)
     if origin is Literal:
         return Leaf(str, choices=arguments)
-    if hint in (int, float, str):
+    if hint in (int, float, str, bool):
         quantity = next((note for note in notes if isinstance(note, Quantity)), None)
         least = next((note.number for note in notes if isinstance(note, AtLeast)), 0 if quantity else None)
         choices = next((note.names() for note in notes if isinstance(note, OneOf)), ())

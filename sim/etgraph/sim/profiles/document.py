@@ -6,10 +6,14 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from etgraph.sim.profiles.positions import Path, positions
-from etgraph.sim.profiles.problems import Problem, ProfileError
+from etgraph.model.errors import InputError, NotFound
+from etgraph.sim.profiles.positions import Path as Place
+from etgraph.sim.profiles.positions import positions
+from etgraph.sim.profiles.problems import FileProblems, Problem, ProfileError
 
 _FIGURE = frozenset({"value", "source"})
 _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
@@ -40,20 +44,34 @@ class Node:
         return None
 
 
-def document(text: str, file: str) -> Node:
-    """The tree of a TOML text. Raises ProfileError for what is no TOML."""
+def text_of(path: Path, hint: str) -> str:
+    """The text of a TOML file. Raises NotFound, with that hint, where there is none, InputError for what is no text."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise NotFound(f"{path}: there is no such file", hint=hint) from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            str(path), found="bytes that are no UTF-8", expected="TOML", place=f"byte {error.start}"
+        ) from None
+    except OSError as error:
+        raise InputError(str(path), found=error.strerror or str(error), expected="a TOML file") from None
+
+
+def document(text: str, file: str, error: type[FileProblems] = ProfileError) -> Node:
+    """The tree of a TOML text. Raises the error for what is no TOML."""
     try:
         values = tomllib.loads(text)
         lines = positions(text)
-    except (ValueError, RecursionError) as error:
-        raise ProfileError([_syntax(str(error), text, file)]) from None
+    except (ValueError, RecursionError) as problem:
+        raise error([_syntax(str(problem), text, file)]) from None
     references = values.pop("references", {})
     if not isinstance(references, dict) or not all(isinstance(each, str) for each in references.values()):
-        raise ProfileError([Problem(file, lines["references",], "references", "something else", "texts by name")])
+        raise error([Problem(file, lines["references",], "references", "something else", "texts by name")])
     return _node(values, (), lines, file, references)
 
 
-def _node(value: Any, path: Path, lines: Mapping[Path, int], file: str, references: Mapping[str, str]) -> Node:
+def _node(value: Any, path: Place, lines: Mapping[Place, int], file: str, references: Mapping[str, str]) -> Node:
     line = lines.get(path)
     if isinstance(value, dict):
         value = {key: _node(each, (*path, key), lines, file, references) for key, each in value.items()}
@@ -129,6 +147,7 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+@lru_cache(maxsize=1024)
 def split(path: str) -> tuple[str, ...]:
     """The keys of a path; quotes may be left out around keys without a dot.
 

@@ -7,8 +7,8 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from etgraph.model.errors import InputError, NotFound
-from etgraph.sim.profiles.document import Node, document, merged
+from etgraph.model.errors import NotFound
+from etgraph.sim.profiles.document import Node, document, merged, text_of
 from etgraph.sim.profiles.problems import Problem, ProfileError, near
 from etgraph.sim.profiles.profile import Profile
 from etgraph.sim.profiles.reading import profile_of
@@ -63,18 +63,7 @@ def _of_builtin(name: str, chain: tuple[str, ...]) -> Node:
 
 
 def _of_file(path: Path, chain: tuple[str, ...]) -> Node:
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise NotFound(
-            f"{path}: there is no such file", hint="'etgraph profile list' lists built-in profiles"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            str(path), found="bytes that are no UTF-8", expected="TOML", place=f"byte {error.start}"
-        ) from None
-    except OSError as error:
-        raise InputError(str(path), found=error.strerror or str(error), expected="a TOML file") from None
+    text = text_of(path, "'etgraph profile list' lists built-in profiles")
     return _on_its_base(document(text, str(path)), path.name, path.parent, (*chain, str(path.resolve())))
 
 

@@ -19,6 +19,18 @@ _TIMES = ("x", "×", "*")
 _OVERRIDES = "overrides"
 
 
+class OverrideError(UsageError):
+    """A value cannot be overridden: at which path, what was found and what was expected there."""
+
+    def __init__(
+        self, path: str, found: str, expected: str, hint: str | None = None, *, message: str | None = None
+    ) -> None:
+        super().__init__(message or f"override {path}: found {found}, expected {expected}", hint=hint)
+        self.path = path
+        self.found = found
+        self.expected = expected
+
+
 def with_overrides(profile: Profile, overrides: Mapping[str, object]) -> Profile:
     """The profile with other values at some paths, such as `device.memory_bandwidth` or `tiers.nvlink.bandwidth`.
 
@@ -26,7 +38,7 @@ def with_overrides(profile: Profile, overrides: Mapping[str, object]) -> Profile
     or a multiple of what is there (`"x2"`, `"×0.5"`). A figure that changed has no source any more; the name
     stays. Tiers are found by name; a dtype or a family that had no figure gets one. Takes a few milliseconds.
 
-    Raises UsageError for a path that does not exist, and for a value that cannot be there.
+    Raises OverrideError for a path that does not exist, and for a value that cannot be there.
 
     >>> from etgraph.sim.profiles import load
     >>> with_overrides(load("h100-sxm"), {"device.memory_bandwidth": "x2"}).device.memory_bandwidth
@@ -41,9 +53,7 @@ def with_overrides(profile: Profile, overrides: Mapping[str, object]) -> Profile
         return profile_of(root)
     except ProfileError as error:
         first = error.problems[0]
-        raise UsageError(
-            f"override {first.path}: found {first.found}, expected {first.expected}", hint=first.hint
-        ) from None
+        raise OverrideError(first.path, first.found, first.expected, first.hint) from None
 
 
 def paths(profile: Profile) -> tuple[str, ...]:
@@ -62,7 +72,7 @@ def _paths(value: Any, kind: Kind, keys: tuple[str, ...]) -> Iterator[tuple[str,
     elif isinstance(kind, Table):
         for key in dict.fromkeys((*value, *kind.keys)):
             yield from _paths(value.get(key), kind.of, (*keys, key))
-    else:
+    elif isinstance(kind, Rows):
         for number, row in enumerate(value):
             yield from _paths(row, kind.of, (*keys, row.name if kind.named else str(number)))
 
@@ -104,22 +114,23 @@ def _text(present: Node | None, value: object, leaf: Leaf, path: str) -> object:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, str) and leaf.type is not str and value.strip()[:1] in _TIMES:
         if present is None:
-            raise UsageError(f"override {path}: found {value!r}, expected a value, since there is none to multiply")
+            raise OverrideError(path, repr(value), "a value, since there is none to multiply")
         try:
             factor = Decimal(value.strip()[1:].strip())
         except ArithmeticError:
-            raise UsageError(f"override {path}: found {value!r}, expected a multiple such as 'x2'") from None
+            raise OverrideError(path, repr(value), "a multiple such as 'x2'") from None
         node = present.figure[0] if present.figure else present
         value = (parse(str(node.value), leaf.quantity) if leaf.quantity else Decimal(str(node.value))) * factor
         value = round(value) if leaf.type is int and (leaf.quantity or value == int(value)) else float(value)
     if leaf.quantity is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
         if value != value or abs(value) == float("inf"):
-            raise UsageError(f"override {path}: found {value}, expected {leaf.quantity.expected()}")
+            raise OverrideError(path, str(value), leaf.quantity.expected())
         return write(value, leaf.quantity)
     return value
 
 
-def _unknown(profile: Profile, path: str) -> UsageError:
+def _unknown(profile: Profile, path: str) -> OverrideError:
     known = paths(profile)
-    hint = near(path, known)
-    return UsageError(f"{profile.name} has no {path!r}", hint=hint or f"there are {', '.join(known)}")
+    hint = near(path, known) or f"there are {', '.join(known)}"
+    message = f"{profile.name} has no {path!r}"
+    return OverrideError(path, "a path that there is not", f"one of {profile.name}", hint, message=message)

@@ -1,4 +1,4 @@
-"""What is wrong with a profile: each problem with its file and line, what was found and what was expected."""
+"""What is wrong with a file of settings: each problem with its line, what was found and what was expected."""
 
 from __future__ import annotations
 
@@ -33,10 +33,8 @@ class Problem:
         return f"{text} ({self.hint})" if self.hint else text
 
 
-class ProfileError(InputError):
-    """A profile cannot be used; `problems` are all that were found, in order of the file."""
-
-    code = "BAD_PROFILE"
+class FileProblems(InputError):
+    """A file of settings cannot be used; `problems` are all that were found, in order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         first = problems[0]
@@ -54,6 +52,12 @@ class ProfileError(InputError):
             )
             self.args = (self.message,)
             self.hint = None
+
+
+class ProfileError(FileProblems):
+    """A profile cannot be used."""
+
+    code = "BAD_PROFILE"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -7,23 +7,23 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from etgraph.sim.profiles.declaration import Kind, Leaf, Record, Rows, Table, declared
+from etgraph.sim.profiles.declaration import Items, Kind, Leaf, Record, Rows, Table, declared
 from etgraph.sim.profiles.document import Node, name_of, spelled
 from etgraph.sim.profiles.problems import Problem, ProfileError, near, nearest, one_of
 from etgraph.sim.profiles.profile import Profile
 from etgraph.sim.profiles.units import MOST_INTEGER, NotAQuantity, Quantity, parse, write
 
-_WORDS = {int: "a whole number", float: "a number", str: "a text"}
-_MISSING: Any = object()
+_WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+MISSING: Any = object()
 """What stands for a value that has a problem."""
 
 
 def profile_of(root: Node) -> Profile:
     """The profile that a tree describes. Raises ProfileError with all its problems."""
-    reader = _Reader()
+    reader = Reader()
     ranks = root.table.pop("ranks", None)
     found = reader.value(root, declared(Profile), ())
-    if ranks is not None and found is not _MISSING:
+    if ranks is not None and found is not MISSING:
         reader.compare_ranks(ranks, found)
     if reader.problems:
         raise ProfileError(sorted(reader.problems, key=lambda problem: problem.line or 0))
@@ -31,7 +31,7 @@ def profile_of(root: Node) -> Profile:
     return replace(found, sources={**found.sources, **reader.sources})
 
 
-class _Reader:
+class Reader:
     """Reads nodes by what is declared, and keeps problems and sources."""
 
     def __init__(self) -> None:
@@ -39,24 +39,25 @@ class _Reader:
         self.sources: dict[str, str] = {}
 
     def value(self, node: Node, kind: Kind, keys: tuple[str, ...]) -> Any:
-        """The value of a node; `_MISSING` after a problem was noted."""
+        """The value of a node; `MISSING` after a problem was noted."""
         if isinstance(kind, Leaf):
             return self._leaf(node, kind, keys)
-        if isinstance(kind, Rows):
-            return self._rows(node, kind, keys)
+        if isinstance(kind, (Items, Rows)):
+            return self._items(node, kind, keys) if isinstance(kind, Items) else self._rows(node, kind, keys)
         if not isinstance(node.value, dict):
-            return self._refuse(node, keys, _described(node), f"a table, [{spelled(keys)}]")
+            return self.refuse(node, keys, described(node), f"a table, [{spelled(keys)}]")
         return self._record(node, kind, keys) if isinstance(kind, Record) else self._table(node, kind, keys)
 
     def compare_ranks(self, node: Node, profile: Profile) -> None:
         """A file may say how many devices it means; the tiers must join as many."""
         if node.value != profile.ranks or isinstance(node.value, bool):
             sizes = " × ".join(str(tier.size) for tier in profile.tiers) or "no tiers"
-            self._refuse(node, ("ranks",), _described(node), f"{profile.ranks}, as the tiers join ({sizes})")
+            self.refuse(node, ("ranks",), described(node), f"{profile.ranks}, as the tiers join ({sizes})")
 
-    def _refuse(self, node: Node, keys: tuple[str, ...], found: str, expected: str, hint: str | None = None) -> Any:
+    def refuse(self, node: Node, keys: tuple[str, ...], found: str, expected: str, hint: str | None = None) -> Any:
+        """Note a problem; gives `MISSING`."""
         self.problems.append(Problem(node.file, node.line, spelled(keys), found, expected, hint))
-        return _MISSING
+        return MISSING
 
     def _record(self, node: Node, kind: Record, keys: tuple[str, ...]) -> Any:
         values, meant = {}, set[str]()
@@ -69,36 +70,42 @@ class _Reader:
                 free = [name for name in kind.fields if name not in node.table]
                 meant |= {nearest(key, free) or ""}
                 hint = near(key, free) or near(key, kind.fields)
-                self._refuse(each, (*keys, key), "an unknown key", one_of(free or tuple(kind.fields)), hint)
+                self.refuse(each, (*keys, key), "an unknown key", one_of(free or tuple(kind.fields)), hint)
         # A key that is only misspelt is not missing as well.
         for field in (field for field in missing if field.key not in meant):
-            self._refuse(node, (*keys, field.key), "nothing", _expected(field.kind, field.key), field.meaning)
-        complete = not missing and _MISSING not in values.values()
-        return kind.of(**values) if complete else _MISSING
+            self.refuse(node, (*keys, field.key), "nothing", _expected(field.kind, field.key), field.meaning)
+        complete = not missing and MISSING not in values.values()
+        return kind.of(**values) if complete else MISSING
 
     def _table(self, node: Node, kind: Table, keys: tuple[str, ...]) -> Any:
         values = {}
         for key, each in node.table.items():
             if kind.keys and key not in kind.keys:
-                self._refuse(each, (*keys, key), "an unknown key", one_of(kind.keys), near(key, kind.keys))
+                self.refuse(each, (*keys, key), "an unknown key", one_of(kind.keys), near(key, kind.keys))
             else:
                 values[key] = self.value(each, kind.of, (*keys, key))
-        return _MISSING if _MISSING in values.values() else values
+        return MISSING if MISSING in values.values() else values
+
+    def _items(self, node: Node, kind: Items, keys: tuple[str, ...]) -> Any:
+        if not isinstance(node.value, list):
+            return self.refuse(node, keys, described(node), f"an array, each item {_expected(kind.of, keys[-1])}")
+        items = [self._leaf(item, kind.of, keys) for item in node.value]
+        return MISSING if MISSING in items else tuple(items)
 
     def _rows(self, node: Node, kind: Rows, keys: tuple[str, ...]) -> Any:
         if not isinstance(node.value, list):
-            return self._refuse(node, keys, _described(node), f"rows, each [[{spelled(keys)}]]")
+            return self.refuse(node, keys, described(node), f"rows, each [[{spelled(keys)}]]")
         rows, names = [], set[str]()
         for number, row in enumerate(node.value):
             name = name_of(row) if kind.named else None
             if name is not None and name in names:
                 rows.append(
-                    self._refuse(row.table["name"], (*keys, name), "a name that is there already", "another name")
+                    self.refuse(row.table["name"], (*keys, name), "a name that is there already", "another name")
                 )
                 continue
             names |= {name} if name is not None else set()
             rows.append(self.value(row, kind.of, (*keys, name if name is not None else str(number))))
-        return _MISSING if _MISSING in rows else tuple(rows)
+        return MISSING if MISSING in rows else tuple(rows)
 
     def _leaf(self, node: Node, kind: Leaf, keys: tuple[str, ...]) -> Any:
         source = None
@@ -110,19 +117,22 @@ class _Reader:
             if kind.quantity is not None:
                 value = _figure(value, kind.quantity)
         except NotAQuantity as error:
-            return self._refuse(node, keys, _described(node), error.expected, error.hint)
-        if kind.type is str:
+            return self.refuse(node, keys, described(node), error.expected, error.hint)
+        if kind.type is bool:
+            if not isinstance(value, bool):
+                return self.refuse(node, keys, described(node), expected)
+        elif kind.type is str:
             if not isinstance(value, str):
-                return self._refuse(node, keys, _described(node), expected)
+                return self.refuse(node, keys, described(node), expected)
             if kind.choices and value not in kind.choices:
-                return self._refuse(node, keys, _described(node), expected, near(value, kind.choices))
+                return self.refuse(node, keys, described(node), expected, near(value, kind.choices))
         else:
             problem = _number_problem(value, kind)
             if problem:
-                return self._refuse(node, keys, _described(node), problem)
+                return self.refuse(node, keys, described(node), problem)
         if source is not None:
             if not isinstance(source.value, str):
-                return self._refuse(source, (*keys, "source"), _described(source), "a text")
+                return self.refuse(source, (*keys, "source"), described(source), "a text")
             self.sources[spelled(keys)] = source.references.get(source.value, source.value)
         return kind.type(value)
 
@@ -162,6 +172,8 @@ def _expected(kind: Kind, key: str) -> str:
         return f"a table, [{key}]"
     if isinstance(kind, Rows):
         return f"rows, each [[{key}]]"
+    if isinstance(kind, Items):
+        return f"an array, each item {_expected(kind.of, key)}"
     if kind.quantity is not None:
         return kind.quantity.expected()
     if kind.choices:
@@ -170,7 +182,7 @@ def _expected(kind: Kind, key: str) -> str:
     return f"{_WORDS[kind.type]}{least}"
 
 
-def _described(node: Node) -> str:
+def described(node: Node) -> str:
     """A value as a message shows it."""
     if isinstance(node.value, dict):
         return "a table"

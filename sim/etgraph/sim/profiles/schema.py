@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from etgraph.sim.profiles.declaration import Kind, Leaf, Record, Rows, Table, declared
+from etgraph.sim.profiles.declaration import Items, Kind, Leaf, Record, Rows, Table, declared
 from etgraph.sim.profiles.profile import Profile
 from etgraph.sim.profiles.units import QUANTITIES, Quantity
 
@@ -30,29 +31,43 @@ def profile_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "etgraph hardware profile",
-        **_record(declared(Profile), also=_OF_FILES),
-        "$defs": {_name(quantity): _with_source(_quantity(quantity)) for quantity in QUANTITIES},
+        **record_schema(declared(Profile), _figure, also=_OF_FILES),
+        "$defs": {definition_name(quantity): _with_source(quantity_schema(quantity)) for quantity in QUANTITIES},
     }
 
 
-def _record(record: Record, *, also: dict[str, Any] | None = None) -> dict[str, Any]:
-    properties = {key: {**_kind(field.kind), "description": field.meaning} for key, field in record.fields.items()}
-    return {"type": "object", "properties": (also or {}) | properties, "additionalProperties": False}
+LeafSchema = Callable[[Leaf], dict[str, Any]]
+"""The schema of a single value, whose form is the file's own."""
 
 
-def _kind(kind: Kind) -> dict[str, Any]:
+def record_schema(record: Record, leaf: LeafSchema, *, also: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The schema of a table with known keys, and `also` those."""
+    properties = {
+        key: {**kind_schema(field.kind, leaf), "description": field.meaning} for key, field in record.fields.items()
+    }
+    return {"type": "object", "properties": {**(also or {}), **properties}, "additionalProperties": False}
+
+
+def kind_schema(kind: Kind, leaf: LeafSchema) -> dict[str, Any]:
+    """The schema of what a field holds."""
     if isinstance(kind, Record):
-        return _record(kind)
+        return record_schema(kind, leaf)
     if isinstance(kind, Rows):
-        return {"type": "array", "items": _record(kind.of) | {"required": ["name"] * kind.named}}
+        return {"type": "array", "items": record_schema(kind.of, leaf) | {"required": ["name"] * kind.named}}
+    if isinstance(kind, Items):
+        return {"type": "array", "items": leaf(kind.of)}
     if isinstance(kind, Table):
-        inner = _kind(kind.of)
+        inner = kind_schema(kind.of, leaf)
         if kind.keys:
             return {"type": "object", "properties": dict.fromkeys(kind.keys, inner), "additionalProperties": False}
         return {"type": "object", "additionalProperties": inner}
-    if kind.quantity is not None:
-        return {"$ref": f"#/$defs/{_name(kind.quantity)}"}
-    return _with_source(_leaf(kind))
+    return leaf(kind)
+
+
+def _figure(leaf: Leaf) -> dict[str, Any]:
+    if leaf.quantity is not None:
+        return {"$ref": f"#/$defs/{definition_name(leaf.quantity)}"}
+    return _with_source(plain_schema(leaf))
 
 
 def _with_source(value: dict[str, Any]) -> dict[str, Any]:
@@ -66,18 +81,21 @@ def _with_source(value: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [value, figure]}
 
 
-def _leaf(leaf: Leaf) -> dict[str, Any]:
+def plain_schema(leaf: Leaf) -> dict[str, Any]:
+    """The schema of a number without a unit, a text or a truth value."""
     if leaf.choices:
         return {"enum": list(leaf.choices)}
     least = {"minimum": leaf.least} if leaf.least is not None else {}
-    return {"type": {int: "integer", float: "number", str: "string"}[leaf.type], **least}
+    return {"type": {int: "integer", float: "number", str: "string", bool: "boolean"}[leaf.type], **least}
 
 
-def _name(quantity: Quantity) -> str:
+def definition_name(quantity: Quantity) -> str:
+    """Under which name a kind of figures stands in `$defs`."""
     return quantity.name.replace(" ", "-")
 
 
-def _quantity(quantity: Quantity) -> dict[str, Any]:
+def quantity_schema(quantity: Quantity) -> dict[str, Any]:
+    """The schema of a figure with its unit."""
     return {"type": "string", "pattern": _pattern(quantity), "examples": [quantity.example]}
 
 

@@ -49,7 +49,7 @@ def _leaves(value: Any, kind: Kind, keys: tuple[str, ...]) -> Iterator[tuple[tup
     elif isinstance(kind, Table):
         for key, each in value.items():
             yield from _leaves(each, kind.of, (*keys, key))
-    else:
+    elif isinstance(kind, Rows):
         for number, row in enumerate(value):
             yield from _leaves(row, kind.of, (*keys, row.name if kind.named else str(number)))
 

@@ -133,8 +133,29 @@ LONG_NS = 20_000
 _WITHIN_DEVICE = re.compile(r"DtoD|Device -> Device|DeviceToDevice")
 
 
-def places_of(trace: Trace, rows: Array, duration_ns: Array) -> Places:
-    """The starts, among those device operators, that ask for a device which kernels of other streams may fill.
+@dataclass(frozen=True, slots=True)
+class Occupants:
+    """Operators that take room on a device: their row, device and lane, their waves, and whether they are copies."""
+
+    row: Array
+    device: Array
+    lane: Array
+    waves: Array
+    copies: Array
+
+    def places(self, duration_ns: Array) -> Places:
+        """The starts that ask for a device which kernels of other streams may fill; durations of all operators."""
+        length = duration_ns[self.row]
+        waves = np.where(self.copies & (length < LONG_NS), 0, self.waves)
+        wide = waves >= FULL_WAVES
+        if not wide.any():
+            return Places()
+        tail = np.minimum(TAIL_WAVES / np.maximum(waves, FULL_WAVES), TAIL_SHARE) * length
+        return Places(self.row, self.device, self.lane, length, np.where(wide, tail, -1).astype(np.int64))
+
+
+def occupants_of(trace: Trace, rows: Array) -> Occupants:
+    """Those of the device operators that take room on their device.
 
     Communication starts all the same, since its kernels are small, as do copies that have engines of their own.
     """
@@ -144,14 +165,9 @@ def places_of(trace: Trace, rows: Array, duration_ns: Array) -> Places:
     communicates = (o["kind"][rows] >= int(NodeType.COMM_SEND)) & (o["kind"][rows] <= int(NodeType.COMM_COLL))
     kept = ~communicates & (~copies | within)
     rows, copies = rows[kept], copies[kept]
-    length = duration_ns[rows]
-    waves = np.where(copies, np.where(length >= LONG_NS, COPY_WAVES, 0), np.nan_to_num(o["waves"][rows]))
-    wide = waves >= FULL_WAVES
-    if not wide.any():
-        return Places()
+    waves = np.where(copies, COPY_WAVES, np.nan_to_num(o["waves"][rows]))
     lane = o["lane"][rows].astype(np.int64)
     _, device = np.unique(
         o["rank"][rows].astype(np.int64) * (1 << 32) + trace.lanes["device"][lane], return_inverse=True
     )
-    tail = np.minimum(TAIL_WAVES / np.maximum(waves, FULL_WAVES), TAIL_SHARE) * length
-    return Places(rows, device, lane, length, np.where(wide, tail, -1).astype(np.int64))
+    return Occupants(rows, device, lane, waves, copies)

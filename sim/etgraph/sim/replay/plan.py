@@ -6,14 +6,14 @@ durations, the host's own time between events of a thread, and constants that ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.sim.engine import Program, ProgramBuilder
-from etgraph.sim.replay.device import places_of
+from etgraph.sim.replay.device import Occupants, occupants_of
 from etgraph.sim.replay.structure import Fitted, Structure, latencies, pauses, waking
 from etgraph.sim.replay.threads import Threads
 
@@ -112,15 +112,53 @@ def plan_of(trace: Trace, s: Structure, c: Fitted) -> Plan:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The program of a plan, and where in it the times stand that other costs change.
+
+    Positions of edges in the program, and what each of them takes its lag from: `host` segments of threads, launches in
+    the plan's order, the `alone` whose ends follow their starts, `members` of collectives, messages by receiver, and
+    the `answer` of each rendezvous to its sender.
+    """
+
+    program: Program
+    occupants: Occupants
+    host: Array
+    segments: Array
+    launch: Array
+    own: Array
+    alone: Array
+    meeting: Array
+    members: Array
+    message: Array
+    answer: Array
+
+    def program_of(self, plan: Plan) -> Program:
+        """The program of a plan that differs in times alone: what `etgraph.sim.replay.plan.program_of` gives."""
+        lag = self.program.lag_ns.copy()
+        lag[self.host] = plan.host_ns[self.segments]
+        lag[self.launch] = plan.latency_ns
+        lag[self.own] = _own_ns(plan, self.alone)
+        lag[self.meeting] = plan.transfer_ns[self.members]
+        lag[self.message] = plan.transfer_ns[plan.receiver]
+        lag[self.answer] = plan.transfer_ns[plan.sender[plan.rendezvous]]
+        return replace(self.program, lag_ns=lag, places=self.occupants.places(plan.duration_ns))
+
+
 def program_of(plan: Plan) -> Program:
     """The program that runs a plan."""
+    return wiring_of(plan).program
+
+
+def wiring_of(plan: Plan) -> Wiring:
+    """The program that runs a plan, and where its times stand in it."""
     p, t, n = plan, plan.threads, len(plan.trace)
     collectives = len(p.trace.collectives)
     zero, _ = p.trace.extent_ns
     extra = sum(step.times * (2 * len(step.after) + step.meets) for step in p.steps)
     builder = ProgramBuilder(n, collectives + extra, zero)
     later = np.flatnonzero(~t.first)
-    builder.plain(t.event[later - 1], t.event[later], p.host_ns[later])
+    host = builder.plain(t.event[later - 1], t.event[later], p.host_ns[later])
     builder.wake_ups(p.wakes, t.event[p.woken])
     sleeps = np.flatnonzero(p.waking_ns >= 0)
     builder.after(t.event[sleeps], p.waking_ns[sleeps])
@@ -130,25 +168,37 @@ def program_of(plan: Plan) -> Program:
     builder.plain(t.event[anchor[anchored]], t.event[own[anchored]], (t.ns[own] - t.ns[anchor])[anchored])
     builder.floors(t.event[own[~anchored]], t.ns[own[~anchored]])
 
-    builder.plain(p.launch, 2 * p.launched, p.latency_ns)
+    launch = builder.plain(p.launch, 2 * p.launched, p.latency_ns)
     builder.plain(2 * p.before + 1, 2 * p.behind, p.pause_ns)
     builder.plain(2 * p.source + 1, 2 * p.waiting, p.delay_ns)
     builder.floors(2 * p.pinned, p.trace.operators["start_ns"][p.pinned])
-    builder.places = places_of(p.trace, p.device, p.duration_ns)
+    occupants = occupants_of(p.trace, p.device)
+    builder.places = occupants.places(p.duration_ns)
 
     alone = np.flatnonzero(t.segment_of[1::2] < 0)
-    meets = p.meets.copy()
-    meets[p.receiver] = meets[p.sender[p.rendezvous]] = True
-    builder.plain(2 * alone, 2 * alone + 1, np.where(meets, p.transfer_ns, p.duration_ns)[alone])
+    own_time = builder.plain(2 * alone, 2 * alone + 1, _own_ns(p, alone))
     members = np.flatnonzero(p.meets)
     meeting = 2 * n + p.trace.operators["collective"][members].astype(np.int64)
     builder.plain(2 * members, meeting)
-    builder.plain(meeting, 2 * members + 1, p.transfer_ns[members])
-    builder.plain(2 * p.sender, 2 * p.receiver + 1, p.transfer_ns[p.receiver])
+    meet = builder.plain(meeting, 2 * members + 1, p.transfer_ns[members])
+    message = builder.plain(2 * p.sender, 2 * p.receiver + 1, p.transfer_ns[p.receiver])
     met, came = p.sender[p.rendezvous], p.receiver[p.rendezvous]
-    builder.plain(2 * came, 2 * met + 1, p.transfer_ns[met])
+    answer = builder.plain(2 * came, 2 * met + 1, p.transfer_ns[met])
     _add_steps(builder, plan, 2 * n + collectives)
-    return builder.program()
+    program, order = builder.program_and_order()
+    at = np.empty(len(order), dtype=np.int64)
+    at[order] = np.arange(len(order))
+    return Wiring(
+        program, occupants, at[host], later, at[launch], at[own_time], alone, at[meet], members, at[message],
+        at[answer],
+    )  # fmt: skip
+
+
+def _own_ns(plan: Plan, alone: Array) -> Array:
+    """Time from the start to the end of operators whose end is in no thread's chain."""
+    meets = plan.meets.copy()
+    meets[plan.receiver] = meets[plan.sender[plan.rendezvous]] = True
+    return np.where(meets, plan.transfer_ns, plan.duration_ns)[alone]
 
 
 def _add_steps(builder: ProgramBuilder, plan: Plan, event: int) -> None:

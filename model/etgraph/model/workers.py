@@ -1,7 +1,7 @@
 """Work in other processes: each a fresh interpreter that is given tasks one at a time and answers each.
 
 The processes are started by a command of their own rather than by `multiprocessing`, which would run the calling
-program's main module again: a reader is called from scripts that are not prepared for that. They end with their parent,
+program's main module again: etgraph is called from scripts that are not prepared for that. They end with their parent,
 however it ends.
 """
 
@@ -26,14 +26,14 @@ from typing import IO, Any, Final
 from etgraph.model.errors import EtgraphError
 
 _START: Final = (
-    "import sys; sys.path[:] = {path!r}; from etgraph.ingest.workers import serve; serve({folder!r}, {answers})"
+    "import sys; sys.path[:] = {path!r}; from etgraph.model.workers import serve; serve({folder!r}, {answers})"
 )
 _LENGTH: Final = 8
 _END: Final = "end"
 
 
 class LostWorker(EtgraphError):
-    """A process that worked on a part of the reading ended without an answer."""
+    """A process that worked on a part of something ended without an answer."""
 
     code = "LOST_WORKER"
 
@@ -136,11 +136,11 @@ def _lost(worker: _Worker, failure: Exception | None = None) -> LostWorker:
         worker.process.kill()
         worker.process.wait()
         words = f"{type(failure).__name__}: {failure}"
-        return LostWorker(f"a process that was reading could not be given a task or gave no answer ({words})")
+        return LostWorker(f"a process could not be given a task or gave no answer ({words})")
     code = worker.process.wait()
     how = f"by signal {_signal_name(-code)}" if code < 0 else f"with exit code {code}"
-    hint = "if memory ran out, fewer workers need less: --workers 1, or read(path, workers=1)"
-    return LostWorker(f"a process that was reading ended {how}", hint=hint)
+    hint = "if memory ran out, fewer workers need less: --workers 1, or workers=1"
+    return LostWorker(f"a process that worked on a part ended {how}", hint=hint)
 
 
 def _signal_name(number: int) -> str:

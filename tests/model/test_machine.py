@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from etgraph.ingest.machine import free_memory, processors
+from etgraph.model.machine import free_memory, processors
 
 GIB = 1 << 30
 
