@@ -1,0 +1,96 @@
+"""Changes of whole runs, made of edits: the same in every iteration, with times drawn from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from etgraph.model import CommType, Trace
+from etgraph.model.columns import Array
+from etgraph.model.errors import MissingData
+from etgraph.sim import edits
+from etgraph.sim.buckets import outermost
+from etgraph.sim.observed import Draw
+from etgraph.sim.replay.additions import Issued
+from etgraph.sim.replay.plan import Plan
+
+AT_ONCE = -1
+
+
+def first_of_each(trace: Trace, rows: Array) -> Array:
+    """The first of those operators in each iteration of each rank; one a rank where there are no iterations."""
+    return _one_of_each(trace, rows, last=False)
+
+
+def last_of_each(trace: Trace, rows: Array) -> Array:
+    """The last of those operators in each iteration of each rank; one a rank where there are no iterations."""
+    return _one_of_each(trace, rows, last=True)
+
+
+def _one_of_each(trace: Trace, rows: Array, *, last: bool) -> Array:
+    if not len(rows):
+        raise MissingData("no operator of the trace is where the change should be")
+    o = trace.operators
+    order = rows[np.lexsort((o["start_ns"][rows], o["rank"][rows], o["iteration"][rows]))]
+    keys = np.stack([o["iteration"][order], o["rank"][order]], axis=1)
+    fresh = np.ones(len(order), dtype=bool)
+    fresh[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+    chosen: Array = order[np.append(fresh[1:], True)] if last else order[fresh]
+    return outermost(trace, chosen)
+
+
+def work_after(plan: Plan, places: Array, like: Array, count: int, draw: Draw) -> Plan:
+    """After each of those operators so many more on its thread or stream, like those of rows `like`."""
+    ns = np.array([int(draw.own_ns(like, count).sum()) for _ in places])
+    return edits.insert(plan, places, ns)
+
+
+def collectives_after(
+    plan: Plan, places: Array, type: CommType, bytes: int, count: int, draw: Draw, *, waits: bool = True
+) -> Plan:
+    """After those operators, one a rank and iteration, so many collectives of all ranks there.
+
+    `bytes` is the size as nccl-tests counts it: of an all-gather what each rank has in the end. With `waits` each is
+    awaited before the next one; else all are awaited before the next operator after those places.
+    """
+    for at in _by_iteration(plan.trace, places):
+        ranks = plan.trace.operators["rank"][at].tolist()
+        for _ in range(count):
+            plan = edits.issue(plan, _issued(plan, at, ranks, type, bytes, draw, waits=waits))
+    return plan
+
+
+def _issued(
+    plan: Plan, at: Array, ranks: Sequence[int], type: CommType, bytes: int, draw: Draw, *, waits: bool
+) -> Issued:
+    number = len(at)
+    transfer = np.repeat(draw.transfer_ns(int(type), bytes, ranks, 1), number)
+    awaited = np.full(number, AT_ONCE) if waits else following(plan, at)
+    # A thread that waits at once has nothing better to do than to issue: once that is handed over, it is under way.
+    issue = np.zeros(number, dtype=np.int64) if waits else draw.issue_ns(number)
+    return Issued(
+        at, issue, draw.handover_ns(number), transfer, awaited, draw.waking_ns(number)
+    )  # fmt: skip
+
+
+def following(plan: Plan, rows: Array) -> Array:
+    """The operator that starts next on the thread of each; `AT_ONCE` where none does."""
+    t = plan.threads
+    found = np.full(len(rows), AT_ONCE)
+    for place, row in enumerate(rows.tolist()):
+        segment = int(t.segment_of[2 * row + 1]) + 1
+        while 0 < segment < len(t.event) and not t.first[segment]:
+            if t.event[segment] % 2 == 0:
+                found[place] = t.event[segment] // 2
+                break
+            segment += 1
+    return found
+
+
+def _by_iteration(trace: Trace, places: Array) -> list[Array]:
+    """Those places by the number of their iteration."""
+    iteration = trace.operators["iteration"][places]
+    number = np.where(iteration >= 0, trace.iterations["index"][iteration], -1) if len(trace.iterations) else iteration
+    return [places[number == one] for one in np.unique(number).tolist()]
