@@ -116,8 +116,7 @@ def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
 
 def _issued(plan: Plan, same: list[Gradients], inside: Array, size: int, draw: Draw, lane: int) -> Issued:
     count = len(same)
-    ranks = [g.rank for g in same]
-    transfer = draw.transfer_ns(int(CommType.ALL_REDUCE), size, ranks, 1)
+    transfer = draw.transfer_ns(int(CommType.ALL_REDUCE), size, count, 1)
     awaited = np.array([g.copy[inside[0]] if g.copy[inside[0]] >= 0 else _next(plan, int(g.row[-1])) for g in same])
     return Issued(
         np.array([g.row[inside[-1]] for g in same]), draw.issue_ns(count), draw.handover_ns(count),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import numpy as np
 
 from etgraph.model import CommType, Trace
@@ -56,23 +53,18 @@ def collectives_after(
     awaited before the next one; else all are awaited before the next operator after those places.
     """
     for at in _by_iteration(plan.trace, places):
-        ranks = plan.trace.operators["rank"][at].tolist()
+        ranks = len(at)
+        awaited = np.full(ranks, AT_ONCE) if waits else following(plan, at)
         for _ in range(count):
-            plan = edits.issue(plan, _issued(plan, at, ranks, type, bytes, draw, waits=waits))
+            # A thread that waits at once has nothing better to do than to issue: once that is handed over, it runs.
+            issue = np.zeros(ranks, dtype=np.int64) if waits else draw.issue_ns(ranks)
+            transfer = draw.transfer_ns(int(type), bytes, ranks, 1, waits=waits)
+            new = Issued(
+                at, issue, draw.handover_ns(ranks), np.repeat(transfer, ranks), awaited,
+                draw.waking_ns(ranks),
+            )  # fmt: skip
+            plan = edits.issue(plan, new)
     return plan
-
-
-def _issued(
-    plan: Plan, at: Array, ranks: Sequence[int], type: CommType, bytes: int, draw: Draw, *, waits: bool
-) -> Issued:
-    number = len(at)
-    transfer = np.repeat(draw.transfer_ns(int(type), bytes, ranks, 1), number)
-    awaited = np.full(number, AT_ONCE) if waits else following(plan, at)
-    # A thread that waits at once has nothing better to do than to issue: once that is handed over, it is under way.
-    issue = np.zeros(number, dtype=np.int64) if waits else draw.issue_ns(number)
-    return Issued(
-        at, issue, draw.handover_ns(number), transfer, awaited, draw.waking_ns(number)
-    )  # fmt: skip
 
 
 def following(plan: Plan, rows: Array) -> Array:

@@ -144,7 +144,9 @@ def issue(plan: Plan, new: Issued) -> Plan:
     """
     ranks = plan.trace.operators["rank"][new.after]
     if not len(ranks) or len(np.unique(ranks)) != len(ranks):
-        raise UsageError(f"a collective has one place on each rank; found {len(ranks)} on {len(np.unique(ranks))} ranks")
+        raise UsageError(
+            f"a collective has one place on each rank; found {len(ranks)} on {len(np.unique(ranks))} ranks"
+        )
     least = min(int(ns.min()) for ns in (new.issue_ns, new.handover_ns, new.transfer_ns, new.waking_ns))
     if least < 0:
         raise UsageError(f"found {least} ns, expected 0 or more")

@@ -87,11 +87,12 @@ def what_if(trace: Trace, edit: Edit, *, draws: int = DRAWS, seed: int = 0) -> W
 
     O(draws · replay). Raises MissingData for a trace without times or without iterations, and what the edit raises.
     """
-    plan = awaited(measured_plan(trace))
+    plan = measured_plan(trace)
+    seen = observed(plan)
+    plan = awaited(plan)
     base = _windows(plan)
     if not base:
         raise MissingData("the trace has nothing that lasts")
-    seen = observed(trace)
     random = np.random.default_rng(seed)
     moved = []
     for _ in range(draws):
