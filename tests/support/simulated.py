@@ -245,7 +245,9 @@ class Machine:
             return False
         work.start, work.end = at, at + work.duration
         self._queues[work.stream].popleft()
-        self._full = [w for w in self._full if w.room_at > at] + ([work] if work.waves >= 20 else [])
+        if work.waves >= 20:
+            # It stays there for good: what it held may be looked at once more after another start at the same moment.
+            self._full.append(work)
         return True
 
     def _possible(self, work: Work) -> int | None:

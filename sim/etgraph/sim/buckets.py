@@ -170,7 +170,7 @@ def awaited(plan: Plan) -> Plan:
 
 
 def _waits(plan: Plan, g: Gradients) -> Array:
-    """The all-reduces of an iteration and the segments that wait for them; none where buckets and sizes do not agree."""
+    """All-reduces of an iteration and the segments that wait for them; none where buckets and sizes do not agree."""
     t, held, full = plan.threads, np.cumsum(g.bytes), np.cumsum(g.sizes)
     if (g.copy < 0).any() or not np.isin(full, held).all() or full[-1] != held[-1]:
         return np.zeros((2, 0), dtype=np.int64)

@@ -6,14 +6,12 @@ import numpy as np
 
 from etgraph.model import CommType, Trace
 from etgraph.model.columns import Array
-from etgraph.model.errors import MissingData
+from etgraph.model.errors import MissingData, UsageError
 from etgraph.sim import edits
-from etgraph.sim.buckets import outermost
+from etgraph.sim.buckets import WORKERS, outermost
 from etgraph.sim.observed import Draw
-from etgraph.sim.replay.additions import Issued
+from etgraph.sim.replay.additions import AT_ONCE, Issued
 from etgraph.sim.replay.plan import Plan
-
-AT_ONCE = -1
 
 
 def first_of_each(trace: Trace, rows: Array) -> Array:
@@ -45,44 +43,39 @@ def work_after(plan: Plan, places: Array, like: Array, count: int, draw: Draw) -
 
 
 def collectives_after(
-    plan: Plan, places: Array, type: CommType, bytes: int, count: int, draw: Draw, *, waits: bool = True
+    plan: Plan, places: Array, type: CommType, bytes: int, count: int, draw: Draw, awaited: Array | None = None
 ) -> Plan:
     """After those operators, one a rank and iteration, so many collectives of all ranks there.
 
-    `bytes` is the size as nccl-tests counts it: of an all-gather what each rank has in the end. With `waits` each is
-    awaited before the next one; else all are awaited before the next operator after those places.
+    `bytes` is the size as nccl-tests counts it: of an all-gather what each rank has in the end. Each is awaited before
+    the next one; with `awaited`, operators on the same ranks and in the same iterations, they are issued together, and
+    those operators do not start before all of them have ended. Raises UsageError where the two do not agree.
     """
-    for at in _by_iteration(plan.trace, places):
+    waits = awaited is None
+    until = [None] * len(places) if awaited is None else _by_iteration(plan.trace, awaited)
+    for at, before in zip(_by_iteration(plan.trace, places), until):
         ranks = len(at)
-        awaited = np.full(ranks, AT_ONCE) if waits else following(plan, at)
-        for _ in range(count):
+        if before is not None and _ranks(plan.trace, before) != _ranks(plan.trace, at):
+            raise UsageError(f"found places on ranks {_ranks(plan.trace, at)} that {_ranks(plan.trace, before)} await")
+        for number in range(count):
             # A thread that waits at once has nothing better to do than to issue: once that is handed over, it runs.
             issue = np.zeros(ranks, dtype=np.int64) if waits else draw.issue_ns(ranks)
             transfer = draw.transfer_ns(int(type), bytes, ranks, 1, waits=waits)
             new = Issued(
-                at, issue, draw.handover_ns(ranks), np.repeat(transfer, ranks), awaited,
-                draw.waking_ns(ranks),
+                at, issue, draw.handover_ns(ranks), np.repeat(transfer, ranks),
+                np.full(ranks, AT_ONCE) if before is None else before, draw.waking_ns(ranks), number % WORKERS,
             )  # fmt: skip
             plan = edits.issue(plan, new)
     return plan
 
 
-def following(plan: Plan, rows: Array) -> Array:
-    """The operator that starts next on the thread of each; `AT_ONCE` where none does."""
-    t = plan.threads
-    found = np.full(len(rows), AT_ONCE)
-    for place, row in enumerate(rows.tolist()):
-        segment = int(t.segment_of[2 * row + 1]) + 1
-        while 0 < segment < len(t.event) and not t.first[segment]:
-            if t.event[segment] % 2 == 0:
-                found[place] = t.event[segment] // 2
-                break
-            segment += 1
-    return found
+def _ranks(trace: Trace, rows: Array) -> list[int]:
+    return [int(rank) for rank in trace.operators["rank"][rows]]
 
 
 def _by_iteration(trace: Trace, places: Array) -> list[Array]:
-    """Those places by the number of their iteration."""
+    """Those places by the number of their iteration, each in order of the rank."""
+    places = places[np.argsort(trace.operators["rank"][places], kind="stable")]
     iteration = trace.operators["iteration"][places]
     number = np.where(iteration >= 0, trace.iterations["index"][iteration], -1) if len(trace.iterations) else iteration
     return [places[number == one] for one in np.unique(number).tolist()]

@@ -210,11 +210,12 @@ class Draw:
             return np.zeros(count, dtype=np.int64)
         if what not in self._resampled:
             self._resampled[what] = self.random.integers(0, len(values), len(values))
-        return values[self.random.choice(self._resampled[what], count)]
+        drawn: Array = values[self.random.choice(self._resampled[what], count)]
+        return drawn
 
 
 def work(library: Library, type: int, bytes: int, ranks: int) -> tuple[float, float]:
-    """Steps and bytes moved of a transfer by the library's usual algorithm; one step that moves all where none is known."""
+    """Steps and bytes moved of a transfer by the library's usual algorithm; where none is known one step, and all."""
     if ranks < 2:
         return 0.0, 0.0
     plan = structure(library, type, ranks)

@@ -37,7 +37,7 @@ RESAMPLES = 40
 
 @dataclass(frozen=True, slots=True)
 class RankStep:
-    """The median step of a rank, in ns: measured, replayed, predicted; and the 90 % interval of a median of as many steps.
+    """The median step of a rank in ns: measured, replayed, predicted; the 90 % interval of that of as many others.
 
     `cost_low_ns` and `cost_high_ns` are the part of it that comes from what the change costs, without the steps' noise.
     """

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from etgraph.sim.replay.plan import Plan
 
 
+AT_ONCE = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """New work after operators: `after` are rows, one a rank, and `ns` what it takes on each, by itself.
@@ -38,10 +41,10 @@ class Step:
 class Issued:
     """New communication that a thread issues and something else carries out, with an entry a rank.
 
-    The thread issues it after operator `after`, which takes it `issue_ns`; it is ready to start `handover_ns` after that
-    began, or once the one before it on the same `lane` has ended, if that is later. From when all ranks are ready it
-    takes `transfer_ns`. Operator `awaited` does not start before it has ended: on a thread, which sleeps, `waking_ns`
-    later. -1 is the thread that issued it, which then goes on only after that.
+    The thread issues it after operator `after`, which takes it `issue_ns`; it is ready to start `handover_ns` after
+    that began, or once the one before it on the same `lane` has ended, if that is later. From when all ranks are ready
+    it takes `transfer_ns`. Operator `awaited` does not start before it has ended: on a thread, which sleeps,
+    `waking_ns` later. `AT_ONCE` is the thread that issued it, which then goes on only after that.
     """
 
     after: Array
@@ -105,7 +108,7 @@ class _Chain:
             self.lanes[step.lane, rank] = int(end[place])
         self._meet(ready, end, step.transfer_ns)
         builder.plain(issued, back)
-        at_once = step.awaited < 0
+        at_once = step.awaited == AT_ONCE
         builder.plain(end[at_once], back[at_once], step.waking_ns[at_once])
         self.last[step.after] = back
         lane = trace.operators["lane"][step.awaited]
