@@ -116,7 +116,8 @@ def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
 
 def _issued(plan: Plan, same: list[Gradients], inside: Array, size: int, draw: Draw, lane: int) -> Issued:
     count = len(same)
-    transfer = draw.transfer_ns(int(CommType.ALL_REDUCE), size, count, 1)
+    last = inside[-1] == len(same[0].row) - 1  # then there is nothing left to do but to wait for it
+    transfer = draw.transfer_ns(int(CommType.ALL_REDUCE), size, count, 1, waits=last)
     awaited = np.array([g.copy[inside[0]] if g.copy[inside[0]] >= 0 else _next(plan, int(g.row[-1])) for g in same])
     return Issued(
         np.array([g.row[inside[-1]] for g in same]), draw.issue_ns(count), draw.handover_ns(count),
