@@ -96,7 +96,7 @@ def remove(plan: Plan, rows: Array) -> Plan:
     gone[gone_rows] = True
     quiet = scale(plan, gone_rows, 0.0)
     before, behind, pause = _bypassed(plan, gone[:-1])
-    wakes = ~gone[np.minimum(plan.wakes // 2, len(plan.trace))]
+    wakes = ~(gone[np.minimum(plan.wakes // 2, len(plan.trace))] | gone[plan.threads.owner[plan.woken]])
     waits = ~(gone[plan.source] | gone[plan.waiting])
     sent = ~(gone[plan.sender] | gone[plan.receiver])
     launched = ~gone[plan.launched]
