@@ -90,7 +90,8 @@ def assign(bytes: Array, capacity: int, first: int | None = None) -> Array:
 def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
     """With buckets of another capacity in bytes: one that is ready earlier is issued earlier, each costs its issue.
 
-    Raises MissingData where the trace does not tell gradients, their sizes, or what they were reduced by.
+    Raises MissingData where the trace does not tell gradients, their sizes, or what they were reduced by, and where that
+    was a device.
     """
     trace = plan.trace
     found = gradients_of(trace)
@@ -100,6 +101,8 @@ def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
             hint=f"operators named {ACCUMULATES} with recorded shapes, and calls that issue all-reduces",
         )
     old = np.concatenate([g.reduces for g in found])
+    if np.isin(old, plan.device).any():
+        raise MissingData("all-reduces of a device: buckets are known where a thread of the host carries them out")
     calls = np.concatenate([g.calls for g in found])
     new = edits.remove(plan, np.union1d(old, calls))
     for iteration in sorted({g.iteration for g in found}):
