@@ -90,8 +90,8 @@ def assign(bytes: Array, capacity: int, first: int | None = None) -> Array:
 def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
     """With buckets of another capacity in bytes: one that is ready earlier is issued earlier, each costs its issue.
 
-    Raises MissingData where the trace does not tell gradients, their sizes, or what they were reduced by, and where that
-    was a device.
+    Raises MissingData where the trace does not tell gradients, their sizes, or what they were reduced by, and where
+    that was a device.
     """
     trace = plan.trace
     found = gradients_of(trace)

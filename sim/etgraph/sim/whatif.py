@@ -85,7 +85,8 @@ def what_if(trace: Trace, edit: Edit, *, draws: int = DRAWS, seed: int = 0) -> W
     cost, how well so many steps tell their median, and how far that of so many others lies from it. The steps' noise is
     resampled twice for that: once for the measured steps, once for the others. The same input gives the same answer.
 
-    O(draws · replay). Raises MissingData for a trace without times or without iterations, and what the edit raises.
+    O(draws · replay). Without iterations the whole trace is one step. Raises MissingData for a trace without times,
+    and what the edit raises.
     """
     plan = measured_plan(trace)
     seen = observed(plan)
