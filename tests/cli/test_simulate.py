@@ -161,6 +161,6 @@ def test_a_proof_in_words() -> None:
     drawn.print(proof_view(proof))
     text = " ".join(drawn.file.getvalue().split())  # type: ignore[attr-defined]
     assert "proof replayable: 0.10%" in text
-    assert "mean error 1.2%, worst -3.0%; 2.0% with constants of the other half" in text
+    assert "mean error 1.200%, worst -3.000%; 2.000% with constants of the other half" in text
     assert "1.50 µs from the measured in the mean, 20 ns in the median" in text
     assert "rank 1 operator 7 (gemm) -2.00 µs" in text

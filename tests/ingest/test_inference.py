@@ -23,7 +23,7 @@ from support.build import build
 from support.drafts import drawn_draft, kineto_draft
 from support.programs import flooded, mixed, turns
 from support.random_traces import traces
-from support.simulated import Simulated
+from support.simulated import TAIL, Simulated
 from support.slow_walk import slow_walk
 
 K = DependencyKind
@@ -112,6 +112,18 @@ def test_the_walk_over_inferred_causes_is_the_slow_walk(generated) -> None:  # t
         s = walk.walk(trace, (window,))
         fast = list(zip(*(c.tolist() for c in (s.operator, s.lane, s.start_ns, s.end_ns, s.what, s.via)), strict=True))
         assert fast == slow_walk(trace, window)
+
+
+def test_nothing_starts_while_a_wide_kernel_fills_the_device_of_a_generated_trace() -> None:
+    for seed in range(5):
+        events = [e for e in mixed(seed).events if e["cat"] == "kernel" and not e["name"].startswith("nccl")]
+        waves = [e["args"].get("warps per SM", 0) / 64 for e in events]
+        for wide, of in zip(events, waves, strict=True):
+            if of < 20:
+                continue
+            room = wide["ts"] + wide["dur"] * (1 - TAIL / of)
+            others = (e["ts"] for e in events if e["tid"] != wide["tid"])
+            assert not any(wide["ts"] <= ts < room - 0.002 for ts in others)
 
 
 def test_recorded_waits_are_all_found(tmp_path: Path) -> None:

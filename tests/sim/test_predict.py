@@ -11,7 +11,7 @@ import pytest
 from etgraph.ingest import read
 from etgraph.model import NodeType
 from etgraph.model.errors import UsageError
-from etgraph.sim.costs import costs_of
+from etgraph.sim.costs import costed
 from etgraph.sim.predict import Mismatch, predict, with_costs
 from etgraph.sim.profiles import load, with_overrides
 from etgraph.sim.profiles.recognising import recognised
@@ -68,10 +68,11 @@ def test_a_receive_on_a_host_takes_what_was_predicted_for_it() -> None:
         rank 1 | thread 7 | message: receive  10..60
         rank 1 | thread 7 | after  60..70
     """)
-    costs = costs_of(trace, load("h100-sxm"))
+    costs = costed(trace).on(load("h100-sxm"))
     receive = np.arange(3) == 1
     faster = replace(costs.predictions, duration_ns=np.where(receive, 5, costs.predictions.duration_ns))
-    plan = with_costs(measured_plan(trace), load("h100-sxm"), replace(costs, predictions=faster, modelled=receive))
+    before = measured_plan(trace)
+    plan = with_costs(before, before.latency_ns, replace(costs, predictions=faster, modelled=receive))
     assert run_plan(plan).operators["start_ns"].tolist() == [10, 10, 15]
 
 

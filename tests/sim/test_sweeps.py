@@ -122,8 +122,7 @@ def test_the_step_is_the_median_of_the_slowest_ranks_windows() -> None:
 def test_measures_are_those_of_the_predicted_timeline(trace: Trace, found: Sweep) -> None:
     slow = found.points[1]
     target = with_overrides(load("dgx-h100"), {"tiers.nvlink.bandwidth": "4.5 GB/s"})
-    nodes = predict(trace, target).nodes
-    moved = trace.with_times(*(nodes[name].to_numpy() for name in ("start_ns", "duration_ns")), timeline="etgraph")
+    moved = predict(trace, target).on(trace)
     assert slow.measures == {**parts_of_windows(moved), **shares_of_path(moved)}
     windows = breakdown(moved).windows
     assert sum(slow.measures[name] for name in ("computation_ns", "exposed_communication_ns", "exposed_memory_ns",

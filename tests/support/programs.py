@@ -8,9 +8,11 @@ COMPUTE, SIDE, DATA, COMMUNICATION = 7, 9, 11, 20
 """Streams of the simulated device."""
 
 
-def mixed(seed: int, steps: int = 200, *, records: bool = False, hiccups: float = 0.0) -> Simulated:
+def mixed(
+    seed: int, steps: int = 200, *, records: bool = False, hiccups: float = 0.0, slower: float = 1.0
+) -> Simulated:
     """Kernels on several streams, waits between them, collectives, and calls that block, in random order."""
-    machine = Machine(seed, records=records, hiccups=hiccups)
+    machine = Machine(seed, records=records, hiccups=hiccups, slower=slower)
     return machine.run(_mixed(machine, steps))
 
 
@@ -72,6 +74,24 @@ def flooded(seed: int, depth: int, launches: int = 600) -> Simulated:
             if number % 90 == 89:
                 machine.spend(0, 100_000, 900_000)
             yield from machine.launch(0, COMPUTE, "kernel", 30_000)
+
+    return machine.run(thread())
+
+
+def waiting(seed: int, times: int = 40, *, every: int = 3, blocks: bool = True) -> Simulated:
+    """Bursts of launches, after some of which the host waits until the device is done; without `blocks` it does not."""
+    machine = Machine(seed)
+
+    def thread() -> Thread:
+        for number in range(times):
+            for _ in range(5):
+                machine.spend(0, 1_000, 6_000)
+                yield from machine.launch(0, COMPUTE, "kernel", machine.random.randint(5_000, 40_000))
+            machine.spend(0, 10_000, 80_000)
+            if number % every == 0 and blocks:
+                yield from machine.block(0, "cudaStreamSynchronize", [COMPUTE])
+            elif number % every == 0:
+                machine.random.randint(4_000, 9_000)  # what the call would have drawn
 
     return machine.run(thread())
 

@@ -84,14 +84,17 @@ class Machine:
     """A host with threads, and one device with streams.
 
     `depth` is the length of the launch queue; `records` says whether synchronisation is recorded, as CUPTI can;
-    `hiccups` is the share of works that start late for no reason at all.
+    `hiccups` is the share of works that start late for no reason at all; `slower` is how many times as long as on
+    another device kernels take that do not communicate.
     """
 
-    def __init__(self, seed: int, *, depth: int = 10**9, records: bool = False, hiccups: float = 0.0) -> None:
+    def __init__(
+        self, seed: int, *, depth: int = 10**9, records: bool = False, hiccups: float = 0.0, slower: float = 1.0
+    ) -> None:
         self.random = random.Random(seed)
         self.result = Simulated()
         self.now = 0
-        self._depth, self._records, self._hiccups = depth, records, hiccups
+        self._depth, self._records, self._hiccups, self._slower = depth, records, hiccups, slower
         self._numbers = itertools.count(1)
         self._launched: list[Work] = []
         self._queues: dict[int, deque[Work]] = defaultdict(deque)
@@ -141,6 +144,8 @@ class Machine:
             self._true(K.SYNC, room.number, number, seen=room.end > start)
         ready = self._clock[thread] + self.random.randint(1_000, 2_500)
         before = self._last.get(stream)
+        if name == "kernel":
+            duration = round(duration * self._slower)
         work = Work(number, name, stream, duration, waves, ready, before, self._awaited.pop(stream, []))
         self._give(work)
 
@@ -245,7 +250,9 @@ class Machine:
             return False
         work.start, work.end = at, at + work.duration
         self._queues[work.stream].popleft()
-        self._full = [w for w in self._full if w.room_at > at] + ([work] if work.waves >= 20 else [])
+        if work.waves >= 20:
+            # It stays there for good: what it held may be looked at once more after another start at the same moment.
+            self._full.append(work)
         return True
 
     def _possible(self, work: Work) -> int | None:

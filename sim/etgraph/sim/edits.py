@@ -17,7 +17,8 @@ from etgraph.model import DependencyKind, Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.graph import nearest_above
-from etgraph.sim.replay.plan import Plan, Step
+from etgraph.sim.replay.additions import Issued, Step
+from etgraph.sim.replay.plan import Plan
 
 Cost = Callable[[Array, Array], Array]
 """Transfer times in ns of collectives: rows of members, and the bytes that each of their collectives moves."""
@@ -95,7 +96,7 @@ def remove(plan: Plan, rows: Array) -> Plan:
     gone[gone_rows] = True
     quiet = scale(plan, gone_rows, 0.0)
     before, behind, pause = _bypassed(plan, gone[:-1])
-    wakes = ~gone[np.minimum(plan.wakes // 2, len(plan.trace))]
+    wakes = ~(gone[np.minimum(plan.wakes // 2, len(plan.trace))] | gone[plan.threads.owner[plan.woken]])
     waits = ~(gone[plan.source] | gone[plan.waiting])
     sent = ~(gone[plan.sender] | gone[plan.receiver])
     launched = ~gone[plan.launched]
@@ -135,6 +136,22 @@ def insert(plan: Plan, after: Array, ns: Array | int, *, meets: bool = False, ti
     if (length < 0).any() or times < 1:
         raise UsageError(f"found {times} steps of {length.min(initial=0)} ns, expected at least one, of 0 ns or more")
     return replace(plan, steps=(*plan.steps, Step(after, length, meets, times)))
+
+
+def issue(plan: Plan, new: Issued) -> Plan:
+    """With new communication that a thread issues; see `Issued`. All its ranks' places are given, one each.
+
+    Raises UsageError for two places on one rank, for none, and for a negative time.
+    """
+    ranks = plan.trace.operators["rank"][new.after]
+    if not len(ranks) or len(np.unique(ranks)) != len(ranks):
+        raise UsageError(
+            f"a collective has one place on each rank; found {len(ranks)} on {len(np.unique(ranks))} ranks"
+        )
+    least = min(int(ns.min()) for ns in (new.issue_ns, new.handover_ns, new.transfer_ns, new.waking_ns))
+    if least < 0:
+        raise UsageError(f"found {least} ns, expected 0 or more")
+    return replace(plan, steps=(*plan.steps, new))
 
 
 def split(plan: Plan, rows: Array, parts: int, cost: Cost, *, issue_ns: int = 0) -> Plan:

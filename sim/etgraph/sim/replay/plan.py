@@ -13,23 +13,10 @@ import numpy as np
 from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.sim.engine import Program, ProgramBuilder
+from etgraph.sim.replay.additions import Issued, Step, add_steps
 from etgraph.sim.replay.device import Occupants, occupants_of
 from etgraph.sim.replay.structure import Fitted, Structure, latencies, pauses, waking
 from etgraph.sim.replay.threads import Threads
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """New work after operators: `after` are rows, one a rank, and `ns` what it takes on each, by itself.
-
-    With `meets`, nobody goes on before all have come; `ns` is then the transfer, which all take. `times` such steps
-    follow each other. What follows the operator on its thread or stream follows the step.
-    """
-
-    after: Array
-    ns: Array
-    meets: bool = False
-    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +29,8 @@ class Plan:
     Launches go from event `launch` to the start of operator `launched` after `latency_ns`; streams from the end of
     `before` to the start of `behind` after `pause_ns`; events of other streams from `source` to `waiting` after
     `delay_ns`; messages from the start of `sender` to the end of `receiver` and, of a `rendezvous`, also the other way
-    round. `pinned` operators start when they did. `steps` are new work.
+    round. `pinned` operators start when they did. `steps` are new work, in the order of what comes after
+    the same operator.
     """
 
     trace: Trace
@@ -68,7 +56,7 @@ class Plan:
     receiver: Array
     rendezvous: Array
     pinned: Array
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step | Issued, ...] = ()
 
 
 def plan_of(trace: Trace, s: Structure, c: Fitted) -> Plan:
@@ -155,8 +143,7 @@ def wiring_of(plan: Plan) -> Wiring:
     p, t, n = plan, plan.threads, len(plan.trace)
     collectives = len(p.trace.collectives)
     zero, _ = p.trace.extent_ns
-    extra = sum(step.times * (2 * len(step.after) + step.meets) for step in p.steps)
-    builder = ProgramBuilder(n, collectives + extra, zero)
+    builder = ProgramBuilder(n, collectives + sum(step.events for step in p.steps), zero)
     later = np.flatnonzero(~t.first)
     host = builder.plain(t.event[later - 1], t.event[later], p.host_ns[later])
     builder.wake_ups(p.wakes, t.event[p.woken])
@@ -184,7 +171,8 @@ def wiring_of(plan: Plan) -> Wiring:
     message = builder.plain(2 * p.sender, 2 * p.receiver + 1, p.transfer_ns[p.receiver])
     met, came = p.sender[p.rendezvous], p.receiver[p.rendezvous]
     answer = builder.plain(2 * came, 2 * met + 1, p.transfer_ns[met])
-    _add_steps(builder, plan, 2 * n + collectives)
+    if p.steps:
+        add_steps(builder, plan, 2 * n + collectives)
     program, order = builder.program_and_order()
     at = np.empty(len(order), dtype=np.int64)
     at[order] = np.arange(len(order))
@@ -199,36 +187,6 @@ def _own_ns(plan: Plan, alone: Array) -> Array:
     meets = plan.meets.copy()
     meets[plan.receiver] = meets[plan.sender[plan.rendezvous]] = True
     return np.where(meets, plan.transfer_ns, plan.duration_ns)[alone]
-
-
-def _add_steps(builder: ProgramBuilder, plan: Plan, event: int) -> None:
-    """The events of new steps, numbered from `event` on, between the end of an operator and what follows it."""
-    p, t = plan, plan.threads
-    for step in p.steps:
-        before = 2 * step.after.astype(np.int64) + 1
-        for _ in range(step.times):
-            begin = event + np.arange(len(step.after))
-            end = begin + len(step.after)
-            event += 2 * len(step.after)
-            builder.plain(before, begin)
-            if step.meets:
-                meeting = np.full(len(begin), event)
-                event += 1
-                builder.plain(begin, meeting)
-                builder.plain(meeting, end, step.ns)
-            else:
-                builder.plain(begin, end, step.ns)
-            before = end
-        segment = t.segment_of[2 * step.after + 1]
-        on_thread = segment >= 0
-        following = segment + 1
-        on_thread[on_thread] = (following < len(t.event))[on_thread]
-        on_thread[on_thread] = ~t.first[following[on_thread]]
-        builder.plain(before[on_thread], t.event[following[on_thread]], p.host_ns[following[on_thread]])
-        at = np.full(len(p.trace), -1, dtype=np.int64)
-        at[step.after] = before
-        behind = at[p.before] >= 0
-        builder.plain(at[p.before[behind]], 2 * p.behind[behind], p.pause_ns[behind])
 
 
 def _anchors(trace: Trace, t: Threads, first: Array) -> Array:
