@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,48 @@ def test_removing_an_operator_lets_the_next_follow_what_was_before(trace: Trace)
 def test_removing_one_member_removes_the_collective(trace: Trace) -> None:
     first = rows(trace, "all_reduce")[:1]
     assert end(run_plan(edits.remove(measured_plan(trace), first))) == 90
+
+
+def test_what_waited_for_a_removed_operator_waits_for_what_that_waited_for() -> None:
+    trace = build("""
+        rank 0 | stream 1 | first    0..50   -EVENT-> middle
+        rank 0 | stream 2 | middle  50..60   -EVENT-> last
+        rank 0 | stream 3 | last    60..70
+    """)
+    assert end(run_plan(measured_plan(trace))) == 70
+    assert end(run_plan(edits.remove(measured_plan(trace), rows(trace, "middle")))) == 60
+
+
+def test_a_call_that_waited_for_a_removed_operator_waits_for_the_one_before() -> None:
+    trace = build("""
+        rank 0 | thread 1 | launch  0..5  -> a
+        rank 0 | thread 1 | launch  6..9  -> b
+        rank 0 | thread 1 | cudaDeviceSynchronize  10..95
+        rank 0 | stream 7 | a   5..45
+        rank 0 | stream 7 | b  45..90  -SYNC-> cudaDeviceSynchronize
+    """)
+    whole, less = (run_plan(p) for p in (measured_plan(trace), edits.remove(measured_plan(trace), rows(trace, "b"))))
+    call = rows(trace, "cudaDeviceSynchronize")[0]
+    assert whole.end_ns[call] - less.end_ns[call] == 45
+
+
+def test_collectives_of_other_ranks_are_not_merged() -> None:
+    trace = build("""
+        rank 0 | stream 7 | all_reduce 4MB  0..40
+        rank 1 | stream 7 | all_reduce 4MB  0..40
+        rank 2 | stream 7 | all_gather 4MB  0..40
+        rank 3 | stream 7 | all_gather 4MB  0..40
+    """)
+    types = trace.collectives.replace({"type": np.zeros(2, dtype=np.int32)})
+    plan = measured_plan(replace(trace, collectives=types))
+    assert edits.merge(plan, np.arange(4), lambda _, size: size).meets.all()
+
+
+def test_scaling_a_member_scales_its_peers(trace: Trace) -> None:
+    plan = measured_plan(trace)
+    members = rows(trace, "all_reduce")
+    twice = edits.scale(plan, members[:1], 2.0)
+    assert twice.transfer_ns[members].tolist() == (2 * plan.transfer_ns[members]).tolist()
 
 
 def test_new_work_on_a_thread_delays_what_follows_it(trace: Trace) -> None:

@@ -101,6 +101,13 @@ def test_a_trace_without_times_is_refused() -> None:
         replay(trace.with_times(null, null, "none"))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_generated_programs_replay_near_to_their_truth(seed: int, tmp_path: Path) -> None:
+    found = replay(read(mixed(seed, records=True).write(tmp_path / "trace.json")))
+    assert found.error is not None
+    assert abs(found.error) < 0.025
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_flooded_queue_and_turns_of_threads_replay(seed: int, tmp_path: Path) -> None:
     for number, made in enumerate((flooded(seed, 64), turns(seed))):

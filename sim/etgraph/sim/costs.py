@@ -77,7 +77,7 @@ class Costed:
         latency = np.minimum(model.predict(empty).duration_ns, made.duration_ns)
         kept = made.known[self.transfer] | ~found.known[self.member]
         member, transfer = self.member[kept], self.transfer[kept]
-        found.fill(member, _taken(made, transfer))
+        found.fill(member, made.take(transfer))
         return Costs(found.predictions(), found.modelled, self.transfers, member, transfer, latency)
 
 
@@ -140,11 +140,3 @@ class _Filled:
         return Predictions(
             self.duration, self.low, self.high, self.source, self.extrapolated, self.known, tuple(self.texts)
         )
-
-
-def _taken(p: Predictions, rows: Array) -> Predictions:
-    """Predictions of some rows, each of which may come several times."""
-    return Predictions(
-        p.duration_ns[rows], p.low_ns[rows], p.high_ns[rows], p.source[rows], p.extrapolated[rows], p.known[rows],
-        p.sources,
-    )  # fmt: skip

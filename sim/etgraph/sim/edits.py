@@ -72,7 +72,7 @@ def scale(plan: Plan, rows: Array, factor: float) -> Plan:
     if not 0 <= factor < float("inf"):
         raise UsageError(f"found factor {factor}, expected a number of 0 or more")
     some = np.zeros(len(plan.trace) + 1, dtype=bool)
-    some[rows] = True
+    some[with_peers(plan, rows)] = True
     operators, segments = some[:-1], some[plan.threads.owner]
 
     def times(ns: Array, chosen: Array) -> Array:
@@ -89,22 +89,26 @@ def scale(plan: Plan, rows: Array, factor: float) -> Plan:
 def remove(plan: Plan, rows: Array) -> Plan:
     """Without those operators, what they enclose and launch, and their peers in collectives.
 
-    What waited for them no longer does; what followed them follows what was before them.
+    What followed them, or waited for them, follows what was before them: on their stream, or waited for by them.
     """
     gone_rows = with_enclosed(plan.trace, with_peers(plan, with_enclosed(plan.trace, rows)))
     gone = np.zeros(len(plan.trace) + 1, dtype=bool)
     gone[gone_rows] = True
     quiet = scale(plan, gone_rows, 0.0)
     before, behind, pause = _bypassed(plan, gone[:-1])
-    wakes = ~(gone[np.minimum(plan.wakes // 2, len(plan.trace))] | gone[plan.threads.owner[plan.woken]])
-    waits = ~(gone[plan.source] | gone[plan.waiting])
+    source, waiting, delay = _waits_without(plan, gone[:-1])
+    earlier, _ = _neighbours(plan, gone[:-1])
+    ended = np.minimum(plan.wakes // 2, len(plan.trace) - 1)
+    instead = np.where(gone[ended] & (plan.wakes % 2 == 1) & (plan.wakes < 2 * len(plan.trace)), earlier[ended], -1)
+    wake = np.where(instead >= 0, 2 * instead + 1, plan.wakes)
+    wakes = ~(gone[np.minimum(wake // 2, len(plan.trace))] | gone[plan.threads.owner[plan.woken]])
     sent = ~(gone[plan.sender] | gone[plan.receiver])
     launched = ~gone[plan.launched]
     return replace(
         quiet,
         meets=plan.meets & ~gone[:-1],
         waking_ns=np.where(gone[plan.threads.owner] & (plan.waking_ns > 0), 0, plan.waking_ns),
-        wakes=plan.wakes[wakes],
+        wakes=wake[wakes],
         woken=plan.woken[wakes],
         launch=plan.launch[launched],
         launched=plan.launched[launched],
@@ -112,9 +116,9 @@ def remove(plan: Plan, rows: Array) -> Plan:
         before=before,
         behind=behind,
         pause_ns=pause,
-        source=plan.source[waits],
-        waiting=plan.waiting[waits],
-        delay_ns=plan.delay_ns[waits],
+        source=source,
+        waiting=waiting,
+        delay_ns=delay,
         sender=plan.sender[sent],
         receiver=plan.receiver[sent],
         rendezvous=plan.rendezvous[sent],
@@ -179,10 +183,11 @@ def merge(plan: Plan, rows: Array, cost: Cost) -> Plan:
     starts = np.full(len(collectives), np.iinfo(np.int64).min)
     np.maximum.at(starts, meeting, o["start_ns"][members])
     found = np.unique(meeting)
-    group = collectives["group"][found].astype(np.int64) * 64 + collectives["type"][found]
-    last_of: dict[int, int] = {}
-    total_of: dict[int, int] = {}
-    for one, of, size in sorted(zip(found.tolist(), group.tolist(), collectives["bytes"][found].tolist()),
+    ranks = [tuple(o["rank"][members[meeting == one]].tolist()) for one in found.tolist()]
+    group = list(zip(ranks, collectives["group"][found].tolist(), collectives["type"][found].tolist()))
+    last_of: dict[object, int] = {}
+    total_of: dict[object, int] = {}
+    for one, of, size in sorted(zip(found.tolist(), group, collectives["bytes"][found].tolist()),
                                 key=lambda pair: starts[pair[0]]):  # fmt: skip
         last_of[of] = one
         total_of[of] = total_of.get(of, 0) + size
@@ -217,18 +222,37 @@ def overlap(plan: Plan, rows: Array) -> Plan:
     return replace(plan, before=before, behind=behind, pause_ns=pause, woken=woken, waking_ns=waking)
 
 
+def _neighbours(plan: Plan, out: Array) -> tuple[Array, Array]:
+    """For each operator the nearest on its stream that is not out, itself included, before and after it; -1: none."""
+    previous, following = (np.full(len(out), -1, dtype=np.int64) for _ in range(2))
+    previous[plan.behind], following[plan.before] = plan.before, plan.behind
+    return nearest_above(previous, ~out), nearest_above(following, ~out)
+
+
 def _bypassed(plan: Plan, out: Array) -> tuple[Array, Array, Array]:
     """Order on streams without some operators: what was behind one is behind what was before it."""
-    previous = np.full(len(out) + 1, -1, dtype=np.int64)
-    previous[plan.behind] = plan.before
-    before = plan.before.copy()
-    while True:
-        through = (before >= 0) & out[before]
-        if not through.any():
-            break
-        before[through] = previous[before[through]]
+    earlier, _ = _neighbours(plan, out)
+    before = earlier[plan.before]
     kept = (before >= 0) & ~out[plan.behind]
     return before[kept], plan.behind[kept], plan.pause_ns[kept]
+
+
+def _waits_without(plan: Plan, gone: Array) -> tuple[Array, Array, Array]:
+    """Waits between streams without operators that are gone: for what was before these, by what comes after them.
+
+    What waited for one that waited itself waits for what that one waited for.
+    """
+    earlier, later = _neighbours(plan, gone)
+    order = np.argsort(plan.waiting, kind="stable")
+    first, beyond = (np.searchsorted(plan.waiting[order], plan.source, side=side) for side in ("left", "right"))
+    count = np.where(gone[plan.source], beyond - first, 0)
+    through = np.repeat(np.arange(len(count)), count)
+    place = first[through] + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    source = np.concatenate([earlier[plan.source], earlier[plan.source[order[place]]]])
+    waiting = np.concatenate([later[plan.waiting], later[plan.waiting[through]]])
+    delay = np.concatenate([plan.delay_ns, plan.delay_ns[through]])
+    kept = (source >= 0) & (waiting >= 0)
+    return source[kept], waiting[kept], delay[kept]
 
 
 def _with_transfers(plan: Plan, members: Array, ns: Array) -> Plan:

@@ -17,7 +17,7 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError
 from etgraph.model.graph import event_graph
 from etgraph.sim.communication import AS_RECORDED, Means
-from etgraph.sim.compute import Predictions, summary
+from etgraph.sim.compute import summary
 from etgraph.sim.contention import flows_of, run_sharing
 from etgraph.sim.costs import Costs, costed
 from etgraph.sim.engine import Program, ProgramBuilder, Services, Timeline, run
@@ -263,9 +263,13 @@ def _trust(trace: Trace, costs: Costs, origin: Profile | None, at_rest: bool) ->
     if not len(rows):
         warnings.append("nothing of it is predicted: no operator computes on a device, none communicates")
         return Trust(None, warnings=tuple(warnings))
-    told = summary(trace, rows, _rows(p, rows))
+    told = summary(trace, rows, p.take(rows))
     if origin is None and trace.timed.any():
         warnings.append("the device that it was measured on is not known: times come from formulas, not from its own")
+    o = trace.operators
+    bare = costs.modelled & (o["flops"] > 0) & o.is_null("shapes")
+    if bare.any():
+        warnings.append(f"{np.count_nonzero(bare):,} operators record no types of numbers: 32 bit is assumed")
     if not at_rest:
         warnings.append("transfers that share links had not come to rest: their times are those of the last turn")
     if told.extrapolated_share > 0:
@@ -276,10 +280,3 @@ def _trust(trace: Trace, costs: Costs, origin: Profile | None, at_rest: bool) ->
         rest = f" and {more} more kinds of operators" if more > 0 else ""
         warnings.append(f"{told.unknown_share:.1%} of it could not be predicted: {names}{rest}")
     return Trust(1.0 - told.unknown_share, warnings=tuple(warnings))
-
-
-def _rows(p: Predictions, rows: Array) -> Predictions:
-    return Predictions(
-        p.duration_ns[rows], p.low_ns[rows], p.high_ns[rows], p.source[rows], p.extrapolated[rows], p.known[rows],
-        p.sources,
-    )  # fmt: skip

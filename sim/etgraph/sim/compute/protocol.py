@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +37,12 @@ class Predictions:
     kind: Array = field(default_factory=_none)
     family: Array = field(default_factory=_none)
     log_error: Array = field(default_factory=_none)
+
+    def take(self, rows: Array) -> Predictions:
+        """Those of some rows, each of which may come several times."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "sources"}
+        taken = {name: values[rows] if len(values) else values for name, values in columns.items()}
+        return Predictions(sources=self.sources, **taken)
 
 
 class CostModel(Protocol):
