@@ -23,11 +23,15 @@ def renumbered(code: Array, limit: int) -> tuple[Array, int]:
 
 
 def distinct(*columns: Array) -> tuple[Array, int]:
-    """The number of each row's combination of integers, ascending, and how many combinations there are. O(n log n)."""
+    """The number of each row's combination of integers, ascending, and how many combinations there are. O(n log n).
+
+    >>> distinct(np.array([0, 0, 1, 0]), np.array([7, 9, 7, 7]))[0].tolist()
+    [0, 1, 2, 0]
+    """
     code, count = np.zeros(len(columns[0]), dtype=np.int64), 1
     for column in columns:
         least, most = (int(column.min()), int(column.max())) if len(column) else (0, 0)
-        if most - least <= _DENSE + 4 * len(column):
+        if most - least <= _DENSE + 4 * len(column) and most < 2**63:
             place, width = column.astype(np.int64) - least, most - least + 1
         else:
             values, place = np.unique(column, return_inverse=True)

@@ -16,7 +16,7 @@ from etgraph.model import Trace, simulation_tables
 from etgraph.model.accuracy import Score, Validation, accuracy, with_nan
 from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError, UsageError
-from etgraph.model.row_codes import row_codes
+from etgraph.model.numbering import distinct
 from etgraph.store.protocol import Store
 from etgraph.store.references import no_simulation
 from etgraph.store.summary import iteration_infos
@@ -156,7 +156,7 @@ def _partners(one: Trace, other: Trace) -> tuple[Array, Array]:
     """Rows of the operators of two traces that have the same rank, iteration, name, and position among those."""
     codes: dict[str | None, int] = {}
     structures = zip(_structure(one, codes), _structure(other, codes), strict=True)
-    group = row_codes(*(np.concatenate(both) for both in structures))
+    group, _ = distinct(*(np.concatenate(both) for both in structures))
     groups = group[: len(one)], group[len(one) :]
     position = [_positions(each) for each in groups]
     most = max(int(each.max(initial=0)) for each in position) + 1

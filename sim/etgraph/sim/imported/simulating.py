@@ -10,7 +10,7 @@ import numpy as np
 from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
-from etgraph.model.row_codes import row_codes
+from etgraph.model.numbering import distinct
 from etgraph.sim.imported.reading import TimesFile, read_times
 from etgraph.sim.rank_times import rank_times
 from etgraph.sim.simulation import Simulation
@@ -65,7 +65,7 @@ def _operators_of(trace: Trace, file: TimesFile) -> Array:
     o = trace.operators
     asked = np.flatnonzero(~o.is_null(file.by))
     rank = np.concatenate([o["rank"][asked].astype(np.uint64), file.rank])
-    place = row_codes(rank, np.concatenate([o[file.by][asked].astype(np.uint64), file.operator]))
+    place, _ = distinct(rank, np.concatenate([o[file.by][asked].astype(np.uint64), file.operator]))
     row_of = np.full(int(place.max(initial=0)) + 1, -1)
     row_of[place[: len(asked)]] = asked
     of_file = place[len(asked) :]
