@@ -38,9 +38,7 @@ def main() -> None:
     run(program)
     peak = tracemalloc.get_traced_memory()[1] / len(trace)
     tracemalloc.stop()
-    print(
-        f"program {held / len(trace):.0f} B, run {peak / len(trace):.0f} B, together {(held + peak) / len(trace):.0f} B"
-    )
+    print(f"program {held:.0f} B, run {peak:.0f} B, together {held + peak:.0f} B")
     small = synthetic_run(4, PEER_OPERATORS // 4)
     program = _program(small)
     timeline = run(program)
