@@ -23,11 +23,11 @@ from etgraph.ingest import read
 from etgraph.model import CommType, Trace
 from etgraph.model.columns import Array
 from etgraph.sim import edits
-from etgraph.sim.buckets import COPIES_BACK, rebucket
-from etgraph.sim.changes import collectives_after, first_of_each, last_of_each, work_after
-from etgraph.sim.observed import Draw
 from etgraph.sim.replay.plan import Plan
-from etgraph.sim.whatif import Edit, RankStep, what_if
+from etgraph.sim.what_if import Edit, RankStep, what_if
+from etgraph.sim.what_if.buckets import COPIES_BACK, rebucket
+from etgraph.sim.what_if.changes import collectives_after, first_of_each, last_of_each, work_after
+from etgraph.sim.what_if.observed import Draw
 
 MB = 1 << 20
 _STEP = re.compile(r"ProfilerStep#(\d+)$")

@@ -12,12 +12,12 @@ from etgraph.model import CommType, Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.sim import edits
-from etgraph.sim.buckets import assign, gradients_of, rebucket
-from etgraph.sim.changes import collectives_after, first_of_each, last_of_each, work_after
-from etgraph.sim.observed import Draw, observed
 from etgraph.sim.replay import measured_plan, run_plan
 from etgraph.sim.replay.additions import AT_ONCE, Issued
-from etgraph.sim.whatif import what_if
+from etgraph.sim.what_if import what_if
+from etgraph.sim.what_if.buckets import assign, gradients_of, rebucket
+from etgraph.sim.what_if.changes import collectives_after, first_of_each, last_of_each, work_after
+from etgraph.sim.what_if.observed import Draw, observed
 from support.build import build
 from support.programs import mixed, waiting
 from support.simulated import Simulated

@@ -8,10 +8,10 @@ from etgraph.model import CommType, Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.sim import edits
-from etgraph.sim.buckets import WORKERS, outermost
-from etgraph.sim.observed import Draw
 from etgraph.sim.replay.additions import AT_ONCE, Issued
 from etgraph.sim.replay.plan import Plan
+from etgraph.sim.what_if.buckets import WORKERS, outermost
+from etgraph.sim.what_if.observed import Draw
 
 
 def first_of_each(trace: Trace, rows: Array) -> Array:

@@ -16,9 +16,9 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.model.tensors import Tensor, Unknown, inputs_of
 from etgraph.sim import edits
-from etgraph.sim.observed import Draw, issues_of
 from etgraph.sim.replay.additions import Issued
 from etgraph.sim.replay.plan import Plan
+from etgraph.sim.what_if.observed import Draw, issues_of
 
 ACCUMULATES = "torch::autograd::AccumulateGrad"
 COPIES_BACK = "torch.distributed.ddp.reducer::copy_bucket_to_grad"

@@ -1,8 +1,8 @@
 """What-if: a measured run with a change, as a distribution: the median step, and where that of another run would lie.
 
-The run is replayed with the change many times, each time with other times drawn for what the change adds
-(`etgraph.sim.observed`). Each step of the run becomes, in each replay, a step of the changed run: what it was measured
-to be, and by how much the change moves it. So the noise of the steps stays in.
+The run is replayed with the change many times, each time with other times drawn for what the change adds (`observed`).
+Each step of the run becomes, in each replay, a step of the changed run: what it was measured to be, and by how much
+the change moves it. So the noise of the steps stays in.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.model.results import Result
-from etgraph.sim.buckets import awaited
 from etgraph.sim.engine import run
 from etgraph.sim.engine.stuck import check_ended
-from etgraph.sim.observed import Draw, observed
 from etgraph.sim.outcome import on_timeline, window_times
 from etgraph.sim.replay.plan import Plan, program_of
 from etgraph.sim.replay.replay import SIMULATOR, measured_plan
 from etgraph.sim.simulation import WindowTimes
+from etgraph.sim.what_if.buckets import awaited
+from etgraph.sim.what_if.observed import Draw, observed
 
 Edit = Callable[[Plan, Draw], Plan]
 """A change: from a plan, and times drawn for what is new, to a plan."""

@@ -1,0 +1,5 @@
+"""What-ifs: changes of a measured run in every iteration, with costs drawn from what was measured, as distributions."""
+
+from etgraph.sim.what_if.distribution import Edit, RankStep, WhatIf, what_if
+
+__all__ = ["Edit", "RankStep", "WhatIf", "what_if"]
