@@ -48,6 +48,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if module.is_off():
             config.hook.pytest_deselected(items=[item for item in items if needed(item)])
             items[:] = [item for item in items if not needed(item)]
+    # A child that is forked has the locks that other threads hold at that moment, and nobody to release them. So tests
+    # that fork go first, before others leave threads behind.
+    items.sort(key=lambda item: not hasattr(getattr(item, "module", None), "Fork"))
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
