@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import signal
 import time
@@ -17,10 +16,7 @@ SECONDS = 240
 
 @dataclass(slots=True)
 class Fork:
-    """A child that was forked for some work. Ends well where the work does; a failed work's traceback is printed.
-
-    So is that of one that does not end.
-    """
+    """A child that was forked for some work. Ends well where the work does; a failed work's traceback is printed."""
 
     pid: int
     status: int | None = None
@@ -34,7 +30,6 @@ class Fork:
         if child:
             return cls(child)
         status = 1
-        faulthandler.dump_traceback_later(SECONDS - 10, exit=True)
         try:
             work()
             status = 0
