@@ -82,11 +82,18 @@ def unexplained_ns(trace: Trace, s: Structure, c: Fitted) -> int:
     return device + int(o["duration_ns"][blocks].sum())
 
 
+def _iteration_of(trace: Trace, window: WindowTimes | None) -> int | None:
+    """The row of a window's iteration; None where it is none."""
+    if window is None or window.iteration is None:
+        return None
+    i = trace.iterations
+    return int(np.flatnonzero((i["rank"] == window.rank) & (i["index"] == window.iteration))[0])
+
+
 def _last_event(trace: Trace, s: Structure, timeline: Timeline, window: WindowTimes | None) -> int:
     """The last event of a window's thread; without a window the event that happens last."""
-    if window is not None and window.iteration is not None:
+    if (row := _iteration_of(trace, window)) is not None:
         i = trace.iterations
-        row = int(np.flatnonzero((i["rank"] == window.rank) & (i["index"] == window.iteration))[0])
         inside = (s.threads.lane == i["lane"][row]) & (s.threads.ns <= i["end_ns"][row])
         if inside.any():
             return int(s.threads.event[np.flatnonzero(inside)[-1]])
@@ -110,10 +117,8 @@ def _causes(
     own = way[way < 2 * n]
     measured = np.where(own % 2 == 0, o["start_ns"][own // 2], trace.end_ns[own // 2])
     grown = np.diff(timeline.ns[own] - measured, prepend=0)
-    if window is not None and window.iteration is not None:
-        i = trace.iterations
-        row = int(np.flatnonzero((i["rank"] == window.rank) & (i["index"] == window.iteration))[0])
-        grown[measured < i["start_ns"][row]] = 0
+    if (row := _iteration_of(trace, window)) is not None:
+        grown[measured < trace.iterations["start_ns"][row]] = 0
     order = np.argsort(-np.abs(grown), kind="stable")[:CAUSES]
     return tuple(
         Cause(int(o["rank"][e // 2]), int(o["index"][e // 2]), str(o.value("name", int(e // 2))), int(ns))
