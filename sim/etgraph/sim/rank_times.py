@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from etgraph.model import Category, DependencyKind, LaneKind, NodeType, Trace
+from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.intervals import union
 from etgraph.sim.simulation import RankTimes
 
-_COMMUNICATION = (NodeType.COMM_SEND, NodeType.COMM_RECV, NodeType.COMM_COLL)
 _CALLS = (Category.RUNTIME, Category.DRIVER, Category.ANNOTATION)
 """What a host does beside computing: it calls its device, or marks what it does."""
 
@@ -22,7 +22,7 @@ def rank_times(trace: Trace) -> tuple[RankTimes, ...]:
     """
     o = trace.operators
     timed = ~(o.is_null("start_ns") | o.is_null("duration_ns")) & works(trace)
-    communicates = np.isin(o["kind"], _COMMUNICATION)
+    meets = communicates(trace, np.arange(len(trace)))
     computes = (o["kind"] == NodeType.COMP) & ~np.isin(o["category"], _CALLS)
     on_stream = np.zeros(len(trace), dtype=bool)
     if len(trace.lanes):
@@ -36,7 +36,7 @@ def rank_times(trace: Trace) -> tuple[RankTimes, ...]:
         work = computes[rows] & here
         if (on_stream[rows] & here).any():
             work &= on_stream[rows]
-        lengths = [union(start[which], end[which]).ns for which in (work, communicates[rows] & here)]
+        lengths = [union(start[which], end[which]).ns for which in (work, meets[rows] & here)]
         found.append(RankTimes(rank, int(end[here].max()), *lengths))
     return tuple(found)
 

@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from etgraph.model import Category, NodeType, Trace
+from etgraph.model import Category, Trace
+from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.families import family_of
 from etgraph.model.graph import nearest_above
@@ -107,9 +108,9 @@ def _works(trace: Trace) -> Array:
 def _device_rows(trace: Trace) -> tuple[Array, Array]:
     """Device operators that compute, and the host operator that owns the work of each (`NONE`: nobody)."""
     o = trace.operators
-    communicates = (o["kind"] >= int(NodeType.COMM_SEND)) & (o["kind"] <= int(NodeType.COMM_COLL))
     over_link = o.codes_where("name", _HOST_LINK.match)[o["name"]] if len(o) else np.zeros(0, dtype=bool)
-    rows = np.flatnonzero(is_device(trace) & ~communicates & ~over_link)
+    rows = np.flatnonzero(is_device(trace) & ~over_link)
+    rows = rows[~communicates(trace, rows)]
     if not len(rows):
         return rows, rows
     call = launching_calls(trace)[rows]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import Category, DependencyKind, LaneKind, NodeType, Trace
+from etgraph.model import Category, DependencyKind, LaneKind, Trace
+from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.sim.engine import Places
 from etgraph.sim.replay.constants import Observations
@@ -162,8 +163,7 @@ def occupants_of(trace: Trace, rows: Array) -> Occupants:
     o = trace.operators
     within = o.codes_where("name", _WITHIN_DEVICE.search)[o["name"][rows]]
     copies = o["category"][rows] == int(Category.MEMCPY)
-    communicates = (o["kind"][rows] >= int(NodeType.COMM_SEND)) & (o["kind"][rows] <= int(NodeType.COMM_COLL))
-    kept = ~communicates & (~copies | within)
+    kept = ~communicates(trace, rows) & (~copies | within)
     rows, copies = rows[kept], copies[kept]
     waves = np.where(copies, COPY_WAVES, np.nan_to_num(o["waves"][rows]))
     lane = o["lane"][rows].astype(np.int64)

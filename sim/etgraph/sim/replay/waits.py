@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from etgraph.model import Category, DependencyKind, NodeType, Trace
+from etgraph.model import Category, DependencyKind, Trace
+from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.sim.replay.constants import Observations
@@ -70,9 +71,8 @@ def waits_of(trace: Trace, threads: Threads) -> Waits:
     last = _latest(r[waited])
     key[last.segment] = last.key
     late = threads.ns[last.segment] - last.ns
-    kind = trace.operators["kind"]
-    communicates = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL))
-    turns = np.isin(last.kind, (int(K.SPAWN), int(K.JOIN))) & ~communicates[last.src] & ~communicates[last.dst]
+    turns = np.isin(last.kind, (int(K.SPAWN), int(K.JOIN)))
+    turns &= ~communicates(trace, last.src) & ~communicates(trace, last.dst)
     seen = Observations(last.key, late, last.dst, late >= 0)
     return Waits(r.source, r.segment, may_wait, key, last.segment, seen, turns)
 

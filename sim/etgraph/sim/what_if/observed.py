@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import Category, CommType, DependencyKind, NodeType, Trace
+from etgraph.model import Category, CommType, DependencyKind, Trace
+from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.sim.communication.fitting import TRANSFERRED, structure, type_name
@@ -65,9 +66,8 @@ def observed(plan: Plan) -> Observed:
 
 def _waking_ns(plan: Plan) -> Array:
     """How long after the end of communication threads went on that waited for it."""
-    t, o = plan.threads, plan.trace.operators
-    kind = o["kind"][plan.wakes // 2]
-    by_end = (kind >= int(NodeType.COMM_SEND)) & (kind <= int(NodeType.COMM_COLL)) & (plan.wakes % 2 == 1)
+    t = plan.threads
+    by_end = communicates(plan.trace, plan.wakes // 2) & (plan.wakes % 2 == 1)
     segment, ns = plan.woken[by_end], plan.trace.end_ns[plan.wakes[by_end] // 2]
     last = np.full(len(t.event), np.iinfo(np.int64).min)
     np.maximum.at(last, segment, ns)
@@ -100,8 +100,7 @@ def _busy_ns(start: Array, end: Array, ns: Array) -> Array:
 def issues_of(trace: Trace) -> tuple[Array, Array]:
     """Calls that issue communication to another thread or to a device, and the communication: rows of both."""
     o, d = trace.operators, trace.dependencies
-    communicates = (o["kind"] >= int(NodeType.COMM_SEND)) & (o["kind"] <= int(NodeType.COMM_COLL))
-    issues = np.isin(d["kind"], (int(K.SPAWN), int(K.LAUNCH))) & communicates[d["dst"]]
+    issues = np.isin(d["kind"], (int(K.SPAWN), int(K.LAUNCH))) & communicates(trace, d["dst"])
     issues &= trace.timed[d["src"]] & trace.timed[d["dst"]]
     issues &= (d["kind"] == int(K.LAUNCH)) | (o["category"][d["dst"]] < int(Category.KERNEL))
     return d["src"][issues].astype(np.int64), d["dst"][issues].astype(np.int64)
