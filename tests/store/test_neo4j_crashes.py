@@ -27,6 +27,7 @@ from etgraph.model.progress import Progress
 from etgraph.store import Store, processes
 from etgraph.store.neo4j import catalogue, connection
 from etgraph.store.neo4j.connection import Connection
+from etgraph.store.neo4j.migrations import missing
 from etgraph.store.neo4j.writing import batched, deleting, lease, loading
 from support.forks import Fork
 from support.neo4j import Neo4jUnderTest
@@ -452,6 +453,29 @@ def forget_indexes(new_store: NewStore) -> None:
             database.alter(f"DROP CONSTRAINT {name}")
         for (name,) in database.rows("SHOW INDEXES YIELD name WHERE name STARTS WITH 'etgraph' RETURN name"):
             database.alter(f"DROP INDEX {name}")
+
+
+@pytest.mark.parametrize("clients", [1, 4])
+def test_an_index_whose_constraint_was_never_made_is_not_in_the_way(
+    store: Store, new_neo4j_store: NewStore, make_trace: MakeTrace, same: Same, clients: int
+) -> None:
+    forget_indexes(new_neo4j_store)
+    database: Connection = store._connection  # type: ignore[attr-defined]
+    for label in ("Trace", "Operator"):
+        database.alter(f"CREATE INDEX etgraph_{label.lower()} FOR (n:{label}) ON (n.key)")
+    traces = [make_trace(str(number)) for number in range(clients)]
+
+    def publish(trace: Trace) -> None:
+        with new_neo4j_store() as own:
+            own.publish(trace)
+
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(publish, traces))
+    for trace in traces:
+        same(store.load(trace.trace_id), trace)
+    assert missing(database) == []
+    owned = "SHOW INDEXES YIELD name, owningConstraint WHERE name = $name RETURN owningConstraint"
+    assert database.rows(owned, {"name": "etgraph_trace"}) == [("etgraph_trace",)]
 
 
 # Answers that are lost

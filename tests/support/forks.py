@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import IO, Self
 
 SECONDS = 240
 
@@ -19,18 +21,21 @@ class Fork:
     """A child that was forked for some work. Ends well where the work does; a failed work's traceback is printed."""
 
     pid: int
+    stack: IO[str]
     status: int | None = None
 
     @classmethod
     def of(cls, work: Callable[[], object]) -> Self:
         """Begin some work in a child."""
+        stack = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed at its end)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child:
-            return cls(child)
+            return cls(child, stack)
         status = 1
         try:
+            faulthandler.dump_traceback_later(SECONDS - 5, file=stack)
             work()
             status = 0
         except BaseException:
@@ -48,16 +53,23 @@ class Fork:
         """Whether it is over."""
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.status = status if pid else None
+            if pid:
+                self.status = status
+                self.stack.close()
         return self.status is not None
 
     def well(self) -> bool:
         """Wait for the end; whether it was a good one."""
         until = time.monotonic() + SECONDS
         while not self.ended():
-            assert time.monotonic() < until, f"process {self.pid} does not end"
+            assert time.monotonic() < until, f"process {self.pid} does not end:\n{self._where()}"
             time.sleep(0.005)
         return self.status == 0
+
+    def _where(self) -> str:
+        """What it was doing shortly before it was given up."""
+        self.stack.seek(0)
+        return self.stack.read()
 
     def killed(self) -> bool:
         """Wait for the end; whether it was a SIGKILL."""

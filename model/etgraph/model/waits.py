@@ -36,12 +36,15 @@ def waits_within(trace: Trace) -> Waits:
     inner = np.flatnonzero((o["parent"] >= 0) & trace.timed)
     inner = inner[np.isin(o["parent"][inner], dst)]
     inner = inner[np.lexsort((end[inner], o["parent"][inner]))]
-    for place, (row, moment) in enumerate(zip(dst.tolist(), end[src].tolist())):
-        first, beyond = np.searchsorted(o["parent"][inner], (row, row + 1)).tolist()
-        before = int(np.searchsorted(end[inner[first:beyond]], moment, side="right"))
+    parent, ends = o["parent"][inner], end[inner]
+    first_inner, beyond_inner = np.searchsorted(parent, dst), np.searchsorted(parent, dst + 1)
+    for place, (first, beyond, moment) in enumerate(
+        zip(first_inner.tolist(), beyond_inner.tolist(), end[src].tolist())
+    ):
+        before = int(np.searchsorted(ends[first:beyond], moment, side="right"))
         # What outlives its caller on the same thread may be the very thing that is waited for.
         while before and inner[first + before - 1] == src[place]:
             before -= 1
         if before:
-            since[place] = max(since[place], end[inner[first + before - 1]])
+            since[place] = max(since[place], ends[first + before - 1])
     return Waits(src, dst, end[src] - since)

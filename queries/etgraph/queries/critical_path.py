@@ -137,20 +137,22 @@ class Ground:
     """What all paths of a trace share, for whoever asks for several of them."""
 
     def __init__(self, trace: Trace) -> None:
-        self._trace = trace
+        self.trace = trace
 
     @cached_property
-    def _came(self) -> Arrivals:
-        return arrivals(self._trace)
+    def came(self) -> Arrivals:
+        """Who came last where ranks meet."""
+        return arrivals(self.trace)
 
     @cached_property
-    def _terrain(self) -> Terrain:
-        return survey(self._trace)
+    def terrain(self) -> Terrain:
+        """What the walk needs to know of the trace."""
+        return survey(self.trace)
 
     def path(self, rank: int | None, iteration: Iterations, window: Window) -> CriticalPath:
         """See `critical_path`."""
-        windows = windows_of(self._trace, rank, iteration, window)
-        return _path(self._trace, windows, rank, self._came, self._terrain)
+        windows = windows_of(self.trace, rank, iteration, window)
+        return _path(self.trace, windows, rank, self.came, self.terrain)
 
 
 def _path(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 
 from etgraph.model import Trace, Trust
-from etgraph.model.arrivals import NULL, Arrivals, arrivals
+from etgraph.model.arrivals import NULL, Arrivals
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.meetings import Meetings, bus_factors, meetings
@@ -99,11 +99,12 @@ def hotspots(
         raise UsageError(f"no hotspots by {by!r}: choose type, group, size or scope")
     windows = windows_of(trace, rank, iteration, window, contiguous=False)
     inside = operators_of(trace, windows)
-    came = arrivals(trace)
+    ground = Ground(trace)
+    came = ground.came
     met = meetings(trace, came)
     timed = ~(trace.operators.is_null("start_ns") | trace.operators.is_null("duration_ns"))[met.operator]
     chosen = np.flatnonzero(np.isin(met.operator, inside) & timed)
-    critical, doubts = _critical(trace, rank, runs_of(trace, rank, iteration) if len(chosen) else (), window)
+    critical, doubts = _critical(ground, rank, runs_of(trace, rank, iteration) if len(chosen) else (), window)
     keys = _keys(trace, met, by)
     seen = np.unique(met.meeting[chosen])
     compared = Compared() if profile is None else against_tiers(trace, met, seen, keys.code[seen], profile)
@@ -139,13 +140,13 @@ def _exposed(trace: Trace, met: Meetings, chosen: Array, windows: Sequence[Inter
     return exposed
 
 
-def _critical(trace: Trace, rank: int | None, runs: Sequence[Iterations], window: Window) -> tuple[Array, list[str]]:
+def _critical(ground: Ground, rank: int | None, runs: Sequence[Iterations], window: Window) -> tuple[Array, list[str]]:
     """Time of every operator of the trace on the critical paths of those runs of steps, and what to say of these."""
+    trace = ground.trace
     found = np.zeros(len(trace), dtype=np.int64)
     doubts: dict[str, None] = {}
     if not runs:
         return found, []
-    ground = Ground(trace)
     for run in runs:
         try:
             path = ground.path(rank, run, window)

@@ -38,13 +38,13 @@ def is_worth_another(error: BaseException | None) -> bool:
     """Whether a transaction may be run again, although the driver does not: it cannot know that this is safe."""
     from neo4j.exceptions import IncompleteCommit
 
-    # Of several that make an index where there is none, some fail because there is one.
+    return isinstance(error, IncompleteCommit) or is_out_of_time(error)
+
+
+def is_in_the_way(error: BaseException | None) -> bool:
+    """Whether an index could not be made because there is one, finished or half made by another client."""
     code = getattr(error, "code", None) or ""
-    return (
-        isinstance(error, IncompleteCommit)
-        or is_out_of_time(error)
-        or code.endswith("EquivalentSchemaRuleAlreadyExists")
-    )
+    return code.endswith(("EquivalentSchemaRuleAlreadyExists", "IndexWithNameAlreadyExists", "IndexAlreadyExists"))
 
 
 @contextmanager

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import random
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from etgraph.model.errors import StoreError
 from etgraph.model.property_graph import NODES
 from etgraph.store.errors import UnknownFormat
 from etgraph.store.neo4j.connection import Connection, rows_of
+from etgraph.store.neo4j.failures import is_in_the_way
 from etgraph.store.neo4j.types import Transaction
 
 ROOT: Final = "etgraph"
 """Name of the one `Store` node of a database, which counts changes and says of which format the graph is."""
+
+SECONDS: Final = 60.0
+"""How long a client waits for others that make the same indexes."""
+
+_MAKING = "SHOW TRANSACTIONS YIELD currentQuery WHERE currentQuery = $statement RETURN currentQuery"
+_LEFT = "SHOW INDEXES YIELD name, owningConstraint WHERE name = $name AND owningConstraint IS NULL RETURN name"
 
 KEYED: Final = (
     *(table.label for table in NODES.values()), "Rank", "Trace", "Source", "Loader", "Artefact",
@@ -53,8 +64,8 @@ INDEXES: Final = (
 )
 """What a database of today's format has."""
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (tuple(index.statement for index in INDEXES),)
-"""Statements that bring a database from format n to n + 1. Each may be run again: another client may have."""
+MIGRATIONS: Final[tuple[tuple[Index, ...], ...]] = (INDEXES,)
+"""What brings a database from format n to n + 1. Each may be made again: another client may have."""
 
 FORMAT: Final = len(MIGRATIONS)
 
@@ -79,11 +90,32 @@ def migrate(connection: Connection) -> None:
     found = connection.read(found_format)
     refuse_newer(found, connection.url)
     for migration in MIGRATIONS[found:]:
-        for statement in migration:
-            connection.alter(statement)
+        for index in migration:
+            _make(connection, index)
     if found < FORMAT:
         connection.alter("CALL db.awaitIndexes(300)")
         connection.write(_enter_format)
+
+
+def _make(connection: Connection, index: Index) -> None:
+    """Make an index where it is not, also where one without its constraint is left of a client that died meanwhile.
+
+    The server makes a constraint's index first, and then the constraint. Between the two the index is in the way of
+    others, who wait for whoever makes it; one that nobody is making any more is dropped.
+    """
+    until = time.monotonic() + SECONDS
+    while True:
+        try:
+            connection.alter(index.statement)
+            return
+        except StoreError as error:
+            if not is_in_the_way(error.__cause__) or time.monotonic() > until:
+                raise
+        time.sleep(random.uniform(0.1, 0.5))
+        if index.unique and not connection.rows(_MAKING, {"statement": index.statement}):
+            with suppress(StoreError):  # another client has made its constraint
+                if connection.rows(_LEFT, {"name": index.name}):
+                    connection.alter(f"DROP INDEX {index.name} IF EXISTS")
 
 
 def missing(connection: Connection) -> list[str]:

@@ -244,7 +244,7 @@ def _values(rows: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
 
 
 def _schema() -> str:
-    statements = [statement for migration in MIGRATIONS for statement in migration]
+    statements = [index.statement for migration in MIGRATIONS for index in migration]
     statements.append("CALL db.awaitIndexes(300)")
     statements.append(f"MATCH (s:Store {{name: '{ROOT}'}}) SET s.format = {FORMAT}")
     return (
