@@ -1,0 +1,162 @@
+"""Charts as pictures, by matplotlib."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import singledispatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from etgraph.model.drawing.charts import Axis, Bars, Chart, HeatMap, Links, Moments, Panel, Points
+from etgraph.model.drawing.colours import GREY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_WIDE: Final = 6.4
+"""Inches of a panel's width; stacked ones have half as much again."""
+_HIGH: Final = 5.0
+_ROW: Final = 0.28
+"""Inches of a named place's height, where panels are stacked."""
+_DOTS_PER_INCH: Final = 150
+_FEW_CELLS: Final = 100
+"""So many cells of a heat map have room for their numbers."""
+_SYMBOLS: Final = {"circle": "o", "star": "*"}
+
+
+def write(chart: Chart, path: Path) -> None:
+    """Draw a chart into a file whose ending matplotlib knows."""
+    from matplotlib.figure import Figure
+
+    heights = [_height(panel) for panel in chart.panels] if chart.stacked else [_HIGH]
+    columns = 1 if chart.stacked else len(chart.panels)
+    wide = 1.5 * _WIDE if chart.stacked else _WIDE * columns
+    figure = Figure(figsize=(wide, sum(heights) + 0.5 + 0.2 * len(chart.notes)), layout="constrained")
+    grid = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
+    figure.suptitle(_plain(chart.title))
+    for axes, panel in zip(grid.flat, chart.panels):
+        _panel(axes, panel)
+    if chart.notes:
+        figure.supxlabel(_plain("\n".join(chart.notes)), fontsize=8, x=0.01, ha="left", color="#555555")
+    with warnings.catch_warnings():
+        # Names may be in any script, and a box stands for a letter that no font has.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(path, dpi=_DOTS_PER_INCH)
+
+
+def _height(panel: Panel) -> float:
+    return 1.0 + _ROW * max(2, len(panel.y.places))
+
+
+def _plain(text: str) -> str:
+    """A text in which a dollar sign is one, and no formula begins with it."""
+    return text.replace("$", r"\$")
+
+
+def _panel(axes: Axes, panel: Panel) -> None:
+    axes.set_axisbelow(True)
+    axes.grid(alpha=0.3, axis="x" if panel.y.places else "both")
+    axes.set(title=_plain(panel.title), xlabel=_plain(panel.x.label), ylabel=_plain(panel.y.label))
+    for mark in panel.marks:
+        _draw(mark, axes)
+    _places(panel.x, axes.set_xticks)
+    _places(panel.y, axes.set_yticks)
+    if panel.y.places:
+        edges = (-0.5, len(panel.y.places) - 0.5)
+        axes.set_ylim(*(edges[::-1] if panel.y.downwards else edges))
+    _legend(axes, panel)
+
+
+def _places(axis: Axis, set_ticks: Callable[..., Any]) -> None:
+    if axis.places:
+        set_ticks(range(len(axis.places)), [_plain(place) for place in axis.places])
+
+
+def _legend(axes: Axes, panel: Panel) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    if not names:
+        return
+    title = next((mark.group for mark in panel.marks if isinstance(mark, Points) and mark.group), None)
+    title = None if title is None else _plain(title)
+    if panel.y.places:
+        axes.legend(handles, names, title=title, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=9)
+    else:
+        axes.legend(handles, names, title=title)
+
+
+@singledispatch
+def _draw(mark: Any, axes: Axes) -> None:
+    raise TypeError(f"no picture has a mark {type(mark).__name__}")
+
+
+@_draw.register(Points)
+def _points(mark: Points, axes: Axes) -> None:
+    known = [(x, y) for x, y in zip(mark.x, mark.y) if y is not None]
+    axes.plot(
+        [x for x, _ in known], [y for _, y in known], color=mark.colour, label=_plain(mark.name) or None,
+        marker=_SYMBOLS[mark.symbol], markersize=mark.size, linestyle="-" if mark.joined else "none", linewidth=1,
+    )  # fmt: skip
+
+
+@_draw.register(Bars)
+def _bars(mark: Bars, axes: Axes) -> None:
+    from matplotlib.collections import PolyCollection
+
+    row, start, end = (np.asarray(values, dtype=float) for values in (mark.row, mark.start, mark.end))
+    low, high = row - mark.thickness / 2, row + mark.thickness / 2
+    corners = np.stack([np.stack([start, end, end, start], 1), np.stack([low, low, high, high], 1)], 2)
+    # The thin edge keeps bars visible that are narrower than a dot.
+    axes.add_collection(
+        PolyCollection(
+            list(corners), facecolor=mark.colour, edgecolor="white" if mark.striped else mark.colour, linewidth=0.3,
+            hatch="////" if mark.striped else None, label=_plain(mark.name) or None,
+        )
+    )  # fmt: skip
+    axes.autoscale_view()
+    for text, x, begin, y in zip(mark.labels, end, start, row):
+        right = x >= begin
+        axes.annotate(
+            _plain(text), (x, y), (3 if right else -3, 0), textcoords="offset points", va="center",
+            ha="left" if right else "right", fontsize=8,
+        )  # fmt: skip
+    if mark.labels:
+        axes.margins(x=0.12)
+
+
+@_draw.register(Links)
+def _links(mark: Links, axes: Axes) -> None:
+    from matplotlib.collections import LineCollection
+
+    ends = np.stack([np.stack([mark.start, mark.row], 1), np.stack([mark.end, mark.to], 1)], 1)
+    axes.add_collection(LineCollection(list(ends), colors="#444444", linewidths=0.6, label=_plain(mark.name) or None))
+
+
+@_draw.register(Moments)
+def _moments(mark: Moments, axes: Axes) -> None:
+    for at, label in zip(mark.at, mark.labels):
+        axes.axvline(at, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0.5)
+        axes.annotate(
+            _plain(label), (at, 1), (2, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
+            fontsize=7, color="#555555",
+        )  # fmt: skip
+
+
+@_draw.register(HeatMap)
+def _heat_map(mark: HeatMap, axes: Axes) -> None:
+    from matplotlib.colors import LogNorm, Normalize
+
+    rows = np.array([[np.nan if value is None else value for value in row] for row in mark.rows], dtype=float)
+    known = rows[~np.isnan(rows)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (1.0, 1.0)
+    norm = LogNorm(low, high) if mark.logarithmic else Normalize(low, high)
+    image = axes.imshow(rows, aspect="auto", origin="lower", cmap="viridis_r", norm=norm)
+    axes.grid(False)
+    if rows.size <= _FEW_CELLS:
+        for (row, column), value in np.ndenumerate(rows):
+            if not np.isnan(value):
+                colour = "white" if norm(value) > 0.5 else "black"
+                axes.text(column, row, f"{value:.4g}", ha="center", va="center", color=colour, fontsize=8)
+    axes.figure.colorbar(image, ax=axes, label=_plain(mark.unit))
