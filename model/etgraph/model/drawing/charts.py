@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Numbers = Sequence[float]
 Symbol = Literal["circle", "star"]
+FEW_CELLS: Final = 100
+"""In so many cells of a heat map there is room for their numbers."""
 
 
 @dataclass(frozen=True, slots=True)

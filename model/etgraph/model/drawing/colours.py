@@ -10,8 +10,8 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
 )  # fmt: skip
 """The palette of M. Okabe and K. Ito, "Color Universal Design" (2008)."""
-GREY: Final = "#9a9a9a"
-"""What belongs to no category."""
+GREY, DARK_GREY = "#9a9a9a", "#5f5f5f"
+"""What belongs to no category, and wholes: both can be seen on white and on black."""
 CYCLE: Final = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, YELLOW)
 """For things without a colour of their own, in their order."""
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from etgraph.model.drawing.charts import Axis, Bars, Chart, HeatMap, Links, Moments, Points
+from etgraph.model.drawing.charts import FEW_CELLS, Axis, Bars, Chart, HeatMap, Links, Moments, Points
 from etgraph.model.drawing.colours import GREY
 from etgraph.model.drawing.files import needed
 
@@ -100,8 +100,8 @@ def figure_of(chart: Chart) -> Any:
 
 
 def _text(text: str) -> str:
-    """A plain text for plotly, which takes some tags of HTML for its own."""
-    return escape(text, quote=False).replace("\n", "<br>")
+    """A plain text for plotly, which takes some tags of HTML for its own, and dollar signs for formulas'."""
+    return escape(text, quote=False).replace("$", "&#36;").replace("\n", "<br>")
 
 
 def _axis(update: Any, axis: Axis, place: dict[str, int]) -> None:
@@ -190,6 +190,7 @@ def _moments(mark: Moments, go: Any, figure: Any, place: dict[str, int], named: 
 @_draw.register(HeatMap)
 def _heat_map(mark: HeatMap, go: Any, figure: Any, place: dict[str, int], named: set[str]) -> None:
     rows = np.array([[np.nan if value is None else value for value in row] for row in mark.rows], dtype=float)
+    numbers = [["" if np.isnan(value) else f"{value:.4g}" for value in row] for row in rows.tolist()]
     bar: dict[str, Any] = {"title": {"text": _text(mark.unit), "side": "right"}}
     if mark.logarithmic:
         rows = np.log10(rows)
@@ -200,6 +201,7 @@ def _heat_map(mark: HeatMap, go: Any, figure: Any, place: dict[str, int], named:
         go.Heatmap(
             z=[[None if np.isnan(value) else value for value in row] for row in rows.tolist()],
             colorscale="Viridis", reversescale=True, colorbar=bar, hoverongaps=True,
+            **({"text": numbers, "texttemplate": "%{text}"} if rows.size <= FEW_CELLS else {}),
             **({"hovertext": texts, "hoverinfo": "text"} if texts else {}),
         ),
         **place,

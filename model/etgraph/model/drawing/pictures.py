@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from etgraph.model.drawing.charts import Axis, Bars, Chart, HeatMap, Links, Moments, Panel, Points
+from etgraph.model.drawing.charts import FEW_CELLS, Axis, Bars, Chart, HeatMap, Links, Moments, Panel, Points
 from etgraph.model.drawing.colours import GREY
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ _HIGH: Final = 5.0
 _ROW: Final = 0.28
 """Inches of a named place's height, where panels are stacked."""
 _DOTS_PER_INCH: Final = 150
-_FEW_CELLS: Final = 100
-"""So many cells of a heat map have room for their numbers."""
+_LABEL: Final = 0.16
+"""Part of a panel's width that labels at the ends of bars may take."""
 _SYMBOLS: Final = {"circle": "o", "star": "*"}
 
 
@@ -67,7 +67,21 @@ def _panel(axes: Axes, panel: Panel) -> None:
     if panel.y.places:
         edges = (-0.5, len(panel.y.places) - 0.5)
         axes.set_ylim(*(edges[::-1] if panel.y.downwards else edges))
+    _room(axes, panel)
     _legend(axes, panel)
+
+
+def _room(axes: Axes, panel: Panel) -> None:
+    """Bars from edge to edge, with room for the labels at their ends on the sides where these are."""
+    bars = [mark for mark in panel.marks if isinstance(mark, Bars)]
+    if not bars:
+        return
+    ends = [(begin, end, bool(mark.labels)) for mark in bars for begin, end in zip(mark.start, mark.end)]
+    low, high = min(min(begin, end) for begin, end, _ in ends), max(max(begin, end) for begin, end, _ in ends)
+    room = ((high - low) or 1) * _LABEL
+    left = any(labelled and end < begin for begin, end, labelled in ends)
+    right = any(labelled and end >= begin for begin, end, labelled in ends)
+    axes.set_xlim(low - room * (left or 0.03), high + room * (right or 0.03))
 
 
 def _places(axis: Axis, set_ticks: Callable[..., Any]) -> None:
@@ -122,8 +136,6 @@ def _bars(mark: Bars, axes: Axes) -> None:
             _plain(text), (x, y), (3 if right else -3, 0), textcoords="offset points", va="center",
             ha="left" if right else "right", fontsize=8,
         )  # fmt: skip
-    if mark.labels:
-        axes.margins(x=0.12)
 
 
 @_draw.register(Links)
@@ -154,7 +166,7 @@ def _heat_map(mark: HeatMap, axes: Axes) -> None:
     norm = LogNorm(low, high) if mark.logarithmic else Normalize(low, high)
     image = axes.imshow(rows, aspect="auto", origin="lower", cmap="viridis_r", norm=norm)
     axes.grid(False)
-    if rows.size <= _FEW_CELLS:
+    if rows.size <= FEW_CELLS:
         for (row, column), value in np.ndenumerate(rows):
             if not np.isnan(value):
                 colour = "white" if norm(value) > 0.5 else "black"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from etgraph.model.drawing.charts import Axis, Bars, Chart, Panel
-from etgraph.model.drawing.colours import BLACK, BLUE, GREY, LESS, MORE
+from etgraph.model.drawing.colours import DARK_GREY, GREY, LESS, MORE
 from etgraph.model.readable import counted, duration, shortened
 from etgraph.queries.comparison.result import Comparison, Contribution
 from etgraph.queries.pictures.scales import time_scale
@@ -38,7 +38,7 @@ def _totals(comparison: Comparison) -> Panel:
     steps = (comparison.base_ns, comparison.other_ns)
     scale = time_scale(max(steps))
     bars = Bars(
-        "", BLUE, [0, 1], [0, 0], [ns / scale.factor for ns in steps], [duration(ns) for ns in steps],
+        "", DARK_GREY, [0, 1], [0, 0], [ns / scale.factor for ns in steps], [duration(ns) for ns in steps],
         [duration(ns) for ns in steps],
     )  # fmt: skip
     return Panel("", Axis(f"step, {scale.unit}"), Axis(places=("base", "other"), downwards=True), (bars,))
@@ -77,7 +77,7 @@ _LOOKS: Final = {
     "adds time, in one of the two only": (MORE, True),
     "saves time": (LESS, False),
     "saves time, in one of the two only": (LESS, True),
-    "the others": (BLACK, False),
+    "the others": (DARK_GREY, False),
     "unexplained": (GREY, False),
 }
 """Colour, and whether bars are striped, by what a contribution is."""

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Final
 
 from etgraph.model.drawing.charts import Axis, Bars, Chart, Panel
-from etgraph.model.drawing.colours import BLACK, CATEGORIES, CYCLE, GREY
+from etgraph.model.drawing.colours import CATEGORIES, CYCLE, DARK_GREY, GREY
 from etgraph.model.errors import MissingData
 from etgraph.model.readable import duration, percent, shortened
 from etgraph.queries.pictures.scales import time_scale
@@ -20,7 +20,7 @@ CAUSES: Final = {
     "exposed communication": CATEGORIES["communication"],
     "launch gaps and host stalls": CATEGORIES["launch"],
     "below the roofline": CATEGORIES["computation"],
-    MEASURED: BLACK,
+    MEASURED: DARK_GREY,
     IDEAL: GREY,
 }
 """Colours of causes: those of the categories in which their time is lost."""
