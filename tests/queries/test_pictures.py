@@ -252,9 +252,7 @@ def test_small_contributions_are_one_bar_so_that_bars_sum_to_the_difference() ->
 
 def lost(trace: str, measured: int, *steps: tuple[str, int]) -> Waterfall:
     left = measured - sum(ns for _, ns in steps)
-    return Waterfall(
-        trace, measured, tuple(LostTime(*step) for step in steps), left, None, None, None, None, Trust()
-    )
+    return Waterfall(trace, measured, tuple(LostTime(*step) for step in steps), left, None, None, None, None, Trust())
 
 
 def test_bars_float_from_the_measured_step_to_the_ideal_one() -> None:

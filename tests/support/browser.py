@@ -21,6 +21,8 @@ import pytest
 FIXTURES = {"browser"}
 PACKAGE = "PySide6-WebEngine"
 SECONDS = 120
+LIGHT, DARK = 1, 0
+"""Chromium's numbers of what a reader prefers."""
 HOW_TO_LEAVE_OUT = "ETGRAPH_BROWSER=off leaves out, on purpose, the tests that open pages"
 
 
@@ -55,13 +57,25 @@ class Browser:
         answer = self.folder / "answer.json"
         answer.unlink(missing_ok=True)
         wanted = {
-            "pages": [str(page.resolve()) for page in pages], "look": look, "dark": dark,
+            "pages": [str(page.resolve()) for page in pages], "look": look,
             "shots": [str(shot.resolve()) for shot in shots], "answer": str(answer),
         }  # fmt: skip
+        environment = os.environ | {
+            "QT_QPA_PLATFORM": "offscreen",
+            "QTWEBENGINE_DISABLE_SANDBOX": "1",  # it refuses to run as root, and pages are the tests' own
+            "QTWEBENGINE_CHROMIUM_FLAGS": "--disable-gpu --log-level=3 "
+            f"--blink-settings=preferredColorScheme={DARK if dark else LIGHT}",
+        }
         command = [sys.executable, str(Path(__file__).with_name("browser_visit.py"))]
         try:
             done = subprocess.run(
-                command, input=json.dumps(wanted), capture_output=True, text=True, timeout=seconds, check=False
+                command,
+                input=json.dumps(wanted),
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
             )
             why = "\n".join(done.stderr.strip().splitlines()[-8:]) or f"it ended with {done.returncode}"
         except subprocess.TimeoutExpired:

@@ -1,6 +1,6 @@
 """Opens pages in Qt's Chromium and writes, as JSON, what each of them did: `browser` runs it in a process of its own.
 
-Reads `{"pages": [path, …], "look": expression, "dark": bool, "shots": [path, …], "answer": path}` from standard input.
+Reads `{"pages": [path, …], "look": expression, "shots": [path, …], "answer": path}` from standard input.
 """
 
 from __future__ import annotations
@@ -11,24 +11,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtCore import QTimer, QUrl
+from PySide6.QtWebEngineCore import (
+    QWebEnginePage,
+    QWebEngineSettings,
+    QWebEngineUrlRequestInfo,
+    QWebEngineUrlRequestInterceptor,
+)
+from PySide6.QtWebEngineWidgets import QWebEngineView
+from PySide6.QtWidgets import QApplication
+
 SIZE = (1200, 640)
 SETTLED_MS = 300
 """After a page has loaded, what it still does on its own."""
-LIGHT, DARK = 1, 0
-"""Chromium's numbers of what a reader prefers."""
-
-WANTED = json.load(sys.stdin)
-os.environ |= {
-    "QT_QPA_PLATFORM": "offscreen",
-    "QTWEBENGINE_DISABLE_SANDBOX": "1",  # it refuses to run as root, and pages are the tests' own
-    "QTWEBENGINE_CHROMIUM_FLAGS": "--disable-gpu --log-level=3 "
-    f"--blink-settings=preferredColorScheme={DARK if WANTED['dark'] else LIGHT}",
-}
-
-from PySide6.QtCore import QTimer, QUrl
-from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineUrlRequestInfo, QWebEngineUrlRequestInterceptor
-from PySide6.QtWebEngineWidgets import QWebEngineView
-from PySide6.QtWidgets import QApplication
 
 
 class Requests(QWebEngineUrlRequestInterceptor):
@@ -51,6 +46,8 @@ class Page(QWebEnginePage):
     def __init__(self, view: QWebEngineView) -> None:
         super().__init__(view)
         self.console, self.dialogues = list[str](), list[str]()
+        # Otherwise what a page on the disk asks of others is refused before anybody could note it.
+        self.settings().setAttribute(QWebEngineSettings.WebAttribute.LocalContentCanAccessRemoteUrls, True)
 
     def javaScriptConsoleMessage(self, level: Any, message: str, line: int, source: str) -> None:
         self.console.append(f"{level.name}: {message}")
@@ -59,38 +56,43 @@ class Page(QWebEnginePage):
         self.dialogues.append(message)
 
 
-def visit(view: QWebEngineView, number: int, found: list[dict[str, Any]]) -> None:
-    """Open the page of that number, then the next one; after the last, write what was found and end."""
-    if number == len(WANTED["pages"]):
-        Path(WANTED["answer"]).write_text(json.dumps(found), "utf-8")
+def visit(view: QWebEngineView, wanted: dict[str, Any], found: list[dict[str, Any]]) -> None:
+    """Open the next page and note what it did; after the last one, write all that and end."""
+    if len(found) == len(wanted["pages"]):
+        Path(wanted["answer"]).write_text(json.dumps(found), "utf-8")
         # Qt may crash when it is taken apart, and all is written.
         os._exit(0)
-    url = QUrl.fromLocalFile(WANTED["pages"][number])
+    url = QUrl.fromLocalFile(wanted["pages"][len(found)])
     page, requests = Page(view), Requests(url.toString())
     page.setUrlRequestInterceptor(requests)
     view.setPage(page)
 
     def looked(answer: str | None) -> None:
-        if WANTED["shots"]:
-            view.grab().save(WANTED["shots"][number])
+        if wanted["shots"]:
+            view.grab().save(wanted["shots"][len(found)])
         seen = None if answer is None else json.loads(answer)
         noted = {"console": page.console, "dialogues": page.dialogues, "requests": requests.others, "seen": seen}
         found.append(noted)
-        visit(view, number + 1, found)
+        visit(view, wanted, found)
 
     def loaded(ok: bool) -> None:
         if not ok:
             page.console.append("the page did not load")
-        QTimer.singleShot(SETTLED_MS, lambda: page.runJavaScript(f"JSON.stringify({WANTED['look']})", 0, looked))
+        QTimer.singleShot(SETTLED_MS, lambda: page.runJavaScript(f"JSON.stringify({wanted['look']})", 0, looked))
 
     page.loadFinished.connect(loaded)
     view.load(url)
 
 
-if __name__ == "__main__":
+def main() -> None:
     application = QApplication(sys.argv[:1])
     view = QWebEngineView()
     view.resize(*SIZE)
     view.show()
-    QTimer.singleShot(0, lambda: visit(view, 0, []))
+    wanted = json.load(sys.stdin)
+    QTimer.singleShot(0, lambda: visit(view, wanted, []))
     application.exec()
+
+
+if __name__ == "__main__":
+    main()
