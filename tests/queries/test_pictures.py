@@ -193,7 +193,7 @@ def test_a_wide_span_has_a_logarithmic_scale_and_unrecorded_ranks_a_star() -> No
     assert heat.logarithmic
     assert heat.texts[1][0] == "rank 1 → rank 0\n10.0 kB"
     assert chart.panels[0].y.places == ("0", "1", "5*")
-    assert chart.notes == ("* a rank that is not recorded: what it sends is known from receivers of messages only",)
+    assert chart.notes == ("* not recorded: what it sends is known from receivers of messages only",)
 
 
 def test_of_very_many_ranks_neighbours_share_a_cell() -> None:
@@ -256,17 +256,17 @@ def lost(trace: str, measured: int, *steps: tuple[str, int]) -> Waterfall:
 
 
 def test_bars_float_from_the_measured_step_to_the_ideal_one() -> None:
-    chart = chart_of(lost("gpt", 1_000, ("late ranks", 300), ("launch gaps and host stalls", -50), ("new", 400)))
+    chart = chart_of(lost("gpt", 1_000, ("late ranks", 300), ("host", -50), ("new", 400)))
     rows = [(name, start, end, striped) for name, _, start, end, striped in bars(chart)]
     assert rows == [
         ("measured", 0, 1.0, False),
         ("late ranks", 0.7, 1.0, False),
-        ("launch gaps and host stalls", 0.75, 0.7, True),
+        ("host", 0.75, 0.7, True),
         ("new", 0.35, 0.75, False),
         ("ideal", 0, 0.35, False),
     ]
     colours = [colour for _, colour, *_ in bars(chart)]
-    assert colours[1:3] == [CATEGORIES["idle"], CATEGORIES["launch"]]
+    assert colours[1:3] == [CATEGORIES["idle"], CATEGORIES["cpu"]]
     assert len(set(colours)) == 5
 
 

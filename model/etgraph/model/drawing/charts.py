@@ -12,6 +12,8 @@ from typing import Final, Literal
 
 Numbers = Sequence[float]
 Symbol = Literal["circle", "star"]
+MOST_NAMES: Final = 24
+"""Names of places for which a panel has room that does not grow with them."""
 FEW_CELLS: Final = 100
 """In so many cells of a heat map there is room for their numbers."""
 
@@ -23,6 +25,10 @@ class Axis:
     label: str = ""
     places: tuple[str, ...] = ()
     downwards: bool = False
+
+    def named_places(self, most: int) -> dict[int, str]:
+        """Places whose names are shown, with their names: all of them or, evenly, so many at most."""
+        return dict(list(enumerate(self.places))[:: max(1, -(-len(self.places) // most))])
 
 
 @dataclass(frozen=True, slots=True)

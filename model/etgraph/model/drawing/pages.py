@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from etgraph.model.drawing.charts import FEW_CELLS, Axis, Bars, Chart, HeatMap, Links, Moments, Points
+from etgraph.model.drawing.charts import FEW_CELLS, MOST_NAMES, Axis, Bars, Chart, HeatMap, Links, Moments, Points
 from etgraph.model.drawing.colours import GREY
 from etgraph.model.drawing.files import needed
 
@@ -83,8 +83,8 @@ def figure_of(chart: Chart) -> Any:
         place = {"row": number + 1, "col": 1} if stacked else {"row": 1, "col": number + 1}
         for mark in panel.marks:
             _draw(mark, go, figure, place, named)
-        _axis(figure.update_xaxes, panel.x, place)
-        _axis(figure.update_yaxes, panel.y, place)
+        _axis(figure.update_xaxes, panel.x, place, MOST_NAMES)
+        _axis(figure.update_yaxes, panel.y, place, len(panel.y.places) if stacked else MOST_NAMES)
     below = 40 + 16 * len(chart.notes)
     figure.update_layout(
         title_text=_text(chart.title), template="plotly_white", height=sum(heights) + _FRAME + below, barmode="overlay",
@@ -104,12 +104,12 @@ def _text(text: str) -> str:
     return escape(text, quote=False).replace("$", "&#36;").replace("\n", "<br>")
 
 
-def _axis(update: Any, axis: Axis, place: dict[str, int]) -> None:
+def _axis(update: Any, axis: Axis, place: dict[str, int], most: int) -> None:
     ticks: dict[str, Any] = {}
     if axis.places:
-        ends = [-0.5, len(axis.places) - 0.5]
+        ends, named = [-0.5, len(axis.places) - 0.5], axis.named_places(most)
         ticks = {
-            "tickvals": list(range(len(axis.places))), "ticktext": [_text(name) for name in axis.places],
+            "tickvals": list(named), "ticktext": [_text(name) for name in named.values()],
             "range": ends[::-1] if axis.downwards else ends, "showgrid": False, "zeroline": False,
         }  # fmt: skip
     update(title_text=_text(axis.label), automargin=True, **ticks, **place)

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import singledispatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from etgraph.model.drawing.charts import FEW_CELLS, Axis, Bars, Chart, HeatMap, Links, Moments, Panel, Points
+from etgraph.model.drawing.charts import (
+    FEW_CELLS,
+    MOST_NAMES,
+    Axis,
+    Bars,
+    Chart,
+    HeatMap,
+    Links,
+    Moments,
+    Panel,
+    Points,
+)
 from etgraph.model.drawing.colours import GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _WIDE: Final = 6.4
 """Inches of a panel's width; stacked ones have half as much again."""
@@ -24,6 +36,8 @@ _ROW: Final = 0.28
 _DOTS_PER_INCH: Final = 150
 _LABEL: Final = 0.16
 """Part of a panel's width that labels at the ends of bars may take."""
+_LINE: Final = 130
+"""Letters of a legend's line."""
 _SYMBOLS: Final = {"circle": "o", "star": "*"}
 
 
@@ -34,13 +48,14 @@ def write(chart: Chart, path: Path) -> None:
     heights = [_height(panel) for panel in chart.panels] if chart.stacked else [_HIGH]
     columns = 1 if chart.stacked else len(chart.panels)
     wide = 1.5 * _WIDE if chart.stacked else _WIDE * columns
-    figure = Figure(figsize=(wide, sum(heights) + 0.5 + 0.2 * len(chart.notes)), layout="constrained")
+    figure = Figure(figsize=(wide, sum(heights) + 0.6 + 0.2 * len(chart.notes)), layout="constrained")
     grid = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
     figure.suptitle(_plain(chart.title))
     for axes, panel in zip(grid.flat, chart.panels):
-        _panel(axes, panel)
-    if chart.notes:
-        figure.supxlabel(_plain("\n".join(chart.notes)), fontsize=8, x=0.01, ha="left", color="#555555")
+        _panel(axes, panel, len(panel.y.places) if chart.stacked else MOST_NAMES)
+        if not chart.stacked:
+            _legend(axes, panel)
+    _below(figure, grid.flat if chart.stacked else [], _plain("\n".join(chart.notes)))
     with warnings.catch_warnings():
         # Names may be in any script, and a box stands for a letter that no font has.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -56,19 +71,20 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _panel(axes: Axes, panel: Panel) -> None:
+def _panel(axes: Axes, panel: Panel, rows: int) -> None:
     axes.set_axisbelow(True)
     axes.grid(alpha=0.3, axis="x" if panel.y.places else "both")
     axes.set(title=_plain(panel.title), xlabel=_plain(panel.x.label), ylabel=_plain(panel.y.label))
     for mark in panel.marks:
         _draw(mark, axes)
-    _places(panel.x, axes.set_xticks)
-    _places(panel.y, axes.set_yticks)
+    _places(panel.x, axes.set_xticks, MOST_NAMES)
+    _places(panel.y, axes.set_yticks, rows)
+    if max(map(len, panel.x.places), default=0) > 4:
+        axes.tick_params(axis="x", rotation=90)
     if panel.y.places:
         edges = (-0.5, len(panel.y.places) - 0.5)
         axes.set_ylim(*(edges[::-1] if panel.y.downwards else edges))
     _room(axes, panel)
-    _legend(axes, panel)
 
 
 def _room(axes: Axes, panel: Panel) -> None:
@@ -84,21 +100,28 @@ def _room(axes: Axes, panel: Panel) -> None:
     axes.set_xlim(low - room * (left or 0.03), high + room * (right or 0.03))
 
 
-def _places(axis: Axis, set_ticks: Callable[..., Any]) -> None:
+def _places(axis: Axis, set_ticks: Callable[..., Any], most: int) -> None:
     if axis.places:
-        set_ticks(range(len(axis.places)), [_plain(place) for place in axis.places])
+        named = axis.named_places(most)
+        set_ticks(list(named), [_plain(name) for name in named.values()])
 
 
 def _legend(axes: Axes, panel: Panel) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    if not names:
+    title = next((mark.group for mark in panel.marks if isinstance(mark, Points) and mark.group), "")
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(title=_plain(title) or None)
+
+
+def _below(figure: Figure, every: Iterable[Axes], notes: str) -> None:
+    """The notes and one legend of those panels below all of them, where it takes nothing of their width."""
+    named = {name: handle for axes in every for handle, name in zip(*axes.get_legend_handles_labels())}
+    if not named and not notes:
         return
-    title = next((mark.group for mark in panel.marks if isinstance(mark, Points) and mark.group), None)
-    title = None if title is None else _plain(title)
-    if panel.y.places:
-        axes.legend(handles, names, title=title, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=9)
-    else:
-        axes.legend(handles, names, title=title)
+    columns = _LINE // max([6 + len(name) for name in named] or [_LINE])
+    figure.legend(
+        list(named.values()), list(named), title=notes or None, title_fontsize=8, loc="outside lower left",
+        ncols=max(1, columns), frameon=False, fontsize=9, alignment="left",
+    )  # fmt: skip
 
 
 @singledispatch

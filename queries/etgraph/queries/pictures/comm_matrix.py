@@ -39,8 +39,8 @@ def heat_map(matrix: CommunicationMatrix) -> Chart:
         notes.append(
             f"{len(matrix.ranks):,} ranks: up to {-(-len(matrix.ranks) // len(first))} neighbours share a cell"
         )
-    if matrix.unrecorded_ranks:
-        notes.append("* a rank that is not recorded: what it sends is known from receivers of messages only")
+    if any(name.endswith("*") for name in names):
+        notes.append("* not recorded: what it sends is known from receivers of messages only")
     return Chart(
         f"Communication of {len(matrix.ranks):,} ranks, {size(int(matrix.bytes.sum()))}",
         (

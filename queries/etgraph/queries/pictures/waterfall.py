@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, product
 from typing import Final
 
 from etgraph.model.drawing.charts import Axis, Bars, Chart, Panel
-from etgraph.model.drawing.colours import CATEGORIES, CYCLE, DARK_GREY, GREY
+from etgraph.model.drawing.colours import CATEGORIES, CYCLE, DARK_GREY, GREY, YELLOW
 from etgraph.model.errors import MissingData
 from etgraph.model.readable import duration, percent, shortened
 from etgraph.queries.pictures.scales import time_scale
@@ -16,14 +16,15 @@ from etgraph.queries.waterfall import Waterfall
 
 MEASURED, IDEAL = "measured", "ideal"
 CAUSES: Final = {
+    "replay": YELLOW,
     "late ranks": CATEGORIES["idle"],
     "exposed communication": CATEGORIES["communication"],
-    "launch gaps and host stalls": CATEGORIES["launch"],
-    "below the roofline": CATEGORIES["computation"],
+    "host": CATEGORIES["cpu"],
+    "below roofline": CATEGORIES["computation"],
     MEASURED: DARK_GREY,
     IDEAL: GREY,
 }
-"""Colours of causes: those of the categories in which their time is lost."""
+"""Colours of causes: those of the categories in which their time is lost; the replay's error is in none."""
 NAME: Final = 48
 
 
@@ -85,17 +86,16 @@ def _several(waterfalls: Sequence[Waterfall]) -> Chart:
     names = dict.fromkeys(each.name for _, _, each in reversed(floating))
     colours = _colours(list(names))
     bars = []
-    for name in names:
-        for striped in (False, True):
-            shown = [of for of in floating if of[2].name == name and of[2].striped == striped]
-            if shown:
-                low, high = (
-                    [100 * getattr(each, end) / one.measured_ns for _, one, each in shown]
-                    for end in ("low_ns", "high_ns")
-                )
-                texts = [f"{one.trace}\n{each.name}\n{each.text}" for _, one, each in shown]
-                label = shortened(name, NAME) + (", negative" if striped else "")
-                bars.append(Bars(label, colours[name], [row for row, *_ in shown], low, high, texts, striped=striped))
+    # What is negative lies upon the others, since it goes back over them.
+    for striped, name in product((False, True), names):
+        shown = [of for of in floating if of[2].name == name and of[2].striped == striped]
+        if shown:
+            low, high = (
+                [100 * getattr(each, end) / one.measured_ns for _, one, each in shown] for end in ("low_ns", "high_ns")
+            )
+            texts = [f"{one.trace}\n{each.name}\n{each.text}" for _, one, each in shown]
+            label = shortened(name, NAME) + (", negative" if striped else "")
+            bars.append(Bars(label, colours[name], [row for row, *_ in shown], low, high, texts, striped=striped))
     places = tuple(f"{shortened(one.trace, NAME)}, {duration(one.measured_ns)}" for one in waterfalls)
     panel = Panel("", Axis("share of the measured step, %"), Axis(places=places, downwards=True), tuple(bars))
     return Chart(f"Lost time of {len(waterfalls)} traces", (panel,), stacked=True)

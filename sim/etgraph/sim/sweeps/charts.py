@@ -74,16 +74,12 @@ def scatter_of(sweep: Sweep) -> Panel:
         texts = [f"{described(point)}\n{up:.6g} ({y.label}), {across:.6g} ({x.label})" for across, up, point in shown]
         return Points(name, colour, [one[0] for one in shown], [one[1] for one in shown], texts, **looks)
 
-    return Panel(
-        "All points",
-        Axis(x.label),
-        Axis(y.label),
-        (
-            marks("other points", GREY, lambda point: not point.front, size=4),
-            marks("front", BLUE, lambda point: point.front, joined=len(sweep.objectives) <= 2),
-            marks("base profile", VERMILION, lambda point: point.base, symbol="star", size=12),
-        ),
+    found = (
+        marks("other points", GREY, lambda point: not point.front, size=4),
+        marks("front", BLUE, lambda point: point.front, joined=len(sweep.objectives) <= 2),
+        marks("base profile", VERMILION, lambda point: point.base, symbol="star", size=12),
     )
+    return Panel("All points", Axis(x.label), Axis(y.label), tuple(each for each in found if each.x))
 
 
 def described(point: SweepPoint) -> str:
