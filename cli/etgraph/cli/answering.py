@@ -74,7 +74,7 @@ def draw_plots(settings: Settings, answer: Answer, title: str, **choices: Any) -
     from etgraph.queries.pictures import draw
 
     for file in settings.plots:
-        draw(answer, file, title, **choices)
+        draw(answer, file, printable(title), **choices)
         settings.output().say(f"wrote {printable(str(file))}")
 
 

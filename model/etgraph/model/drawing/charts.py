@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
+
+from etgraph.model.columns import Array
+
 Numbers = Sequence[float]
 Symbol = Literal["circle", "star"]
 MOST_NAMES: Final = 24
@@ -95,6 +99,11 @@ class HeatMap:
     unit: str
     texts: Sequence[Sequence[str]] = ()
     logarithmic: bool = False
+
+    @property
+    def numbers(self) -> Array:
+        """The rows as an array, NaN in cells that stay blank."""
+        return np.array([[np.nan if value is None else value for value in row] for row in self.rows], dtype=float)
 
 
 Mark = Points | Bars | Links | Moments | HeatMap

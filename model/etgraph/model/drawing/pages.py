@@ -100,7 +100,7 @@ def figure_of(chart: Chart) -> Any:
 
 
 def _text(text: str) -> str:
-    """A plain text for plotly, which takes some tags of HTML for its own, and dollar signs for formulas'."""
+    """A plain text for plotly, which would obey tags of HTML, and take what is between dollar signs for a formula."""
     return escape(text, quote=False).replace("$", "&#36;").replace("\n", "<br>")
 
 
@@ -168,7 +168,6 @@ def _links(mark: Links, go: Any, figure: Any, place: dict[str, int], named: set[
         return [value for pair in zip(first, second) for value in (*pair, None)]
 
     texts = [each for text in mark.texts for each in (text, text, "")]
-
     figure.add_trace(
         go.Scatter(
             x=between(mark.start, mark.end), y=between(mark.row, mark.to), mode="lines",
@@ -189,7 +188,7 @@ def _moments(mark: Moments, go: Any, figure: Any, place: dict[str, int], named: 
 
 @_draw.register(HeatMap)
 def _heat_map(mark: HeatMap, go: Any, figure: Any, place: dict[str, int], named: set[str]) -> None:
-    rows = np.array([[np.nan if value is None else value for value in row] for row in mark.rows], dtype=float)
+    rows = mark.numbers
     numbers = [["" if np.isnan(value) else f"{value:.4g}" for value in row] for row in rows.tolist()]
     bar: dict[str, Any] = {"title": {"text": _text(mark.unit), "side": "right"}}
     if mark.logarithmic:

@@ -183,7 +183,7 @@ def _moments(mark: Moments, axes: Axes) -> None:
 def _heat_map(mark: HeatMap, axes: Axes) -> None:
     from matplotlib.colors import LogNorm, Normalize
 
-    rows = np.array([[np.nan if value is None else value for value in row] for row in mark.rows], dtype=float)
+    rows = mark.numbers
     known = rows[~np.isnan(rows)]
     low, high = (float(known.min()), float(known.max())) if known.size else (1.0, 1.0)
     norm = LogNorm(low, high) if mark.logarithmic else Normalize(low, high)

@@ -10,7 +10,7 @@ from typing import Final
 from etgraph.model.drawing.charts import Axis, Bars, Chart, Panel
 from etgraph.model.drawing.colours import CATEGORIES, CYCLE, DARK_GREY, GREY, YELLOW
 from etgraph.model.errors import MissingData
-from etgraph.model.readable import duration, percent, shortened
+from etgraph.model.readable import duration, percent, printable, shortened
 from etgraph.queries.pictures.scales import time_scale
 from etgraph.queries.waterfall import Waterfall
 
@@ -68,13 +68,13 @@ def _one(one: Waterfall) -> Chart:
     bars = tuple(
         Bars(
             "", colours[each.name], [row], [each.low_ns / scale.factor], [each.high_ns / scale.factor],
-            [f"{each.name}\n{each.text}"], [each.text.removesuffix(" of the measured step")], each.striped,
+            [f"{printable(each.name)}\n{each.text}"], [each.text.removesuffix(" of the measured step")], each.striped,
         )
         for row, each in enumerate(floating)
     )  # fmt: skip
     places = tuple(shortened(each.name, NAME) for each in floating)
     panel = Panel("", Axis(f"step, {scale.unit}"), Axis(places=places, downwards=True), bars)
-    return Chart(f"Lost time of {one.trace}", (panel,), stacked=True)
+    return Chart(f"Lost time of {printable(one.trace)}", (panel,), stacked=True)
 
 
 def _several(waterfalls: Sequence[Waterfall]) -> Chart:
@@ -93,7 +93,7 @@ def _several(waterfalls: Sequence[Waterfall]) -> Chart:
             low, high = (
                 [100 * getattr(each, end) / one.measured_ns for _, one, each in shown] for end in ("low_ns", "high_ns")
             )
-            texts = [f"{one.trace}\n{each.name}\n{each.text}" for _, one, each in shown]
+            texts = [f"{printable(one.trace)}\n{printable(each.name)}\n{each.text}" for _, one, each in shown]
             label = shortened(name, NAME) + (", negative" if striped else "")
             bars.append(Bars(label, colours[name], [row for row, *_ in shown], low, high, texts, striped=striped))
     places = tuple(f"{shortened(one.trace, NAME)}, {duration(one.measured_ns)}" for one in waterfalls)
