@@ -66,7 +66,7 @@ PATH = CriticalPath(
         CategoryShare("idle", "unexplained", 2_500, 0.25),
     ),
     by_rank=(RankShare(0, 10_000),),
-    by_iteration=(IterationShare(None, 10_000, 1.0),),
+    by_iteration=(IterationShare(None, 10_000, 1.0, 1_000, 11_000),),
     by_operator=tuple(OperatorShare(f"kernel_{number}", "COMP", 1, 100, 0.01) for number in range(12)),
     segments=pa.table(
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -49,6 +50,24 @@ timeout_of_analysis: Callable[[Any], Any] = click.option(
     help="Give up after this many seconds.",
 )  # fmt: skip
 """`--timeout S` of what this process works out, in the call's settings."""
+
+
+def _remember_drawable(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+    """Refuse a file that cannot be drawn before the answer is worked out."""
+    if files:
+        from etgraph.model.drawing import check_file
+
+        for file in files:
+            check_file(file)
+    remember(context, parameter, files)
+
+
+plot_option: Callable[[Any], Any] = click.option(
+    "--plot", "plots", metavar="FILE", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
+    expose_value=False, callback=_remember_drawable,
+    help="Draw the answer: .html to look into, .png, .svg or .pdf for reports; may be repeated.",
+)  # fmt: skip
+"""`--plot FILE`, repeatable, in the call's settings; `etgraph.cli.answering` draws what was asked."""
 
 
 def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:

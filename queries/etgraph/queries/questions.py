@@ -46,7 +46,7 @@ _HERE = "etgraph.queries"
 QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
         "breakdown": Question(f"{_HERE}.breakdown:breakdown"),
-        "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
+        "critical-path": Question(f"{_HERE}.critical_path:critical_path", 2),
         "hotspots": Question(f"{_HERE}.hotspots:hotspots", 2),
         "comm-matrix": Question(f"{_HERE}.comm_matrix:comm_matrix"),
         "stragglers": Question(f"{_HERE}.stragglers:stragglers"),
