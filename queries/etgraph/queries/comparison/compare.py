@@ -1,0 +1,160 @@
+"""Comparison of two traces: the difference of their steps, part by part on the measured critical paths of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+
+from etgraph.model import Trace, Trust
+from etgraph.model.errors import MissingData, UsageError
+from etgraph.queries.comparison.contributions import By, Parts, contributions_of, parts_of, structural_of
+from etgraph.queries.comparison.differences import differences_of
+from etgraph.queries.comparison.estimating import median_weights
+from etgraph.queries.comparison.matching import Matches, matches_of
+from etgraph.queries.comparison.result import Comparison, StepTime
+from etgraph.queries.comparison.sides import Side, side_of
+from etgraph.queries.comparison.structure import structure_of
+from etgraph.queries.critical_path import Ground
+from etgraph.queries.subjects import Subject
+from etgraph.queries.windows import Iterations, Window
+
+Compared = Trace | Subject | Sequence[Trace | Subject]
+LITTLE = 0.5
+"""Less of the paths' time than this in operators that both have deserves a word."""
+
+
+def compare(
+    base: Compared,
+    other: Compared,
+    *,
+    rank: int | None = None,
+    iteration: Iterations = None,
+    window: Window = "annotation",
+    by: By = "operator",
+) -> Comparison:
+    """The difference of the steps of two traces, or of several on a side, in contributions that sum to it exactly.
+
+    Every step has a measured critical path, whose segments tile it (`critical_path`). The typical step of a side is the
+    weighted mean of its steps with the weights of the Harrell–Davis median, and a part's time in it the mean of its
+    times with the same weights: so parts sum to the step, and differences of parts to the difference.
+
+    Parts are operators, scopes, lines of source, or categories of the path; two that the alignment of the traces takes
+    for the same are one part, `a → b` where their names differ. By operator, what changed in the program comes first: see
+    `Contribution`. A pause is a part of its own by operator and category, otherwise it belongs to the operator after
+    it. `unexplained_ns` is the difference in pauses without a known cause and in operators that were not aligned.
+
+    With several steps on both sides there are intervals, by bootstrap over runs and their steps. `iteration` names the
+    steps where a subject does not. Raises MissingData where a side has no such steps or the two have no operator in
+    common; UsageError for an unknown `by`, and for a side without traces.
+    """
+    if by not in get_args(By):
+        raise UsageError(f"no comparison by {by!r}: choose {', '.join(get_args(By))}")
+    grounds: dict[int, Ground] = {}
+    first, second = (
+        side_of(_subjects(side, what), rank, iteration, window, grounds)
+        for side, what in ((base, "base"), (other, "other"))
+    )
+    matches = matches_of(first, second)
+    share = _aligned_share(first, second, matches)
+    structure = structure_of(first, second, matches)
+    parts = parts_of(first, second, matches, structure, by)
+    whole = parts if by == "operator" else parts_of(first, second, matches, structure, "operator")
+    base_ns, other_ns = int(parts.base_ns.sum()), int(parts.other_ns.sum())
+    limits = (None, None) if parts.low_ns is None or parts.high_ns is None else (
+        round(float(parts.low_ns[-1])), round(float(parts.high_ns[-1]))
+    )  # fmt: skip
+    return Comparison(
+        base_ns,
+        other_ns,
+        other_ns - base_ns,
+        int(parts.other_ns[0] - parts.base_ns[0]),
+        share,
+        contributions_of(parts, structure, matches, by),
+        differences_of([run.trace for run in first.runs], [run.trace for run in second.runs]),
+        _trust(first, second, parts, share),
+        by,
+        structural_of(whole, structure, matches),
+        *limits,
+        _steps(first),
+        _steps(second),
+    )
+
+
+def _subjects(side: Compared, what: str) -> list[Subject]:
+    given = [side] if isinstance(side, (Trace, Subject)) else list(side)
+    if not given:
+        raise UsageError(f"no trace on the side {what!r}")
+    return [one if isinstance(one, Subject) else Subject(one) for one in given]
+
+
+def _steps(side: Side) -> StepTime:
+    from etgraph.queries.comparison.estimating import interval, resampled_weights
+
+    times = side.time_ns
+    low = high = None
+    if len(times) > 1:
+        spread = (len(times) / (len(times) - 1)) ** 0.5
+        centre = float(median_weights(times) @ times)
+        again = centre + (resampled_weights(times, side.run) @ times - centre) * spread
+        low, high = (round(float(limit)) for limit in interval(again))
+    return StepTime(
+        len(times),
+        len(np.unique(side.run)),
+        round(float(np.median(times))),
+        int(times.min()),
+        int(times.max()),
+        low,
+        high,
+    )
+
+
+def _aligned_share(base: Side, other: Side, matches: Matches) -> float:
+    """How much of the paths' time in operators is in such as both sides have. Raises MissingData where none are."""
+    if not any((match.partner >= 0).any() for match in matches.base):
+        raise MissingData(
+            _nothing_in_common(base, other), hint="are these traces of one program, and of the same kind?"
+        )
+    total = aligned = 0
+    for side, of in ((base, matches.base), (other, matches.other)):
+        run = side.run[side.step]
+        for number, match in enumerate(of):
+            here = (run == number) & (side.row >= 0)
+            total += int(side.ns[here].sum())
+            aligned += int(side.ns[here & (match.partner[side.row] >= 0)].sum())
+    return aligned / total if total else 1.0
+
+
+def _nothing_in_common(base: Side, other: Side) -> str:
+    told = []
+    for side in (base, other):
+        run = side.runs[0]
+        names = run.trace.operators.texts("name").take(run.trace.operators["name"][run.row])
+        common = names.value_counts().to_pylist()
+        common.sort(key=lambda one: (-one["counts"], one["values"]))
+        told.append(f"{run.name} has {', '.join(one['values'] for one in common[:3]) or 'no operators'}")
+    return f"nothing to compare: no operator of the one is found in the other; {told[0]}; {told[1]}"
+
+
+def _trust(base: Side, other: Side, parts: Parts, share: float) -> Trust:
+    total = int(parts.base_ns.sum() + parts.other_ns.sum())
+    warnings: list[str] = []
+    for side, what in ((base, "base"), (other, "other")):
+        typical = side.trusts[int(np.argmax(median_weights(side.time_ns)))]
+        warnings += [f"{what}: {told}" for told in (*typical.warnings, *side.left_out)]
+    if share < LITTLE:
+        warnings.append(f"only {share:.1%} of the paths' time in operators is in such as both sides have")
+    if parts.low_ns is None:
+        warnings.append("no intervals: these take several steps, or runs, on both sides")
+    elif parts.high_ns is not None and parts.low_ns[-1] < 0 < parts.high_ns[-1]:
+        warnings.append("the difference of the step times is within what single steps differ")
+    return Trust(
+        1 - int(parts.base_ns[0] + parts.other_ns[0]) / total if total else None,
+        sum(trust.unmatched_collectives for side in (base, other) for trust in side.trusts),
+        sum(trust.weak_links for side in (base, other) for trust in side.trusts),
+        tuple(dict.fromkeys(warnings)),
+    )
+
+
+__all__ = ["compare"]
