@@ -11,7 +11,7 @@ from etgraph.model import Trace, Trust
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.queries.comparison.contributions import By, Parts, contributions_of, parts_of, structural_of
 from etgraph.queries.comparison.differences import differences_of
-from etgraph.queries.comparison.estimating import median_weights
+from etgraph.queries.comparison.estimating import interval
 from etgraph.queries.comparison.matching import Matches, matches_of
 from etgraph.queries.comparison.result import Comparison, StepTime
 from etgraph.queries.comparison.sides import Side, side_of
@@ -41,9 +41,9 @@ def compare(
     times with the same weights: so parts sum to the step, and differences of parts to the difference.
 
     Parts are operators, scopes, lines of source, or categories of the path; two that the alignment of the traces takes
-    for the same are one part, `a → b` where their names differ. By operator, what changed in the program comes first: see
-    `Contribution`. A pause is a part of its own by operator and category, otherwise it belongs to the operator after
-    it. `unexplained_ns` is the difference in pauses without a known cause and in operators that were not aligned.
+    for the same are one part, `a → b` where their names differ. By operator, what changed in the program comes
+    first: see `Contribution`. A pause is a part of its own by operator and category, otherwise it belongs to the
+    operator after it. `unexplained_ns` is the difference in pauses without a known cause.
 
     With several steps on both sides there are intervals, by bootstrap over runs and their steps. `iteration` names the
     steps where a subject does not. Raises MissingData where a side has no such steps or the two have no operator in
@@ -90,23 +90,12 @@ def _subjects(side: Compared, what: str) -> list[Subject]:
 
 
 def _steps(side: Side) -> StepTime:
-    from etgraph.queries.comparison.estimating import interval, resampled_weights
-
     times = side.time_ns
     low = high = None
     if len(times) > 1:
-        spread = (len(times) / (len(times) - 1)) ** 0.5
-        centre = float(median_weights(times) @ times)
-        again = centre + (resampled_weights(times, side.run) @ times - centre) * spread
-        low, high = (round(float(limit)) for limit in interval(again))
+        low, high = (round(float(limit)) for limit in interval(side.typical.again(times)))
     return StepTime(
-        len(times),
-        len(np.unique(side.run)),
-        round(float(np.median(times))),
-        int(times.min()),
-        int(times.max()),
-        low,
-        high,
+        len(times), len(side.runs), round(float(np.median(times))), int(times.min()), int(times.max()), low, high
     )
 
 
@@ -141,7 +130,7 @@ def _trust(base: Side, other: Side, parts: Parts, share: float) -> Trust:
     total = int(parts.base_ns.sum() + parts.other_ns.sum())
     warnings: list[str] = []
     for side, what in ((base, "base"), (other, "other")):
-        typical = side.trusts[int(np.argmax(median_weights(side.time_ns)))]
+        typical = side.trusts[int(np.argmax(side.typical.weights))]
         warnings += [f"{what}: {told}" for told in (*typical.warnings, *side.left_out)]
     if share < LITTLE:
         warnings.append(f"only {share:.1%} of the paths' time in operators is in such as both sides have")

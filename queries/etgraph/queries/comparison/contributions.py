@@ -15,7 +15,7 @@ import numpy as np
 
 from etgraph.model import Trace
 from etgraph.model.columns import Array
-from etgraph.queries.comparison.estimating import interval, median_weights, resampled_weights, rounded
+from etgraph.queries.comparison.estimating import interval, rounded
 from etgraph.queries.comparison.matching import Match, Matches
 from etgraph.queries.comparison.result import Contribution
 from etgraph.queries.comparison.sides import Run, Side
@@ -25,6 +25,8 @@ from etgraph.queries.keys import UNSCOPED, Keys, scopes
 
 By = Literal["operator", "scope", "category", "source"]
 NO_SOURCE = "no source recorded"
+OFF_PATH = 0.1
+"""What a change's operators count by their time where changes are ranked, beside its time on the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def parts_of(base: Side, other: Side, matches: Matches, structure: Structure, by
             _of_rows(run, one, numbers, columns, by, backwards=side is other)
             for run, one, numbers in zip(side.runs, match, changed, strict=True)
         ]
-        of_segments = _of_segments(side, match, of_rows, columns, by)
+        of_segments = _of_segments(side, of_rows, columns, by)
         tables.append((of_segments, side))
         counts.append((of_rows, side))
     width = len(columns.keys)
@@ -79,8 +81,8 @@ def parts_of(base: Side, other: Side, matches: Matches, structure: Structure, by
     low, high = _bounds(base, other, base_table, other_table)
     return Parts(
         tuple(columns.keys),
-        rounded(median_weights(base.time_ns) @ base_table),
-        rounded(median_weights(other.time_ns) @ other_table),
+        rounded(base.typical.of(base_table)),
+        rounded(other.typical.of(other_table)),
         base_count,
         other_count,
         (base_table != 0).any(axis=0) | (other_table != 0).any(axis=0),
@@ -90,7 +92,7 @@ def parts_of(base: Side, other: Side, matches: Matches, structure: Structure, by
 
 
 def _of_rows(run: Run, match: Match, changed: Array, columns: _Columns, by: By, *, backwards: bool) -> Array:
-    """The part of every operator of a run; by category there is none before it is known what its time on the path is."""
+    """The part of every operator of a run; -1 by category, since an operator may be of several on the path."""
     if by == "category":
         return np.full(len(run.trace), -1, dtype=np.int64)
     own, theirs = _keys(run.trace, by), _keys(match.against, by)
@@ -116,18 +118,15 @@ def _keys(trace: Trace, by: By) -> Keys:
     return Keys(np.where(o[column] >= 0, o[column], len(texts)), (*texts, missing))
 
 
-def _of_segments(side: Side, matches: Sequence[Match], of_rows: Sequence[Array], columns: _Columns, by: By) -> Array:
+def _of_segments(side: Side, of_rows: Sequence[Array], columns: _Columns, by: By) -> Array:
     """The part of every segment. A pause is its own part by operator and category, and else that of what it ends at."""
     run = side.run[side.step]
     row = side.row if by in ("operator", "category") else side.ends_at
     names = np.array([columns.of(f"{category}: {detail}") for category, detail in DETAILS])
     found = names[side.detail]
-    for number, (numbers, match) in enumerate(zip(of_rows, matches, strict=True)):
+    for number, numbers in enumerate(of_rows if by != "category" else ()):
         here = np.flatnonzero((run == number) & (row >= 0))
-        if by != "category":
-            found[here] = numbers[row[here]]
-        here = np.flatnonzero((run == number) & (side.row >= 0))
-        found[here[~match.asked[side.row[here]]]] = 0
+        found[here] = numbers[row[here]]
     found[side.unexplained] = 0
     return found
 
@@ -153,19 +152,11 @@ def _bounds(base: Side, other: Side, base_table: Array, other_table: Array) -> t
     """Limits of the difference of every part and of the whole, where both sides have several steps."""
     if min(len(base.time_ns), len(other.time_ns)) < 2:
         return None, None
-    first, second = _again(base, base_table), _again(other, other_table)
+    first, second = (
+        side.typical.again(np.column_stack([table, side.time_ns]))
+        for side, table in ((base, base_table), (other, other_table))
+    )
     return interval(second - first)
-
-
-def _again(side: Side, table: Array) -> Array:
-    """The typical step in each resample, part by part, and as a whole."""
-    table = np.column_stack([table, table.sum(axis=1)])
-    found = resampled_weights(side.time_ns, side.run) @ table
-    centre = median_weights(side.time_ns) @ table
-    # A resample of few varies less than they do, by this factor.
-    count = len(side.time_ns)
-    widened: Array = centre + (found - centre) * (count / (count - 1)) ** 0.5
-    return widened
 
 
 def contributions_of(parts: Parts, structure: Structure, matches: Matches, by: By) -> tuple[Contribution, ...]:
@@ -204,9 +195,9 @@ def structural_of(parts: Parts, structure: Structure, matches: Matches) -> tuple
     return tuple(sorted(found, key=lambda one: (-_weight(one), one.key)))
 
 
-def _weight(one: Contribution) -> int:
-    """By what changes are ranked."""
-    return one.work_ns or 0
+def _weight(one: Contribution) -> float:
+    """By what changes are ranked: what they contribute, and a little for their work that by chance is off the path."""
+    return abs(one.contribution_ns) + OFF_PATH * (one.work_ns or 0)
 
 
 def _times(parts: Parts, place: int) -> tuple[int, int, int]:

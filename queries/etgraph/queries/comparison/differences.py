@@ -22,7 +22,7 @@ _LONGEST = 120
 
 
 def differences_of(base: Sequence[Trace], other: Sequence[Trace]) -> tuple[Difference, ...]:
-    """What the first trace of each side says of itself and differs; devices and ranks first, versions and flags last."""
+    """What the first traces of the sides say of themselves and differs: devices and ranks, then versions and flags."""
     first, second = facts(base[0]), facts(other[0])
     return tuple(
         Difference(what, first.get(what), second.get(what))

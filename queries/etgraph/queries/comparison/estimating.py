@@ -7,6 +7,7 @@ chance that it is the median of as many others, which the Beta distribution give
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -20,15 +21,61 @@ _CELLS = 256
 """Parts of a step's share of the Beta distribution that are added up: the weights are right to 10⁻⁵."""
 
 
-def median_weights(times: Array) -> Array:
-    """The weight of every step, from its time: they sum to 1, and weigh one step, or the mean of two, as a median does.
+@dataclass(frozen=True, slots=True)
+class Typical:
+    """The weight of every step in the typical one; `drawn` has a row of weights a resample, and none of one step."""
 
-    >>> median_weights(np.array([30, 10])).tolist(), median_weights(np.array([5, 90, 4])).round(2).tolist()
-    ([0.5, 0.5], [0.48, 0.26, 0.26])
+    weights: Array
+    drawn: Array
+
+    def of(self, values: Array) -> Array:
+        """The typical step's part of what the steps (rows) have of something (columns)."""
+        part: Array = self.weights @ values
+        return part
+
+    def again(self, values: Array) -> Array:
+        """The same in every resample (rows); they spread as far as medians of other steps of the same run would."""
+        centre, count = self.of(values), len(self.weights)
+        # A resample of few varies less than they do, by this factor.
+        spread: Array = centre + (self.drawn @ values - centre) * (count / max(count - 1, 1)) ** 0.5
+        return spread
+
+
+def typical(times: Array, runs: Array) -> Typical:
+    """The typical step of those times; resamples draw runs first, then as many steps of each as it has.
+
+    The same steps give the same resamples, so that an answer can be repeated.
+
+    >>> typical(np.array([30, 10]), np.array([0, 0])).weights.tolist()
+    [0.5, 0.5]
+    >>> typical(np.array([5, 90, 4]), np.zeros(3)).weights.round(2).tolist()
+    [0.48, 0.26, 0.26]
     """
-    found = np.empty(len(times))
-    found[np.argsort(times, kind="stable")] = _ordered(len(times))
-    return found
+    count = len(times)
+    order = np.argsort(times, kind="stable")
+    weights = np.empty(count)
+    weights[order] = _ordered(count)
+    drawn = np.zeros((RESAMPLES if count > 1 else 0, count))
+    if count > 1:
+        picked = _picked(runs[order], np.random.default_rng([count, *times.tolist()]))
+        size = np.count_nonzero(picked < count, axis=1)
+        for length in np.unique(size).tolist():
+            some = np.flatnonzero(size == length)
+            np.add.at(drawn, (some[:, None], order[picked[some, :length]]), _ordered(length))
+    return Typical(weights, drawn)
+
+
+def _picked(runs: Array, random: np.random.Generator) -> Array:
+    """Steps of every resample in their order, a row each; rows with fewer steps end in numbers beyond the last one."""
+    members = [np.flatnonzero(runs == run) for run in np.unique(runs)]
+    size = np.array([len(steps) for steps in members])
+    widest = int(size.max())
+    table = np.stack([np.resize(steps, widest) for steps in members])
+    run = random.integers(0, len(members), (RESAMPLES, len(members)))
+    place = np.floor(random.random((*run.shape, widest)) * size[run][..., None]).astype(np.int64)
+    picked = np.where(np.arange(widest) < size[run][..., None], table[run[..., None], place], len(runs))
+    ordered: Array = np.sort(picked.reshape(RESAMPLES, -1), axis=1)
+    return ordered
 
 
 @lru_cache(maxsize=64)
@@ -40,21 +87,6 @@ def _ordered(count: int) -> Array:
     return share / share.sum()
 
 
-def resampled_weights(times: Array, runs: Array) -> Array:
-    """Weights of the steps in each of `RESAMPLES` resamples: runs are drawn first, then as many steps of each.
-
-    The same steps give the same resamples, so that an answer can be repeated.
-    """
-    random = np.random.default_rng(np.append(times, runs).astype(np.uint64))
-    members = [np.flatnonzero(runs == run) for run in np.unique(runs)]
-    found = np.zeros((RESAMPLES, len(times)))
-    for weights in found:
-        drawn = random.integers(0, len(members), len(members))
-        steps = np.concatenate([random.choice(members[run], len(members[run])) for run in drawn.tolist()])
-        np.add.at(weights, steps, median_weights(times[steps]))
-    return found
-
-
 def interval(estimates: Array) -> tuple[Array, Array]:
     """The limits of what resamples (rows) say, for every column."""
     low, high = np.quantile(estimates, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0)
@@ -62,7 +94,11 @@ def interval(estimates: Array) -> tuple[Array, Array]:
 
 
 def rounded(parts: Array) -> Array:
-    """Integers that sum to the rounded sum of the parts, each next to its part: the largest remainders go up."""
+    """Integers that sum to the rounded sum of the parts, each next to its part: the largest remainders go up.
+
+    >>> rounded(np.array([0.6, 0.6, 0.8])).tolist()
+    [0, 1, 1]
+    """
     floor = np.floor(parts)
     found = floor.astype(np.int64)
     missing = round(float(parts.sum())) - int(found.sum())

@@ -1,7 +1,9 @@
 """Scratch."""
 
 from __future__ import annotations
+
 import numpy as np
+
 from etgraph.model import Trace
 from etgraph.queries.alignment import Alignment
 

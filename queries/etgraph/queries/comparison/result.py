@@ -52,8 +52,8 @@ class Difference:
 class StepTime:
     """The steps of a side: how many, of how many runs, and their times.
 
-    `median_ns` is the median of the times as measured; `low_ns` and `high_ns` bound the median (90 % by bootstrap), None
-    for a single step.
+    `median_ns` is the median of the times as measured; `low_ns` and `high_ns` bound the time of the typical step (90 %
+    by bootstrap over runs and their steps), None for a single step.
     """
 
     steps: int

@@ -10,6 +10,7 @@ import numpy as np
 from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
+from etgraph.queries.comparison.estimating import Typical, typical
 from etgraph.queries.critical_path import DETAILS, CriticalPath, Ground, operators_on
 from etgraph.queries.subjects import Subject
 from etgraph.queries.windows import Iterations, Window, indices_of, operators_of, windows_of
@@ -22,7 +23,7 @@ class Run:
     """A trace of a side: the steps that are asked of it, and for each of these, one after another, its operators.
 
     `row` are rows of the trace's operators, `step` the number among the steps of the side. `iterations` are the indices
-    of the steps, None for a trace without any.
+    of the steps, None for all that the trace has.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Side:
     The other columns have one a segment of the steps' critical paths: the step, the row of the operator in the step's
     run (-1 for a pause), that of the operator at which a pause ends (the operator itself where it is none, -1 where
     nothing follows), what the time is as a position in `DETAILS`, and its length. The segments of a step sum to its
-    time.
+    time. `ranks` is how many ranks the paths were looked for on, `trusts` what to think of each path.
     """
 
     runs: tuple[Run, ...]
@@ -51,6 +52,7 @@ class Side:
     detail: Array
     ns: Array
     ranks: int
+    typical: Typical
     trusts: tuple[Trust, ...]
     left_out: tuple[str, ...]
 
@@ -89,7 +91,7 @@ def side_of(
             Run(
                 subject.name or trace.trace_id[:12] or f"trace {number}",
                 trace,
-                tuple(index for index in kept if index is not None) or None,
+                None if len(kept) in (0, len(trace.iteration_indices)) or kept == [None] else tuple(kept),
                 np.concatenate([np.zeros(0, dtype=np.int64), *rows]),
                 np.repeat(steps, [len(some) for some in rows]),
             )
@@ -99,16 +101,18 @@ def side_of(
     segments = [_segments(runs[number].trace, path) for number, path in zip(of, paths, strict=True)]
     row, ends_at, detail, ns = (np.concatenate(column) for column in zip(*segments, strict=True))
     step = np.repeat(np.arange(len(paths)), [len(columns[0]) for columns in segments])
+    run, time_ns = np.array(of), np.array([path.length_ns for path in paths])
     return Side(
         tuple(runs),
-        np.array(of),
-        np.array([path.length_ns for path in paths]),
+        run,
+        time_ns,
         step,
         row,
         ends_at,
         detail,
         ns,
         1 if rank is not None else len(np.unique(np.concatenate([run.trace.ranks for run in runs]))),
+        typical(time_ns, run),
         tuple(path.trust for path in paths),
         tuple(dict.fromkeys(failure.message for failure in failures)),
     )

@@ -9,7 +9,7 @@ enclose and launch, and changes of one name are one change, over ranks and steps
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,9 +29,17 @@ _WRAPPER = re.compile(
 """Host operators that do nothing but hand a collective to its library."""
 
 
+ARROW = " → "
+"""Stands between the two names of what both sides have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: what it is called, on which pairs of ranks, and the time of its operators on each side, ns a step."""
+    """One change: what it is called and on which pairs of ranks it is.
+
+    The counts are of all operators of its name, or collectives of its type, a step and rank on each side, the bytes the
+    mean size of these; `work_ns` is the time of the changed operators of both sides, a step and rank.
+    """
 
     key: str
     collective: bool
@@ -218,7 +226,7 @@ def renamed(name: str, partner: str, backwards: bool) -> str:
     """The name of what both sides have, from a side's name and that of its partner; `backwards` from the other side."""
     if name == partner:
         return name
-    return f"{partner} → {name}" if backwards else f"{name} → {partner}"
+    return f"{partner}{ARROW}{name}" if backwards else f"{name}{ARROW}{partner}"
 
 
 def _changes(
@@ -229,58 +237,63 @@ def _changes(
     of_other: Sequence[Array],
     keys: Sequence[tuple[bool, str]],
 ) -> tuple[Change, ...]:
-    """The facts of every change."""
-    sides = [_Facts(side, match, of, keys) for side, match, of in (
-        (base, matches.base, of_base), (other, matches.other, of_other)
-    )]  # fmt: skip
+    """The facts of every change: how much there is of it, and how many of its name or type there are in all."""
+    classes = [[(collective, name) for name in key.split(ARROW)] for collective, key in keys]
+    numbers = {one: number for number, one in enumerate(dict.fromkeys(one for some in classes for one in some))}
+    concerned = np.zeros((len(keys), len(matches.ranks)), dtype=bool)
+    work = np.zeros(len(keys))
+    tallies = []
+    for side, match, of in ((base, matches.base, of_base), (other, matches.other, of_other)):
+        tallies.append(_tally(side, match, numbers, len(matches.ranks)))
+        for run, one, changed in zip(side.runs, match, of, strict=True):
+            rows = run.row[changed[run.row] >= 0]
+            paired = one.pair[rows] >= 0
+            concerned[changed[rows[paired]], one.pair[rows[paired]]] = True
+            spent = np.bincount(changed[rows], weights=_own_work(run.trace, rows, changed), minlength=len(keys))
+            work += spent / len(side.time_ns)
     found = []
     for number, (collective, key) in enumerate(keys):
-        pairs = tuple(sorted(sides[0].pairs[number] | sides[1].pairs[number]))
-        count, size = zip(*(side.occurrences(number, pairs) for side in sides), strict=True)
-        work = sum(side.work_ns[number] for side in sides) / max(len(pairs), 1)
-        found.append(Change(key, collective, pairs, *count, *size, round(work)))
+        pairs = np.flatnonzero(concerned[number])
+        own = [numbers[one] for one in classes[number]]
+        count = [
+            float(np.median(tally.count[np.ix_(own, pairs)].sum(axis=(0, 1)))) / max(len(pairs), 1) for tally in tallies
+        ]
+        size = [_mean(tally.bytes[own][:, pairs].sum(), tally.sized[own][:, pairs].sum()) for tally in tallies]
+        share = round(float(work[number]) / max(len(pairs), 1))
+        found.append(Change(key, collective, tuple(pairs.tolist()), count[0], count[1], size[0], size[1], share))
     return tuple(found)
 
 
-class _Facts:
-    """What one side says of every change: pairs of ranks, counts and sizes, and the work."""
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Operators of a side by name or type and pair of ranks: how many a step, their bytes, and how many have these."""
 
-    def __init__(self, side: Side, matches: Sequence[Match], of: Sequence[Array], keys: Sequence[tuple[bool, str]]):
-        self._side, self._matches, self._keys = side, matches, keys
-        steps = len(side.time_ns)
-        self.pairs: list[set[int]] = [set() for _ in keys]
-        self.work_ns = np.zeros(len(keys))
-        for run, match, numbers in zip(side.runs, matches, of, strict=True):
-            rows = run.row[numbers[run.row] >= 0]
-            number = numbers[rows]
-            for key, pair in np.unique(np.stack([number, match.pair[rows]]), axis=1).T.tolist():
-                self.pairs[key].add(pair)
-            self.work_ns += (
-                np.bincount(number, weights=_own_work(run.trace, rows, numbers), minlength=len(keys)) / steps
-            )
+    count: Array
+    bytes: Array
+    sized: Array
 
-    def occurrences(self, number: int, pairs: Sequence[int]) -> tuple[float, int | None]:
-        """How many operators of a change's name or type there are a step and rank, and their mean size in bytes."""
-        collective, key = self._keys[number]
-        steps = len(self._side.time_ns)
-        counts, sizes = np.zeros(steps), []
-        for run, match in zip(self._side.runs, self._matches, strict=True):
-            own = np.isin(match.pair[run.row], pairs)
-            rows, step = run.row[own], run.step[own]
-            o = run.trace.operators
-            if collective:
-                talks = communicates(run.trace, rows)
-                rows, step = rows[talks], step[talks]
-                of_type = types(run.trace, rows)
-                named = np.array([text.lower() == key for text in of_type.texts], dtype=bool)[of_type.code]
-                size = o["comm_bytes"][rows[named]]
-                sizes.append(size[size >= 0])
-            else:
-                alike = o.codes_where("name", lambda name: name in key.split(" → "))
-                named = alike[o["name"][rows]] if len(alike) else np.zeros(len(rows), dtype=bool)
-            counts += np.bincount(step[named], minlength=steps)
-        size = np.concatenate([np.zeros(0), *sizes])
-        return float(np.median(counts)) / max(len(pairs), 1), round(float(size.mean())) if len(size) else None
+
+def _tally(side: Side, matches: Sequence[Match], numbers: Mapping[tuple[bool, str], int], pairs: int) -> _Tally:
+    steps, width = len(side.time_ns), len(numbers)
+    found = _Tally(np.zeros((width, pairs, steps)), np.zeros((width, pairs)), np.zeros((width, pairs)))
+    for run, match in zip(side.runs, matches, strict=True):
+        o, rows = run.trace.operators, run.row
+        names = np.array([*(numbers.get((False, text), -1) for text in o.texts("name").to_pylist()), -1])
+        number = names[o["name"][rows]]
+        talks = np.flatnonzero(communicates(run.trace, rows))
+        of_type = types(run.trace, rows[talks])
+        number[talks] = np.array([*(numbers.get((True, text.lower()), -1) for text in of_type.texts), -1])[of_type.code]
+        pair, size = match.pair[rows], o["comm_bytes"][rows]
+        known = (number >= 0) & (pair >= 0)
+        np.add.at(found.count, (number[known], pair[known], run.step[known]), 1)
+        known &= size >= 0
+        np.add.at(found.bytes, (number[known], pair[known]), size[known])
+        np.add.at(found.sized, (number[known], pair[known]), 1)
+    return found
+
+
+def _mean(total: float, count: float) -> int | None:
+    return round(total / count) if count else None
 
 
 def _own_work(trace: Trace, rows: Array, numbers: Array) -> Array:
