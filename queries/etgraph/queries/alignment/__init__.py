@@ -1,5 +1,7 @@
 """Alignment of two traces: which operators of one are the same as which of the other, by structure."""
 
-from etgraph.queries.alignment.alignment import Alignment
+from etgraph.queries.alignment.aligning import Ranks, align
+from etgraph.queries.alignment.alignment import AlignedTime, Alignment
+from etgraph.queries.alignment.fitting import Match
 
-__all__ = ["Alignment"]
+__all__ = ["AlignedTime", "Alignment", "Match", "Ranks", "align"]

@@ -1,4 +1,4 @@
-"""Alignment of sequences beside a plain dynamic program, and the places where a short one may lie in a long one."""
+"""Alignment of sequences beside a plain dynamic program."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etgraph.ingest.linking.alignment import _align, align, methods
-from etgraph.model import LinkMethod
 from etgraph.model.columns import Array
+from etgraph.model.sequences import _align, align, align_boxes, ascending
 
 TOKENS = st.lists(st.integers(0, 3), max_size=24)
 
@@ -47,9 +46,10 @@ def test_compiled_and_plain_kernel_agree(seed: int) -> None:
     a = [rng.randrange(5) for _ in range(120)]
     b = [x for x in a if rng.random() < 0.8] + [rng.randrange(5) for _ in range(9)]
     arrays = np.array(a, dtype=np.int64), np.array(b, dtype=np.int64)
-    plain, compiled = _align.python(*arrays, 400), _align.compiled(*arrays, 400)
-    assert plain[1]
-    assert compiled[1]
+    rest = np.array([[0, len(a), 0, len(b)]]), 400, 10**6
+    plain, compiled = _align.python(*arrays, *rest), _align.compiled(*arrays, *rest)
+    assert plain[1].all()
+    assert compiled[1].all()
     assert np.array_equal(plain[0], compiled[0])
     check(a, b, plain[0])
 
@@ -59,6 +59,35 @@ def test_sequences_that_differ_too_much_are_not_aligned() -> None:
     assert align(a, b) is None
     assert align(a, a[::2]) is None  # a third of all tokens
     assert align(a, a[a % 4 > 0]) is not None  # a seventh
+
+
+@given(st.lists(st.tuples(TOKENS, TOKENS), max_size=4))
+def test_stretches_are_aligned_each_for_itself(pairs: list[tuple[list[int], list[int]]]) -> None:
+    ends = [np.cumsum([0, *(len(pair[side]) for pair in pairs)]) for side in (0, 1)]
+    boxes = np.array([(*ends[0][k : k + 2], *ends[1][k : k + 2]) for k in range(len(pairs))]).reshape(-1, 4)
+    a, b = (np.array([x for pair in pairs for x in pair[side]], dtype=np.int64) for side in (0, 1))
+    partner, given_up = align_boxes(a, b, boxes, 100)
+    assert not len(given_up)
+    for (one, other), (a0, a1, b0, _) in zip(pairs, boxes.tolist(), strict=True):
+        check(one, other, np.where(partner[a0:a1] >= 0, partner[a0:a1] - b0, -1))
+
+
+def test_a_stretch_that_takes_too_long_is_given_up_and_the_others_are_not() -> None:
+    a, b = np.arange(90), np.concatenate([np.arange(30), np.arange(60, 30, -1), np.arange(60, 90)])
+    boxes = np.array([[0, 30, 0, 30], [30, 60, 30, 60], [60, 90, 60, 90]])
+    partner, given_up = align_boxes(a, b, boxes, 20)
+    assert given_up.tolist() == [[30, 60, 30, 60]]
+    assert (partner >= 0).sum() == 60
+    _, given_up = align_boxes(a, b, boxes, 1000, steps=50)
+    assert given_up.tolist() == [[30, 60, 30, 60]]
+
+
+@given(st.lists(st.integers(0, 30), unique=True))
+def test_as_many_pairs_as_ascend_are_kept(values: list[int]) -> None:
+    first, second = ascending(np.arange(len(values)), np.array(values, dtype=np.int64))
+    assert (np.diff(first) > 0).all()
+    assert (np.diff(second) > 0).all()
+    assert len(second) == longest(values, sorted(values))
 
 
 @given(st.data())
@@ -82,40 +111,3 @@ def _runs(count: int) -> st.SearchStrategy[Array]:
         return kept
 
     return st.lists(st.tuples(st.integers(0, count - 1), st.integers(1, 20)), max_size=5).map(cut)
-
-
-def slow_methods(partner: list[int], count: int) -> list[int]:
-    """Steps to where the run ends, one by one; what both sequences begin or end with ends no run."""
-    grades = ((16, 2), (8, 3), (4, 4), (2, 5), (1, 6))
-
-    def reach(i: int, by: int) -> float:
-        steps = 1
-        while True:
-            at, j = i + by, partner[i] + by
-            if not 0 <= at < len(partner) and not 0 <= j < count:
-                return float("inf")
-            if not 0 <= at < len(partner) or not 0 <= j < count or partner[at] != j:
-                return steps
-            i, steps = at, steps + 1
-
-    return [
-        -1 if j < 0 else next(m for least, m in grades if min(reach(i, -1), reach(i, 1)) >= least)
-        for i, j in enumerate(partner)
-    ]
-
-
-@given(TOKENS, TOKENS)
-def test_confidence_grows_with_the_distance_to_the_runs_ends(a: list[int], b: list[int]) -> None:
-    partner = align(np.array(a, dtype=np.int64), np.array(b, dtype=np.int64))
-    assert partner is not None
-    assert methods(partner, len(b)).tolist() == slow_methods(partner.tolist(), len(b))
-
-
-def test_the_longer_the_run_the_surer_its_middle() -> None:
-    partner = np.concatenate([np.arange(40), [-1], 41 + np.arange(40)])
-    found = methods(partner, 81)
-    assert found[0] == LinkMethod.ALIGNED_16  # both begin there
-    assert found[39] == LinkMethod.ALIGNED_1
-    assert found[36] == LinkMethod.ALIGNED_4
-    assert found[24] == LinkMethod.ALIGNED_16
-    assert found[40] == -1
