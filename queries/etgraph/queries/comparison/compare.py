@@ -9,10 +9,10 @@ import numpy as np
 
 from etgraph.model import Trace, Trust
 from etgraph.model.errors import MissingData, UsageError
-from etgraph.queries.comparison.contributions import By, Parts, contributions_of, parts_of, structural_of
+from etgraph.queries.comparison.contributions import By, Parts, contributions_of, limits_of, parts_of, structural_of
 from etgraph.queries.comparison.differences import differences_of
 from etgraph.queries.comparison.estimating import interval
-from etgraph.queries.comparison.matching import Matches, matches_of
+from etgraph.queries.comparison.pairing import Pairing, pairing_of
 from etgraph.queries.comparison.result import Comparison, StepTime
 from etgraph.queries.comparison.sides import Side, side_of
 from etgraph.queries.comparison.structure import structure_of
@@ -22,7 +22,7 @@ from etgraph.queries.windows import Iterations, Window
 
 Compared = Trace | Subject | Sequence[Trace | Subject]
 LITTLE = 0.5
-"""Less of the paths' time than this in operators that both have deserves a word."""
+"""Less of the operators' time than this in such as both sides have deserves a word."""
 
 
 def compare(
@@ -56,30 +56,21 @@ def compare(
         side_of(_subjects(side, what), rank, iteration, window, grounds)
         for side, what in ((base, "base"), (other, "other"))
     )
-    matches = matches_of(first, second)
-    share = _aligned_share(first, second, matches)
-    structure = structure_of(first, second, matches)
-    parts = parts_of(first, second, matches, structure, by)
-    whole = parts if by == "operator" else parts_of(first, second, matches, structure, "operator")
+    pairing = pairing_of(first, second, rank)
+    if not any((partners.row >= 0).any() for partners in pairing.base):
+        raise MissingData(_nothing_in_common(first, second), hint="are these traces of one program, read alike?")
+    structure = structure_of(first, second, pairing)
+    parts = parts_of(first, second, pairing, structure, by)
+    whole = parts if by == "operator" else parts_of(first, second, pairing, structure, "operator")
     base_ns, other_ns = int(parts.base_ns.sum()), int(parts.other_ns.sum())
-    limits = (None, None) if parts.low_ns is None or parts.high_ns is None else (
-        round(float(parts.low_ns[-1])), round(float(parts.high_ns[-1]))
-    )  # fmt: skip
+    low_ns, high_ns = limits_of(parts, -1)
     return Comparison(
-        base_ns,
-        other_ns,
-        other_ns - base_ns,
-        int(parts.other_ns[0] - parts.base_ns[0]),
-        share,
-        contributions_of(parts, structure, matches, by),
+        base_ns, other_ns, other_ns - base_ns, int(parts.other_ns[0] - parts.base_ns[0]), pairing.aligned_share,
+        contributions_of(parts, structure, pairing, by),
         differences_of([run.trace for run in first.runs], [run.trace for run in second.runs]),
-        _trust(first, second, parts, share),
-        by,
-        structural_of(whole, structure, matches),
-        *limits,
-        _steps(first),
-        _steps(second),
-    )
+        _trust(first, second, parts, pairing),
+        by, structural_of(whole, structure, pairing), low_ns, high_ns, _steps(first), _steps(second),
+    )  # fmt: skip
 
 
 def _subjects(side: Compared, what: str) -> list[Subject]:
@@ -99,22 +90,6 @@ def _steps(side: Side) -> StepTime:
     )
 
 
-def _aligned_share(base: Side, other: Side, matches: Matches) -> float:
-    """How much of the paths' time in operators is in such as both sides have. Raises MissingData where none are."""
-    if not any((match.partner >= 0).any() for match in matches.base):
-        raise MissingData(
-            _nothing_in_common(base, other), hint="are these traces of one program, and of the same kind?"
-        )
-    total = aligned = 0
-    for side, of in ((base, matches.base), (other, matches.other)):
-        run = side.run[side.step]
-        for number, match in enumerate(of):
-            here = (run == number) & (side.row >= 0)
-            total += int(side.ns[here].sum())
-            aligned += int(side.ns[here & (match.partner[side.row] >= 0)].sum())
-    return aligned / total if total else 1.0
-
-
 def _nothing_in_common(base: Side, other: Side) -> str:
     told = []
     for side in (base, other):
@@ -126,14 +101,15 @@ def _nothing_in_common(base: Side, other: Side) -> str:
     return f"nothing to compare: no operator of the one is found in the other; {told[0]}; {told[1]}"
 
 
-def _trust(base: Side, other: Side, parts: Parts, share: float) -> Trust:
+def _trust(base: Side, other: Side, parts: Parts, pairing: Pairing) -> Trust:
     total = int(parts.base_ns.sum() + parts.other_ns.sum())
     warnings: list[str] = []
     for side, what in ((base, "base"), (other, "other")):
         typical = side.trusts[int(np.argmax(side.typical.weights))]
         warnings += [f"{what}: {told}" for told in (*typical.warnings, *side.left_out)]
-    if share < LITTLE:
-        warnings.append(f"only {share:.1%} of the paths' time in operators is in such as both sides have")
+    warnings += [f"alignment: {told}" for told in pairing.warnings]
+    if pairing.aligned_share < LITTLE:
+        warnings.append(f"only {pairing.aligned_share:.1%} of the operators' time is in such as both sides have")
     if parts.low_ns is None:
         warnings.append("no intervals: these take several steps, or runs, on both sides")
     elif parts.high_ns is not None and parts.low_ns[-1] < 0 < parts.high_ns[-1]:

@@ -16,7 +16,7 @@ import numpy as np
 from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.queries.comparison.estimating import interval, rounded
-from etgraph.queries.comparison.matching import Match, Matches
+from etgraph.queries.comparison.pairing import Pairing, Partners
 from etgraph.queries.comparison.result import Contribution
 from etgraph.queries.comparison.sides import Run, Side
 from etgraph.queries.comparison.structure import Structure, renamed
@@ -61,16 +61,16 @@ class _Columns:
         return self._numbers[key]
 
 
-def parts_of(base: Side, other: Side, matches: Matches, structure: Structure, by: By) -> Parts:
+def parts_of(base: Side, other: Side, pairing: Pairing, structure: Structure, by: By) -> Parts:
     """Both sides in parts: changes of the program first, where it is asked by operator, then the keys."""
     columns = _Columns([change.key for change in structure.changes] if by == "operator" else ())
     tables, counts = [], []
-    for side, match, changed in (
-        (base, matches.base, structure.base), (other, matches.other, structure.other)
+    for side, partners, changed in (
+        (base, pairing.base, structure.base), (other, pairing.other, structure.other)
     ):  # fmt: skip
         of_rows = [
             _of_rows(run, one, numbers, columns, by, backwards=side is other)
-            for run, one, numbers in zip(side.runs, match, changed, strict=True)
+            for run, one, numbers in zip(side.runs, partners, changed, strict=True)
         ]
         of_segments = _of_segments(side, of_rows, columns, by)
         tables.append((of_segments, side))
@@ -91,19 +91,19 @@ def parts_of(base: Side, other: Side, matches: Matches, structure: Structure, by
     )
 
 
-def _of_rows(run: Run, match: Match, changed: Array, columns: _Columns, by: By, *, backwards: bool) -> Array:
+def _of_rows(run: Run, partners: Partners, changed: Array, columns: _Columns, by: By, *, backwards: bool) -> Array:
     """The part of every operator of a run; -1 by category, since an operator may be of several on the path."""
     if by == "category":
         return np.full(len(run.trace), -1, dtype=np.int64)
-    own, theirs = _keys(run.trace, by), _keys(match.against, by)
+    own, theirs = _keys(run.trace, by), _keys(partners.trace, by)
     partner = (
-        np.where(match.partner >= 0, theirs.code[match.partner], -1) if len(theirs.code) else np.full(len(own.code), -1)
+        np.where(partners.row >= 0, theirs.code[partners.row], -1) if len(theirs.code) else np.full(len(own.code), -1)
     )
     pairs, place = np.unique(own.code * (len(theirs.texts) + 1) + partner + 1, return_inverse=True)
     numbers = []
     for first, second in zip(*divmod(pairs, len(theirs.texts) + 1), strict=True):
         text = own.texts[first]
-        numbers.append(columns.of(renamed(text, theirs.texts[second - 1] if second else text, backwards)))
+        numbers.append(columns.of(renamed(text, theirs.texts[second - 1] if second else text, backwards=backwards)))
     found = np.array(numbers, dtype=np.int64)[place]
     return np.where(changed >= 0, changed + 1, found) if by == "operator" else found
 
@@ -159,7 +159,7 @@ def _bounds(base: Side, other: Side, base_table: Array, other_table: Array) -> t
     return interval(second - first)
 
 
-def contributions_of(parts: Parts, structure: Structure, matches: Matches, by: By) -> tuple[Contribution, ...]:
+def contributions_of(parts: Parts, structure: Structure, pairing: Pairing, by: By) -> tuple[Contribution, ...]:
     """The parts that are anything, other than what is not explained: changes first, in their order, then by size."""
     changes = structure.changes if by == "operator" else ()
     first = 1 + len(changes)
@@ -170,14 +170,14 @@ def contributions_of(parts: Parts, structure: Structure, matches: Matches, by: B
         found.append(
             Contribution(
                 parts.keys[place], _status(parts, place), *_times(parts, place),
-                float(parts.base_count[place]), float(parts.other_count[place]), *_limits(parts, place),
+                float(parts.base_count[place]), float(parts.other_count[place]), *limits_of(parts, place),
             )
         )  # fmt: skip
     found.sort(key=lambda one: (-abs(one.contribution_ns), one.key))
-    return (*structural_of(parts, structure, matches), *found) if by == "operator" else tuple(found)
+    return (*structural_of(parts, structure, pairing), *found) if by == "operator" else tuple(found)
 
 
-def structural_of(parts: Parts, structure: Structure, matches: Matches) -> tuple[Contribution, ...]:
+def structural_of(parts: Parts, structure: Structure, pairing: Pairing) -> tuple[Contribution, ...]:
     """The changes of the program, from parts by operator."""
     found = []
     for number, change in enumerate(structure.changes):
@@ -185,11 +185,11 @@ def structural_of(parts: Parts, structure: Structure, matches: Matches) -> tuple
         base_ns, other_ns, difference = _times(parts, place)
         more = change.other_count - change.base_count
         status = "added" if more > 0 else "removed" if more < 0 else _status(parts, place)
-        ranks = tuple(sorted({matches.ranks[pair][more >= 0] for pair in change.pairs}))
+        ranks = tuple(sorted({pairing.ranks[pair][more >= 0] for pair in change.pairs}))
         found.append(
             Contribution(
                 change.key, status, base_ns, other_ns, difference, change.base_count, change.other_count,
-                *_limits(parts, place), True, ranks, change.work_ns, change.base_bytes, change.other_bytes,
+                *limits_of(parts, place), True, ranks, change.work_ns, change.base_bytes, change.other_bytes,
             )
         )  # fmt: skip
     return tuple(sorted(found, key=lambda one: (-_weight(one), one.key)))
@@ -205,7 +205,8 @@ def _times(parts: Parts, place: int) -> tuple[int, int, int]:
     return base, other, other - base
 
 
-def _limits(parts: Parts, place: int) -> tuple[int | None, int | None]:
+def limits_of(parts: Parts, place: int) -> tuple[int | None, int | None]:
+    """The limits of a part's difference; of that of the whole at place -1."""
     if parts.low_ns is None or parts.high_ns is None:
         return None, None
     return round(float(parts.low_ns[place])), round(float(parts.high_ns[place]))

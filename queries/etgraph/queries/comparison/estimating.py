@@ -83,8 +83,8 @@ def _ordered(count: int) -> Array:
     """Weights of that many steps in order of their times: shares of the density of Beta((n + 1) / 2, (n + 1) / 2)."""
     place = (np.arange(count * _CELLS) + 0.5) / (count * _CELLS)
     density = (4 * place * (1 - place)) ** ((count - 1) / 2)
-    share: Array = density.reshape(count, _CELLS).sum(axis=1)
-    return share / share.sum()
+    share: Array = density.reshape(count, _CELLS).sum(axis=1) / density.sum()
+    return share
 
 
 def interval(estimates: Array) -> tuple[Array, Array]:

@@ -59,7 +59,8 @@ class Side:
     @property
     def unexplained(self) -> Array:
         """Whether nothing is known of why a segment passed."""
-        return self.detail == _CODE["unexplained"]
+        found: Array = self.detail == _CODE["unexplained"]
+        return found
 
 
 def side_of(
@@ -76,22 +77,23 @@ def side_of(
     for number, subject in enumerate(subjects):
         trace = subject.trace
         ground = grounds.setdefault(id(trace), Ground(trace))
-        kept, rows = [], []
+        kept: list[int] = []
+        rows: list[Array] = []
         for index in _asked(subject, iteration):
             try:
                 paths.append(ground.path(rank, index, window))
             except MissingData as failure:
                 failures.append(failure)
                 continue
-            kept.append(index)
+            kept += [] if index is None else [index]
             rows.append(operators_of(trace, windows_of(trace, rank, index, window)))
-        steps = np.arange(len(of), len(of) + len(kept))
-        of += [number] * len(kept)
+        steps = np.arange(len(of), len(of) + len(rows))
+        of += [number] * len(rows)
         runs.append(
             Run(
                 subject.name or trace.trace_id[:12] or f"trace {number}",
                 trace,
-                None if len(kept) in (0, len(trace.iteration_indices)) or kept == [None] else tuple(kept),
+                tuple(kept) if 0 < len(kept) < len(trace.iteration_indices) else None,
                 np.concatenate([np.zeros(0, dtype=np.int64), *rows]),
                 np.repeat(steps, [len(some) for some in rows]),
             )
