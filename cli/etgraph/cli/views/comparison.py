@@ -81,7 +81,7 @@ def _changes(result: Comparison, width: int, show_all: bool) -> RenderableType:
     room = width - (BESIDE_ROOMY_CHANGE if roomy else BESIDE_CHANGE) - max(5, *map(len, who))
     for one, ranks in zip(shown, who, strict=True):
         table.add_row(
-            Text(change_in_words(one, room), no_wrap=True), ranks, signed(one.contribution_ns),
+            Text(change_in_words(one, room)), ranks, signed(one.contribution_ns),
             *([_limits(one)] if roomy else []), _bar(one.contribution_ns, _longest(shown), roomy),
         )  # fmt: skip
     return _with_rest(table, result.structural[len(shown) :], "more change")
@@ -107,7 +107,13 @@ def change_in_words(one: Contribution, room: int = NAME) -> str:
     if each:
         told.append(f"{' to '.join(each)} each")
     tail = "".join(f", {text}" for text in told)
-    return f"{head}{shortened(one.key, max(LEAST_NAME, min(NAME, room - len(head) - len(tail))))}{tail}"
+    return f"{head}{_name(one.key, max(LEAST_NAME, min(NAME, room - len(head) - len(tail))))}{tail}"
+
+
+def _name(key: str, room: int) -> str:
+    """A name, or the two names of what was renamed, in that many characters."""
+    names = key.split(" → ")
+    return " → ".join(shortened(name, (room - 3 * (len(names) - 1)) // len(names)) for name in names)
 
 
 def _contributions(result: Comparison, width: int, show_all: bool) -> RenderableType:
@@ -123,7 +129,7 @@ def _contributions(result: Comparison, width: int, show_all: bool) -> Renderable
     room = min(NAME, max(LEAST_NAME, width - (BESIDE_ROOMY_NAME if roomy else BESIDE_NAME)))
     for one in shown:
         table.add_row(
-            Text(shortened(one.key, room), no_wrap=True), one.status, duration(one.base_ns), duration(one.other_ns),
+            Text(_name(one.key, room), no_wrap=True), one.status, duration(one.base_ns), duration(one.other_ns),
             signed(one.contribution_ns), *([_limits(one)] if roomy else []),
             _bar(one.contribution_ns, longest, roomy),
         )  # fmt: skip

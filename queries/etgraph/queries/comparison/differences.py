@@ -10,12 +10,13 @@ from etgraph.model import Trace
 from etgraph.queries.comparison.result import Difference
 
 _OF_ONE_RUN = re.compile(
-    r"time|trace_?(?:id|name)|host_?name|process|uuid|\bpid\b|started_by|\brank\b|hash|url|path|dir|errors|pg_config",
+    r"time|trace_?(?:id|name)|host_?name|process|uuid|\bpid\b|started_by|\brank\b|world_size|hash|url|path|dir|errors|"
+    r"pg_config",
     re.IGNORECASE,
 )
-"""What a profiler writes of the one run: two runs of the same program differ in it."""
+"""What a profiler writes of the one run, in which two of the same program differ, and what is told in other words."""
 _DEVICE = (
-    ("name", "device"), ("numSms", "units of the device"), ("totalGlobalMem", "memory of the device, bytes"),
+    ("numSms", "units of the device"), ("totalGlobalMem", "memory of the device, bytes"),
     ("warpSize", "warp size"),
 )  # fmt: skip
 _LONGEST = 120

@@ -65,28 +65,31 @@ class _Kinds:
 
 @dataclass(frozen=True, slots=True)
 class _Changed:
-    """The number of the change that each operator of a run is part of, or -1, and whether it is one of its roots."""
+    """For every operator of a run the root of the change that it is part of, -1 for none."""
 
-    number: Array
+    run: Run
+    partners: Partners
     root: Array
+
+    @property
+    def is_root(self) -> Array:
+        """Whether each operator is the root of a change."""
+        found: Array = self.root == np.arange(len(self.root))
+        return found
 
 
 def structure_of(base: Side, other: Side, pairing: Pairing) -> Structure:
     """What changed from the base to the other side."""
     kinds = _kinds([run.trace for run in (*base.runs, *other.runs)])
     more = _more(base, other, pairing, kinds)
+    changed = [
+        [_changed(run, one, grown, kinds) for run, one, grown in zip(side.runs, partners, flags, strict=True)]
+        for side, partners, flags in ((base, pairing.base, more[0]), (other, pairing.other, more[1]))
+    ]
     known: dict[Class, int] = {}
-    sides = [
-        [
-            _changed(run, one, grown, theirs, kinds, known, backwards=side is other)
-            for run, one, grown in zip(side.runs, partners, flags, strict=True)
-        ]
-        for side, partners, flags, theirs in (
-            (base, pairing.base, more[0], more[1][0]), (other, pairing.other, more[1], more[0][0])
-        )
-    ]  # fmt: skip
-    changes = _changes(base, other, pairing, sides, list(known))
-    of_base, of_other = (tuple(one.number for one in side) for side in sides)
+    of_base = tuple(_numbers(one, changed[1][0], known, backwards=False) for one in changed[0])
+    of_other = tuple(_numbers(one, changed[0][0], known, backwards=True) for one in changed[1])
+    changes = _changes(base, other, pairing, changed, (of_base, of_other), list(known))
     return Structure(changes, of_base, of_other)
 
 
@@ -150,34 +153,30 @@ def _extremes(side: Side, kinds: Sequence[Array], count: int) -> tuple[Array, Ar
     return least, most
 
 
-def _changed(
-    run: Run,
-    partners: Partners,
-    more: Array,
-    theirs_more: Array,
-    kinds: Mapping[int, _Kinds],
-    known: dict[Class, int],
-    *,
-    backwards: bool,
-) -> _Changed:
-    """The changes of a run; those that `known` does not have yet get new numbers there.
-
-    A partner that is no change itself, because its trace has as many of its kind as before, gives no name to one.
-    """
-    trace, own, theirs = run.trace, kinds[id(run.trace)], kinds[id(partners.trace)]
-    has, partner = partners.row >= 0, np.maximum(partners.row, 0)
+def _changed(run: Run, partners: Partners, more: Array, kinds: Mapping[int, _Kinds]) -> _Changed:
+    """The changes of a run; `more` says which operators are of a kind that occurs more often on this side."""
+    own, theirs = kinds[id(run.trace)], kinds[id(partners.trace)]
+    has = partners.row >= 0
+    partner = partners.row[has]
     unlike = partners.asked & ~has
     for mine, its in ((own.name, theirs.name), (own.shapes, theirs.shapes), (own.bytes, theirs.bytes)):
-        unlike[has] |= mine[has] != its[partner[has]]
-    root = roots_of(trace, unlike)
-    rows = np.flatnonzero(unlike & more[root])
-    roots, place = np.unique(root[rows], return_inverse=True)
-    named = np.where(has & theirs_more[partner], partners.row, -1)[roots]
-    classes = _classes(trace, roots, partners.trace, named, backwards=backwards)
-    numbers = [known.setdefault(key, len(known)) for key in classes]
-    number = np.full(len(trace), -1, dtype=np.int64)
-    number[rows] = np.array(numbers, dtype=np.int64)[place]
-    return _Changed(number, (number >= 0) & (root == np.arange(len(trace))))
+        unlike[has] |= mine[has] != its[partner]
+    root = roots_of(run.trace, unlike)
+    return _Changed(run, partners, np.where(unlike & more[root], root, -1))
+
+
+def _numbers(changed: _Changed, theirs: _Changed, known: dict[Class, int], *, backwards: bool) -> Array:
+    """The number of the change of every operator of a run; changes that `known` does not have get new ones there."""
+    rows = np.flatnonzero(changed.root >= 0)
+    roots, place = np.unique(changed.root[rows], return_inverse=True)
+    partner = changed.partners.row[roots]
+    # A partner that is in no change, or inside one of another name, gives no name to one.
+    partner = np.where((partner >= 0) & np.append(theirs.is_root, False)[partner], partner, -1)
+    classes = _classes(changed.run.trace, roots, theirs.run.trace, partner, backwards=backwards)
+    numbers = np.array([known.setdefault(one, len(known)) for one in classes], dtype=np.int64)
+    found = np.full(len(changed.root), -1, dtype=np.int64)
+    found[rows] = numbers[place]
+    return found
 
 
 def _classes(trace: Trace, roots: Array, theirs: Trace, partners: Array, *, backwards: bool) -> list[Class]:
@@ -207,24 +206,30 @@ def renamed(name: str, partner: str, *, backwards: bool) -> str:
 
 
 def _changes(
-    base: Side, other: Side, pairing: Pairing, changed: Sequence[Sequence[_Changed]], classes: Sequence[Class]
+    base: Side,
+    other: Side,
+    pairing: Pairing,
+    changed: Sequence[Sequence[_Changed]],
+    numbers: Sequence[Sequence[Array]],
+    classes: Sequence[Class],
 ) -> tuple[Change, ...]:
     """How much there is of every change, and how many of its name or type in all."""
-    numbers = {one: number for number, one in enumerate(classes)}
+    places = {one: place for place, one in enumerate(classes)}
     pairs = len(pairing.ranks)
     concerned, work = np.zeros((len(classes), pairs), dtype=bool), np.zeros(len(classes))
     tallies, roots = [], []
-    for side, partners, of in ((base, pairing.base, changed[0]), (other, pairing.other, changed[1])):
+    for side, partners, of, numbered in zip(
+        (base, other), (pairing.base, pairing.other), changed, numbers, strict=True
+    ):
         steps = len(side.time_ns)
-        tallies.append(tally(side, partners, numbers, pairs))
+        tallies.append(tally(side, partners, places, pairs))
         count = np.zeros(len(classes))
-        for run, one, what in zip(side.runs, partners, of, strict=True):
-            rows = run.row[what.number[run.row] >= 0]
-            number = what.number[rows]
-            paired = one.pair[rows] >= 0
-            concerned[number[paired], one.pair[rows[paired]]] = True
-            work += np.bincount(number, _spent(run.trace, rows, what.number), len(classes)) / steps
-            count += np.bincount(number[what.root[rows]], minlength=len(classes)) / steps
+        for one, number in zip(of, numbered, strict=True):
+            rows = one.run.row[number[one.run.row] >= 0]
+            paired = rows[one.partners.pair[rows] >= 0]
+            concerned[number[paired], one.partners.pair[paired]] = True
+            work += np.bincount(number[rows], _spent(one.run.trace, rows, number), len(classes)) / steps
+            count += np.bincount(number[rows[one.is_root[rows]]], minlength=len(classes)) / steps
         roots.append(count)
     found = []
     for place, (_, key) in enumerate(classes):
