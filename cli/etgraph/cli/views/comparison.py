@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from etgraph.cli.units import counted, duration, printable, ranges, shortened, size
-from etgraph.cli.views.tables import ROOMY, grid
+from etgraph.cli.views.tables import grid
 
 if TYPE_CHECKING:
     from etgraph.queries.comparison import Comparison, Contribution, Difference, StepTime
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 TOP_CHANGES = 8
 TOP_PARTS = 12
 TOP_DIFFERENCES = 12
+ROOMY = 110
 BAR = 16
 NARROW_BAR = 8
 NAME = 60
 LEAST_NAME = 16
-BESIDE_NAME, BESIDE_ROOMY_NAME = 54, 90
-"""Width of what stands beside a name: status, three times and a bar; where there is room, limits too."""
-BESIDE_CHANGE, BESIDE_ROOMY_CHANGE = 25, 58
+BESIDE_NAME, BESIDE_CHANGE, BESIDE_LIMITS = 43, 16, 23
+"""Width of what stands beside a part's name (status and three times), beside a change, and of the limits."""
 RANKS = 12
 LONGEST_VALUE = 48
 LIMITS = "90% between"
@@ -54,7 +54,7 @@ def _headline(result: Comparison) -> Iterator[Text]:
     if result.base_ns:
         line.append(f" ({result.difference_ns / result.base_ns:+.1%})")
     if result.low_ns is not None and result.high_ns is not None:
-        line.append(f", 90% between {signed(result.low_ns)} and {signed(result.high_ns)}")
+        line.append(f", 90%: {signed(result.low_ns)} … {signed(result.high_ns)}")
     yield line
     for steps, what in ((result.base_steps, "base "), (result.other_steps, "other")):
         if steps is not None:
@@ -73,16 +73,15 @@ def _steps(steps: StepTime) -> str:
 
 def _changes(result: Comparison, width: int, show_all: bool) -> RenderableType:
     """A line a change of the program: what it is, and what its operators take on the path, then and now."""
-    roomy = width >= ROOMY
-    heads = ["changed in the program", "ranks", "difference", *([LIMITS] if roomy else []), ""]
-    table = grid(*heads, right=("difference", LIMITS))
+    limits, roomy = _limits_shown(result, width), width >= ROOMY
+    table = grid("changed in the program", "ranks", "difference", *limits, "", right=("difference", *limits))
     shown = result.structural if show_all else result.structural[:TOP_CHANGES]
     who = [shortened(ranges(one.ranks), RANKS) for one in shown]
-    room = width - (BESIDE_ROOMY_CHANGE if roomy else BESIDE_CHANGE) - max(5, *map(len, who))
+    room = width - BESIDE_CHANGE - len(limits) * BESIDE_LIMITS - (BAR if roomy else NARROW_BAR) - max(5, *map(len, who))
     for one, ranks in zip(shown, who, strict=True):
         table.add_row(
             Text(change_in_words(one, room)), ranks, signed(one.contribution_ns),
-            *([_limits(one)] if roomy else []), _bar(one.contribution_ns, _longest(shown), roomy),
+            *(_limits(one) for _ in limits), _bar(one.contribution_ns, _longest(shown), roomy),
         )  # fmt: skip
     return _with_rest(table, result.structural[len(shown) :], "more change")
 
@@ -118,19 +117,20 @@ def _name(key: str, room: int) -> str:
 
 def _contributions(result: Comparison, width: int, show_all: bool) -> RenderableType:
     """The parts that are no change of the program, and what adds up with them to the difference."""
-    roomy = width >= ROOMY
+    limits, roomy = _limits_shown(result, width), width >= ROOMY
     others = [one for one in result.contributions if not one.structural]
     table = grid(
-        WHAT[result.by], "", "base", "other", "difference", *([LIMITS] if roomy else []), "",
-        right=("base", "other", "difference", LIMITS),
+        WHAT[result.by], "", "base", "other", "difference", *limits, "",
+        right=("base", "other", "difference", *limits),
     )  # fmt: skip
     shown = others if show_all else others[:TOP_PARTS]
     longest = max(_longest(shown), abs(result.unexplained_ns))
-    room = min(NAME, max(LEAST_NAME, width - (BESIDE_ROOMY_NAME if roomy else BESIDE_NAME)))
+    room = width - BESIDE_NAME - len(limits) * BESIDE_LIMITS - (BAR if roomy else NARROW_BAR)
+    room = min(NAME, max(LEAST_NAME, room))
     for one in shown:
         table.add_row(
             Text(_name(one.key, room), no_wrap=True), one.status, duration(one.base_ns), duration(one.other_ns),
-            signed(one.contribution_ns), *([_limits(one)] if roomy else []),
+            signed(one.contribution_ns), *(_limits(one) for _ in limits),
             _bar(one.contribution_ns, longest, roomy),
         )  # fmt: skip
     if rest := others[len(shown) :]:
@@ -171,6 +171,11 @@ def _bar(ns: int, longest: int, roomy: bool) -> Text:
 
 def _look(ns: int) -> tuple[str, str]:
     return SLOWER if ns > 0 else FASTER
+
+
+def _limits_shown(result: Comparison, width: int) -> list[str]:
+    """The head of the column of intervals, where there are some and there is room for them."""
+    return [LIMITS] if result.low_ns is not None and width >= ROOMY else []
 
 
 def _limits(one: Contribution) -> str:

@@ -81,8 +81,8 @@ def parts_of(base: Side, other: Side, pairing: Pairing, structure: Structure, by
     low, high = _bounds(base, other, base_table, other_table)
     return Parts(
         tuple(columns.keys),
-        rounded(base.typical.of(base_table)),
-        rounded(other.typical.of(other_table)),
+        _typical(base, base_table),
+        _typical(other, other_table),
         base_count,
         other_count,
         (base_table != 0).any(axis=0) | (other_table != 0).any(axis=0),
@@ -137,6 +137,13 @@ def _table(place: Array, side: Side, width: int) -> Array:
     return np.bincount(side.step * width + place, weights=side.ns, minlength=steps * width).reshape(steps, width)
 
 
+def _typical(side: Side, table: Array) -> Array:
+    """Every part of the typical step, in whole ns. What is not explained is the same, whatever it is asked by."""
+    parts = side.typical.of(table)
+    unexplained = round(float(parts[0]))
+    return np.append(unexplained, rounded(parts[1:], round(float(side.typical.of(side.time_ns))) - unexplained))
+
+
 def _counts(of_rows: Sequence[Array], side: Side, width: int) -> Array:
     """Operators of every part a step and rank: the median over the steps."""
     found = np.zeros((len(side.time_ns), width))
@@ -185,7 +192,7 @@ def structural_of(parts: Parts, structure: Structure, pairing: Pairing) -> tuple
         base_ns, other_ns, difference = _times(parts, place)
         more = change.other_count - change.base_count
         status = "added" if more > 0 else "removed" if more < 0 else _status(parts, place)
-        ranks = tuple(sorted({pairing.ranks[pair][more >= 0] for pair in change.pairs}))
+        ranks = tuple(sorted({rank for role in change.roles for rank in pairing.ranks[role][more >= 0]}))
         found.append(
             Contribution(
                 change.key, status, base_ns, other_ns, difference, change.base_count, change.other_count,

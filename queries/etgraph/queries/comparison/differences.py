@@ -9,12 +9,14 @@ from typing import Any
 from etgraph.model import Trace
 from etgraph.queries.comparison.result import Difference
 
-_OF_ONE_RUN = re.compile(
-    r"time|trace_?(?:id|name)|host_?name|process|uuid|\bpid\b|started_by|\brank\b|world_size|hash|url|path|dir|errors|"
-    r"pg_config",
+_TOLD = re.compile(
+    r"version|driver|backend|schema|dtype|batch_?size|platform|pg_count|^record_shapes$|^profile_memory$|^with_\w+$",
     re.IGNORECASE,
 )
-"""What a profiler writes of the one run, in which two of the same program differ, and what is told in other words."""
+"""What a profiler writes of versions and of how it recorded. Two runs of one program differ in much else."""
+_NOT_READ = frozenset({"env", "uname", "deviceProperties", "processes", "pg_config"})
+"""Parts of a document with much that is of one machine and one run; environments hold secrets, too."""
+_NOTHING = frozenset({"", "None", "N/A"})
 _DEVICE = (
     ("numSms", "units of the device"), ("totalGlobalMem", "memory of the device, bytes"),
     ("warpSize", "warp size"),
@@ -56,15 +58,12 @@ def _groups(trace: Trace) -> str:
     return ", ".join(f"{sizes.count(size)} of {size}" for size in sorted(set(sizes), reverse=True))
 
 
-def _texts(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """The plain values of a document with the names that lead to them, without those of the one run."""
+def _texts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and plain values of a document that tell of versions and of the recording, nested ones too."""
     for key, value in document.items():
-        name = f"{prefix}{key}"
-        if key == "deviceProperties" or _OF_ONE_RUN.search(str(key)):
+        if key in _NOT_READ:
             continue
         if isinstance(value, Mapping):
-            yield from _texts(value, f"{name}.")
-        elif isinstance(value, (str, int, float)):
-            yield name, str(value)[:_LONGEST]
-        elif isinstance(value, list) and all(isinstance(one, (str, int, float)) for one in value):
-            yield name, ", ".join(map(str, value))[:_LONGEST]
+            yield from _texts(value)
+        elif _TOLD.search(str(key)) and isinstance(value, (str, int, float)) and str(value) not in _NOTHING:
+            yield str(key), str(value)[:_LONGEST]

@@ -93,14 +93,16 @@ def interval(estimates: Array) -> tuple[Array, Array]:
     return low, high
 
 
-def rounded(parts: Array) -> Array:
-    """Integers that sum to the rounded sum of the parts, each next to its part: the largest remainders go up.
+def rounded(parts: Array, whole: int) -> Array:
+    """Integers that sum to the whole, each next to its part where the parts do so nearly: largest remainders go up.
 
-    >>> rounded(np.array([0.6, 0.6, 0.8])).tolist()
+    >>> rounded(np.array([0.6, 0.6, 0.8]), 2).tolist()
     [0, 1, 1]
     """
     floor = np.floor(parts)
     found = floor.astype(np.int64)
-    missing = round(float(parts.sum())) - int(found.sum())
-    found[np.argsort(floor - parts, kind="stable")[:missing]] += 1
+    if len(parts):
+        more, rest = divmod(whole - int(found.sum()), len(parts))
+        found[np.argsort(floor - parts, kind="stable")[:rest]] += 1
+        found += more
     return found

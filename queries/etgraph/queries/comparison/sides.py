@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import Trace, Trust
+from etgraph.model.cancelling import check
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.queries.comparison.estimating import Typical, typical
@@ -80,6 +81,7 @@ def side_of(
         kept: list[int] = []
         rows: list[Array] = []
         for index in _asked(subject, iteration):
+            check()
             try:
                 paths.append(ground.path(rank, index, window))
             except MissingData as failure:

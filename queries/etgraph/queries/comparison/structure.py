@@ -1,9 +1,9 @@
 """What changed in the program: operators and collectives that are on one side only, or of other number or size.
 
 An operator without a partner, or with one of another name, shape or size, is a change where its kind (name, shapes and
-bytes) occurs more often in every step of its side than in every step of the other, on the same pair of ranks. So what
-only ran in another order, and what comes and goes from step to step, is none. A change takes along what its operators
-enclose and launch, and changes of one name are one change, over ranks and steps.
+bytes) occurs more often in every step of its side than in any of the other, on every rank that was taken for the same.
+So what only ran in another order, and what comes and goes from step to step, is none. A change takes along what its
+operators enclose and launch, and changes of one name are one change, over ranks and steps.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ARROW = " → "
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: what it is called, and the pairs of ranks on which it is.
+    """One change: what it is called, and the roles of ranks that have it (places in `Pairing.ranks`).
 
     The counts are of all operators of its name, or collectives of its type, a step and rank on each side, of what was
     renamed only those that changed. The bytes are the mean size of one collective. `work_ns` is the time of the changed
@@ -37,7 +37,7 @@ class Change:
     """
 
     key: str
-    pairs: tuple[int, ...]
+    roles: tuple[int, ...]
     base_count: float
     other_count: float
     base_bytes: int | None
@@ -121,35 +121,47 @@ def _more(base: Side, other: Side, pairing: Pairing, kinds: Mapping[int, _Kinds]
     columns = []
     for run, partners in runs:
         of = kinds[id(run.trace)]
-        columns.append((of.name[run.row], of.shapes[run.row], of.bytes[run.row], partners.pair[run.row]))
+        columns.append((of.name[run.row], of.shapes[run.row], of.bytes[run.row], partners.role[run.row]))
     kind, count = distinct(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
     of_runs = np.split(kind, np.cumsum([len(run.row) for run, _ in runs])[:-1])
+    some = runs[: len(base.runs)], runs[len(base.runs) :]
     of_sides = of_runs[: len(base.runs)], of_runs[len(base.runs) :]
     (least, most), (other_least, other_most) = (
-        _extremes(side, own, count) for side, own in zip((base, other), of_sides, strict=True)
+        _extremes(runs, own, count, len(side.time_ns), [ranks[place] for ranks in pairing.ranks])
+        for place, (side, runs, own) in enumerate(zip((base, other), some, of_sides, strict=True))
     )
     found: tuple[list[Array], list[Array]] = [], []
-    for own, grown, flags, some in (
-        (of_sides[0], least > other_most, found[0], runs[: len(base.runs)]),
-        (of_sides[1], other_least > most, found[1], runs[len(base.runs) :]),
-    ):
-        for (run, partners), number in zip(some, own, strict=True):
+    for runs, own, grown, flags in zip(some, of_sides, (least > other_most, other_least > most), found, strict=True):
+        for (run, partners), number in zip(runs, own, strict=True):
             more = np.zeros(len(run.trace), dtype=bool)
-            more[run.row] = grown[number] & (partners.pair[run.row] >= 0)
+            more[run.row] = grown[number] & (partners.role[run.row] >= 0)
             flags.append(more)
     return found
 
 
-def _extremes(side: Side, kinds: Sequence[Array], count: int) -> tuple[Array, Array]:
-    """How often each of so many kinds occurs in a step of a side: at least, and at most."""
-    steps = len(side.time_ns)
-    kind, step = np.concatenate(kinds), np.concatenate([run.step for run in side.runs])
-    both, often = np.unique(kind * steps + step, return_counts=True)
-    of = both // steps
+def _extremes(
+    runs: Sequence[tuple[Run, Partners]],
+    kinds: Sequence[Array],
+    count: int,
+    steps: int,
+    ranks: Sequence[Sequence[int]],
+) -> tuple[Array, Array]:
+    """How often each of so many kinds occurs in a step on a rank: at least, and at most. A kind is of one role."""
+    kind = np.concatenate(kinds)
+    rank, step, role = (
+        np.concatenate(parts)
+        for parts in zip(*((run.trace.operators["rank"][run.row], run.step, one.role[run.row]) for run, one in runs),
+                         strict=True)
+    )  # fmt: skip
+    copy, copies = distinct(step, rank)
+    both, often = np.unique(kind * copies + copy, return_counts=True)
+    of = both // copies
     least, most = np.full(count, np.iinfo(np.int64).max), np.zeros(count, dtype=np.int64)
     np.minimum.at(least, of, often)
     np.maximum.at(most, of, often)
-    least[np.bincount(of, minlength=count) < steps] = 0
+    expected = np.zeros(count, dtype=np.int64)
+    expected[kind] = steps * np.array([*map(len, ranks), 0])[role]
+    least[np.bincount(of, minlength=count) < np.maximum(expected, 1)] = 0
     return least, most
 
 
@@ -215,32 +227,33 @@ def _changes(
 ) -> tuple[Change, ...]:
     """How much there is of every change, and how many of its name or type in all."""
     places = {one: place for place, one in enumerate(classes)}
-    pairs = len(pairing.ranks)
-    concerned, work = np.zeros((len(classes), pairs), dtype=bool), np.zeros(len(classes))
+    ranks = [np.array([len(role[side]) for role in pairing.ranks], dtype=np.int64) for side in (0, 1)]
+    concerned = np.zeros((len(classes), len(pairing.ranks)), dtype=bool)
+    work = np.zeros((2, len(classes)))
     tallies, roots = [], []
-    for side, partners, of, numbered in zip(
-        (base, other), (pairing.base, pairing.other), changed, numbers, strict=True
+    for place, (side, partners, of, numbered) in enumerate(
+        zip((base, other), (pairing.base, pairing.other), changed, numbers, strict=True)
     ):
         steps = len(side.time_ns)
-        tallies.append(tally(side, partners, places, pairs))
+        tallies.append(tally(side, partners, places, ranks[place]))
         count = np.zeros(len(classes))
         for one, number in zip(of, numbered, strict=True):
             rows = one.run.row[number[one.run.row] >= 0]
-            paired = rows[one.partners.pair[rows] >= 0]
-            concerned[number[paired], one.partners.pair[paired]] = True
-            work += np.bincount(number[rows], _spent(one.run.trace, rows, number), len(classes)) / steps
+            known = rows[one.partners.role[rows] >= 0]
+            concerned[number[known], one.partners.role[known]] = True
+            work[place] += np.bincount(number[rows], _spent(one.run.trace, rows, number), len(classes)) / steps
             count += np.bincount(number[rows[one.is_root[rows]]], minlength=len(classes)) / steps
         roots.append(count)
     found = []
-    for place, (_, key) in enumerate(classes):
-        own = np.flatnonzero(concerned[place])
-        each = max(len(own), 1)
+    for at, (_, key) in enumerate(classes):
+        roles = np.flatnonzero(concerned[at])
+        each = [max(int(ranks[side][roles].sum()), 1) for side in (0, 1)]
         counts = [
-            float(roots[side][place]) / each if ARROW in key else tallies[side].a_step(place, own) for side in (0, 1)
+            float(roots[side][at]) / each[side] if ARROW in key else tallies[side].a_step(at, roles) for side in (0, 1)
         ]
-        sizes = [one.size(place, own) for one in tallies]
-        spent = round(float(work[place]) / each)
-        found.append(Change(key, tuple(own.tolist()), counts[0], counts[1], sizes[0], sizes[1], spent))
+        sizes = [one.size(at, roles) for one in tallies]
+        spent = round(sum(float(work[side, at]) / each[side] for side in (0, 1)))
+        found.append(Change(key, tuple(roles.tolist()), counts[0], counts[1], sizes[0], sizes[1], spent))
     return tuple(found)
 
 

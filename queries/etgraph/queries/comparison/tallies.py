@@ -19,26 +19,30 @@ Class = tuple[bool, str]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Operators of a side by class and pair of ranks: how many in each step, their bytes, and how many tell these."""
+    """Operators of a side by class and role: how many in each step, their bytes, and how many tell these.
+
+    `ranks` is the number of ranks of each role.
+    """
 
     count: Array
     bytes: Array
     sized: Array
+    ranks: Array
 
-    def a_step(self, number: int, pairs: Array) -> float:
-        """How many of a class there are a step and rank of those pairs: the median over the steps."""
-        return float(np.median(self.count[number, pairs].sum(axis=0))) / max(len(pairs), 1)
+    def a_step(self, number: int, roles: Array) -> float:
+        """How many of a class there are a step and rank of those roles: the median over the steps."""
+        return float(np.median(self.count[number, roles].sum(axis=0))) / max(int(self.ranks[roles].sum()), 1)
 
-    def size(self, number: int, pairs: Array) -> int | None:
+    def size(self, number: int, roles: Array) -> int | None:
         """The mean size of one, None where none is recorded."""
-        count = int(self.sized[number, pairs].sum())
-        return round(self.bytes[number, pairs].sum() / count) if count else None
+        count = int(self.sized[number, roles].sum())
+        return round(self.bytes[number, roles].sum() / count) if count else None
 
 
-def tally(side: Side, partners: Sequence[Partners], numbers: Mapping[Class, int], pairs: int) -> Tally:
-    """The operators of those classes, by their numbers, and on so many pairs of ranks."""
-    width = len(numbers), pairs
-    found = Tally(np.zeros((*width, len(side.time_ns))), np.zeros(width), np.zeros(width))
+def tally(side: Side, partners: Sequence[Partners], numbers: Mapping[Class, int], ranks: Array) -> Tally:
+    """The operators of those classes, by their numbers; `ranks` is the number of ranks of each role."""
+    width = len(numbers), len(ranks)
+    found = Tally(np.zeros((*width, len(side.time_ns))), np.zeros(width), np.zeros(width), ranks)
     for run, one in zip(side.runs, partners, strict=True):
         o, rows = run.trace.operators, run.row
         names = [numbers.get((False, text), -1) for text in o.texts("name").to_pylist()]
@@ -48,12 +52,12 @@ def tally(side: Side, partners: Sequence[Partners], numbers: Mapping[Class, int]
         number[talks] = np.array([*(numbers.get((True, type_key(text)), -1) for text in of_type.texts), -1])[
             of_type.code
         ]
-        pair, size = one.pair[rows], o["comm_bytes"][rows]
-        known = (number >= 0) & (pair >= 0)
-        np.add.at(found.count, (number[known], pair[known], run.step[known]), 1)
+        role, size = one.role[rows], o["comm_bytes"][rows]
+        known = (number >= 0) & (role >= 0)
+        np.add.at(found.count, (number[known], role[known], run.step[known]), 1)
         known &= size >= 0
-        np.add.at(found.bytes, (number[known], pair[known]), size[known])
-        np.add.at(found.sized, (number[known], pair[known]), 1)
+        np.add.at(found.bytes, (number[known], role[known]), size[known])
+        np.add.at(found.sized, (number[known], role[known]), 1)
     return found
 
 
