@@ -10,9 +10,10 @@ from etgraph.model import Category, Trace
 from etgraph.model.columns import Array
 from etgraph.queries.alignment.alignment import AlignedTime, Alignment
 from etgraph.queries.alignment.counterparts import COUNTERPART, Roles, roles_of
-from etgraph.queries.alignment.fitting import Fit, Match, fitted
+from etgraph.queries.alignment.fitting import Fit, Match, fitted, like
+from etgraph.queries.alignment.ordering import guide
 from etgraph.queries.alignment.program import OUTSIDE, Copies, Nodes, programs
-from etgraph.queries.alignment.union import Union, extended, of_copy
+from etgraph.queries.alignment.union import extended, of_copy
 from etgraph.queries.calls import own_times
 from etgraph.queries.windows import indices_of
 
@@ -71,24 +72,17 @@ def _positions(nodes: Nodes, copies: Copies, roles: Roles) -> tuple[Array, Array
         content, example, which, often = np.unique(
             copies.content[own], return_index=True, return_inverse=True, return_counts=True
         )
-        size = np.diff(copies.first)[own[example]]
-        union: Union | None = None
-        found: dict[int, Array] = {}
-        match = np.zeros(0, dtype=np.int8)
-        for one in np.lexsort((content, -size, -often)).tolist():
-            copy = copies.nodes(int(own[example[one]]))
-            if union is None:
-                union, to = of_copy(nodes, copy), np.arange(len(copy))
-                match = np.full(len(copy), int(Match.IDENTICAL), dtype=np.int8)
-            else:
-                fit = fitted(nodes, copy, union)
-                given_up += fit.given_up
-                union, to = extended(union, nodes, copy, fit.to, fit.lane, _after(fit))
-                match = np.append(match, np.full(len(union) - len(match), int(Match.IDENTICAL), dtype=np.int8))
-                match[to] = np.maximum(match[to], fit.how)
-            found[one] = to
-        if union is None:
-            continue
+        each = [copies.nodes(int(own[at])) for at in example]
+        steps = guide([nodes.tokens.exact[copy] for copy in each], often, content)
+        first = steps[0][0]
+        union, found = of_copy(nodes, each[first]), {first: np.arange(len(each[first]))}
+        match = np.full(len(union), int(Match.IDENTICAL), dtype=np.int8)
+        for one, near in steps[1:]:
+            fit = fitted(nodes, each[one], union, like(nodes, each[one], each[near], found[near]))
+            given_up += fit.given_up
+            union, found[one] = extended(union, nodes, each[one], fit.to, fit.lane, _after(fit))
+            match = np.append(match, np.full(len(union) - len(match), int(Match.IDENTICAL), dtype=np.int8))
+            match[found[one]] = np.maximum(match[found[one]], fit.how)
         number = np.empty(len(union), dtype=np.int64)
         number[union.order] = count + np.arange(len(union))
         for copy_row, one in zip(own.tolist(), which.tolist(), strict=True):

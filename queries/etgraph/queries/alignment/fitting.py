@@ -16,11 +16,11 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.graph import nearest_above
-from etgraph.model.sequences import align_boxes, ascending, unique_pairs
+from etgraph.model.sequences import align_boxes, ascending, side_by_side, unique_pairs
 from etgraph.queries.alignment.lanes import paired_lanes
 from etgraph.queries.alignment.program import Nodes
 from etgraph.queries.alignment.tokens import Class, mixed
-from etgraph.queries.alignment.union import Union
+from etgraph.queries.alignment.union import Union, of_copy
 
 EDITS: Final = 8_000
 STEPS: Final = 60_000_000
@@ -84,13 +84,49 @@ class Fit:
         return self._ancestors
 
 
-def fitted(nodes: Nodes, copy: Array, union: Union) -> Fit:
-    """The positions in a union of the nodes of a copy."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Nodes of a copy whose positions are known from one that is like it, and how."""
+
+    node: Array
+    position: Array
+    how: Array
+    ordered: Array
+    given_up: int
+
+
+def like(nodes: Nodes, copy: Array, near: Array, positions: Array) -> Known:
+    """What of a copy is known from one before it, whose nodes are at those positions."""
+    fit = fitted(nodes, copy, of_copy(nodes, near))
+    node = np.flatnonzero(fit.to >= 0)
+    return Known(node, positions[fit.to[node]], fit.how[node], fit.ordered[node], fit.given_up)
+
+
+def fitted(nodes: Nodes, copy: Array, union: Union, known: Known | None = None) -> Fit:
+    """The positions in a union of the nodes of a copy, beyond those that are known."""
     fit = _begin(nodes, copy, union)
+    if known is not None:
+        _take_known(fit, known)
+    if (fit.to < 0).any() and (fit.of < 0).any():
+        _fill(fit)
+    return fit
+
+
+def _take_known(fit: Fit, known: Known) -> None:
+    fit.to[known.node], fit.of[known.position], fit.how[known.node] = known.position, known.node, known.how
+    fit.given_up = known.given_up
+    ordered = known.ordered & (fit.lane[known.node] == fit.union.lane[known.position])
+    places, _ = ascending(fit.place_of[known.node[ordered]], fit.place_to[known.position[ordered]])
+    fit.ordered[fit.mine[places]] = True
+
+
+def _fill(fit: Fit) -> None:
+    nodes = fit.nodes
     exact, shaped, named = nodes.tokens.exact, nodes.tokens.shaped, nodes.tokens.named
     above = nodes.parent
     around = np.where(above >= 0, named[np.maximum(above, 0)], 0)
-    _in_order(fit, mixed(nodes.path, nodes.tokens.exact), Match.IDENTICAL)
+    if _in_order(fit, nodes.path, Match.IDENTICAL):
+        _beside(fit)
     _in_order(fit, mixed(around, shaped), Match.IN_PLACE)
     _in_order(fit, shaped, Match.IN_PLACE)
     _moved(fit, nodes.tree, Match.MOVED, whole=True)
@@ -104,7 +140,6 @@ def fitted(nodes: Nodes, copy: Array, union: Union) -> Fit:
     _renamed(fit)
     _below(fit)
     _launched(fit)
-    return fit
 
 
 def _begin(nodes: Nodes, copy: Array, union: Union) -> Fit:
@@ -209,6 +244,21 @@ def _boxes(a: Array, b: Array) -> Array:
     labels = np.intersect1d(a, b)
     sides = [np.searchsorted(values, labels, side=side) for values in (a, b) for side in ("left", "right")]  # type: ignore[call-overload]
     return np.stack(sides, axis=1)
+
+
+def _beside(fit: Fit) -> None:
+    """Let what is left of the copy stand beside what is left of the union, where several alignments are as good."""
+    if not np.array_equal(fit.ordered, fit.to >= 0) or fit.ordered.all():
+        return
+    partner = np.where(fit.to[fit.mine] >= 0, fit.place_to[np.maximum(fit.to[fit.mine], 0)], -1)
+    path = fit.nodes.path
+    moved = side_by_side(partner, path[fit.copy[fit.mine]], path[fit.union.node[fit.theirs]], fit.lanes)
+    if np.array_equal(moved, partner):
+        return
+    fit.to[:], fit.of[:], fit.how[:] = -1, -1, int(Match.NONE)
+    fit.ordered[:] = False
+    some = np.flatnonzero(moved >= 0)
+    fit.take(fit.mine[some], fit.theirs[moved[some]], Match.IDENTICAL, ordered=True)
 
 
 def _common(fit: Fit, a: Array, b: Array, boxes: Array) -> Array:

@@ -117,11 +117,10 @@ def _of_trace(trace: Trace, ranks: Sequence[int] | None, iterations: Sequence[in
     copy = np.full(len(o), -1, dtype=np.int64)
     copy[order] = np.cumsum(new) - 1
     heads = order[new]
-    parent = _around(trace)
+    parent = enclosing_or_launching(trace)
     above = np.where(parent >= 0, parent, 0)
     parent = np.where((parent >= 0) & (copy[above] == copy) & (copy >= 0), parent, -1)
-    trees = forest(parent)
-    size = trees.after - trees.place
+    place, size = _preorder(trace, parent)
     tokens = tokens_of(trace)
     path, loose = _paths(parent, tokens.exact), _paths(parent, tokens.named)
     root = _roots(parent)
@@ -129,7 +128,7 @@ def _of_trace(trace: Trace, ranks: Sequence[int] | None, iterations: Sequence[in
     weight = _powers(len(o))
     lane, lane_kind = _lanes(trace, copy, root, symbol)
     row = np.flatnonzero(copy >= 0)
-    row = row[np.lexsort((trees.place[row], lane[row], copy[row]))]
+    row = row[np.lexsort((place[row], lane[row], copy[row]))]
     node = np.full(len(o), -1, dtype=np.int64)
     node[row] = np.arange(len(row))
     up = parent[row]
@@ -207,8 +206,8 @@ def _by_time(trace: Trace, rows: Array) -> Array:
     return found
 
 
-def _around(trace: Trace) -> Array:
-    """What encloses each operator, launched it or, of communication on threads of its own, set it going; -1: nothing."""
+def enclosing_or_launching(trace: Trace) -> Array:
+    """What encloses each operator, launched it or, of communication on other threads, set it going; -1 for nothing."""
     o, d = trace.operators, trace.dependencies
     parent = o["parent"].astype(np.int64)
     call = launching_calls(trace)
@@ -219,6 +218,23 @@ def _around(trace: Trace) -> Array:
     some = (parent[dst] < 0) & communicates(trace, dst)
     parent[dst[some]] = src[some]
     return parent
+
+
+def _preorder(trace: Trace, parent: Array) -> tuple[Array, Array]:
+    """The place of every operator before all that it holds, siblings by start, and how many it holds, itself included.
+
+    One without a start stands where its row does.
+    """
+    o = trace.operators
+    known = ~o.is_null("start_ns")
+    last = np.maximum.accumulate(np.where(known, np.arange(len(o)), -1))
+    start = np.where(last >= 0, o["start_ns"][np.maximum(last, 0)], np.iinfo(np.int64).min)
+    order = np.lexsort((start, o["rank"]))
+    at = np.empty(len(o), dtype=np.int64)
+    at[order] = np.arange(len(o))
+    up = parent[order]
+    trees = forest(np.where(up >= 0, at[np.maximum(up, 0)], -1))
+    return trees.place[at], (trees.after - trees.place)[at]
 
 
 def _roots(parent: Array) -> Array:
