@@ -10,7 +10,8 @@ from etgraph.model import Category, Trace
 from etgraph.model.columns import Array
 from etgraph.queries.alignment.alignment import AlignedTime, Alignment
 from etgraph.queries.alignment.counterparts import COUNTERPART, Roles, roles_of
-from etgraph.queries.alignment.fitting import Fit, Match, fitted, like
+from etgraph.queries.alignment.fit import Fit, Match
+from etgraph.queries.alignment.fitting import fitted, like
 from etgraph.queries.alignment.ordering import guide
 from etgraph.queries.alignment.program import OUTSIDE, Copies, Nodes, programs
 from etgraph.queries.alignment.union import extended, of_copy
@@ -51,15 +52,21 @@ def align(
         at = np.full(len(trace), -1, dtype=np.int64)
         at[nodes.row[own]] = position[own]
         sides.append(at)
-    alignment = Alignment(
-        *sides, positions=len(match), ranks=roles.pairs, iterations=_iterations(copies), match=match,
-        warnings=tuple(_told(roles, given_up)),
-    )  # fmt: skip
-    times = [_time(trace, at, alignment.common) for trace, at in zip((base, other), sides, strict=True)]
+    common = np.ones(len(match), dtype=bool)
+    for at in sides:
+        common &= np.bincount(at[at >= 0], minlength=len(match)) > 0
+    times = [_time(trace, at, common) for trace, at in zip((base, other), sides, strict=True)]
     return Alignment(
-        alignment.base, alignment.other, alignment.positions, alignment.ranks, alignment.iterations, match, *times,
-        warnings=alignment.warnings,
-    )  # fmt: skip
+        base=sides[0],
+        other=sides[1],
+        positions=len(match),
+        ranks=roles.pairs,
+        iterations=_iterations(copies),
+        match=match,
+        base_time=times[0],
+        other_time=times[1],
+        warnings=tuple(_told(roles, given_up)),
+    )
 
 
 def _positions(nodes: Nodes, copies: Copies, roles: Roles) -> tuple[Array, Array, int]:
@@ -78,7 +85,10 @@ def _positions(nodes: Nodes, copies: Copies, roles: Roles) -> tuple[Array, Array
         union, found = of_copy(nodes, each[first]), {first: np.arange(len(each[first]))}
         match = np.full(len(union), int(Match.IDENTICAL), dtype=np.int8)
         for one, near in steps[1:]:
-            fit = fitted(nodes, each[one], union, like(nodes, each[one], each[near], found[near]))
+            # Where the union has no more than the copy that is most like this one, it is that copy.
+            alone = len(each[near]) == len(union)
+            known = None if alone else like(nodes, each[one], each[near], found[near])
+            fit = fitted(nodes, each[one], union, known)
             given_up += fit.given_up
             union, found[one] = extended(union, nodes, each[one], fit.to, fit.lane, _after(fit))
             match = np.append(match, np.full(len(union) - len(match), int(Match.IDENTICAL), dtype=np.int8))
@@ -94,7 +104,7 @@ def _positions(nodes: Nodes, copies: Copies, roles: Roles) -> tuple[Array, Array
 
 def _after(fit: Fit) -> Array:
     """For each node of a copy the place in the union's order of the last one before it that is aligned in order."""
-    start = np.append(fit.lanes[:, 2], np.full(len(fit.mine), len(fit.union)))[fit.lane[fit.mine]] - 1
+    start = np.searchsorted(fit.union.lane[fit.theirs], fit.lane[fit.mine]) - 1
     placed = np.where(fit.ordered[fit.mine], fit.place_to[np.maximum(fit.to[fit.mine], 0)], start)
     after = np.empty(len(fit.mine), dtype=np.int64)
     after[fit.mine] = np.maximum.accumulate(placed)

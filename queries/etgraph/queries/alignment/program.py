@@ -52,7 +52,8 @@ class Nodes:
     `row` is the operator, `parent` the node that encloses it, or launched it, or set it going on another thread (-1 at
     the top; in the same copy always), `size` the number of nodes from it on that it holds, itself included, `lane` a
     number of the lane of its tree within the copy, `lane_kind` that lane's kind. `tree` is equal where two nodes hold
-    equal trees, `path` and `loose_path` where all that is around them is too, by exact tokens and by names.
+    equal trees, `path` and `loose_path` where they and all that is around them are alike, by exact tokens and by names,
+    `shaped_in_named` where name and dims are, and the name of what is around.
     """
 
     row: Array
@@ -64,6 +65,7 @@ class Nodes:
     tree: Array
     path: Array
     loose_path: Array
+    shaped_in_named: Array
 
 
 def programs(
@@ -85,6 +87,7 @@ def programs(
         tree=_both(a.tree, b.tree),
         path=_both(a.path, b.path),
         loose_path=_both(a.loose_path, b.loose_path),
+        shaped_in_named=_both(a.shaped_in_named, b.shaped_in_named),
     )
     one, two = parts[0][1], parts[1][1]
     copies = Copies(
@@ -151,6 +154,7 @@ def _of_trace(trace: Trace, ranks: Sequence[int] | None, iterations: Sequence[in
         tree=tree,
         path=path[row],
         loose_path=loose[row],
+        shaped_in_named=mixed(np.where(parent >= 0, tokens.named[parent], 0), tokens.shaped)[row],
     )
     lanes_told = _lane_content(nodes, first)
     copies = Copies(
