@@ -15,7 +15,7 @@ from etgraph.model.kernels import kernel
 LEAST_EDITS = 256
 MOST_EDITS = 20_000
 """Sequences that differ in more than a quarter of their tokens, or in this many, are not aligned."""
-_PLAIN_STEPS = 100_000
+_PLAIN_STEPS = 50_000
 """An alignment of so many steps costs less than loading a compiled kernel."""
 _NO_LIMIT = 1 << 62
 
@@ -39,7 +39,7 @@ def align_boxes(a: Array, b: Array, boxes: Array, most: int, steps: int = _NO_LI
     """
     a, b = np.ascontiguousarray(a, dtype=np.int64), np.ascontiguousarray(b, dtype=np.int64)
     boxes = np.ascontiguousarray(boxes, dtype=np.int64)
-    if max(len(a), len(b)) >= kernels.COMPILE_FROM:
+    if _align.ready or max(len(a), len(b)) >= kernels.COMPILE_FROM:
         partner, done = _align.compiled(a, b, boxes, most, steps)
         return partner, boxes[~done]
     partner, done = _align(a, b, boxes, most, min(steps, _PLAIN_STEPS))
@@ -157,6 +157,67 @@ def _align(a: Array, b: Array, boxes: Array, most: int, steps: int) -> tuple[Arr
     return partner, done
 
 
+def side_by_side(partner: Array, a: Array, b: Array, boxes: Array) -> Array:
+    """An alignment as good, in which what only one sequence has stands beside what only the other has, if it can.
+
+    A run of matches between the two is moved by the length of one of them, where its tokens allow that: in a row of equal
+    tokens, the one that is left is the one at whose place the other sequence has something else.
+    """
+    found = partner.copy()
+    _side_by_side(found, a, b, np.ascontiguousarray(boxes, dtype=np.int64))
+    return found
+
+
+@kernel
+def _side_by_side(partner: Array, a: Array, b: Array, boxes: Array) -> None:
+    for box in range(len(boxes)):
+        i, a_end, j, b_end = boxes[box, 0], boxes[box, 1], boxes[box, 2], boxes[box, 3]
+        while i < a_end:
+            # At each turn a gap of `left` tokens of a and `over` tokens of b, then a run of matches, then another gap.
+            run = i
+            while run < a_end and partner[run] < 0:
+                run += 1
+            if run == a_end:
+                break
+            left, over = run - i, partner[run] - j
+            length = 1
+            while run + length < a_end and partner[run + length] == partner[run] + length:
+                length += 1
+            to = partner[run]
+            following = run + length
+            while following < a_end and partner[following] < 0:
+                following += 1
+            next_left = following - run - length
+            next_over = (partner[following] if following < a_end else b_end) - to - length
+            shift_a, shift_b = 0, 0
+            if left > 0 and over == 0 and next_over > 0 and next_left == 0:
+                shift_a, shift_b = -left, next_over
+            elif over > 0 and left == 0 and next_left > 0 and next_over == 0:
+                shift_a, shift_b = next_left, -over
+            if shift_a != 0:
+                fits_a, fits_b = True, True
+                for t in range(length):
+                    fits_a = fits_a and a[run + shift_a + t] == b[to + t]
+                    fits_b = fits_b and a[run + t] == b[to + shift_b + t]
+                    if not fits_a and not fits_b:
+                        break
+                if fits_a:
+                    partner[run : run + length] = -1
+                    for t in range(length):
+                        partner[run + shift_a + t] = to + t
+                elif fits_b:
+                    for t in range(length):
+                        partner[run + t] = to + shift_b + t
+                if fits_a and shift_a < 0:
+                    run += shift_a
+                elif fits_b and not fits_a and shift_b > 0:
+                    to += shift_b
+                elif fits_a or fits_b:
+                    # The gap that followed has moved to before the run.
+                    run, to = max(run, run + (shift_a if fits_a else 0)), to + (0 if fits_a else shift_b)
+            i, j = run + length, to + length
+
+
 def unique_pairs(a: Array, b: Array) -> tuple[Array, Array]:
     """Positions in both of the keys that each has once."""
     once = [np.flatnonzero(is_unique(keys)) for keys in (a, b)]
@@ -177,8 +238,13 @@ def ascending(a: Array, b: Array) -> tuple[Array, Array]:
     a, b = a[order], b[order]
     if (np.diff(b) > 0).all():
         return a, b
-    chosen = _longest_ascent(np.ascontiguousarray(b, dtype=np.int64))
-    return a[chosen], b[chosen]
+    # What is above all before it and below all after it is kept in any case.
+    after = np.append(np.minimum.accumulate(b[::-1])[::-1][1:], np.iinfo(np.int64).max)
+    before = np.append(np.iinfo(np.int64).min, np.maximum.accumulate(b)[:-1])
+    kept = (before < b) & (b < after)
+    rest = np.flatnonzero(~kept)
+    kept[rest[_longest_ascent(np.ascontiguousarray(b[rest], dtype=np.int64))]] = True
+    return a[kept], b[kept]
 
 
 @kernel

@@ -2,6 +2,6 @@
 
 from etgraph.queries.alignment.aligning import Ranks, align
 from etgraph.queries.alignment.alignment import AlignedTime, Alignment
-from etgraph.queries.alignment.fitting import Match
+from etgraph.queries.alignment.fit import Match
 
 __all__ = ["AlignedTime", "Alignment", "Match", "Ranks", "align"]

@@ -10,9 +10,11 @@ from etgraph.model import Category, Trace
 from etgraph.model.columns import Array
 from etgraph.queries.alignment.alignment import AlignedTime, Alignment
 from etgraph.queries.alignment.counterparts import COUNTERPART, Roles, roles_of
-from etgraph.queries.alignment.fitting import Fit, Match, fitted
+from etgraph.queries.alignment.fit import Fit, Match
+from etgraph.queries.alignment.fitting import fitted, like
+from etgraph.queries.alignment.ordering import guide
 from etgraph.queries.alignment.program import OUTSIDE, Copies, Nodes, programs
-from etgraph.queries.alignment.union import Union, extended, of_copy
+from etgraph.queries.alignment.union import extended, of_copy
 from etgraph.queries.calls import own_times
 from etgraph.queries.windows import indices_of
 
@@ -50,15 +52,21 @@ def align(
         at = np.full(len(trace), -1, dtype=np.int64)
         at[nodes.row[own]] = position[own]
         sides.append(at)
-    alignment = Alignment(
-        *sides, positions=len(match), ranks=roles.pairs, iterations=_iterations(copies), match=match,
-        warnings=tuple(_told(roles, given_up)),
-    )  # fmt: skip
-    times = [_time(trace, at, alignment.common) for trace, at in zip((base, other), sides, strict=True)]
+    common = np.ones(len(match), dtype=bool)
+    for at in sides:
+        common &= np.bincount(at[at >= 0], minlength=len(match)) > 0
+    times = [_time(trace, at, common) for trace, at in zip((base, other), sides, strict=True)]
     return Alignment(
-        alignment.base, alignment.other, alignment.positions, alignment.ranks, alignment.iterations, match, *times,
-        warnings=alignment.warnings,
-    )  # fmt: skip
+        base=sides[0],
+        other=sides[1],
+        positions=len(match),
+        ranks=roles.pairs,
+        iterations=_iterations(copies),
+        match=match,
+        base_time=times[0],
+        other_time=times[1],
+        warnings=tuple(_told(roles, given_up)),
+    )
 
 
 def _positions(nodes: Nodes, copies: Copies, roles: Roles) -> tuple[Array, Array, int]:
@@ -71,24 +79,20 @@ def _positions(nodes: Nodes, copies: Copies, roles: Roles) -> tuple[Array, Array
         content, example, which, often = np.unique(
             copies.content[own], return_index=True, return_inverse=True, return_counts=True
         )
-        size = np.diff(copies.first)[own[example]]
-        union: Union | None = None
-        found: dict[int, Array] = {}
-        match = np.zeros(0, dtype=np.int8)
-        for one in np.lexsort((content, -size, -often)).tolist():
-            copy = copies.nodes(int(own[example[one]]))
-            if union is None:
-                union, to = of_copy(nodes, copy), np.arange(len(copy))
-                match = np.full(len(copy), int(Match.IDENTICAL), dtype=np.int8)
-            else:
-                fit = fitted(nodes, copy, union)
-                given_up += fit.given_up
-                union, to = extended(union, nodes, copy, fit.to, fit.lane, _after(fit))
-                match = np.append(match, np.full(len(union) - len(match), int(Match.IDENTICAL), dtype=np.int8))
-                match[to] = np.maximum(match[to], fit.how)
-            found[one] = to
-        if union is None:
-            continue
+        each = [copies.nodes(int(own[at])) for at in example]
+        steps = guide([nodes.tokens.exact[copy] for copy in each], often, content)
+        first = steps[0][0]
+        union, found = of_copy(nodes, each[first]), {first: np.arange(len(each[first]))}
+        match = np.full(len(union), int(Match.IDENTICAL), dtype=np.int8)
+        for one, near in steps[1:]:
+            # Where the union has no more than the copy that is most like this one, it is that copy.
+            alone = len(each[near]) == len(union)
+            known = None if alone else like(nodes, each[one], each[near], found[near])
+            fit = fitted(nodes, each[one], union, known)
+            given_up += fit.given_up
+            union, found[one] = extended(union, nodes, each[one], fit.to, fit.lane, _after(fit))
+            match = np.append(match, np.full(len(union) - len(match), int(Match.IDENTICAL), dtype=np.int8))
+            match[found[one]] = np.maximum(match[found[one]], fit.how)
         number = np.empty(len(union), dtype=np.int64)
         number[union.order] = count + np.arange(len(union))
         for copy_row, one in zip(own.tolist(), which.tolist(), strict=True):
@@ -100,7 +104,7 @@ def _positions(nodes: Nodes, copies: Copies, roles: Roles) -> tuple[Array, Array
 
 def _after(fit: Fit) -> Array:
     """For each node of a copy the place in the union's order of the last one before it that is aligned in order."""
-    start = np.append(fit.lanes[:, 2], np.full(len(fit.mine), len(fit.union)))[fit.lane[fit.mine]] - 1
+    start = np.searchsorted(fit.union.lane[fit.theirs], fit.lane[fit.mine]) - 1
     placed = np.where(fit.ordered[fit.mine], fit.place_to[np.maximum(fit.to[fit.mine], 0)], start)
     after = np.empty(len(fit.mine), dtype=np.int64)
     after[fit.mine] = np.maximum.accumulate(placed)

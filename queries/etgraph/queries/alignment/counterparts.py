@@ -59,7 +59,7 @@ def roles_of(nodes: Nodes, copies: Copies) -> Roles:
     for one_role in np.unique(role).tolist():
         sides = [np.flatnonzero((role == one_role) & (who[:, 0] == side)) for side in (0, 1)]
         if len(sides[0]) and len(sides[1]):
-            pairs += [(int(who[a, 1]), int(who[b, 1])) for a, b in _pairs(*sides, content, role, who, counts)]
+            pairs += [(int(who[a, 1]), int(who[b, 1])) for a, b in _pairs(*sides, content, who)]
         for side in (0, 1):
             if not len(sides[1 - side]):
                 alone[side].extend(who[sides[side], 1].tolist())
@@ -103,23 +103,21 @@ def _content(copies: Copies, of_copy: Array, ranks: int) -> Array:
     return found
 
 
-def _pairs(a: Array, b: Array, content: Array, role: Array, who: Array, counts: Array) -> list[tuple[int, int]]:
-    """Every rank of either side with one of the other: of equal programs first, then of equal numbers, then in order."""
+def _pairs(a: Array, b: Array, content: Array, who: Array) -> list[tuple[int, int]]:
+    """Every rank of either side with one of the other: of equal programs first, and of equal numbers, then in order."""
     left, right = a.tolist(), b.tolist()
     pairs: list[tuple[int, int]] = []
-    for alike in (
-        lambda x, y: content[x] == content[y] and who[x, 1] == who[y, 1],
-        lambda x, y: content[x] == content[y],
-        lambda x, y: who[x, 1] == who[y, 1],
-        lambda x, y: True,
-    ):
-        for x in list(left):
-            for y in right:
-                if alike(x, y):
-                    pairs.append((x, y))
-                    left.remove(x)
-                    right.remove(y)
-                    break
-    pairs += [(x, b[at % len(b)]) for at, x in enumerate(left)]
-    pairs += [(a[at % len(a)], y) for at, y in enumerate(right)]
+    number = who[:, 1]
+    for key in ((content, number), (content,), (number,), ()):
+        waiting: dict[tuple[int, ...], list[int]] = {}
+        for y in reversed(right):
+            waiting.setdefault(tuple(int(column[y]) for column in key), []).append(y)
+        for x in left:
+            fits = waiting.get(tuple(int(column[x]) for column in key))
+            if fits:
+                pairs.append((x, fits.pop()))
+        left, right = (sorted(set(rest) - set(done)) for rest, done in
+                       zip((left, right), zip(*pairs, strict=True) if pairs else ((), ()), strict=True))  # fmt: skip
+    pairs += [(x, int(b[at % len(b)])) for at, x in enumerate(left)]
+    pairs += [(int(a[at % len(a)]), y) for at, y in enumerate(right)]
     return pairs

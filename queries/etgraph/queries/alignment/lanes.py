@@ -34,7 +34,7 @@ def paired_lanes(nodes: Nodes, copy: Array, union: Union) -> Array:
     for lane in mine:
         fits = [other for other in theirs if free[other] and union.lane_kind[other] == kinds[lane]]
         common = [int(np.minimum(mine[lane], theirs[other]).sum()) for other in fits]
-        if common and max(common):
+        if max(common, default=0):
             best = fits[int(np.argmax(common))]
             found[lane], free[best] = best, False
     new = np.flatnonzero(found < 0)

@@ -52,7 +52,8 @@ class Nodes:
     `row` is the operator, `parent` the node that encloses it, or launched it, or set it going on another thread (-1 at
     the top; in the same copy always), `size` the number of nodes from it on that it holds, itself included, `lane` a
     number of the lane of its tree within the copy, `lane_kind` that lane's kind. `tree` is equal where two nodes hold
-    equal trees, `path` and `loose_path` where all that is around them is too, by exact tokens and by names.
+    equal trees, `path` and `loose_path` where they and all that is around them are alike, by exact tokens and by names,
+    `shaped_in_named` where name and dims are, and the name of what is around.
     """
 
     row: Array
@@ -64,6 +65,7 @@ class Nodes:
     tree: Array
     path: Array
     loose_path: Array
+    shaped_in_named: Array
 
 
 def programs(
@@ -85,6 +87,7 @@ def programs(
         tree=_both(a.tree, b.tree),
         path=_both(a.path, b.path),
         loose_path=_both(a.loose_path, b.loose_path),
+        shaped_in_named=_both(a.shaped_in_named, b.shaped_in_named),
     )
     one, two = parts[0][1], parts[1][1]
     copies = Copies(
@@ -117,11 +120,10 @@ def _of_trace(trace: Trace, ranks: Sequence[int] | None, iterations: Sequence[in
     copy = np.full(len(o), -1, dtype=np.int64)
     copy[order] = np.cumsum(new) - 1
     heads = order[new]
-    parent = _around(trace)
+    parent = enclosing_or_launching(trace)
     above = np.where(parent >= 0, parent, 0)
     parent = np.where((parent >= 0) & (copy[above] == copy) & (copy >= 0), parent, -1)
-    trees = forest(parent)
-    size = trees.after - trees.place
+    place, size = _preorder(trace, parent)
     tokens = tokens_of(trace)
     path, loose = _paths(parent, tokens.exact), _paths(parent, tokens.named)
     root = _roots(parent)
@@ -129,7 +131,7 @@ def _of_trace(trace: Trace, ranks: Sequence[int] | None, iterations: Sequence[in
     weight = _powers(len(o))
     lane, lane_kind = _lanes(trace, copy, root, symbol)
     row = np.flatnonzero(copy >= 0)
-    row = row[np.lexsort((trees.place[row], lane[row], copy[row]))]
+    row = row[np.lexsort((place[row], lane[row], copy[row]))]
     node = np.full(len(o), -1, dtype=np.int64)
     node[row] = np.arange(len(row))
     up = parent[row]
@@ -152,6 +154,7 @@ def _of_trace(trace: Trace, ranks: Sequence[int] | None, iterations: Sequence[in
         tree=tree,
         path=path[row],
         loose_path=loose[row],
+        shaped_in_named=mixed(np.where(parent >= 0, tokens.named[parent], 0), tokens.shaped)[row],
     )
     lanes_told = _lane_content(nodes, first)
     copies = Copies(
@@ -207,8 +210,8 @@ def _by_time(trace: Trace, rows: Array) -> Array:
     return found
 
 
-def _around(trace: Trace) -> Array:
-    """What encloses each operator, launched it or, of communication on threads of its own, set it going; -1: nothing."""
+def enclosing_or_launching(trace: Trace) -> Array:
+    """What encloses each operator, launched it or, of communication on other threads, set it going; -1 for nothing."""
     o, d = trace.operators, trace.dependencies
     parent = o["parent"].astype(np.int64)
     call = launching_calls(trace)
@@ -219,6 +222,23 @@ def _around(trace: Trace) -> Array:
     some = (parent[dst] < 0) & communicates(trace, dst)
     parent[dst[some]] = src[some]
     return parent
+
+
+def _preorder(trace: Trace, parent: Array) -> tuple[Array, Array]:
+    """The place of every operator before all that it holds, siblings by start, and how many it holds, itself included.
+
+    One without a start stands where its row does.
+    """
+    o = trace.operators
+    known = ~o.is_null("start_ns")
+    last = np.maximum.accumulate(np.where(known, np.arange(len(o)), -1))
+    start = np.where(last >= 0, o["start_ns"][np.maximum(last, 0)], np.iinfo(np.int64).min)
+    order = np.lexsort((start, o["rank"]))
+    at = np.empty(len(o), dtype=np.int64)
+    at[order] = np.arange(len(o))
+    up = parent[order]
+    trees = forest(np.where(up >= 0, at[np.maximum(up, 0)], -1))
+    return trees.place[at], (trees.after - trees.place)[at]
 
 
 def _roots(parent: Array) -> Array:
