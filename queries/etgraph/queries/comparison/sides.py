@@ -69,7 +69,8 @@ def side_of(
 ) -> Side:
     """The side that those traces make. `grounds` keeps what the paths of a trace share.
 
-    Steps that a rank does not have are left out, and told. Raises MissingData where there is none at all.
+    Steps that the rank does not have are left out, and told. Raises MissingData for a step that no rank has, and where
+    none is left.
     """
     runs: list[Run] = []
     paths: list[CriticalPath] = []
@@ -124,8 +125,13 @@ def side_of(
 
 def _asked(subject: Subject, iteration: Iterations) -> Sequence[int | None]:
     """Indices of the steps that are asked of a trace; None where it has none and none is named."""
+    held = subject.trace.iteration_indices
     named = subject.iterations if subject.iterations is not None else indices_of(iteration)
-    return named if named is not None else subject.trace.iteration_indices or (None,)
+    for index in named or ():
+        if index not in held:
+            whose = f" of {subject.name}" if subject.name else ""
+            raise MissingData(f"no iteration {index}{whose}: it has {', '.join(map(str, held)) or 'none'}")
+    return named if named is not None else held or (None,)
 
 
 def _segments(trace: Trace, path: CriticalPath) -> tuple[Array, Array, Array, Array]:
