@@ -107,9 +107,10 @@ def _first(position: Array, role: Array, others: Array, other_role: Array) -> Ar
     """For every operator the first of the others at its position: of its rank's role, of any where this is alone."""
     width = max(int(role.max(initial=0)), int(other_role.max(initial=0))) + 2
     allowed = np.flatnonzero(others >= 0)
-    there = _at(position * width + role + 1, (others * width + other_role + 1)[allowed], allowed)
-    anywhere = _at(position, others[allowed], allowed)
-    return np.where(position >= 0, np.where(role == _ALONE, anywhere, there), -1)
+    found = _at(position * width + role + 1, (others * width + other_role + 1)[allowed], allowed)
+    alone = np.flatnonzero(role == _ALONE)
+    found[alone] = _at(position[alone], others[allowed], allowed)
+    return np.where(position >= 0, found, -1)
 
 
 def _at(keys: Array, known: Array, rows: Array) -> Array:
