@@ -121,6 +121,21 @@ def test_a_change_on_one_rank_names_that_rank() -> None:
     assert (change.key, change.ranks, change.base_count, change.other_count) == ("aten::linear", (1,), 0.0, 1.0)
 
 
+EVENTS = """
+    rank 0 | stream 7 | gemm   0..40
+    rank 0 | stream 9 | copy  50..60
+"""
+
+
+def test_a_dependency_that_was_added_is_a_change_without_time_of_its_own() -> None:
+    waits = EVENTS.replace("0..40", "0..40 -EVENT-> copy")
+    (change,) = compare(build(EVENTS), build(waits)).structural
+    assert (change.key, change.status) == ("copy waits for gemm (EVENT)", "added")
+    assert (change.contribution_ns, change.base_count, change.other_count, change.ranks) == (0, 0.0, 1.0, (0,))
+    (change,) = compare(build(waits), build(EVENTS)).structural
+    assert change.status == "removed"
+
+
 MOVED = """
     rank 0 | thread 1 | iteration ProfilerStep#0  0..100
     rank 0 | thread 1 | aten::mm          0..40

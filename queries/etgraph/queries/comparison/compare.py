@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from etgraph.model import Trace, Trust
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.queries.comparison.contributions import By, Parts, contributions_of, limits_of, parts_of, structural_of
+from etgraph.queries.comparison.dependencies import dependency_changes
 from etgraph.queries.comparison.differences import differences_of
 from etgraph.queries.comparison.estimating import interval
 from etgraph.queries.comparison.pairing import Pairing, pairing_of
@@ -60,6 +62,9 @@ def compare(
     if not any((partners.row >= 0).any() for partners in pairing.base):
         raise MissingData(_nothing_in_common(first, second), hint="are these traces of one program, read alike?")
     structure = structure_of(first, second, pairing)
+    structure = replace(
+        structure, changes=(*structure.changes, *dependency_changes(first, second, pairing, structure))
+    )  # fmt: skip
     parts = parts_of(first, second, pairing, structure, by)
     whole = parts if by == "operator" else parts_of(first, second, pairing, structure, "operator")
     base_ns, other_ns = int(parts.base_ns.sum()), int(parts.other_ns.sum())

@@ -42,6 +42,10 @@ class Pairing:
     aligned_share: float
     warnings: tuple[str, ...]
 
+    def members(self, side: int) -> Array:
+        """How many ranks of the base (0) or of the other side (1) have each role."""
+        return np.array([len(ranks[side]) for ranks in self.ranks], dtype=np.int64)
+
 
 def pairing_of(base: Side, other: Side, rank: int | None) -> Pairing:
     """Every run of a side is aligned with the first one of the other side; on one rank only where it is asked."""

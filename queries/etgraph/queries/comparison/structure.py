@@ -9,7 +9,7 @@ operators enclose and launch, and changes of one name are one change, over ranks
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from etgraph.model import Trace
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.numbering import distinct
+from etgraph.queries.comparison.copies import Texts, extremes
 from etgraph.queries.comparison.pairing import Pairing, Partners
 from etgraph.queries.comparison.sides import Run, Side
 from etgraph.queries.comparison.subtrees import roots_of
@@ -93,22 +94,9 @@ def structure_of(base: Side, other: Side, pairing: Pairing) -> Structure:
     return Structure(changes, of_base, of_other)
 
 
-@dataclass(slots=True)
-class _Texts:
-    """Numbers of texts."""
-
-    known: dict[str, int] = field(default_factory=dict)
-
-    def of(self, trace: Trace, column: str) -> Array:
-        """The number of the text of every operator, -1 for none."""
-        texts = trace.operators.texts(column).to_pylist()
-        numbers = np.array([*(self.known.setdefault(text, len(self.known)) for text in texts), -1], dtype=np.int64)
-        return numbers[trace.operators[column]]
-
-
 def _kinds(traces: Sequence[Trace]) -> dict[int, _Kinds]:
     """The kinds of every trace, by its identity: one may be on both sides."""
-    names, shapes = _Texts(), _Texts()
+    names, shapes = Texts(), Texts()
     return {
         key: _Kinds(names.of(trace, "name"), shapes.of(trace, "shapes"), trace.operators["comm_bytes"])
         for key, trace in {id(trace): trace for trace in traces}.items()
@@ -127,7 +115,15 @@ def _more(base: Side, other: Side, pairing: Pairing, kinds: Mapping[int, _Kinds]
     some = runs[: len(base.runs)], runs[len(base.runs) :]
     of_sides = of_runs[: len(base.runs)], of_runs[len(base.runs) :]
     (least, most), (other_least, other_most) = (
-        _extremes(runs, own, count, len(side.time_ns), [ranks[place] for ranks in pairing.ranks])
+        extremes(
+            np.concatenate(own),
+            np.concatenate([run.step for run, _ in runs]),
+            np.concatenate([run.trace.operators["rank"][run.row] for run, _ in runs]),
+            np.concatenate([partners.role[run.row] for run, partners in runs]),
+            count,
+            len(side.time_ns),
+            pairing.members(place),
+        )
         for place, (side, runs, own) in enumerate(zip((base, other), some, of_sides, strict=True))
     )
     found: tuple[list[Array], list[Array]] = [], []
@@ -137,32 +133,6 @@ def _more(base: Side, other: Side, pairing: Pairing, kinds: Mapping[int, _Kinds]
             more[run.row] = grown[number] & (partners.role[run.row] >= 0)
             flags.append(more)
     return found
-
-
-def _extremes(
-    runs: Sequence[tuple[Run, Partners]],
-    kinds: Sequence[Array],
-    count: int,
-    steps: int,
-    ranks: Sequence[Sequence[int]],
-) -> tuple[Array, Array]:
-    """How often each of so many kinds occurs in a step on a rank: at least, and at most. A kind is of one role."""
-    kind = np.concatenate(kinds)
-    rank, step, role = (
-        np.concatenate(parts)
-        for parts in zip(*((run.trace.operators["rank"][run.row], run.step, one.role[run.row]) for run, one in runs),
-                         strict=True)
-    )  # fmt: skip
-    copy, copies = distinct(step, rank)
-    both, often = np.unique(kind * copies + copy, return_counts=True)
-    of = both // copies
-    least, most = np.full(count, np.iinfo(np.int64).max), np.zeros(count, dtype=np.int64)
-    np.minimum.at(least, of, often)
-    np.maximum.at(most, of, often)
-    expected = np.zeros(count, dtype=np.int64)
-    expected[kind] = steps * np.array([*map(len, ranks), 0])[role]
-    least[np.bincount(of, minlength=count) < np.maximum(expected, 1)] = 0
-    return least, most
 
 
 def _changed(run: Run, partners: Partners, more: Array, kinds: Mapping[int, _Kinds]) -> _Changed:
@@ -227,7 +197,7 @@ def _changes(
 ) -> tuple[Change, ...]:
     """How much there is of every change, and how many of its name or type in all."""
     places = {one: place for place, one in enumerate(classes)}
-    ranks = [np.array([len(role[side]) for role in pairing.ranks], dtype=np.int64) for side in (0, 1)]
+    ranks = [pairing.members(side) for side in (0, 1)]
     concerned = np.zeros((len(classes), len(pairing.ranks)), dtype=bool)
     work = np.zeros((2, len(classes)))
     tallies, roots = [], []
