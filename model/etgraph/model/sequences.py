@@ -160,8 +160,8 @@ def _align(a: Array, b: Array, boxes: Array, most: int, steps: int) -> tuple[Arr
 def side_by_side(partner: Array, a: Array, b: Array, boxes: Array) -> Array:
     """An alignment as good, in which what only one sequence has stands beside what only the other has, if it can.
 
-    A run of matches between the two is moved by the length of one of them, where its tokens allow that: in a row of equal
-    tokens, the one that is left is the one at whose place the other sequence has something else.
+    A run of matches between the two is moved by the length of one of them, where its tokens allow that: in a row of
+    equal tokens, the one that is left is the one at whose place the other sequence has something else.
     """
     found = partner.copy()
     _side_by_side(found, a, b, np.ascontiguousarray(boxes, dtype=np.int64))
