@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etgraph.model.columns import Array
-from etgraph.model.sequences import _align, align, align_boxes, ascending
+from etgraph.model.sequences import _align, _gather, align, align_boxes, ascending, side_by_side
 
 TOKENS = st.lists(st.integers(0, 3), max_size=24)
 
@@ -80,6 +81,50 @@ def test_a_stretch_that_takes_too_long_is_given_up_and_the_others_are_not() -> N
     assert (partner >= 0).sum() == 60
     _, given_up = align_boxes(a, b, boxes, 1000, steps=50)
     assert given_up.tolist() == [[30, 60, 30, 60]]
+
+
+def places(partner: list[int], count: int) -> int:
+    """How many places between matches have tokens without a partner."""
+    steps = [-1, *(i for i, j in enumerate(partner) if j >= 0), len(partner)]
+    ends = [-1, *(j for j in partner if j >= 0), count]
+    return sum(
+        i - before > 1 or j - ahead > 1 for (before, i), (ahead, j) in zip(pairwise(steps), pairwise(ends), strict=True)
+    )
+
+
+@given(TOKENS, TOKENS)
+def test_tokens_without_partners_are_gathered_and_no_partner_is_lost(a: list[int], b: list[int]) -> None:
+    arrays = np.array(a, dtype=np.int64), np.array(b, dtype=np.int64)
+    partner = align(*arrays)
+    assert partner is not None
+    box = np.array([[0, len(a), 0, len(b)]])
+    found = side_by_side(partner, *arrays, box)
+    check(a, b, found)
+    assert places(found.tolist(), len(b)) <= places(partner.tolist(), len(b))
+    plain, compiled = partner.copy(), partner.copy()
+    _gather.python(plain, *arrays, box)
+    _gather.compiled(compiled, *arrays, box)
+    assert plain.tolist() == compiled.tolist()
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "found"),
+    [
+        ([1, 1, 1, 1], [1, 2, 1, 1], [0, -1, 2, 3]),  # the one at whose place the other has something else
+        ([1] * 6, [1, 2, 1, 1, 3, 1], [0, -1, 2, 3, -1, 5]),  # two of them
+        ([1, 2] * 3, [1, 2, 9, 8, 1, 2], [0, 1, -1, -1, 4, 5]),  # groups of tokens
+        ([5, 1, 2], [1, 2, 6], [-1, 0, 1]),  # not alike: it stays
+    ],
+)
+def test_what_is_left_of_both_stands_side_by_side(a: list[int], b: list[int], found: list[int]) -> None:
+    for one, two in ((a, b), (b, a)):
+        arrays = np.array(one), np.array(two)
+        partner = align(*arrays)
+        assert partner is not None
+        result = side_by_side(partner, *arrays, np.array([[0, len(one), 0, len(two)]])).tolist()
+        assert [(i, j) for i, j in enumerate(result) if j >= 0] == [
+            (i, j) if one is a else (j, i) for i, j in enumerate(found) if j >= 0
+        ]
 
 
 @given(st.lists(st.integers(0, 30), unique=True))

@@ -16,8 +16,8 @@ from etgraph.queries.alignment.program import enclosing_or_launching
 class Edits:
     """How many operators in a thousand are hit by each kind of edit.
 
-    `removed` with all inside, `lifted` without it, `inserted` new ones, `wrapped` in a new one, `renamed`, `swapped` with
-    the next one under the same operator.
+    `removed` with all inside, `lifted` without it, `inserted` new ones, `wrapped` in a new one, `renamed`, `swapped`
+    with the next one under the same operator.
     """
 
     removed: float = 0

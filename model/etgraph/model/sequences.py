@@ -160,62 +160,64 @@ def _align(a: Array, b: Array, boxes: Array, most: int, steps: int) -> tuple[Arr
 def side_by_side(partner: Array, a: Array, b: Array, boxes: Array) -> Array:
     """An alignment as good, in which what only one sequence has stands beside what only the other has, if it can.
 
-    A run of matches between the two is moved by the length of one of them, where its tokens allow that: in a row of equal
-    tokens, the one that is left is the one at whose place the other sequence has something else.
+    A run of matches between the two is moved by what is left over of one of them, where its tokens allow that: in a row
+    of equal tokens, the one that is left is the one at whose place the other sequence has something else.
     """
-    found = partner.copy()
-    _side_by_side(found, a, b, np.ascontiguousarray(boxes, dtype=np.int64))
-    return found
+    found = np.array(partner, dtype=np.int64)
+    boxes = np.ascontiguousarray(boxes, dtype=np.int64)
+    _gather(found, a, b, boxes)
+    back = np.where(found >= 0, len(b) - 1 - found, -1)[::-1].copy()
+    ends = np.array([len(a), len(a), len(b), len(b)])
+    _gather(back, a[::-1].copy(), b[::-1].copy(), (ends - boxes)[::-1, [1, 0, 3, 2]].copy())
+    return np.where(back >= 0, len(b) - 1 - back, -1)[::-1]
 
 
 @kernel
-def _side_by_side(partner: Array, a: Array, b: Array, boxes: Array) -> None:
+def _gather(partner: Array, a: Array, b: Array, boxes: Array) -> None:
+    """Move what is left over to an earlier place, run by run from the end, wherever the other sequence lacks it there.
+
+    A place is what lies between two runs of matches: `left` tokens of a and `over` tokens of b without partners.
+    """
     for box in range(len(boxes)):
-        i, a_end, j, b_end = boxes[box, 0], boxes[box, 1], boxes[box, 2], boxes[box, 3]
-        while i < a_end:
-            # At each turn a gap of `left` tokens of a and `over` tokens of b, then a run of matches, then another gap.
-            run = i
-            while run < a_end and partner[run] < 0:
-                run += 1
-            if run == a_end:
-                break
-            left, over = run - i, partner[run] - j
-            length = 1
-            while run + length < a_end and partner[run + length] == partner[run] + length:
-                length += 1
-            to = partner[run]
-            following = run + length
-            while following < a_end and partner[following] < 0:
-                following += 1
-            next_left = following - run - length
-            next_over = (partner[following] if following < a_end else b_end) - to - length
-            shift_a, shift_b = 0, 0
-            if left > 0 and over == 0 and next_over > 0 and next_left == 0:
-                shift_a, shift_b = -left, next_over
-            elif over > 0 and left == 0 and next_left > 0 and next_over == 0:
-                shift_a, shift_b = next_left, -over
-            if shift_a != 0:
-                fits_a, fits_b = True, True
+        a0, i, b0, j = boxes[box, 0], boxes[box, 1], boxes[box, 2], boxes[box, 3]
+        end = i
+        while end > a0 and partner[end - 1] < 0:
+            end -= 1
+        while end > a0:
+            left, over = i - end, j - partner[end - 1] - 1
+            first = end - 1
+            while first > a0 and partner[first - 1] >= 0 and partner[first - 1] == partner[first] - 1:
+                first -= 1
+            to, length = partner[first], end - first
+            before = first
+            while before > a0 and partner[before - 1] < 0:
+                before -= 1
+            left_before = first - before
+            over_before = to - (partner[before - 1] + 1 if before > a0 else b0)
+            more = left - over
+            i, j = first, to
+            if more > 0 and over_before > left_before:
+                fits = True
                 for t in range(length):
-                    fits_a = fits_a and a[run + shift_a + t] == b[to + t]
-                    fits_b = fits_b and a[run + t] == b[to + shift_b + t]
-                    if not fits_a and not fits_b:
+                    if a[first + more + t] != b[to + t]:
+                        fits = False
                         break
-                if fits_a:
-                    partner[run : run + length] = -1
+                if fits:
+                    partner[first:end] = -1
                     for t in range(length):
-                        partner[run + shift_a + t] = to + t
-                elif fits_b:
+                        partner[first + more + t] = to + t
+                    i = first + more
+            elif more < 0 and left_before > over_before:
+                fits = True
+                for t in range(length):
+                    if a[first + t] != b[to - more + t]:
+                        fits = False
+                        break
+                if fits:
                     for t in range(length):
-                        partner[run + t] = to + shift_b + t
-                if fits_a and shift_a < 0:
-                    run += shift_a
-                elif fits_b and not fits_a and shift_b > 0:
-                    to += shift_b
-                elif fits_a or fits_b:
-                    # The gap that followed has moved to before the run.
-                    run, to = max(run, run + (shift_a if fits_a else 0)), to + (0 if fits_a else shift_b)
-            i, j = run + length, to + length
+                        partner[first + t] = to - more + t
+                    j = to - more
+            end = before
 
 
 def unique_pairs(a: Array, b: Array) -> tuple[Array, Array]:

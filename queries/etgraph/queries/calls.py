@@ -48,7 +48,7 @@ def call_trees(trace: Trace) -> CallTrees:
 
 
 def forest(parent: Array) -> CallTrees:
-    """The trees that parents (-1 at the top) make of rows, siblings in order. Parents that form a circle hold nothing."""
+    """The trees that parents (-1 at the top) make of rows, siblings in order; those that form a circle hold nothing."""
     n = len(parent)
     first, following = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int64)
     siblings = np.argsort(parent, kind="stable")

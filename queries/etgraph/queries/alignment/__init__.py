@@ -3,5 +3,6 @@
 from etgraph.queries.alignment.aligning import Ranks, align
 from etgraph.queries.alignment.alignment import AlignedTime, Alignment
 from etgraph.queries.alignment.fit import Match
+from etgraph.queries.alignment.unaligned import Unaligned, unaligned
 
-__all__ = ["AlignedTime", "Alignment", "Match", "Ranks", "align"]
+__all__ = ["AlignedTime", "Alignment", "Match", "Ranks", "Unaligned", "align", "unaligned"]

@@ -63,6 +63,7 @@ def align(
         ranks=roles.pairs,
         iterations=_iterations(copies),
         match=match,
+        alone=roles.alone,
         base_time=times[0],
         other_time=times[1],
         warnings=tuple(_told(roles, given_up)),
@@ -132,9 +133,12 @@ def _told(roles: Roles, given_up: int) -> list[str]:
     for ranks, whose in zip(roles.alone, ("base", "other"), strict=True):
         if ranks:
             shown = ", ".join(map(str, ranks[:8])) + ("" if len(ranks) <= 8 else f" and {len(ranks) - 8} more")
-            told.append(f"{'rank' if len(ranks) == 1 else 'ranks'} {shown} of the {whose} trace have no counterpart")
+            who, has = ("rank", "has") if len(ranks) == 1 else ("ranks", "have")
+            told.append(f"{who} {shown} of the {whose} trace {has} no counterpart")
     if roles.pairs and roles.least_common < COUNTERPART:
         told.append(f"the programs of paired ranks have only {roles.least_common:.0%} of their operators in common")
     if given_up:
-        told.append(f"{given_up} stretches differ too much to be aligned operator by operator: by what is rare in them")
+        told.append(
+            f"{given_up} stretches differ too much to be aligned exactly: by what is rare in them, and by number"
+        )
     return told

@@ -40,7 +40,8 @@ class Alignment:
     Operators of other iterations and of ranks that do the same share a position, so that a position has several
     operators on a side, of different iterations and ranks. A position with operators on one side only is added or
     removed. `ranks` are pairs of ranks that were taken for the same, `iterations` pairs of iterations. `match` says of
-    each position how the least sure of its operators was found (a `Match`).
+    each position how the least sure of its operators was found (a `Match`), `alone` are the ranks of the base and those
+    of the other trace that found no counterpart, `warnings` say what makes the alignment doubtful.
     """
 
     base: Array
@@ -49,6 +50,7 @@ class Alignment:
     ranks: tuple[tuple[int, int], ...] = ()
     iterations: tuple[tuple[int, int], ...] = ()
     match: Array = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
+    alone: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     base_time: AlignedTime = NO_TIME
     other_time: AlignedTime = NO_TIME
     warnings: tuple[str, ...] = ()

@@ -59,7 +59,7 @@ def roles_of(nodes: Nodes, copies: Copies) -> Roles:
     for one_role in np.unique(role).tolist():
         sides = [np.flatnonzero((role == one_role) & (who[:, 0] == side)) for side in (0, 1)]
         if len(sides[0]) and len(sides[1]):
-            pairs += [(int(who[a, 1]), int(who[b, 1])) for a, b in _pairs(*sides, content, who)]
+            pairs += [(int(who[a, 1]), int(who[b, 1])) for a, b in _pairs(sides[0], sides[1], content, who)]
         for side in (0, 1):
             if not len(sides[1 - side]):
                 alone[side].extend(who[sides[side], 1].tolist())

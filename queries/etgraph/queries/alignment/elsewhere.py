@@ -6,7 +6,7 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.sequences import unique_pairs
-from etgraph.queries.alignment.fit import DEEPEST, Fit, Left, Match, around, exposed, left, tokens, under
+from etgraph.queries.alignment.fit import DEEPEST, Fit, Match, around, exposed, left, tokens, under
 from etgraph.queries.alignment.in_order import anywhere, between, by_number, gaps
 from etgraph.queries.alignment.tokens import Class, mixed
 
@@ -133,4 +133,4 @@ def launched(fit: Fit) -> None:
             anywhere(fit, rest, under(fit, rest, kind, token), Match.LAUNCHED)
 
 
-__all__ = ["Left", "around_the_same", "as_many", "below", "launched", "moved", "moved_far", "renamed"]
+__all__ = ["around_the_same", "as_many", "below", "launched", "moved", "moved_far", "renamed"]

@@ -21,10 +21,10 @@ DEEPEST: Final = 64
 class Match(enum.IntEnum):
     """How an operator was found to be one of another trace, the surest first.
 
-    `IDENTICAL`: with all that is known of it and of what is around it, in order; `IN_PLACE`: name and dims, in order;
-    `NAME_IN_PLACE`: the name, in order; `UNDER_SAME`: the name, under the same operator; `MOVED`: the same under the same
-    operator, elsewhere; `MOVED_FAR`: the same, with all inside, under another; `RENAMED`: another name in the same place;
-    `LAUNCHED`: under the operator that launched both.
+    `IDENTICAL`: all that is known of it and of what is around it, in order; `IN_PLACE`: name and dims, in order;
+    `NAME_IN_PLACE`: the name, in order; `UNDER_SAME`: the name, under the same operator; `MOVED`: all that is known of
+    it, elsewhere under the same operator; `MOVED_FAR`: the same, with all inside, under another one; `RENAMED`: another
+    name in the same place; `LAUNCHED`: a device operator, or call, under the operator that launched both.
     """
 
     NONE = 0

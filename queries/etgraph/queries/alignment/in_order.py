@@ -14,9 +14,9 @@ from etgraph.model.sequences import align_boxes, ascending, side_by_side, unique
 from etgraph.queries.alignment.fit import Fit, Left, Match, left, tokens
 from etgraph.queries.alignment.tokens import mixed
 
-EDITS: Final = 8_000
+EDITS: Final = 2_000
 STEPS: Final = 60_000_000
-"""Stretches that take more edits, or all that take more steps at a time, are aligned by what is rare in them."""
+"""Stretches that take more edits, or all that take more steps at a time, are cut first at what is rare in them."""
 
 
 def in_order(fit: Fit, token: Array, how: Match) -> int:
@@ -81,9 +81,11 @@ def _boxes(a: Array, b: Array) -> Array:
 
 
 def _common(fit: Fit, a: Array, b: Array, boxes: Array) -> Array:
-    """Partners in `b` of the codes `a`, box by box; in boxes that differ too much, of what is rare in both first."""
+    """Partners in `b` of the codes `a`, box by box; boxes that differ much are cut at what both have once.
+
+    What differs too much even then is aligned by how often each code came before.
+    """
     found, rest = align_boxes(a, b, boxes, EDITS, STEPS)
-    fit.given_up += len(rest)
     for a0, a1, b0, b1 in rest.tolist():
         one, two = a[a0:a1], b[b0:b1]
         at, to = _rare(one, two)
@@ -93,6 +95,7 @@ def _common(fit: Fit, a: Array, b: Array, boxes: Array) -> Array:
         more, left_over = align_boxes(one, two, inner, EDITS, STEPS // len(rest))
         some = np.flatnonzero(more >= 0)
         found[a0 + some] = b0 + more[some]
+        fit.given_up += len(left_over)
         for c0, c1, d0, d1 in left_over.tolist():
             at, to = ascending(*unique_pairs(_numbered(one[c0:c1]), _numbered(two[d0:d1])))
             found[a0 + c0 + at] = b0 + d0 + to

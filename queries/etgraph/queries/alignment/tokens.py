@@ -91,7 +91,7 @@ def tokens_of(trace: Trace) -> Tokens:
 
 def _classes(trace: Trace) -> Array:
     category = trace.operators["category"]
-    table = np.full(max(int(category.max(initial=0)), max(_CLASSES)) + 1, int(Class.RECORD))
+    table = np.full(max(int(category.max(initial=0)), *_CLASSES) + 1, int(Class.RECORD))
     for one, of in _CLASSES.items():
         table[int(one)] = int(of)
     kind = table[category]
