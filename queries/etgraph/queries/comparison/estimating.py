@@ -96,8 +96,8 @@ def interval(estimates: Array) -> tuple[Array, Array]:
 def rounded(parts: Array, whole: int) -> Array:
     """Integers that sum to the whole, each next to its part where the parts do so nearly: largest remainders go up.
 
-    >>> rounded(np.array([0.6, 0.6, 0.8]), 2).tolist()
-    [0, 1, 1]
+    >>> rounded(np.array([0.5, 1.6, 0.9]), 3).tolist()
+    [0, 2, 1]
     """
     floor = np.floor(parts)
     found = floor.astype(np.int64)
