@@ -25,6 +25,7 @@ ALL = {
     "collectives": "communication costs: fitted on half and checked on half, what-ifs from base steps, shared links",
     "whatif": "what-ifs predicted from base steps alone, beside the measured variants",
     "cross-hardware": "computation predicted from one device for another, beside predictors without a model; speed",
+    "compare": "two traces compared, beside sums by name in pandas: time, and who names a known change first",
     "sweeps": "sweeps over hardware: points a second, in one process and in two, beside predicting each anew",
     "work": "flops and bytes of operators: the share of the computation they cover, and what estimating them takes",
     "traces": "every trace of the collection: what was read, and how fast",

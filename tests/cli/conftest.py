@@ -225,6 +225,10 @@ class FakeSession:
         self._ask(question, reference, options)
         return self.answers[question]
 
+    def ask_several(self, question: str, *references: Sequence[str], **options: Any) -> Any:
+        self._ask(question, *references, options)
+        return self.answers[question]
+
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         self._ask("simulate", reference, simulator, save, inputs)
         return self.simulation

@@ -55,7 +55,10 @@ def hostile_path() -> CriticalPath:
 
 
 def hostile_comparison() -> Comparison:
-    parts = (Contribution(HOSTILE, "added", 0, 70, 70, 0, 1), Contribution("add", "faster", 90, 60, -30, 1, 1))
+    parts = (
+        Contribution(HOSTILE, "added", 0, 70, 70, 0, 1, structural=True),
+        Contribution("add", "faster", 90, 60, -30, 1, 1),
+    )
     return Comparison(1_000, 1_045, 45, 5, 1.0, parts, (), Trust())
 
 
@@ -142,7 +145,7 @@ def test_every_part_of_a_comparison_has_its_bar(visits: dict[str, Visit]) -> Non
     seen = visits["comparison"].seen
     assert seen["bars"] == 2 + 3
     assert set(seen["places"]) == {"base", "other", "add", "unexplained", f"{HOSTILE[:28]}…{HOSTILE[-27:]}"}
-    assert seen["legend"] == ["adds time, in one of the two only", "saves time", "unexplained"]
+    assert seen["legend"] == ["adds time, the program changed", "saves time", "unexplained"]
 
 
 def test_a_waterfall_has_a_bar_for_every_cause(visits: dict[str, Visit]) -> None:

@@ -219,12 +219,15 @@ def test_nothing_sent_is_nothing_to_plot() -> None:
 
 
 def comparison(*contributions: tuple[str, str, int], unexplained: int = 0) -> Comparison:
-    found = tuple(Contribution(key, status, 100, 100 + ns, ns, 1, 1) for key, status, ns in contributions)
+    found = tuple(
+        Contribution(key, status, 100, 100 + ns, ns, 1, 1, structural=status == "added")
+        for key, status, ns in contributions
+    )
     difference = sum(ns for *_, ns in contributions) + unexplained
     return Comparison(1_000, 1_000 + difference, difference, unexplained, 1.0, found, (), Trust())
 
 
-def test_contributions_diverge_in_order_and_those_of_one_side_are_striped() -> None:
+def test_contributions_diverge_in_order_and_changes_of_the_program_are_striped() -> None:
     chart = chart_of(comparison(("mm", "faster", -20), ("a2a", "added", 70), ("add", "slower", 30), unexplained=-5))
     assert chart.title == "1.00 µs → 1.07 µs, +75 ns (+7.5%)"
     assert bars(chart, 0) == [("base", DARK_GREY, 0, 1.0, False), ("other", DARK_GREY, 0, 1.075, False)]

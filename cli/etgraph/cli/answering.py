@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,25 @@ def ask(
     whole = f"{title} of {part(trace, simulation=settings.simulation, **choices)}"
     _print(settings, result, whole, view, lines, leave_out)
     draw_plots(settings, result, whole)
+
+
+def ask_several(
+    settings: Settings,
+    question: str,
+    *traces: Sequence[str],
+    title: str,
+    view: View,
+    leave_out: Collection[str] = (),
+    **choices: Any,
+) -> None:
+    """Ask a question about lists of traces, and print as `ask` does; `title` is the view's whole title."""
+    from etgraph.cli.progress import watched
+
+    with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
+        progress(title)
+        result = session.ask_several(question, *traces, **choices)
+    _print(settings, result, title, view, None, leave_out)
+    draw_plots(settings, result, title)
 
 
 def _print(

@@ -43,6 +43,9 @@ COMMANDS = (
     ),
     Entry("operators", f"{_HERE}.operators:operators", "What each operator costs, and how fast it works.", "Analyses"),
     Entry("memory", f"{_HERE}.memory:memory", "How much memory was in use, and what held the peak.", "Analyses"),
+    Entry(
+        "compare", f"{_HERE}.compare:compare", "What changed from one trace to another, and what it costs.", "Analyses"
+    ),
     Entry("simulate", f"{_HERE}.simulate:simulate", "Predict the times of every operator of a trace.", "Simulation"),
     Entry(
         "simulations",

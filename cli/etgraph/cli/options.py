@@ -69,35 +69,48 @@ plot_option: Callable[[Any], Any] = click.option(
 )  # fmt: skip
 """`--plot FILE`, repeatable, in the call's settings; `etgraph.cli.answering` draws what was asked."""
 
+_RANK: Callable[[Any], Any] = click.option(
+    "--rank", type=click.IntRange(min=0), metavar="R", help="Only this rank."
+)  # fmt: skip
+_ITERATION: Callable[[Any], Any] = click.option(
+    "--iteration", type=click.IntRange(min=0), metavar="N", help="Only this step, by its index."
+)  # fmt: skip
+_WINDOW: Callable[[Any], Any] = click.option(
+    "--window", type=click.Choice(["annotation", "device", "launch"]), default="annotation", show_default=True,
+    help="What counts as the step: its annotation on the host, its work on the device, or both together.",
+)  # fmt: skip
+
 
 def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
     """What every question takes: TRACE, `--rank`, `--iteration` and `--window`, as keywords of their names.
 
     How it is answered, with `--simulation`, `--save` and `--timeout`, is in the call's settings.
     """
-    for add in reversed(
-        (
-            click.argument("trace"),
-            click.option("--rank", type=click.IntRange(min=0), metavar="R", help="Only this rank."),
-            click.option(
-                "--iteration", type=click.IntRange(min=0), metavar="N", help="Only this step, by its index."
-            ),
-            click.option(
-                "--window", type=click.Choice(["annotation", "device", "launch"]), default="annotation",
-                show_default=True,
-                help="What counts as the step: its annotation on the host, its work on the device, or both together.",
-            ),
-            click.option(
-                "--simulation", metavar="ID", expose_value=False, callback=remember,
-                help="On the timeline of this simulation of the stored trace; 'etgraph simulations' lists them.",
-            ),
-            click.option(
-                "--save", is_flag=True, expose_value=False, callback=remember,
-                help="Keep the answer beside the stored trace; who asks the same again gets it from there.",
-            ),
-            timeout_of_analysis,
-        )
-    ):  # fmt: skip
+    return _with(
+        function,
+        click.argument("trace"),
+        _RANK,
+        _ITERATION,
+        _WINDOW,
+        click.option(
+            "--simulation", metavar="ID", expose_value=False, callback=remember,
+            help="On the timeline of this simulation of the stored trace; 'etgraph simulations' lists them.",
+        ),
+        click.option(
+            "--save", is_flag=True, expose_value=False, callback=remember,
+            help="Keep the answer beside the stored trace; who asks the same again gets it from there.",
+        ),
+        timeout_of_analysis,
+    )  # fmt: skip
+
+
+def asks_of_steps(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a question about several traces takes beside them: `--rank`, `--iteration`, `--window` and `--timeout`."""
+    return _with(function, _RANK, _ITERATION, _WINDOW, timeout_of_analysis)
+
+
+def _with(function: Callable[..., Any], *options: Callable[[Any], Any]) -> Callable[..., Any]:
+    for add in reversed(options):
         function = add(function)
     return function
 

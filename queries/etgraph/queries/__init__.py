@@ -2,6 +2,7 @@
 
 from etgraph.queries.breakdown import Breakdown, breakdown
 from etgraph.queries.comm_matrix import CommunicationMatrix, comm_matrix
+from etgraph.queries.comparison import Comparison, compare
 from etgraph.queries.critical_path import CriticalPath, critical_path
 from etgraph.queries.device_use import DeviceUse, device_use
 from etgraph.queries.hotspots import Hotspots, hotspots
@@ -17,6 +18,7 @@ from etgraph.queries.stragglers import Stragglers, stragglers
 __all__ = [
     "Breakdown",
     "CommunicationMatrix",
+    "Comparison",
     "CriticalPath",
     "DeviceUse",
     "Hotspots",
@@ -30,6 +32,7 @@ __all__ = [
     "artefact_of",
     "breakdown",
     "comm_matrix",
+    "compare",
     "critical_path",
     "device_use",
     "hotspots",

@@ -388,6 +388,17 @@ def _segments(trace: Trace, steps: Steps, detail: Array, ranks: Array) -> pa.Tab
     )
 
 
+def operators_on(trace: Trace, segments: pa.Table) -> Array:
+    """Row of the operator of every segment of a path, -1 for a pause."""
+    rank = segments.column("rank").to_numpy()
+    index = segments.column("index").fill_null(-1).to_numpy()
+    found = np.full(len(index), -1, dtype=np.int64)
+    for one in np.unique(rank).tolist():
+        own, rows = np.flatnonzero((rank == one) & (index >= 0)), trace.rank_rows[one]
+        found[own] = rows.start + np.searchsorted(trace.operators["index"][rows], index[own])
+    return found
+
+
 def _weak_links(trace: Trace, steps: Steps) -> int:
     """Dependencies of low confidence that the path came by."""
     d, n = trace.dependencies, len(trace)
@@ -441,4 +452,4 @@ def _trust(
     )
 
 
-__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path"]
+__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path", "operators_on"]

@@ -12,15 +12,14 @@ from etgraph.queries.pictures.scales import time_scale
 
 MOST: Final = 24
 """Contributions with bars of their own."""
-STRUCTURAL: Final = frozenset({"added", "removed"})
 NAME: Final = 56
 
 
 def diverging_bars(comparison: Comparison) -> Chart:
     """Both steps, and what makes the difference: what adds time goes to the right, what saves it to the left.
 
-    The `MOST` largest contributions in order, then the sum of the others and what is unexplained. Contributions of
-    operators that only one of the two has are striped.
+    The `MOST` largest contributions in order, then the sum of the others and what is unexplained. Changes
+    of the program are striped.
     """
     return Chart(
         f"{duration(comparison.base_ns)} → {duration(comparison.other_ns)}, {_signed(comparison.difference_ns)}"
@@ -69,14 +68,14 @@ def _contributions(comparison: Comparison) -> Panel:
 
 def _kind(one: Contribution) -> str:
     adds = "adds time" if one.contribution_ns > 0 else "saves time"
-    return f"{adds}, in one of the two only" if one.status in STRUCTURAL else adds
+    return f"{adds}, the program changed" if one.structural else adds
 
 
 _LOOKS: Final = {
     "adds time": (MORE, False),
-    "adds time, in one of the two only": (MORE, True),
+    "adds time, the program changed": (MORE, True),
     "saves time": (LESS, False),
-    "saves time, in one of the two only": (LESS, True),
+    "saves time, the program changed": (LESS, True),
     "the others": (DARK_GREY, False),
     "unexplained": (GREY, False),
 }
