@@ -97,7 +97,8 @@ def test_a_sure_change_moves_the_step_by_what_it_takes(trace: Trace) -> None:
     ]  # fmt: skip
     assert found.draws == 1
     assert any("fewer than three steps" in warning for warning in found.trust.warnings)
-    assert found.headline() == "0.000 ms → 0.000 ms (0.000 to 0.000, rank 0)"
+    assert (found.whole.rank, found.whole.measured_ns, found.whole.predicted_ns) == (None, 100, 125)
+    assert found.headline() == "0.000 ms → 0.000 ms (0.000 to 0.000)"
 
 
 def test_work_takes_what_its_like_took(trace: Trace) -> None:
