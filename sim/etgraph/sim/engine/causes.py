@@ -120,10 +120,11 @@ def _occupants(program: Program, timeline: Timeline, ready: Array) -> Array:
     span = max(int(until.max()), int(at.max())) - zero + 1
     key, wanted = p.device[wide] * span + until - zero, p.device[late] * span + at - zero
     order = np.argsort(key, kind="stable")
-    for side, step in (("left", 0), ("right", -1)):
-        place = np.clip(np.searchsorted(key[order], wanted, side=side) + step, 0, len(wide) - 1)
+    ascending = key[order]
+    for place in (np.searchsorted(ascending, wanted), np.searchsorted(ascending, wanted, side="right") - 1):
+        place = np.clip(place, 0, len(wide) - 1)
         row = wide[order[place]]
-        fits = (key[order[place]] == wanted) & (p.lane[row] != p.lane[late])
+        fits = (ascending[place] == wanted) & (p.lane[row] != p.lane[late])
         found[2 * p.operator[late[fits]]] = row[fits]
     return found
 

@@ -1,14 +1,7 @@
-"""Edits of a plan: what a run would be with operators faster, gone, added, split, merged, or out of each other's way.
-
-Each is a pure function from a plan to a plan; `etgraph.sim.replay.run_plan` says what comes of it. Operators are named
-by rows of the trace. An edit of a collective is one of all its members, since no rank can do without the others.
-"""
+"""Edits of operators: faster, gone, added, or out of each other's way."""
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,29 +12,6 @@ from etgraph.model.errors import UsageError
 from etgraph.model.graph import nearest_above
 from etgraph.sim.replay.additions import Issued, Step
 from etgraph.sim.replay.plan import Plan
-
-Cost = Callable[[Array, Array], Array]
-"""Transfer times in ns of collectives: rows of members, and the bytes that each of their collectives moves."""
-
-
-def matching(trace: Trace, pattern: str) -> Array:
-    """Rows of the operators that a pattern names: a glob over `scope/name` or the name alone, `@rank` at its end."""
-    text, at, rank = pattern.rpartition("@")
-    if not at or not rank.isdigit():
-        text, rank = pattern, ""
-    o = trace.operators
-    wanted = re.compile(fnmatch.translate(text))
-    chosen = np.asarray(o.codes_where("name", lambda name: wanted.match(name) is not None)[o["name"]])
-    if len(o.texts("scope")):
-        pairs, place = np.unique(np.stack([o["scope"], o["name"]], axis=1), axis=0, return_inverse=True)
-        scopes, names = o.texts("scope"), o.texts("name")
-        hit = [
-            s >= 0 and wanted.match(f"{scopes[s].as_py()}/{names[n].as_py()}") is not None for s, n in pairs.tolist()
-        ]
-        chosen = chosen | np.array(hit)[place.ravel()]
-    if rank:
-        chosen = chosen & (o["rank"] == int(rank))
-    return np.flatnonzero(chosen)
 
 
 def with_enclosed(trace: Trace, rows: Array) -> Array:
@@ -158,46 +128,6 @@ def issue(plan: Plan, new: Issued) -> Plan:
     return replace(plan, steps=(*plan.steps, new))
 
 
-def split(plan: Plan, rows: Array, parts: int, cost: Cost, *, issue_ns: int = 0) -> Plan:
-    """Those collectives in parts that follow each other: each moves its share of the bytes, at what that costs.
-
-    `issue_ns` is what issuing one takes the host; a thread that communicates itself spends it on each further part.
-    The parts start when the whole did: parts that could start earlier are not looked for, so the answer is the
-    later end of what is possible. Raises UsageError for operators that are no collectives of known size.
-    """
-    members = _sized(plan, rows)
-    if parts < 1:
-        raise UsageError(f"found {parts} parts, expected at least one")
-    share = -(-plan.trace.collectives["bytes"][plan.trace.operators["collective"][members]] // parts)
-    return _with_transfers(plan, members, parts * cost(members, share) + (parts - 1) * issue_ns)
-
-
-def merge(plan: Plan, rows: Array, cost: Cost) -> Plan:
-    """Those collectives as one a group and rank: the last of them moves the bytes of all; the others are gone.
-
-    Raises UsageError for operators that are no collectives of known size.
-    """
-    members = _sized(plan, rows)
-    o, collectives = plan.trace.operators, plan.trace.collectives
-    meeting = o["collective"][members]
-    starts = np.full(len(collectives), np.iinfo(np.int64).min)
-    np.maximum.at(starts, meeting, o["start_ns"][members])
-    found = np.unique(meeting)
-    ranks = [tuple(o["rank"][members[meeting == one]].tolist()) for one in found.tolist()]
-    group = list(zip(ranks, collectives["group"][found].tolist(), collectives["type"][found].tolist()))
-    last_of: dict[object, int] = {}
-    total_of: dict[object, int] = {}
-    for one, of, size in sorted(zip(found.tolist(), group, collectives["bytes"][found].tolist()),
-                                key=lambda pair: starts[pair[0]]):  # fmt: skip
-        last_of[of] = one
-        total_of[of] = total_of.get(of, 0) + size
-    total = {last: total_of[of] for of, last in last_of.items()}
-    kept = np.isin(meeting, list(total))
-    merged = remove(plan, members[~kept]) if not kept.all() else plan
-    sizes = np.array([total[one] for one in meeting[kept].tolist()], dtype=np.int64)
-    return _with_transfers(merged, members[kept], cost(members[kept], sizes))
-
-
 def overlap(plan: Plan, rows: Array) -> Plan:
     """Those operators out of the way of the others on their lanes: as on streams of their own.
 
@@ -209,14 +139,18 @@ def overlap(plan: Plan, rows: Array) -> Plan:
     before, behind, pause = _bypassed(plan, free[:-1])
     o, i, t = plan.trace.operators, plan.trace.iterations, plan.threads
     waits = np.flatnonzero(free[np.minimum(plan.wakes // 2, len(plan.trace))] & (plan.wakes % 2 == 1))
+    segment = plan.woken[waits]
+    step = o["iteration"][t.event[segment] // 2]
+    known = step >= 0
+    known[known] = ~i.is_null("end_ns")[step[known]]
+    until = np.full(len(waits), t.ns.max(initial=0))
+    until[known] = np.minimum(until[known], i["end_ns"][step[known]])
+    # Segments lie by thread and then by time, so that both make one ascending key.
+    zero, span = int(t.ns.min(initial=0)), int(t.ns.max(initial=0)) - int(t.ns.min(initial=0)) + 2
+    key = t.lane.astype(np.int64) * span + t.ns - zero
+    last = np.searchsorted(key, t.lane[segment].astype(np.int64) * span + until - zero, side="right") - 1
     woken = plan.woken.copy()
-    for place in waits.tolist():
-        segment = int(woken[place])
-        step = int(o["iteration"][t.event[segment] // 2])
-        lane = t.lane == t.lane[segment]
-        if step >= 0 and not i.is_null("end_ns")[step]:
-            lane &= t.ns <= i["end_ns"][step]
-        woken[place] = np.flatnonzero(lane)[-1]
+    woken[waits] = np.maximum(last, segment)
     waking = plan.waking_ns.copy()
     waking[woken[waits]] = np.maximum(waking[woken[waits]], plan.waking_ns[plan.woken[waits]])
     return replace(plan, before=before, behind=behind, pause_ns=pause, woken=woken, waking_ns=waking)
@@ -253,24 +187,3 @@ def _waits_without(plan: Plan, gone: Array) -> tuple[Array, Array, Array]:
     delay = np.concatenate([plan.delay_ns, plan.delay_ns[through]])
     kept = (source >= 0) & (waiting >= 0)
     return source[kept], waiting[kept], delay[kept]
-
-
-def _with_transfers(plan: Plan, members: Array, ns: Array) -> Plan:
-    """With other transfer times of collectives, on threads and devices."""
-    transfer, host = plan.transfer_ns.copy(), plan.host_ns.copy()
-    transfer[members] = ns
-    segment = plan.threads.segment_of[2 * members + 1]
-    on_thread = segment >= 0
-    host[segment[on_thread]] = np.minimum(host[segment[on_thread]], transfer[members[on_thread]])
-    return replace(plan, transfer_ns=transfer, host_ns=host)
-
-
-def _sized(plan: Plan, rows: Array) -> Array:
-    members = with_peers(plan, rows)
-    members = members[plan.meets[members]]
-    if not len(members):
-        raise UsageError("none of those operators is of a collective all of whose ranks are recorded")
-    unknown = plan.trace.collectives.is_null("bytes")[plan.trace.operators["collective"][members]]
-    if unknown.any():
-        raise UsageError(f"{plan.trace.describe(int(members[unknown][0]))}: its collective's size is not known")
-    return members
