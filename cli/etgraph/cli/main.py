@@ -43,6 +43,7 @@ COMMANDS = (
     ),
     Entry("operators", f"{_HERE}.operators:operators", "What each operator costs, and how fast it works.", "Analyses"),
     Entry("memory", f"{_HERE}.memory:memory", "How much memory was in use, and what held the peak.", "Analyses"),
+    Entry("whatif", f"{_HERE}.whatif:whatif", "The step of a trace with changes, and what it hangs on.", "Simulation"),
     Entry("simulate", f"{_HERE}.simulate:simulate", "Predict the times of every operator of a trace.", "Simulation"),
     Entry(
         "simulations",

@@ -13,6 +13,7 @@ from etgraph.queries.saving import answer, artefact_of
 from etgraph.queries.simulations import Simulations, simulations
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
+from etgraph.queries.whatif import WhatIf, whatif
 
 __all__ = [
     "Breakdown",
@@ -26,6 +27,7 @@ __all__ = [
     "Slack",
     "StepTimes",
     "Stragglers",
+    "WhatIf",
     "answer",
     "artefact_of",
     "breakdown",
@@ -42,4 +44,5 @@ __all__ = [
     "simulations",
     "slack",
     "stragglers",
+    "whatif",
 ]

@@ -53,7 +53,7 @@ class Sensitivity:
     `own_ns` is what `edits.scale` scales: on threads without what an operator encloses, of communication the transfer.
     `critical_ns` is by how much the steps together would grow if it took twice as long, as far as that is linear, and
     `step_per_ns` that for each ns: the derivative. `members` says how many operators share one such time: those of a
-    collective do.
+    collective do. Latencies of launches are of no operator: `latency_ns` of all `launches`, and `latency_critical_ns`.
     """
 
     trace: Trace
@@ -61,6 +61,9 @@ class Sensitivity:
     critical_ns: Array
     step_per_ns: Array
     members: Array
+    launches: int
+    latency_ns: int
+    latency_critical_ns: float
     steps: int
     steps_ns: int
     ties: int
@@ -142,7 +145,10 @@ def sensitivity(plan: Plan, rank: int | None = None, iterations: Sequence[int] |
     collective = trace.operators["collective"]
     size = np.bincount(collective[plan.meets], minlength=len(trace.collectives) + 1)
     members = np.where(plan.meets, size[collective], 1).astype(np.int64)
-    return Sensitivity(trace, own, critical, per_ns, members, found.steps, found.steps_ns, found.ties)
+    return Sensitivity(
+        trace, own, critical, per_ns, members, len(plan.launch), int(plan.latency_ns.sum()),
+        float((found.latency * plan.latency_ns).sum()), found.steps, found.steps_ns, found.ties,
+    )  # fmt: skip
 
 
 __all__ = ["Gradient", "Sensitivity", "gradient", "sensitivity"]

@@ -43,7 +43,7 @@ def nearest_names(trace: Trace, pattern: str) -> list[str]:
     for name in names:
         by_letters.setdefault(name.lower(), name)
     inside = sorted((name for letters, name in by_letters.items() if wanted and wanted in letters), key=len)
-    alike = difflib.get_close_matches(wanted, by_letters, n=NEAREST, cutoff=0.4)
+    alike = difflib.get_close_matches(wanted, by_letters, n=NEAREST, cutoff=0.5)
     return list(dict.fromkeys([*inside, *(by_letters[each] for each in alike)]))[:NEAREST]
 
 

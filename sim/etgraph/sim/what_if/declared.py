@@ -15,7 +15,7 @@ from etgraph.model import CommType
 from etgraph.model.errors import UsageError
 from etgraph.sim.communication.algorithms import type_name
 from etgraph.sim.profiles.declaration import AtLeast, OneOf
-from etgraph.sim.profiles.units import SIZE, TIME
+from etgraph.sim.profiles.units import SIZE, TIME, write
 
 Place = Literal["last", "first", "each"]
 """After which of the operators that a pattern names: of each rank and iteration the last or first, or after each."""
@@ -142,6 +142,38 @@ CHANGES: Final[Mapping[str, type]] = MappingProxyType(
 NAMES: Final[Mapping[type, str]] = MappingProxyType({kind: name for name, kind in CHANGES.items()})
 
 
+def in_words(change: Change) -> str:
+    """A change as a reader is told of it.
+
+    >>> in_words(Scale("aten::mm@1", 0.5)), in_words(Buckets(25_000_000))
+    ('aten::mm@1 × 0.5', 'buckets of 25 MB')
+    """
+    match change:
+        case Scale(pattern, factor):
+            return f"{pattern} × {factor:g}"
+        case Remove(pattern):
+            return f"without {pattern}"
+        case Work(after, ns, like, count):
+            what = f"work like {like}" if ns is None else f"work of {write(ns, TIME)}"
+            return f"{count} × {what} after {after}"
+        case Collective(after, type, size, ns, count, awaited):
+            took = "" if ns is None else f", {write(ns, TIME)} each"
+            until = f", awaited by {awaited}" if awaited else ""
+            return f"{count} × {type} of {write(size, SIZE)}{took} after {after}{until}"
+        case Split(pattern, parts):
+            return f"{pattern} in {parts} parts"
+        case Merge(pattern):
+            return f"{pattern} merged"
+        case Overlap(pattern):
+            return f"{pattern} overlapped"
+        case LaunchLatency(ns, factor):
+            return f"launch latency × {factor:g}" if ns is None else f"launch latency of {write(ns, TIME)}"
+        case QueueDepth(depth):
+            return f"a launch queue of {depth}"
+        case Buckets(size):
+            return f"buckets of {write(size, SIZE)}"
+
+
 def _one_of(first: str, has_first: bool, second: str, has_second: bool) -> None:
     if has_first == has_second:
         found = "both" if has_first else "neither"
@@ -164,4 +196,5 @@ __all__ = [
     "Scale",
     "Split",
     "Work",
+    "in_words",
 ]

@@ -18,8 +18,9 @@ from etgraph.model.columns import Array
 from etgraph.model.results import Result
 from etgraph.sim.engine import run
 from etgraph.sim.engine.stuck import check_ended
+from etgraph.sim.proof import ENOUGH_SHARE
 from etgraph.sim.replay.plan import Plan, program_of
-from etgraph.sim.replay.replay import measured_plan
+from etgraph.sim.replay.replay import planned
 from etgraph.sim.steps import Extents, Steps, steps_of
 from etgraph.sim.what_if.buckets import awaited
 from etgraph.sim.what_if.observed import Draw, observed
@@ -100,7 +101,7 @@ def what_if(
     O(draws · replay). Without iterations the whole trace is one step. Raises MissingData for a trace without times, a
     rank or an iteration that is not there, and what the edit raises.
     """
-    plan = measured_plan(trace)
+    plan, unexplained = planned(trace)
     steps = steps_of(trace, rank, iterations)
     seen = observed(plan)
     plan = awaited(plan)
@@ -121,9 +122,12 @@ def what_if(
     *ranks, whole = found
     error = float(np.mean(base[0].length_ns / np.maximum(measured[0].length_ns, 1))) - 1
     warnings = list(trace.metadata.report.warnings)
+    if unexplained > ENOUGH_SHARE:
+        warnings.insert(0, f"{unexplained:.1%} of the windows is waiting that nothing recorded explains")
     if min(r.steps for r in ranks) < 3:
         warnings.append("fewer than three steps: the interval knows nothing of their noise")
-    return ChangedSteps(whole, tuple(ranks), len(changed), error, Trust(warnings=tuple(warnings)))
+    trust = Trust(max(0.0, 1.0 - unexplained), warnings=tuple(warnings))
+    return ChangedSteps(whole, tuple(ranks), len(changed), error, trust)
 
 
 def _replayed(plan: Plan, steps: Steps) -> tuple[Extents, Extents]:
