@@ -115,9 +115,10 @@ def _merged_into(plan: Plan, members: Array) -> Array:
 
 def _issued_ns(plan: Plan) -> Array:
     """When each operator was issued by the measured times: its own start, or that of the call that issues it."""
-    start = plan.trace.operators["start_ns"].copy()
-    call, done = issues_of(plan.trace)
-    np.minimum.at(start, done, plan.trace.operators["start_ns"][call])
+    measured = plan.trace.operators["start_ns"]
+    start = measured.copy()
+    for call, done in (issues_of(plan.trace), (plan.launch // 2, plan.launched)):
+        np.minimum.at(start, done, measured[call])
     return start
 
 

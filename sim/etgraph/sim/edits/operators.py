@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from etgraph.model import DependencyKind, Trace
+from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.graph import nearest_above
@@ -59,7 +60,8 @@ def scale(plan: Plan, rows: Array, factor: float) -> Plan:
 def remove(plan: Plan, rows: Array) -> Plan:
     """Without those operators, what they enclose and launch, and their peers in collectives.
 
-    What followed them, or waited for them, follows what was before them: on their stream, or waited for by them.
+    What followed them, or waited for them, follows what was before them: on their stream or thread, or waited for by
+    them. Who waited for communication of a thread that is gone does not wait.
     """
     gone_rows = with_enclosed(plan.trace, with_peers(plan, with_enclosed(plan.trace, rows)))
     gone = np.zeros(len(plan.trace) + 1, dtype=bool)
@@ -67,19 +69,16 @@ def remove(plan: Plan, rows: Array) -> Plan:
     quiet = scale(plan, gone_rows, 0.0)
     before, behind, pause = _bypassed(plan, gone[:-1])
     source, waiting, delay = _waits_without(plan, gone[:-1])
-    earlier, _ = _neighbours(plan, gone[:-1])
-    ended = np.minimum(plan.wakes // 2, len(plan.trace) - 1)
-    instead = np.where(gone[ended] & (plan.wakes % 2 == 1) & (plan.wakes < 2 * len(plan.trace)), earlier[ended], -1)
-    wake = np.where(instead >= 0, 2 * instead + 1, plan.wakes)
-    wakes = ~(gone[np.minimum(wake // 2, len(plan.trace))] | gone[plan.threads.owner[plan.woken]])
+    wakes, woken = _wakes_without(plan, gone[:-1])
+    theirs = gone[plan.threads.owner[woken]]
     sent = ~(gone[plan.sender] | gone[plan.receiver])
     launched = ~gone[plan.launched]
     return replace(
         quiet,
         meets=plan.meets & ~gone[:-1],
         waking_ns=np.where(gone[plan.threads.owner] & (plan.waking_ns > 0), 0, plan.waking_ns),
-        wakes=wake[wakes],
-        woken=plan.woken[wakes],
+        wakes=wakes[~theirs],
+        woken=woken[~theirs],
         launch=plan.launch[launched],
         launched=plan.launched[launched],
         latency_ns=plan.latency_ns[launched],
@@ -172,18 +171,52 @@ def _bypassed(plan: Plan, out: Array) -> tuple[Array, Array, Array]:
 
 
 def _waits_without(plan: Plan, gone: Array) -> tuple[Array, Array, Array]:
-    """Waits between streams without operators that are gone: for what was before these, by what comes after them.
-
-    What waited for one that waited itself waits for what that one waited for.
-    """
-    earlier, later = _neighbours(plan, gone)
-    order = np.argsort(plan.waiting, kind="stable")
-    first, beyond = (np.searchsorted(plan.waiting[order], plan.source, side=side) for side in ("left", "right"))
-    count = np.where(gone[plan.source], beyond - first, 0)
-    through = np.repeat(np.arange(len(count)), count)
-    place = first[through] + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    source = np.concatenate([earlier[plan.source], earlier[plan.source[order[place]]]])
-    waiting = np.concatenate([later[plan.waiting], later[plan.waiting[through]]])
-    delay = np.concatenate([plan.delay_ns, plan.delay_ns[through]])
-    kept = (source >= 0) & (waiting >= 0)
+    """Waits between streams without operators that are gone: for what was before these, by what comes after them."""
+    _, later = _neighbours(plan, gone)
+    place, source = _handed_on(plan, gone, plan.source)
+    waiting, delay = later[plan.waiting[place]], plan.delay_ns[place]
+    kept = waiting >= 0
     return source[kept], waiting[kept], delay[kept]
+
+
+def _wakes_without(plan: Plan, gone: Array) -> tuple[Array, Array]:
+    """Wake-ups of threads without operators that are gone: by what their streams had done before, where it was theirs.
+
+    Events of a thread stay where they are, with nothing between them, so what they wake does not wake before them.
+    """
+    row = plan.wakes // 2
+    on_device = np.zeros(len(gone), dtype=bool)
+    on_device[plan.device] = True
+    kept = ~gone[row] | ~(on_device[row] | communicates(plan.trace, row))
+    handed = np.flatnonzero(gone[row] & on_device[row] & (plan.wakes % 2 == 1))
+    place, instead = _handed_on(plan, gone, row[handed])
+    wakes = np.concatenate([plan.wakes[kept], 2 * instead + 1])
+    return wakes, np.concatenate([plan.woken[kept], plan.woken[handed[place]]])
+
+
+def _handed_on(plan: Plan, gone: Array, rows: Array) -> tuple[Array, Array]:
+    """What is waited for in place of operators that are gone: pairs of a position in `rows` and an operator.
+
+    Instead of one that is gone that is the one before it on its stream and those that it waited for; of those that are
+    gone, too, the same again. O(pairs · how many that are gone follow each other).
+    """
+    previous = np.full(len(gone), -1, dtype=np.int64)
+    previous[plan.behind] = plan.before
+    order = np.argsort(plan.waiting, kind="stable")
+    waits = np.bincount(plan.waiting, minlength=len(gone))
+    first = np.cumsum(waits) - waits
+    place, row = np.arange(len(rows)), rows.astype(np.int64)
+    found = [np.zeros((2, 0), dtype=np.int64)]
+    while len(row):
+        there = ~gone[row]
+        found.append(np.stack([place[there], row[there]]))
+        place, row = place[~there], row[~there]
+        through = np.repeat(np.arange(len(row)), waits[row])
+        nth = np.arange(len(through)) - np.repeat(np.cumsum(waits[row]) - waits[row], waits[row])
+        sources = plan.source[order[first[row[through]] + nth]]
+        before = previous[row] >= 0
+        place = np.concatenate([place[before], place[through]])
+        row = np.concatenate([previous[row[before]], sources])
+        place, row = np.unique(np.stack([place, row]), axis=1)
+    place, row = np.concatenate(found, axis=1)
+    return place, row
