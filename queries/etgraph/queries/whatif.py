@@ -152,9 +152,9 @@ def whatif(
     )  # fmt: skip
     return WhatIf(
         tuple(map(in_words, changes)), whole.measured_ns, whole.replay_ns, whole.predicted_ns, whole.low_ns,
-        whole.high_ns, whole.cost_low_ns, whole.cost_high_ns, whole.steps, found.ranks, found.draws, found.replay_error, by,
-        _groups(trace, felt, inside, by, came), _operators(trace, felt), None if profile is None else profile.name,
-        told,
+        whole.high_ns, whole.cost_low_ns, whole.cost_high_ns, whole.steps, found.ranks, found.draws,
+        found.replay_error, by, _groups(trace, felt, inside, by, came), _operators(trace, felt),
+        None if profile is None else profile.name, told,
     )  # fmt: skip
 
 
