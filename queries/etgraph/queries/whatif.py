@@ -22,6 +22,7 @@ from etgraph.sim.replay import measured_plan
 from etgraph.sim.sensitivity import Sensitivity, sensitivity
 from etgraph.sim.what_if import RankStep, what_if
 from etgraph.sim.what_if.applying import edit_of
+from etgraph.sim.what_if.buckets import awaited
 from etgraph.sim.what_if.declared import (
     Buckets,
     Change,
@@ -142,7 +143,7 @@ def whatif(
             doubts.append("what the changes add costs what its like did on the hardware that was measured")
         changed, edit = edit, lambda plan, draw: changed(on_profile(plan), draw)
     found = what_if(trace, edit, draws=draws, seed=seed, rank=rank, iterations=steps)
-    felt = sensitivity(measured_plan(trace), rank, steps)
+    felt = sensitivity(awaited(measured_plan(trace)), rank, steps)
     if felt.ties:
         doubts.append(f"at {felt.ties:,} events of the path causes tie: there sensitivities are one-sided")
     whole, came, inside = found.whole, arrivals(trace), _inside(trace, felt, rank, steps)

@@ -11,7 +11,7 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.sim import edits
 from etgraph.sim.replay.plan import Plan
-from etgraph.sim.what_if.buckets import outermost, ready_by_gradients, rebucket
+from etgraph.sim.what_if.buckets import gradients_of, outermost, ready_by_gradients, rebucket
 from etgraph.sim.what_if.changes import collectives_after, first_of_each, last_of_each, work_after
 from etgraph.sim.what_if.declared import (
     COLLECTIVES,
@@ -61,7 +61,8 @@ def _edit(trace: Trace, change: Change) -> Edit:
         case QueueDepth(depth):
             return lambda plan, _: edits.queue_depth(plan, depth)
         case Buckets(size):
-            return lambda plan, draw: rebucket(plan, size, draw)
+            gradients = gradients_of(trace)
+            return lambda plan, draw: rebucket(plan, size, draw, gradients)
         case Work():
             return _work(trace, change, named)
         case Collective():

@@ -63,7 +63,7 @@ def gradients_of(trace: Trace) -> list[Gradients]:
         if step < 0 or not len(issued):
             continue
         back = _in_order(trace, copies[o["iteration"][copies] == step])
-        sizes = trace.collectives["bytes"][o["collective"][done[issued]]]
+        sizes = _reduced_bytes(trace, done[issued])
         found.append(
             Gradients(
                 int(trace.iterations["rank"][step]), int(trace.iterations["index"][step]), outermost(trace, own),
@@ -72,6 +72,23 @@ def gradients_of(trace: Trace) -> list[Gradients]:
             )
         )  # fmt: skip
     return sorted(found, key=lambda g: (g.iteration, g.rank))
+
+
+def _sized_gradients(trace: Trace) -> list[Gradients]:
+    """Those of `gradients_of`; none where their sizes are not recorded."""
+    try:
+        return gradients_of(trace)
+    except MissingData:
+        return []
+
+
+def _reduced_bytes(trace: Trace, rows: Array) -> Array:
+    """Bytes of all-reduces: as all their ranks have it, else as they record it themselves."""
+    collective, own = trace.operators["collective"][rows], trace.operators["comm_bytes"][rows]
+    known = collective >= 0
+    own = own.copy()
+    own[known] = trace.collectives["bytes"][collective[known]]
+    return own
 
 
 def assign(bytes: Array, capacity: int, first: int | None = None) -> Array:
@@ -89,14 +106,14 @@ def assign(bytes: Array, capacity: int, first: int | None = None) -> Array:
     return found
 
 
-def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
+def rebucket(plan: Plan, capacity: int, draw: Draw, gradients: list[Gradients] | None = None) -> Plan:
     """With buckets of another capacity in bytes: one that is ready earlier is issued earlier, each costs its issue.
 
-    Raises MissingData where the trace does not tell gradients, their sizes, or what they were reduced by, and where
-    that was a device.
+    `gradients` are the trace's, where the caller has them. Raises MissingData where the trace does not tell gradients,
+    their sizes, or what they were reduced by, and where that was a device.
     """
     trace = plan.trace
-    found = gradients_of(trace)
+    found = gradients_of(trace) if gradients is None else gradients
     if not found:
         raise MissingData(
             "the trace has no gradients with all-reduces of theirs",
@@ -126,7 +143,7 @@ def ready_by_gradients(plan: Plan) -> edits.Ready:
     """
     trace = plan.trace
     row_of: dict[int, tuple[Gradients, int, int]] = {}
-    for g in gradients_of(trace):
+    for g in _sized_gradients(trace):
         held, full = np.cumsum(g.bytes), np.cumsum(g.sizes)
         if np.isin(full, held).all() and full[-1] == held[-1]:
             bounds = zip(g.reduces.tolist(), (full - g.sizes).tolist(), full.tolist())
@@ -197,7 +214,7 @@ def awaited(plan: Plan) -> Plan:
     if plan.device.size:
         return plan
     t, end = plan.threads, plan.trace.end_ns
-    pairs = [_waits(plan, g) for g in gradients_of(plan.trace)]
+    pairs = [_waits(plan, g) for g in _sized_gradients(plan.trace)]
     reduce, segment = np.concatenate([np.zeros((2, 0), dtype=np.int64), *pairs], axis=1)
     if not len(reduce):
         return plan

@@ -32,16 +32,18 @@ IDLE_SHARE = 0.5
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What was measured, times in ns. `transfers` are those whose size and time are known, `transfer_ns` their times,
-    and `waited` says for which of them the threads that issued them waited meanwhile: what goes on beside computation
-    competes with it for cores, or for a device. Of communication that a thread issues and something else carries out:
-    `issue_ns`, the call, `handover_ns`, from the call to its start where nothing else kept that from starting, and
-    `waking_ns`, from its end to when a thread goes on that waited for it. `step_ns` is what a step of a library's
-    algorithm takes without bytes (None: what a handover takes, since on a host each step wakes somebody up).
+    `work` the steps and moved bytes of each by its library's algorithm, and `waited` says for which of them the threads
+    that issued them waited meanwhile: what goes on beside computation competes with it for cores, or for a device. Of
+    communication that a thread issues and something else carries out: `issue_ns`, the call, `handover_ns`, from the
+    call to its start where nothing else kept that from starting, and `waking_ns`, from its end to when a thread goes on
+    that waited for it. `step_ns` is what a step of a library's algorithm takes without bytes (None: what a handover
+    takes, since on a host each step wakes somebody up).
     """
 
     trace: Trace
     transfers: Transfers
     transfer_ns: Array
+    work: Array
     waited: Array
     issue_ns: Array
     handover_ns: Array
@@ -69,9 +71,18 @@ def observed(plan: Plan) -> Observed:
         handover = (plan.latency_ns + by_end)[launches]
         step = np.array([round(STEP_NS["nccl"])])
     return Observed(
-        trace, found.transfers, found.transfer_ns, ~busy[found.collective], o["duration_ns"][call], handover,
-        _waking_ns(plan), step,
+        trace, found.transfers, found.transfer_ns, _work(found.transfers), ~busy[found.collective],
+        o["duration_ns"][call], handover, _waking_ns(plan), step,
     )  # fmt: skip
+
+
+def _work(t: Transfers) -> Array:
+    """Steps and moved bytes of transfers, a row each."""
+    found = [
+        work(LIBRARIES[t.libraries[group]], kind, size, len(t.groups[group]))
+        for kind, group, size in zip(t.type.tolist(), t.group.tolist(), t.bytes.tolist())
+    ]
+    return np.array(found).reshape(-1, 2)
 
 
 def _waking_ns(plan: Plan) -> Array:
@@ -196,10 +207,7 @@ class Draw:
         """
         t, steps = self.seen.transfers, self._steps[1]
         step_ns = float(np.median(steps)) if len(steps) else 0.0
-        had = np.array(
-            [work(LIBRARIES[t.libraries[g]], k, size, len(t.groups[g]))
-             for k, g, size in zip(t.type.tolist(), t.group.tolist(), t.bytes.tolist())]
-        ).reshape(-1, 2)  # fmt: skip
+        had = self.seen.work
         rows = np.flatnonzero(had[:, 1] > 0)
         if not len(rows):
             raise MissingData("the trace has no transfer that tells what bytes cost")
