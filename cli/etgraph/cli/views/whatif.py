@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from etgraph.cli.units import count, counted, duration, percent, printable, shortened
+from etgraph.cli.units import count, counted, duration, printable, shortened
 from etgraph.cli.views.tables import ROOMY, grid
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ TOP = 12
 MOST_RANKS = 8
 BAR = 16
 LEAST_NAME = 24
-BESIDE_NAME = 58
-"""Characters of a row beside the name, with its bar."""
+BESIDE_BAR = 46
+"""Characters of a row beside its name and its bar."""
 ALONE = "90 % of the change alone"
 """The column of what is open about the change's cost, without the steps' noise."""
 
@@ -86,13 +86,14 @@ def _sensitivities(found: WhatIf, width: int) -> Iterator[RenderableType]:
     rows = [row for row in found.sensitivities if row.critical_ns > 0]
     yield Text("What 1 µs less of each saves of the step, longest on its path first; times are of all ranks together")
     numbers = ("operators", "own time", "on the path", "saves")
+    bar = BAR if width >= ROOMY else BAR // 2
     table = grid(found.by, *numbers, "", right=numbers)
-    room = max(LEAST_NAME, width - BESIDE_NAME)
+    room = max(LEAST_NAME, width - BESIDE_BAR - bar)
     for row in rows[:TOP]:
         share = min(max(row.step_per_ns, 0.0), 1.0)
         table.add_row(
             Text(shortened(row.key, room), no_wrap=True), count(row.count), duration(row.own_ns),
-            duration(row.critical_ns), f"{row.step_per_ns:.2f} µs", Text("█" * round(BAR * share), "blue"),
+            duration(row.critical_ns), f"{row.step_per_ns:.2f} µs", Text("█" * round(bar * share), "blue"),
         )  # fmt: skip
     if rest := rows[TOP:]:
         table.add_row(
@@ -106,6 +107,3 @@ def _sensitivities(found: WhatIf, width: int) -> Iterator[RenderableType]:
             duration(sum(row.own_ns for row in none)), "", "0 µs", "",
         )  # fmt: skip
     yield table
-    on_path = sum(row.critical_ns for row in found.sensitivities)
-    if found.replay_ns:
-        yield Text(f"{percent(on_path / found.replay_ns)} of the step is operators' own time")

@@ -28,8 +28,9 @@ def split(
     """Those collectives in parts that follow each other: each moves its share of the bytes, at what that costs.
 
     `issue_ns` is what issuing one takes the host. With `ready`, a part is issued when its share is there, and starts
-    `handover_ns` later, behind what is before it on its lane; a part of which that is not known starts with the
-    collective. Raises UsageError for operators that are no collectives of known size.
+    `handover_ns` later, behind what is before it on its lane; a part of which that is not known, or that is there no
+    earlier than the collective is issued, starts with it. Raises UsageError for operators that are no collectives of
+    known size.
     """
     members = _sized(plan, rows)
     if parts < 1:
@@ -38,6 +39,7 @@ def split(
     share = -(-plan.trace.collectives["bytes"][collective] // parts)
     ns = cost(members, share)
     after = np.full((len(members), parts - 1), -1, dtype=np.int64) if ready is None else ready(members, parts)
+    after[~_before_issue(plan, after, members)] = -1
     # A part is one of all ranks: what one of them does not know of, none of them issues earlier.
     for one in np.unique(collective).tolist():
         same = collective == one
@@ -49,7 +51,7 @@ def split(
     for same in np.split(order, np.flatnonzero(np.diff(collective[order])) + 1):
         for part in np.flatnonzero((after[same] >= 0).all(axis=0)).tolist():
             at, count = members[same], len(same)
-            lane = AHEAD - int(plan.trace.operators["lane"][at].min())
+            lane = AHEAD - int(collective[same[0]])
             new = issue(new, Issued(
                 after[same, part], np.full(count, issue_ns), np.full(count, handover_ns), ns[same], at,
                 np.zeros(count, dtype=np.int64), lane, behind[at],
@@ -120,6 +122,17 @@ def _issued_ns(plan: Plan) -> Array:
     for call, done in (issues_of(plan.trace), (plan.launch // 2, plan.launched)):
         np.minimum.at(start, done, measured[call])
     return start
+
+
+def _before_issue(plan: Plan, after: Array, members: Array) -> Array:
+    """Whether what follows those operators (a row a member) comes before the member is issued, by the measured times.
+
+    A kernel does that was launched before: then the two are in order on the device, whenever they run.
+    """
+    issued = _issued_ns(plan)
+    done = plan.trace.end_ns.copy()
+    done[plan.launched] = issued[plan.launched]
+    return np.asarray((after >= 0) & (done[after] <= issued[members][:, None]))
 
 
 def _needed_ns(plan: Plan) -> Array:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = -1
 AHEAD = -1
-"""Lanes from here down are those of parts that run ahead of their collectives, one for each lane of these."""
+"""Lanes from here down are those of parts that run ahead of their collectives, one for each of these."""
 
 
 @dataclass(frozen=True, slots=True)
