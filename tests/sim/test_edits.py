@@ -248,3 +248,13 @@ def test_the_nearest_names_of_a_pattern_that_names_nothing(trace: Trace) -> None
     with pytest.raises(UsageError, match="names no operator of rank 1") as error:
         edits.named(trace, "a@1")
     assert error.value.hint == "there are such on ranks 0"
+
+
+def test_what_was_spawned_by_something_removed_still_begins_after_what_was_before_that() -> None:
+    trace = build("""
+        rank 0 | thread 1 | a   0..40
+        rank 0 | thread 1 | b  40..60  -SPAWN-> c
+        rank 0 | thread 2 | c  70..100
+    """)
+    made = run_plan(edits.remove(measured_plan(trace), rows(trace, "b")))
+    assert int(made.operators["start_ns"][rows(trace, "c")[0]]) == 40 + 10

@@ -145,7 +145,8 @@ def whatif(
     found = what_if(trace, edit, draws=draws, seed=seed, rank=rank, iterations=steps)
     felt = sensitivity(awaited(measured_plan(trace)), rank, steps)
     if felt.ties:
-        doubts.append(f"at {felt.ties:,} events of the path causes tie: there sensitivities are one-sided")
+        events = "event" if felt.ties == 1 else "events"
+        doubts.append(f"at {felt.ties:,} {events} of the path causes tie: there sensitivities are one-sided")
     whole, came, inside = found.whole, arrivals(trace), _inside(trace, felt, rank, steps)
     told = trust_of(
         trace, inside, came=came, explained_share=found.trust.explained_share,
