@@ -38,17 +38,19 @@ def split(
     collective = plan.trace.operators["collective"][members]
     share = -(-plan.trace.collectives["bytes"][collective] // parts)
     ns = cost(members, share)
-    after = np.full((len(members), parts - 1), -1, dtype=np.int64) if ready is None else ready(members, parts)
-    after[~_before_issue(plan, after, members)] = -1
+    order = np.lexsort((plan.trace.operators["rank"][members], collective))
+    by_collective = np.split(order, np.flatnonzero(np.diff(collective[order])) + 1)
+    after = np.full((len(members), parts - 1), -1, dtype=np.int64)
+    if ready is not None:
+        known = ready(members, parts)
+        after = np.where(_before_issue(plan, known, members), known, -1)
     # A part is one of all ranks: what one of them does not know of, none of them issues earlier.
-    for one in np.unique(collective).tolist():
-        same = collective == one
+    for same in by_collective:
         after[np.ix_(same, (after[same] < 0).any(axis=0))] = -1
     behind = _event_before(plan)
     late = np.count_nonzero(after < 0, axis=1)
     new = _with_transfers(plan, members, (late + 1) * ns + late * issue_ns)
-    order = np.lexsort((plan.trace.operators["rank"][members], collective))
-    for same in np.split(order, np.flatnonzero(np.diff(collective[order])) + 1):
+    for same in by_collective:
         for part in np.flatnonzero((after[same] >= 0).all(axis=0)).tolist():
             at, count = members[same], len(same)
             lane = AHEAD - int(collective[same[0]])
@@ -78,14 +80,10 @@ def merge(plan: Plan, rows: Array, cost: Cost) -> Plan:
     key = o["collective"][kept].astype(np.int64) * (int(o["rank"].max()) + 1) + o["rank"][kept]
     order = np.argsort(key)
     wanted = into[o["collective"][gone]] * (int(o["rank"].max()) + 1) + o["rank"][gone]
-    instead = np.arange(len(plan.trace) + 1)
+    instead = np.arange(len(plan.trace))
     instead[gone] = kept[order[np.searchsorted(key[order], wanted)]]
-    source, wakes = plan.source, plan.wakes
-    ended = np.minimum(wakes // 2, len(plan.trace))
-    moved = replace(
-        plan, source=instead[source],
-        wakes=np.where((wakes % 2 == 1) & (wakes < 2 * len(plan.trace)), 2 * instead[ended] + 1, wakes),
-    )  # fmt: skip
+    wakes = np.where(plan.wakes % 2 == 1, 2 * instead[plan.wakes // 2] + 1, plan.wakes)
+    moved = replace(plan, source=instead[plan.source], wakes=wakes)
     merged = remove(moved, gone) if len(gone) else plan
     return _with_transfers(merged, kept, cost(kept, sizes[o["collective"][kept]]))
 
