@@ -14,6 +14,7 @@ from etgraph.queries.saving import answer, artefact_of
 from etgraph.queries.simulations import Simulations, simulations
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
+from etgraph.queries.whatif import WhatIf, whatif
 
 __all__ = [
     "Breakdown",
@@ -28,6 +29,7 @@ __all__ = [
     "Slack",
     "StepTimes",
     "Stragglers",
+    "WhatIf",
     "answer",
     "artefact_of",
     "breakdown",
@@ -45,4 +47,5 @@ __all__ = [
     "simulations",
     "slack",
     "stragglers",
+    "whatif",
 ]

@@ -1,47 +1,18 @@
-"""Edits of a plan: what a run would be with operators faster, gone, added, split, merged, or out of each other's way.
-
-Each is a pure function from a plan to a plan; `etgraph.sim.replay.run_plan` says what comes of it. Operators are named
-by rows of the trace. An edit of a collective is one of all its members, since no rank can do without the others.
-"""
+"""Edits of operators: faster, gone, added, or out of each other's way."""
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from etgraph.model import DependencyKind, Trace
+from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.graph import nearest_above
 from etgraph.sim.replay.additions import Issued, Step
 from etgraph.sim.replay.plan import Plan
-
-Cost = Callable[[Array, Array], Array]
-"""Transfer times in ns of collectives: rows of members, and the bytes that each of their collectives moves."""
-
-
-def matching(trace: Trace, pattern: str) -> Array:
-    """Rows of the operators that a pattern names: a glob over `scope/name` or the name alone, `@rank` at its end."""
-    text, at, rank = pattern.rpartition("@")
-    if not at or not rank.isdigit():
-        text, rank = pattern, ""
-    o = trace.operators
-    wanted = re.compile(fnmatch.translate(text))
-    chosen = np.asarray(o.codes_where("name", lambda name: wanted.match(name) is not None)[o["name"]])
-    if len(o.texts("scope")):
-        pairs, place = np.unique(np.stack([o["scope"], o["name"]], axis=1), axis=0, return_inverse=True)
-        scopes, names = o.texts("scope"), o.texts("name")
-        hit = [
-            s >= 0 and wanted.match(f"{scopes[s].as_py()}/{names[n].as_py()}") is not None for s, n in pairs.tolist()
-        ]
-        chosen = chosen | np.array(hit)[place.ravel()]
-    if rank:
-        chosen = chosen & (o["rank"] == int(rank))
-    return np.flatnonzero(chosen)
 
 
 def with_enclosed(trace: Trace, rows: Array) -> Array:
@@ -89,7 +60,8 @@ def scale(plan: Plan, rows: Array, factor: float) -> Plan:
 def remove(plan: Plan, rows: Array) -> Plan:
     """Without those operators, what they enclose and launch, and their peers in collectives.
 
-    What followed them, or waited for them, follows what was before them: on their stream, or waited for by them.
+    What followed them, or waited for them, follows what was before them: on their stream or thread, or waited for by
+    them. Who waited for communication of a thread that is gone does not wait.
     """
     gone_rows = with_enclosed(plan.trace, with_peers(plan, with_enclosed(plan.trace, rows)))
     gone = np.zeros(len(plan.trace) + 1, dtype=bool)
@@ -97,19 +69,16 @@ def remove(plan: Plan, rows: Array) -> Plan:
     quiet = scale(plan, gone_rows, 0.0)
     before, behind, pause = _bypassed(plan, gone[:-1])
     source, waiting, delay = _waits_without(plan, gone[:-1])
-    earlier, _ = _neighbours(plan, gone[:-1])
-    ended = np.minimum(plan.wakes // 2, len(plan.trace) - 1)
-    instead = np.where(gone[ended] & (plan.wakes % 2 == 1) & (plan.wakes < 2 * len(plan.trace)), earlier[ended], -1)
-    wake = np.where(instead >= 0, 2 * instead + 1, plan.wakes)
-    wakes = ~(gone[np.minimum(wake // 2, len(plan.trace))] | gone[plan.threads.owner[plan.woken]])
+    wakes, woken = _wakes_without(plan, gone[:-1])
+    theirs = gone[plan.threads.owner[woken]]
     sent = ~(gone[plan.sender] | gone[plan.receiver])
     launched = ~gone[plan.launched]
     return replace(
         quiet,
         meets=plan.meets & ~gone[:-1],
         waking_ns=np.where(gone[plan.threads.owner] & (plan.waking_ns > 0), 0, plan.waking_ns),
-        wakes=wake[wakes],
-        woken=plan.woken[wakes],
+        wakes=wakes[~theirs],
+        woken=woken[~theirs],
         launch=plan.launch[launched],
         launched=plan.launched[launched],
         latency_ns=plan.latency_ns[launched],
@@ -158,46 +127,6 @@ def issue(plan: Plan, new: Issued) -> Plan:
     return replace(plan, steps=(*plan.steps, new))
 
 
-def split(plan: Plan, rows: Array, parts: int, cost: Cost, *, issue_ns: int = 0) -> Plan:
-    """Those collectives in parts that follow each other: each moves its share of the bytes, at what that costs.
-
-    `issue_ns` is what issuing one takes the host; a thread that communicates itself spends it on each further part.
-    The parts start when the whole did: parts that could start earlier are not looked for, so the answer is the
-    later end of what is possible. Raises UsageError for operators that are no collectives of known size.
-    """
-    members = _sized(plan, rows)
-    if parts < 1:
-        raise UsageError(f"found {parts} parts, expected at least one")
-    share = -(-plan.trace.collectives["bytes"][plan.trace.operators["collective"][members]] // parts)
-    return _with_transfers(plan, members, parts * cost(members, share) + (parts - 1) * issue_ns)
-
-
-def merge(plan: Plan, rows: Array, cost: Cost) -> Plan:
-    """Those collectives as one a group and rank: the last of them moves the bytes of all; the others are gone.
-
-    Raises UsageError for operators that are no collectives of known size.
-    """
-    members = _sized(plan, rows)
-    o, collectives = plan.trace.operators, plan.trace.collectives
-    meeting = o["collective"][members]
-    starts = np.full(len(collectives), np.iinfo(np.int64).min)
-    np.maximum.at(starts, meeting, o["start_ns"][members])
-    found = np.unique(meeting)
-    ranks = [tuple(o["rank"][members[meeting == one]].tolist()) for one in found.tolist()]
-    group = list(zip(ranks, collectives["group"][found].tolist(), collectives["type"][found].tolist()))
-    last_of: dict[object, int] = {}
-    total_of: dict[object, int] = {}
-    for one, of, size in sorted(zip(found.tolist(), group, collectives["bytes"][found].tolist()),
-                                key=lambda pair: starts[pair[0]]):  # fmt: skip
-        last_of[of] = one
-        total_of[of] = total_of.get(of, 0) + size
-    total = {last: total_of[of] for of, last in last_of.items()}
-    kept = np.isin(meeting, list(total))
-    merged = remove(plan, members[~kept]) if not kept.all() else plan
-    sizes = np.array([total[one] for one in meeting[kept].tolist()], dtype=np.int64)
-    return _with_transfers(merged, members[kept], cost(members[kept], sizes))
-
-
 def overlap(plan: Plan, rows: Array) -> Plan:
     """Those operators out of the way of the others on their lanes: as on streams of their own.
 
@@ -209,14 +138,18 @@ def overlap(plan: Plan, rows: Array) -> Plan:
     before, behind, pause = _bypassed(plan, free[:-1])
     o, i, t = plan.trace.operators, plan.trace.iterations, plan.threads
     waits = np.flatnonzero(free[np.minimum(plan.wakes // 2, len(plan.trace))] & (plan.wakes % 2 == 1))
+    segment = plan.woken[waits]
+    step = o["iteration"][t.event[segment] // 2]
+    known = step >= 0
+    known[known] = ~i.is_null("end_ns")[step[known]]
+    until = np.full(len(waits), t.ns.max(initial=0))
+    until[known] = np.minimum(until[known], i["end_ns"][step[known]])
+    # Segments lie by thread and then by time, so that both make one ascending key.
+    zero, span = int(t.ns.min(initial=0)), int(t.ns.max(initial=0)) - int(t.ns.min(initial=0)) + 2
+    key = t.lane.astype(np.int64) * span + t.ns - zero
+    last = np.searchsorted(key, t.lane[segment].astype(np.int64) * span + until - zero, side="right") - 1
     woken = plan.woken.copy()
-    for place in waits.tolist():
-        segment = int(woken[place])
-        step = int(o["iteration"][t.event[segment] // 2])
-        lane = t.lane == t.lane[segment]
-        if step >= 0 and not i.is_null("end_ns")[step]:
-            lane &= t.ns <= i["end_ns"][step]
-        woken[place] = np.flatnonzero(lane)[-1]
+    woken[waits] = np.maximum(last, segment)
     waking = plan.waking_ns.copy()
     waking[woken[waits]] = np.maximum(waking[woken[waits]], plan.waking_ns[plan.woken[waits]])
     return replace(plan, before=before, behind=behind, pause_ns=pause, woken=woken, waking_ns=waking)
@@ -238,39 +171,52 @@ def _bypassed(plan: Plan, out: Array) -> tuple[Array, Array, Array]:
 
 
 def _waits_without(plan: Plan, gone: Array) -> tuple[Array, Array, Array]:
-    """Waits between streams without operators that are gone: for what was before these, by what comes after them.
-
-    What waited for one that waited itself waits for what that one waited for.
-    """
-    earlier, later = _neighbours(plan, gone)
-    order = np.argsort(plan.waiting, kind="stable")
-    first, beyond = (np.searchsorted(plan.waiting[order], plan.source, side=side) for side in ("left", "right"))
-    count = np.where(gone[plan.source], beyond - first, 0)
-    through = np.repeat(np.arange(len(count)), count)
-    place = first[through] + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    source = np.concatenate([earlier[plan.source], earlier[plan.source[order[place]]]])
-    waiting = np.concatenate([later[plan.waiting], later[plan.waiting[through]]])
-    delay = np.concatenate([plan.delay_ns, plan.delay_ns[through]])
-    kept = (source >= 0) & (waiting >= 0)
+    """Waits between streams without operators that are gone: for what was before these, by what comes after them."""
+    _, later = _neighbours(plan, gone)
+    place, source = _handed_on(plan, gone, plan.source)
+    waiting, delay = later[plan.waiting[place]], plan.delay_ns[place]
+    kept = waiting >= 0
     return source[kept], waiting[kept], delay[kept]
 
 
-def _with_transfers(plan: Plan, members: Array, ns: Array) -> Plan:
-    """With other transfer times of collectives, on threads and devices."""
-    transfer, host = plan.transfer_ns.copy(), plan.host_ns.copy()
-    transfer[members] = ns
-    segment = plan.threads.segment_of[2 * members + 1]
-    on_thread = segment >= 0
-    host[segment[on_thread]] = np.minimum(host[segment[on_thread]], transfer[members[on_thread]])
-    return replace(plan, transfer_ns=transfer, host_ns=host)
+def _wakes_without(plan: Plan, gone: Array) -> tuple[Array, Array]:
+    """Wake-ups of threads without operators that are gone: by what their streams had done before, where it was theirs.
+
+    Events of a thread stay where they are, with nothing between them, so what they wake does not wake before them.
+    """
+    row = plan.wakes // 2
+    on_device = np.zeros(len(gone), dtype=bool)
+    on_device[plan.device] = True
+    kept = ~gone[row] | ~(on_device[row] | communicates(plan.trace, row))
+    handed = np.flatnonzero(gone[row] & on_device[row] & (plan.wakes % 2 == 1))
+    place, instead = _handed_on(plan, gone, row[handed])
+    wakes = np.concatenate([plan.wakes[kept], 2 * instead + 1])
+    return wakes, np.concatenate([plan.woken[kept], plan.woken[handed[place]]])
 
 
-def _sized(plan: Plan, rows: Array) -> Array:
-    members = with_peers(plan, rows)
-    members = members[plan.meets[members]]
-    if not len(members):
-        raise UsageError("none of those operators is of a collective all of whose ranks are recorded")
-    unknown = plan.trace.collectives.is_null("bytes")[plan.trace.operators["collective"][members]]
-    if unknown.any():
-        raise UsageError(f"{plan.trace.describe(int(members[unknown][0]))}: its collective's size is not known")
-    return members
+def _handed_on(plan: Plan, gone: Array, rows: Array) -> tuple[Array, Array]:
+    """What is waited for in place of operators that are gone: pairs of a position in `rows` and an operator.
+
+    Instead of one that is gone that is the one before it on its stream and those that it waited for; of those that are
+    gone, too, the same again. O(pairs · how many that are gone follow each other).
+    """
+    previous = np.full(len(gone), -1, dtype=np.int64)
+    previous[plan.behind] = plan.before
+    order = np.argsort(plan.waiting, kind="stable")
+    waits = np.bincount(plan.waiting, minlength=len(gone))
+    first = np.cumsum(waits) - waits
+    place, row = np.arange(len(rows)), rows.astype(np.int64)
+    found = [np.zeros((2, 0), dtype=np.int64)]
+    while len(row):
+        there = ~gone[row]
+        found.append(np.stack([place[there], row[there]]))
+        place, row = place[~there], row[~there]
+        through = np.repeat(np.arange(len(row)), waits[row])
+        nth = np.arange(len(through)) - np.repeat(np.cumsum(waits[row]) - waits[row], waits[row])
+        sources = plan.source[order[first[row[through]] + nth]]
+        before = previous[row] >= 0
+        place = np.concatenate([place[before], place[through]])
+        row = np.concatenate([previous[row[before]], sources])
+        place, row = np.unique(np.stack([place, row]), axis=1)
+    place, row = np.concatenate(found, axis=1)
+    return place, row
