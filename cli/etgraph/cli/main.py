@@ -42,6 +42,12 @@ COMMANDS = (
         "Analyses",
     ),
     Entry("operators", f"{_HERE}.operators:operators", "What each operator costs, and how fast it works.", "Analyses"),
+    Entry(
+        "waterfall",
+        f"{_HERE}.waterfall:waterfall",
+        "What steps lose to late ranks, communication, the host, slow operators.",
+        "Analyses",
+    ),
     Entry("memory", f"{_HERE}.memory:memory", "How much memory was in use, and what held the peak.", "Analyses"),
     Entry("simulate", f"{_HERE}.simulate:simulate", "Predict the times of every operator of a trace.", "Simulation"),
     Entry(

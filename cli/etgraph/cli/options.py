@@ -56,9 +56,18 @@ def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
 
     How it is answered, with `--simulation`, `--save` and `--timeout`, is in the call's settings.
     """
+    return _asks(function, click.argument("trace"))
+
+
+def asks_traces(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of a question that is asked of each of several traces: `traces`, at least one."""
+    return _asks(function, click.argument("traces", metavar="TRACE...", nargs=-1, required=True))
+
+
+def _asks(function: Callable[..., Any], argument: Callable[..., Any]) -> Callable[..., Any]:
     for add in reversed(
         (
-            click.argument("trace"),
+            argument,
             click.option("--rank", type=click.IntRange(min=0), metavar="R", help="Only this rank."),
             click.option(
                 "--iteration", type=click.IntRange(min=0), metavar="N", help="Only this step, by its index."

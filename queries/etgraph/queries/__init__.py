@@ -13,6 +13,7 @@ from etgraph.queries.saving import answer, artefact_of
 from etgraph.queries.simulations import Simulations, simulations
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
+from etgraph.queries.waterfall import Waterfall, Waterfalls, waterfall
 
 __all__ = [
     "Breakdown",
@@ -26,6 +27,8 @@ __all__ = [
     "Slack",
     "StepTimes",
     "Stragglers",
+    "Waterfall",
+    "Waterfalls",
     "answer",
     "artefact_of",
     "breakdown",
@@ -42,4 +45,5 @@ __all__ = [
     "simulations",
     "slack",
     "stragglers",
+    "waterfall",
 ]

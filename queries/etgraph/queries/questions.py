@@ -55,6 +55,7 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "memory": Question(f"{_HERE}.memory:memory"),
         "operators": Question(f"{_HERE}.operators:operators", 2),
         "slack": Question(f"{_HERE}.slack:slack"),
+        "waterfall": Question(f"{_HERE}.waterfall:waterfall"),
     }
 )
 

@@ -2,8 +2,8 @@
 
 Flops of the step / (its time · peak · ranks) is the product of three shares: the part of the time in which the ranks
 compute; how near computation comes to its roofline; and how much of the time on the roofline flops at the peak take,
-which is less than all of it where bytes bound operators, or their work is not known. The measure is that of A. Chowdhery
-et al., "PaLM" (2022), without its assumption about the model: flops are those of the operators that ran.
+which is less than all of it where bytes bound operators, or their work is not known. The measure is that of
+A. Chowdhery et al., "PaLM" (2022), without its assumption about the model: flops are those of the operators that ran.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ at their roofline. The order matters, since what is hidden behind one cause show
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -36,6 +37,7 @@ REPLAY, LATE, EXPOSED, HOST, ROOFLINE = STEPS = (
     "replay", "late ranks", "exposed communication", "host", "below roofline",
 )  # fmt: skip
 """Names of the steps, in their order."""
+IDEAL = "ideal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +194,37 @@ def _causes(plan: Plan, profile: Profile | None) -> Iterator[tuple[str, Plan, bo
 
 def normalised(one: Waterfall) -> WaterfallRow:
     """A waterfall as parts of its measured time."""
-    parts = {step.name: step.ns / one.measured_ns for step in one.steps} if one.measured_ns else {}
+    parts = {name: ns / one.measured_ns for name, ns in _lengths(one).items()} if one.measured_ns else {}
     return WaterfallRow(
-        one.trace,
-        one.measured_ns,
-        *(parts.get(name) for name in STEPS),
-        one.ideal_ns / one.measured_ns if one.measured_ns else None,
-        one.model_flops_utilization,
-        one.replayable,
+        trace=one.trace,
+        measured_ns=one.measured_ns,
+        replay=parts.get(REPLAY),
+        late_ranks=parts.get(LATE),
+        exposed_communication=parts.get(EXPOSED),
+        host=parts.get(HOST),
+        below_roofline=parts.get(ROOFLINE),
+        ideal=parts.get(IDEAL),
+        model_flops_utilization=one.model_flops_utilization,
+        replayable=one.replayable,
     )
+
+
+def together(rows: Sequence[Waterfall]) -> Waterfalls:
+    """Several waterfalls as one answer, whose trust is the least of theirs and says of how many each warning is."""
+    trusts = [row.trust for row in rows]
+    shares = [trust.explained_share for trust in trusts if trust.explained_share is not None]
+    told = Counter(warning for trust in trusts for warning in trust.warnings)
+    trust = Trust(
+        min(shares, default=None),
+        sum(trust.unmatched_collectives for trust in trusts),
+        sum(trust.weak_links for trust in trusts),
+        tuple(text if len(rows) == 1 else f"{text} ({times} of {len(rows)} traces)" for text, times in told.items()),
+    )
+    return Waterfalls(tuple(rows), trust)
+
+
+def _lengths(one: Waterfall) -> dict[str, int]:
+    return {**{step.name: step.ns for step in one.steps}, IDEAL: one.ideal_ns}
 
 
 def _shares(windows: Sequence[Interval], busy: dict[int, Stretches]) -> tuple[int, int, int]:
@@ -250,4 +274,4 @@ def _doubts(
         yield f"peaks are those of {profile.name}, built in for {trace.metadata.device_model}"
 
 
-__all__ = ["STEPS", "LostTime", "Waterfall", "WaterfallRow", "Waterfalls", "normalised", "waterfall"]
+__all__ = ["STEPS", "LostTime", "Waterfall", "WaterfallRow", "Waterfalls", "normalised", "together", "waterfall"]

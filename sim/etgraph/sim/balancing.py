@@ -55,11 +55,13 @@ class _Clocks:
 
     def moved(self, rank: Array, ns: Array) -> Array:
         """Those moments of ranks (by number) by the balanced clock."""
-        return ns - _gone(self.offsets, self.ns, self.gone_ns, rank, ns)
+        found: Array = ns - _gone(self.offsets, self.ns, self.gone_ns, rank, ns)
+        return found
 
     def shortened(self, rank: Array, since_ns: Array, length_ns: Array) -> Array:
         """The lengths of stretches of ranks (by number) from those moments on, by the balanced clock."""
-        return np.maximum(self.moved(rank, since_ns + length_ns) - self.moved(rank, since_ns), 0)
+        found: Array = np.maximum(self.moved(rank, since_ns + length_ns) - self.moved(rank, since_ns), 0)
+        return found
 
 
 def _clocks(plan: Plan, members: Array, timeline: Timeline, zero_ns: int) -> _Clocks:
@@ -188,4 +190,5 @@ def _entries(plan: Plan, clocks: _Clocks) -> Array:
     first = np.full(len(meets_at_all), np.iinfo(np.int64).max)
     first[meets_at_all] = clocks.ns[clocks.offsets[:-1][meets_at_all] + 1]
     early = np.minimum(t.ns, first[rank])
-    return t.ns - (early - clocks.moved(rank, early))
+    found: Array = t.ns - (early - clocks.moved(rank, early))
+    return found

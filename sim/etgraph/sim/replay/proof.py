@@ -60,7 +60,7 @@ def proof_of(
 
 
 def unexplained_share(trace: Trace, s: Structure, c: Fitted, windows: tuple[WindowTimes, ...]) -> float:
-    """The part of those windows that is waiting which nothing recorded explains; of many lanes it may be more than 1."""
+    """The part of those windows that is waiting which nothing recorded explains; over many lanes it may exceed 1."""
     total = sum(w.measured_ns for w in windows)
     return unexplained_ns(trace, s, c) / total if total else 0.0
 

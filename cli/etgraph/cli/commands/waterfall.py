@@ -1,0 +1,61 @@
+"""`etgraph waterfall`: what a step loses to each cause, and how workloads compare in that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from etgraph.cli.answering import limited, part, trust_line
+from etgraph.cli.group import command, pass_settings
+from etgraph.cli.options import asks_traces, profile_option
+from etgraph.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from etgraph.sim.profiles import Profile
+
+
+@command("waterfall")
+@asks_traces
+@profile_option
+@pass_settings
+def waterfall(
+    settings: Settings,
+    traces: tuple[str, ...],
+    rank: int | None,
+    iteration: int | None,
+    window: str,
+    profile: Profile | None,
+) -> None:
+    """Show what a step loses: late ranks, exposed communication, the host, operators below their roofline.
+
+    Each cause is taken out of the replayed step, on top of those before it, until the ideal step is left. Of several
+    traces there is a row each, in parts of its measured time. Without --profile the peaks are those of the built-in
+    profile of the recorded device, where there is one.
+    """
+    from dataclasses import replace
+
+    from etgraph.cli.documents import result_document
+    from etgraph.cli.progress import watched
+    from etgraph.cli.views.waterfall import waterfall_view, waterfalls_view
+    from etgraph.queries.waterfall import together
+
+    asked = {"rank": rank, "iteration": iteration}
+    timeline = {} if settings.simulation is None else {"simulation": settings.simulation}
+    rows = []
+    with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
+        for trace in traces:
+            progress(f"lost time of {trace}")
+            row = session.ask("waterfall", trace, save=settings.save, **timeline, **asked, window=window, profile=profile)
+            rows.append(replace(row, trace=trace))
+    result, output = together(rows), settings.output()
+    if settings.json:
+        output.document(result_document(result))
+        return
+    of = part("{}", **asked, simulation=settings.simulation)  # type: ignore[arg-type]
+    if len(rows) == 1:
+        output.show(waterfall_view(rows[0], f"Lost time of {of.format(traces[0])}", output.answer.width))
+    else:
+        title = f"Lost time of {of.format(f'{len(rows)} traces')}, in parts of what was measured"
+        output.show(waterfalls_view(result, title, output.answer.width))
+    output.show(trust_line(result), soft_wrap=True)
