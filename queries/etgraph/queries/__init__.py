@@ -14,6 +14,7 @@ from etgraph.queries.simulations import Simulations, simulations
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
 from etgraph.queries.waterfall import Waterfall, Waterfalls, waterfall
+from etgraph.queries.workloads import Workloads, workloads
 
 __all__ = [
     "Breakdown",
@@ -29,6 +30,7 @@ __all__ = [
     "Stragglers",
     "Waterfall",
     "Waterfalls",
+    "Workloads",
     "answer",
     "artefact_of",
     "breakdown",
@@ -46,4 +48,5 @@ __all__ = [
     "slack",
     "stragglers",
     "waterfall",
+    "workloads",
 ]

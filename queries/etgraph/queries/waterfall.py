@@ -37,7 +37,7 @@ REPLAY, LATE, EXPOSED, HOST, ROOFLINE = STEPS = (
     "replay", "late ranks", "exposed communication", "host", "below roofline",
 )  # fmt: skip
 """Names of the steps, in their order."""
-IDEAL = "ideal"
+MEASURED, IDEAL = "measured", "ideal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,13 @@ class Waterfall(Result):
     profile: str | None = None
     utilization: Utilization | None = None
 
-    FRAME: ClassVar[str] = "steps"
-    TABLE: ClassVar[str] = "steps"
+    FRAME: ClassVar[str] = "bars"
+    TABLE: ClassVar[str] = "bars"
+
+    @property
+    def bars(self) -> tuple[LostTime, ...]:
+        """The measured time, all steps, and the ideal one."""
+        return (LostTime(MEASURED, self.measured_ns), *self.steps, LostTime(IDEAL, self.ideal_ns))
 
     def headline(self) -> str:
         """The answer in a few words."""
@@ -194,7 +199,7 @@ def _causes(plan: Plan, profile: Profile | None) -> Iterator[tuple[str, Plan, bo
 
 def normalised(one: Waterfall) -> WaterfallRow:
     """A waterfall as parts of its measured time."""
-    parts = {name: ns / one.measured_ns for name, ns in _lengths(one).items()} if one.measured_ns else {}
+    parts = {bar.name: bar.ns / one.measured_ns for bar in one.bars} if one.measured_ns else {}
     return WaterfallRow(
         trace=one.trace,
         measured_ns=one.measured_ns,
@@ -221,10 +226,6 @@ def together(rows: Sequence[Waterfall]) -> Waterfalls:
         tuple(text if len(rows) == 1 else f"{text} ({times} of {len(rows)} traces)" for text, times in told.items()),
     )
     return Waterfalls(tuple(rows), trust)
-
-
-def _lengths(one: Waterfall) -> dict[str, int]:
-    return {**{step.name: step.ns for step in one.steps}, IDEAL: one.ideal_ns}
 
 
 def _shares(windows: Sequence[Interval], busy: dict[int, Stretches]) -> tuple[int, int, int]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from etgraph.cli.answering import limited, part, trust_line
 from etgraph.cli.group import command, pass_settings
@@ -40,22 +38,22 @@ def waterfall(
     from etgraph.cli.views.waterfall import waterfall_view, waterfalls_view
     from etgraph.queries.waterfall import together
 
-    asked = {"rank": rank, "iteration": iteration}
-    timeline = {} if settings.simulation is None else {"simulation": settings.simulation}
+    asked: dict[str, Any] = {"rank": rank, "iteration": iteration}
+    if settings.simulation is not None:
+        asked["simulation"] = settings.simulation
     rows = []
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         for trace in traces:
             progress(f"lost time of {trace}")
-            row = session.ask("waterfall", trace, save=settings.save, **timeline, **asked, window=window, profile=profile)
+            row = session.ask("waterfall", trace, save=settings.save, **asked, window=window, profile=profile)
             rows.append(replace(row, trace=trace))
     result, output = together(rows), settings.output()
     if settings.json:
         output.document(result_document(result))
         return
-    of = part("{}", **asked, simulation=settings.simulation)  # type: ignore[arg-type]
     if len(rows) == 1:
-        output.show(waterfall_view(rows[0], f"Lost time of {of.format(traces[0])}", output.answer.width))
+        output.show(waterfall_view(rows[0], f"Lost time of {part(traces[0], **asked)}", output.answer.width))
     else:
-        title = f"Lost time of {of.format(f'{len(rows)} traces')}, in parts of what was measured"
+        title = f"Lost time of {part(f'{len(rows)} traces', **asked)}, in parts of what was measured"
         output.show(waterfalls_view(result, title, output.answer.width))
     output.show(trust_line(result), soft_wrap=True)

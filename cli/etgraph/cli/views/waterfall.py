@@ -26,6 +26,8 @@ COLUMNS = {
 }  # fmt: skip
 """Columns of the table of workloads, each with the width of the terminal from which on it is shown."""
 COLUMN = 11
+DOUBTFUL = Text(" !", style="bold red")
+DOUBT = "! not replayable: its parts are no measure of what would be gained"
 
 
 def waterfall_view(waterfall: Waterfall, title: str, width: int) -> RenderableType:
@@ -47,11 +49,11 @@ def waterfalls_view(waterfalls: Waterfalls, title: str, width: int) -> Renderabl
         cells = _cells(row)
         name = Text(_end_of(row.trace, room - 2), no_wrap=True)
         if not row.replayable:
-            name.append(" !", style="bold red")
+            name.append_text(DOUBTFUL)
         table.add_row(name, *(cells[column] for column in shown))
     parts: list[RenderableType] = [Text(printable(title), style="bold"), Text(), table, Text()]
     if not all(row.replayable for row in waterfalls.table):
-        parts += [Text("! not replayable: its parts are no measure of what would be gained"), Text()]
+        parts += [Text(DOUBT), Text()]
     return Group(*parts)
 
 
