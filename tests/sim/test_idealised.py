@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etgraph.model import Trace
-from etgraph.model.columns import Array
 from etgraph.sim.idealised import at_peak, at_roofline, overlapped, without_host, without_late_ranks
 from etgraph.sim.profiles import load
 from etgraph.sim.replay import measured_plan, run_plan
 from support.build import build
+from support.work import with_work
 
 
 def end(trace: Trace) -> int:
@@ -299,16 +296,6 @@ def test_a_device_without_a_host_takes_the_longest_chain(
 # Rooflines
 
 H100 = load("h100-sxm")
-
-
-def with_work(trace: Trace, work: dict[str, tuple[int, int]]) -> Trace:
-    """The trace with flops and bytes of operators by their names; the others' are not known."""
-    o = trace.operators
-    columns: dict[str, Array] = {}
-    for place, name in enumerate(("flops", "bytes")):
-        null = o.table.column(name).null
-        columns[name] = np.array([work.get(str(o.value("name", i)), (null, null))[place] for i in range(len(trace))])
-    return replace(trace, operators=o.replace(columns))
 
 
 def test_operators_take_what_their_bytes_take_and_no_longer_than_before() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -21,11 +21,17 @@ BAR = 80
 LEAST_BAR = 20
 WHOLE, LOST, GAINED = "cyan", "red", "green"
 LEAST_NAME, NAME = 16, 56
-COLUMNS = {
-    "measured": 0, "replay": 100, "late ranks": 0, "communication": 0, "host": 0, "roofline": 0, "ideal": 0, "MFU": 90,
-}  # fmt: skip
-"""Columns of the table of workloads, each with the width of the terminal from which on it is shown."""
-COLUMN = 11
+PARTS: dict[str, Callable[[WaterfallRow], float | None]] = {
+    "late": lambda row: row.late_ranks,
+    "comm": lambda row: row.exposed_communication,
+    "host": lambda row: row.host,
+    "roofline": lambda row: row.below_roofline,
+    "ideal": lambda row: row.ideal,
+}
+"""What a waterfall says, in parts of what was measured."""
+ROOMY, WIDE = 90, 100
+"""Widths of the terminal from which on there is room for the utilization, and for the replay's error."""
+COLUMN = 10
 DOUBTFUL = Text(" !", style="bold red")
 DOUBT = "! not replayable: its parts are no measure of what would be gained"
 
@@ -42,15 +48,19 @@ def waterfall_view(waterfall: Waterfall, title: str, width: int) -> RenderableTy
 
 def waterfalls_view(waterfalls: Waterfalls, title: str, width: int) -> RenderableType:
     """Title and a row a workload; a mark tells those that cannot be replayed."""
-    shown = [name for name in COLUMNS if width >= COLUMNS[name]]
-    table = grid("", *shown, right=shown)
-    room = max(LEAST_NAME, min(NAME, width - COLUMN * len(shown)))
+    columns: dict[str, Callable[[WaterfallRow], float | None]] = (
+        {"replay": lambda row: row.replay} if width >= WIDE else {}
+    )
+    columns |= PARTS
+    if width >= ROOMY:
+        columns["MFU"] = lambda row: row.model_flops_utilization
+    table = grid("", "measured", *columns, right=("measured", *columns))
+    room = max(LEAST_NAME, min(NAME, width - COLUMN * (len(columns) + 1)))
     for row in waterfalls.table:
-        cells = _cells(row)
         name = Text(_end_of(row.trace, room - 2), no_wrap=True)
         if not row.replayable:
             name.append_text(DOUBTFUL)
-        table.add_row(name, *(cells[column] for column in shown))
+        table.add_row(name, duration(row.measured_ns), *(percent(share(row)) for share in columns.values()))
     parts: list[RenderableType] = [Text(printable(title), style="bold"), Text(), table, Text()]
     if not all(row.replayable for row in waterfalls.table):
         parts += [Text(DOUBT), Text()]
@@ -125,16 +135,3 @@ def _end_of(reference: str, width: int) -> str:
     """A long reference without its beginning: paths differ at their ends."""
     text = printable(reference)
     return text if len(text) <= width else f"…{text[1 - width :]}"
-
-
-def _cells(row: WaterfallRow) -> dict[str, str]:
-    return {
-        "measured": duration(row.measured_ns),
-        "replay": percent(row.replay),
-        "late ranks": percent(row.late_ranks),
-        "communication": percent(row.exposed_communication),
-        "host": percent(row.host),
-        "roofline": percent(row.below_roofline),
-        "ideal": percent(row.ideal),
-        "MFU": percent(row.model_flops_utilization),
-    }

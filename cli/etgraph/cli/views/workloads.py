@@ -11,7 +11,7 @@ from rich.text import Text
 
 from etgraph.cli.units import age, count, duration, percent, printable, shortened
 from etgraph.cli.views.tables import grid
-from etgraph.cli.views.waterfall import DOUBT, DOUBTFUL
+from etgraph.cli.views.waterfall import DOUBT, DOUBTFUL, PARTS
 
 if TYPE_CHECKING:
     from etgraph.queries.waterfall import WaterfallRow
@@ -28,14 +28,6 @@ ABOUT: Columns = {
     "ranks": lambda row: count(row.world_size or row.ranks),
     "device": lambda row: shortened(row.device_model or "–", DEVICE),
 }
-LOST: dict[str, Callable[[WaterfallRow], float | None]] = {
-    "late": lambda fall: fall.late_ranks,
-    "comm": lambda fall: fall.exposed_communication,
-    "host": lambda fall: fall.host,
-    "roofline": lambda fall: fall.below_roofline,
-    "ideal": lambda fall: fall.ideal,
-}
-"""What a waterfall says, in parts of what was measured."""
 
 
 def workloads_view(found: Workloads, width: int) -> RenderableType:
@@ -50,7 +42,7 @@ def workloads_view(found: Workloads, width: int) -> RenderableType:
     if width >= ROOMY or not kept:
         columns |= ABOUT
     if kept:
-        columns |= {name: partial(_share, share=share) for name, share in LOST.items()}
+        columns |= {name: partial(_share, share=share) for name, share in PARTS.items()}
     if width >= ROOMY and any(row.tags for row in rows):
         columns["tags"] = lambda row: printable(" ".join(f"@{tag}" for tag in row.tags))
     texts = {"newest", "team", "device", "tags"}
