@@ -39,7 +39,8 @@ FALL = Waterfall(
     trust=Trust(0.99, warnings=("peaks are those of v100",)),
     ranks=8,
     profile="v100",
-    utilization=Utilization(0.03, 0.6, 0.4, 0.125, 10**12, 1.25e14, "16 bit", 8, 0.9),
+    known_share=0.9,
+    utilization=Utilization(0.03, 0.6, 0.4, 0.125, 10**12, 1.25e14, "16 bit", 8),
 )  # fmt: skip
 ROW = WorkloadSummary(
     "gpt\x1b[31m", ("ads",), 3, "2026-01-05T12:30:00+00:00", "1f0c9a", ("baseline",), 4, 8, "NVIDIA H100", 45_600_000,
@@ -72,12 +73,11 @@ def test_a_waterfall_has_the_promised_names(run: Run) -> None:
     for row in answer["rows"]:
         assert set(row) == {
             "trace", "measuredNs", "steps", "idealNs", "modelFlopsUtilization", "exposedShare", "waitShare",
-            "busBandwidthShare", "trust", "iterations", "ranks", "replayable", "profile", "utilization",
+            "busBandwidthShare", "trust", "iterations", "ranks", "replayable", "profile", "knownShare", "utilization",
         }  # fmt: skip
         assert row["measuredNs"] - sum(step["ns"] for step in row["steps"]) == row["idealNs"]
         assert set(row["utilization"]) == {
             "share", "computingShare", "rooflineShare", "peakShare", "flops", "peakFlops", "precision", "ranks",
-            "knownShare",
         }  # fmt: skip
 
 

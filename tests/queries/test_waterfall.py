@@ -78,8 +78,10 @@ def test_a_host_costs_the_time_in_which_its_device_has_nothing_to_do() -> None:
 
 
 def test_a_profile_adds_what_operators_are_below_their_roofline() -> None:
-    trace = with_work(build(LAUNCH_BOUND), {"aten::mm": (0, 0), "gemm": (0, 0)})
-    assert "below roofline" not in steps(waterfall(trace))
+    unknown = waterfall(build(LAUNCH_BOUND), profile=H100)
+    assert "below roofline" not in steps(unknown)
+    assert (unknown.known_share, unknown.utilization) == (0.0, None)
+    assert "100% of the computing time is of unknown work, which stays as long as measured" in unknown.trust.warnings
     trace = with_work(build(LAUNCH_BOUND), {"aten::mm": (669_000, 4)})  # 10 ns at 66.9 TFLOP/s
     assert steps(waterfall(trace, profile=H100))["below roofline"] == 90
 
@@ -105,7 +107,7 @@ def test_the_utilization_is_the_product_of_what_explains_it() -> None:
     assert (used.flops, used.peak_flops, used.precision, used.ranks) == (1_672_500, 66.9e12, "fp32", 1)
     assert (used.computing_share, used.roofline_share, used.peak_share) == pytest.approx((100 / 200, 25 / 100, 1.0))
     assert used.share == pytest.approx(25 / 200)
-    assert used.known_share == 1.0
+    assert waterfall(trace, profile=H100).known_share == 1.0
 
 
 def test_a_step_of_several_is_measured_by_what_was_done() -> None:

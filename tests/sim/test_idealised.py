@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from etgraph.model import Trace
+from etgraph.sim.engine import run
 from etgraph.sim.idealised import at_peak, at_roofline, overlapped, without_host, without_late_ranks
 from etgraph.sim.profiles import load
 from etgraph.sim.replay import measured_plan, run_plan
+from etgraph.sim.replay.plan import program_of
 from support.build import build
+from support.random_traces import crossing_traces, distributed_traces, executable
+from support.slow_engine import slow_run
 from support.work import with_work
 
 
@@ -328,3 +332,19 @@ def test_on_a_thread_all_that_an_operator_encloses_is_its_work() -> None:
     moved = run_plan(at_roofline(measured_plan(trace), H100))
     took = [int(moved.operators["duration_ns"][row(trace, name)]) for name in ("aten::add", "aten::empty", "other")]
     assert took == [500, 100, 500]
+
+
+# Random programs
+
+
+@settings(max_examples=60)
+@given(distributed_traces() | crossing_traces())
+def test_whatever_is_taken_away_every_program_ends_as_a_slow_engine_runs_it(trace: Trace) -> None:
+    assume(executable(trace))
+    plan = measured_plan(trace)
+    for edit in (without_late_ranks, overlapped, without_host, lambda plan: at_roofline(plan, H100)):
+        plan = edit(plan)
+        program = program_of(plan)
+        timeline = run(program)
+        assert timeline.happened.all()
+        assert timeline.ns.tolist() == [ns for _, ns in sorted(slow_run(program).items())]

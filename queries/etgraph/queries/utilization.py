@@ -30,8 +30,7 @@ class Utilization:
     """What a step reaches of the peak of its ranks. Shares are 0 to 1, and the first is the product of the next three.
 
     `flops` are those of the step over all `ranks`; `peak_flops` is the peak of one device in flop/s in numbers of that
-    `precision`, in which most of the flops of products are done. `known_share` is the part of the computing time that
-    is of operators whose work is known: the flops of all others count as none.
+    `precision`, in which most of the flops of products are done. Flops that are not known count as none.
     """
 
     share: float
@@ -42,22 +41,41 @@ class Utilization:
     peak_flops: float
     precision: str
     ranks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How near computation comes to its roofline, where it is taken to reach it if its work is not known.
+
+    `known_share` is the part of the computing time that is of operators whose work is known.
+    """
+
+    roofline_share: float
     known_share: float
 
 
+def reached(trace: Trace, rows: Array, busy: Mapping[int, Stretches], profile: Profile) -> Reached | None:
+    """What the operators `rows` reach of the roofline of a profile's device; None where none of them computes.
+
+    `busy` is what the ranks are at when (`etgraph.queries.activity.stretches`). O(operators log operators).
+    """
+    spent = _spent(trace, rows, busy)
+    total = spent.sum()
+    if not total:
+        return None
+    peaks = at_peak(trace, profile)
+    owner = nearest_above(trace.operators["parent"], peaks.known)  # what it encloses is its work, too
+    by_owner = np.bincount(owner[owner >= 0], spent[owner >= 0], len(trace))
+    below = (by_owner - np.minimum(by_owner, peaks.ns))[peaks.known].sum()
+    return Reached(float(1 - below / total), float(by_owner.sum() / total))
+
+
 def utilization(
-    trace: Trace,
-    rows: Array,
-    busy: Mapping[int, Stretches],
-    *,
-    step_ns: int,
-    computing_ns: int,
-    profile: Profile,
+    trace: Trace, rows: Array, *, step_ns: int, computing_ns: int, ranks: int, on: Reached, profile: Profile
 ) -> Utilization | None:
     """The utilization of a step of `step_ns` whose operators are `rows`; None where no flops are known.
 
-    `busy` is what its ranks are at when (`etgraph.queries.activity.stretches`), `computing_ns` how long they compute,
-    summed over them. O(operators log operators).
+    `computing_ns` is how long its ranks compute, summed over them. O(operators log operators).
     """
     units = units_of(trace)
     seen = units.of[rows]
@@ -68,27 +86,17 @@ def utilization(
     products = np.isin(units.kinds.family[kind], COMPUTE)
     by = np.bincount(units.kinds.precision[kind], flops * products if products.any() else flops, len(PRECISIONS))
     precision = int(np.argmax(by))
-    most = peak(profile.device, precision)
-    spent = _spent(trace, rows, busy)
-    peaks = at_peak(trace, profile)
-    known = peaks.known & (units.of >= 0)
-    owner = nearest_above(trace.operators["parent"], known)
-    of = np.where(known, np.arange(len(trace)), owner)
-    by_owner = np.bincount(of[of >= 0], spent[of >= 0], len(trace))
-    total = spent.sum()
-    on_roofline = total - (by_owner - np.minimum(by_owner, peaks.ns))[known].sum()
-    computing, roofline = computing_ns / (step_ns * len(busy)), on_roofline / total
+    most = float(peak(profile.device, precision))
     at_full_speed = float(flops.sum()) / most * 1e9
     return Utilization(
-        at_full_speed / (step_ns * len(busy)),
-        computing,
-        float(roofline),
-        at_full_speed / (computing_ns * float(roofline)),
-        int(flops.sum()),
-        float(most),
-        PRECISIONS[precision],
-        len(busy),
-        float(by_owner.sum() / total),
+        share=at_full_speed / (step_ns * ranks),
+        computing_share=computing_ns / (step_ns * ranks),
+        roofline_share=on.roofline_share,
+        peak_share=at_full_speed / (computing_ns * on.roofline_share),
+        flops=int(flops.sum()),
+        peak_flops=most,
+        precision=PRECISIONS[precision],
+        ranks=ranks,
     )
 
 
@@ -103,4 +111,4 @@ def _spent(trace: Trace, rows: Array, busy: Mapping[int, Stretches]) -> Array:
     return np.where(asked, found, 0.0)
 
 
-__all__ = ["Utilization", "utilization"]
+__all__ = ["Reached", "Utilization", "reached", "utilization"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -24,7 +25,7 @@ from etgraph.queries.activity import Activity, Stretches, activities, stretches
 from etgraph.queries.step_time import step_ns
 from etgraph.queries.tiers import against_tiers
 from etgraph.queries.trusting import trust_of
-from etgraph.queries.utilization import Utilization, utilization
+from etgraph.queries.utilization import Reached, Utilization, reached, utilization
 from etgraph.queries.windows import Interval, Iterations, Window, left_out, operators_of, windows_of
 from etgraph.sim.idealised import at_roofline, overlapped, without_host, without_late_ranks
 from etgraph.sim.profiles import Profile
@@ -38,6 +39,8 @@ REPLAY, LATE, EXPOSED, HOST, ROOFLINE = STEPS = (
 )  # fmt: skip
 """Names of the steps, in their order."""
 MEASURED, IDEAL = "measured", "ideal"
+MOST_KNOWN = 0.95
+"""Where the work of less of the computing time is known, the answer says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,16 @@ class Waterfall(Result):
     """One workload's lost time: `measured_ns` less all `steps` is `ideal_ns`. Shares are 0 to 1, None where unknown.
 
     The step `replay` is the error of the replay, not lost time: what the measured window is longer than the replayed
-    one. A step below 0 is one that its cause made shorter. Without a profile there is no step `below roofline`.
+    one. A step below 0 is one that its cause made shorter. There is no step `below roofline` without a profile, and
+    where no operator's work is known.
     Where `replayable` is False, the trace does not record enough for the steps to mean anything.
 
     `measured_ns` is the length of the whole window, `iterations` the number of steps in it (1 where the trace has
     none). `exposed_share` is the part of the ranks' time in which they communicate and do not compute, `wait_share` the
     part of the communication time, where peers are known, before the last one came, `bus_bandwidth_share` what was
-    reached of the bandwidth of the profile's network. `profile` is the name of the profile whose peaks were taken, and
-    `utilization` explains `model_flops_utilization`.
+    reached of the bandwidth of the profile's network. `profile` is the name of the profile whose peaks were taken,
+    `known_share` the part of the computing time that is of operators whose work is known: all others stay as long as
+    measured. `utilization` explains `model_flops_utilization`.
     """
 
     trace: str
@@ -76,6 +81,7 @@ class Waterfall(Result):
     ranks: int = 1
     replayable: bool = True
     profile: str | None = None
+    known_share: float | None = None
     utilization: Utilization | None = None
 
     FRAME: ClassVar[str] = "bars"
@@ -145,26 +151,30 @@ def waterfall(
     named = profile is not None
     profile = profile or recognised(trace.metadata.device_model)
     windows = windows_of(trace, rank, iteration, window, contiguous=False)
-    plan, unexplained = judged_plan(trace)
-    asked = {"rank": rank, "iteration": iteration, "window": window}
-    measured = step_ns(trace, trace, **asked)  # type: ignore[arg-type]
-    steps: list[LostTime] = []
-    left = measured
-    for name, changed, pauses in _causes(plan, profile):
-        check()
-        length = step_ns(trace, run_plan(changed), pauses=pauses, **asked)  # type: ignore[arg-type]
-        steps.append(LostTime(name, left - length))
-        left = length
-
     rows = operators_of(trace, windows)
     came = arrivals(trace)
     busy = stretches(trace, activities(trace, came), sorted({one.rank for one in windows}))
+    on = None if profile is None else reached(trace, rows, busy, profile)
+    plan, unexplained = judged_plan(trace)
+    length = partial(step_ns, trace, rank=rank, iteration=iteration, window=window)
+    measured = left = length(trace)
+    steps: list[LostTime] = []
+    for name, changed, pauses in _causes(plan, profile if on is not None and on.known_share else None):
+        check()
+        before, left = left, length(run_plan(changed), pauses=pauses)
+        steps.append(LostTime(name, before - left))
     computing, exposed, whole = _shares(windows, busy)
     used = None
-    if profile is not None:
-        used = utilization(trace, rows, busy, step_ns=measured, computing_ns=computing, profile=profile)
+    if profile is not None and on is not None:
+        used = utilization(
+            trace, rows, step_ns=measured, computing_ns=computing, ranks=len(busy), on=on, profile=profile
+        )
     wait, bus = _communication(trace, rows, came, profile)
-    warnings = [*left_out(trace, windows, rank), *_doubts(trace, rows, came, profile, unexplained, named)]
+    warnings = [
+        *left_out(trace, windows, rank),
+        *_of_causes(trace, rows, came, unexplained),
+        *_of_peaks(trace, profile, on, named=named),
+    ]
     return Waterfall(
         trace=trace.trace_id,
         measured_ns=measured,
@@ -179,6 +189,7 @@ def waterfall(
         ranks=len(busy),
         replayable=unexplained <= ENOUGH_SHARE,
         profile=None if profile is None else profile.name,
+        known_share=None if on is None else on.known_share,
         utilization=used,
     )
 
@@ -258,21 +269,26 @@ def _communication(
     return wait, compared.by_key[0].bus_bandwidth_share if compared.by_key else None
 
 
-def _doubts(
-    trace: Trace, rows: Array, came: Arrivals, profile: Profile | None, unexplained: float, named: bool
-) -> Iterator[str]:
+def _of_causes(trace: Trace, rows: Array, came: Arrivals, unexplained: float) -> Iterator[str]:
     """What keeps the steps from being what they say."""
     if unexplained > ENOUGH_SHARE:
         yield f"{verdict(unexplained)}; the steps are no measure of what would be gained"
     meets = rows[communicates(trace, rows)]
     if len(meets) and not came.met[meets].any():
         yield "no peers are recorded: waiting for late ranks counts as communication"
+
+
+def _of_peaks(trace: Trace, profile: Profile | None, on: Reached | None, *, named: bool) -> Iterator[str]:
+    """Whose peaks were taken, and what stays as long as measured."""
     if profile is None:
         device = trace.metadata.device_model
         what = f"no built-in profile is of {device}" if device else "the trace names no device"
         yield f"{what}: without a profile operators stay as long as measured, also in the ideal step"
-    elif not named:
+        return
+    if not named:
         yield f"peaks are those of {profile.name}, built in for {trace.metadata.device_model}"
+    if on is not None and on.known_share < MOST_KNOWN:
+        yield f"{1 - on.known_share:.0%} of the computing time is of unknown work, which stays as long as measured"
 
 
 __all__ = ["STEPS", "LostTime", "Waterfall", "WaterfallRow", "Waterfalls", "normalised", "together", "waterfall"]

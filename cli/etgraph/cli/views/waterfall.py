@@ -111,14 +111,14 @@ def _shares(one: Waterfall) -> Iterator[str]:
     told = [
         f"{percent(share)} {what}"
         for share, what in (
-            (one.exposed_share, "of the ranks' time communicates without computing"),
+            (one.known_share, "of the computing time is of operators whose work is known"),
+            (one.exposed_share, "of the ranks' time is communication without computation"),
             (one.wait_share, "of the communication is waiting for the last rank"),
             (one.bus_bandwidth_share, "of the network's bandwidth is reached"),
         )
         if share is not None
     ]
-    if told:
-        yield "; ".join(told)
+    yield from told
 
 
 def _utilization(used: Utilization) -> Iterator[str]:
@@ -128,7 +128,6 @@ def _utilization(used: Utilization) -> Iterator[str]:
     yield f"  {percent(used.computing_share):>6} of the time spent computing"
     yield f"× {percent(used.roofline_share):>6} of its roofline reached meanwhile"
     yield f"× {percent(used.peak_share):>6} of the time on the roofline that flops at the peak take"
-    yield f"flops are known of operators that take {percent(used.known_share)} of the computing time"
 
 
 def _end_of(reference: str, width: int) -> str:
