@@ -1,8 +1,9 @@
 """Ranks in balance: what makes one later than the others where they meet is taken out of its own time before that.
 
-Every rank is run as if nobody kept it waiting. Then the meetings are gone through in order: who comes to one later than
-the middle one of its ranks has its own time since its last meeting shortened by that. A rank's time runs faster there
-for all that it does, its threads, streams and the delays between them alike, so that all of it keeps its order.
+Every rank is run as if nobody kept it waiting, and all begin together. Then the meetings are gone through in order: who
+comes to one later than the middle one of its ranks has its own time since its last meeting shortened by that. A rank's
+time runs faster there for all that it does, its threads, streams and the delays between them alike, so that all of it
+keeps its order.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def balanced(plan: Plan) -> Plan:
 
     Of an even number the middle one is the earlier of the two. Own time is what passes since the rank's last meeting
     without communication; it cannot become less than nothing, so that what a rank was late by before that stays.
-    Meetings are collectives all of whose members are recorded; messages are order, not meetings, and stay. What begins
-    a rank's recording late is its own time too. O(replay + members log members).
+    Meetings are collectives all of whose members are recorded; messages are order, not meetings, and stay. Ranks that
+    meet others begin when the first of all ranks does. O(replay + members log members).
     """
     members = np.flatnonzero(plan.meets)
     if not len(members):
@@ -45,10 +46,12 @@ def balanced(plan: Plan) -> Plan:
 class _Clocks:
     """How much of each rank's own time is gone at a moment: `gone_ns` at the knots `ns`, straight between them.
 
-    The knots of rank number k (`rank_of` gives it for each operator) are those from `offsets[k]` on.
+    The knots of rank number k (`rank_of` gives it for each operator) are those from `offsets[k]` on. `late_ns` is how
+    much later than the first rank it begins.
     """
 
     rank_of: Array
+    late_ns: Array
     offsets: Array
     ns: Array
     gone_ns: Array
@@ -74,8 +77,11 @@ def _clocks(plan: Plan, members: Array, timeline: Timeline, zero_ns: int) -> _Cl
     meeting = trace.operators["collective"][members]
     begins = np.flatnonzero(np.append(True, meeting[1:] != meeting[:-1]))
     came = timeline.start_ns[members]
+    entry = np.full(len(ranks), np.iinfo(np.int64).max)
+    np.minimum.at(entry, rank_of[plan.threads.event // 2], plan.threads.ns)
+    entry = np.where(entry == np.iinfo(np.int64).max, zero_ns, entry)
     since, until, gone = _balance(
-        np.append(begins, len(members)), rank_of[members], came, plan.transfer_ns[members], len(ranks), zero_ns
+        np.append(begins, len(members)), rank_of[members], came, plan.transfer_ns[members], entry
     )
     order = np.argsort(rank_of[members], kind="stable")
     count = np.bincount(rank_of[members], minlength=len(ranks))
@@ -87,6 +93,7 @@ def _clocks(plan: Plan, members: Array, timeline: Timeline, zero_ns: int) -> _Cl
     total = total - before
     return _Clocks(
         rank_of,
+        np.where(count > 0, entry - entry.min(), 0),
         np.append(0, 2 * np.cumsum(count)),
         knots,
         np.stack([total - gone[order], total], axis=1).ravel(),
@@ -95,18 +102,19 @@ def _clocks(plan: Plan, members: Array, timeline: Timeline, zero_ns: int) -> _Cl
 
 @kernel
 def _balance(
-    begins: Array, rank: Array, came: Array, transfer: Array, ranks: int, zero: int, stop: Array = NEVER
+    begins: Array, rank: Array, came: Array, transfer: Array, entry: Array, stop: Array = NEVER
 ) -> tuple[Array, Array, Array]:
     """For each member the stretch of its rank's own time before it, and how much of that is gone.
 
-    Meetings are in order, and `begins` are where the members of each stand, and the end of all.
+    Meetings are in order, and `begins` are where the members of each stand, and the end of all. `entry` is when each
+    rank begins.
     """
     since = np.empty(len(rank), dtype=np.int64)
     until = np.empty(len(rank), dtype=np.int64)
     gone = np.zeros(len(rank), dtype=np.int64)
-    clock = np.full(ranks, zero)  # when a rank's last meeting was, in balance
-    arrived = np.full(ranks, zero)  # and when, by its own time, it came there
-    busy = np.full(ranks, zero)  # until when, by its own time, it communicates
+    clock = np.full(len(entry), np.min(entry))  # when a rank's last meeting was, in balance
+    arrived = entry.copy()  # and when, by its own time, it came there
+    busy = entry.copy()  # until when, by its own time, it communicates
     for k in range(len(begins) - 1):
         if k % BETWEEN_LOOKS == 0 and stopped(stop):
             break
@@ -183,12 +191,15 @@ def _on_clocks(plan: Plan, timeline: Timeline, clocks: _Clocks) -> Plan:
 
 
 def _entries(plan: Plan, clocks: _Clocks) -> Array:
-    """Measured times of threads' events by the clocks up to each rank's first meeting, and as much earlier after it."""
+    """Measured times of threads' events: by the clocks up to each rank's first meeting, as much earlier after it.
+
+    All are earlier by what the rank begins late.
+    """
     t = plan.threads
     rank = clocks.rank_of[t.event // 2]
     meets_at_all = clocks.offsets[1:] > clocks.offsets[:-1]
     first = np.full(len(meets_at_all), np.iinfo(np.int64).max)
     first[meets_at_all] = clocks.ns[clocks.offsets[:-1][meets_at_all] + 1]
     early = np.minimum(t.ns, first[rank])
-    found: Array = t.ns - (early - clocks.moved(rank, early))
+    found: Array = t.ns - (early - clocks.moved(rank, early)) - clocks.late_ns[rank]
     return found

@@ -26,8 +26,8 @@ from etgraph.sim.replay.threads import Threads
 def without_late_ranks(plan: Plan) -> Plan:
     """With every rank at its collectives when the middle one of their ranks is there: `etgraph.sim.balancing`.
 
-    What is taken away is own time of the late ranks, since their last meeting: computation, host and pauses alike, and
-    what they entered the recording later. Ranks that are early stay so, and wait for the middle one.
+    What is taken away is own time of the late ranks, since their last meeting: computation, host and pauses alike.
+    Ranks that are early stay so, and wait for the middle one. All begin together.
     """
     return balanced(plan)
 
