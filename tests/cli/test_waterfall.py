@@ -55,8 +55,7 @@ WORKLOADS = Workloads(
 
 @pytest.fixture(autouse=True)
 def _answers(session: FakeSession) -> None:
-    session.answers["waterfall"] = FALL
-    session.workloads = lambda team=None: WORKLOADS if team in (None, "ads") else Workloads((), (), Trust())  # type: ignore[attr-defined]
+    session.answers |= {"waterfall": FALL, "workloads": WORKLOADS}
 
 
 def drawn(view: Any, width: int) -> list[str]:
@@ -146,8 +145,9 @@ def test_workloads_and_teams_are_tables(width: int) -> None:
     assert any(line.startswith("(no team)") for line in lines)
 
 
-def test_quiet_workloads_are_their_names_only(run: Run) -> None:
+def test_quiet_workloads_are_their_names_only(run: Run, session: FakeSession) -> None:
     assert run("workloads", "-q").stdout.splitlines()[1] == "dlrm"
+    session.answers["workloads"] = Workloads((), (), Trust())
     nobody = run("workloads", "--team", "nobody")
     assert (nobody.exit_code, nobody.stdout) == (0, "")
     assert "team nobody has published nothing" in nobody.stderr

@@ -76,7 +76,7 @@ def _about(one: Waterfall) -> str:
 def _bars(one: Waterfall, width: int) -> RenderableType:
     """A bar a step, which ends where the one before it begins; what is left of the step is on the left."""
     cells = max(LEAST_BAR, min(BAR, width - BESIDE_BAR))
-    most = max([one.measured_ns, *(left for left in _left(one))])
+    most = max([one.measured_ns, *_left(one)])
     table = grid("", "time", "share", "", right=("time", "share"))
 
     def at(ns: int) -> int:
@@ -108,17 +108,14 @@ def _left(one: Waterfall) -> Iterator[int]:
 def _shares(one: Waterfall) -> Iterator[str]:
     if one.utilization is not None:
         yield from _utilization(one.utilization)
-    told = [
-        f"{percent(share)} {what}"
-        for share, what in (
-            (one.known_share, "of the computing time is of operators whose work is known"),
-            (one.exposed_share, "of the ranks' time is communication without computation"),
-            (one.wait_share, "of the communication is waiting for the last rank"),
-            (one.bus_bandwidth_share, "of the network's bandwidth is reached"),
-        )
-        if share is not None
-    ]
-    yield from told
+    for share, what in (
+        (one.known_share, "of the computing time is of operators whose work is known"),
+        (one.exposed_share, "of the ranks' time is communication without computation"),
+        (one.wait_share, "of the communication is waiting for the last rank"),
+        (one.bus_bandwidth_share, "of the network's bandwidth is reached"),
+    ):
+        if share is not None:
+            yield f"{percent(share)} {what}"
 
 
 def _utilization(used: Utilization) -> Iterator[str]:
