@@ -23,6 +23,7 @@ ALL = {
     "startup": "etgraph --help, and the kernels' first compilation",
     "crash": "a publisher killed at random moments",
     "collectives": "communication costs: fitted on half and checked on half, what-ifs from base steps, shared links",
+    "waterfall": "lost time of recorded runs, in parts of what was measured",
     "whatif": "what-ifs predicted from base steps alone, beside the measured variants",
     "cross-hardware": "computation predicted from one device for another, beside predictors without a model; speed",
     "compare": "two traces compared, beside sums by name in pandas: time, and who names a known change first",

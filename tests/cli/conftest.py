@@ -198,6 +198,10 @@ class FakeSession:
         self._ask("traces", conditions)
         return [] if conditions["workload"] == "nothing" else [self.entry]
 
+    def workloads(self, team: str | None = None) -> Any:
+        self._ask("workloads", team)
+        return self.answers["workloads"]
+
     def show(self, reference: str) -> TraceInfo:
         self._ask("show", reference)
         return self.entry

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from etgraph.ingest.writers import Written
-    from etgraph.queries import Simulations
+    from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
     from etgraph.sim.profiles import Profile
     from etgraph.sim.simulation import Simulation
@@ -117,6 +117,12 @@ class LocalSession:
     ) -> list[TraceInfo]:
         """See `Session.traces`."""
         return self._store.traces(workload=workload, team=team, labels=labels)
+
+    def workloads(self, team: str | None = None) -> Workloads:
+        """See `Session.workloads`."""
+        from etgraph.queries import workloads
+
+        return workloads(self._store, team)
 
     def show(self, reference: str) -> TraceInfo:
         """See `Session.show`."""

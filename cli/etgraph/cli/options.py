@@ -86,9 +86,18 @@ def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
 
     How it is answered, with `--simulation`, `--save` and `--timeout`, is in the call's settings.
     """
+    return _asks(function, click.argument("trace"))
+
+
+def asks_traces(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of a question that is asked of each of several traces: `traces`, at least one."""
+    return _asks(function, click.argument("traces", metavar="TRACE...", nargs=-1, required=True))
+
+
+def _asks(function: Callable[..., Any], argument: Callable[..., Any]) -> Callable[..., Any]:
     return _with(
         function,
-        click.argument("trace"),
+        argument,
         _RANK,
         _ITERATION,
         _WINDOW,

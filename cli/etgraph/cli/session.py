@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
     from etgraph.model.progress import Progress
-    from etgraph.queries import Simulations
+    from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
     from etgraph.sim.profiles import Profile
     from etgraph.sim.simulation import Simulation
@@ -98,6 +98,10 @@ class Session(Protocol):
         self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
     ) -> list[TraceInfo]:
         """Stored traces that satisfy all conditions, newest first."""
+        ...
+
+    def workloads(self, team: str | None = None) -> Workloads:
+        """The workloads of the store, or those under which a team published, with a summary of each team."""
         ...
 
     def show(self, reference: str) -> TraceInfo:

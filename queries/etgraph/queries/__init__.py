@@ -14,7 +14,9 @@ from etgraph.queries.saving import answer, artefact_of
 from etgraph.queries.simulations import Simulations, simulations
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
+from etgraph.queries.waterfall import Waterfall, Waterfalls, waterfall
 from etgraph.queries.whatif import WhatIf, whatif
+from etgraph.queries.workloads import Workloads, workloads
 
 __all__ = [
     "Breakdown",
@@ -29,7 +31,10 @@ __all__ = [
     "Slack",
     "StepTimes",
     "Stragglers",
+    "Waterfall",
+    "Waterfalls",
     "WhatIf",
+    "Workloads",
     "answer",
     "artefact_of",
     "breakdown",
@@ -47,5 +52,7 @@ __all__ = [
     "simulations",
     "slack",
     "stragglers",
+    "waterfall",
     "whatif",
+    "workloads",
 ]

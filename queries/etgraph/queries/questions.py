@@ -63,6 +63,7 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "operators": Question(f"{_HERE}.operators:operators", 2),
         "slack": Question(f"{_HERE}.slack:slack"),
         "whatif": Question(f"{_HERE}.whatif:whatif"),
+        "waterfall": Question(f"{_HERE}.waterfall:waterfall"),
     }
 )
 

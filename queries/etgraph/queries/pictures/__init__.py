@@ -18,7 +18,7 @@ from etgraph.queries.pictures.comm_matrix import heat_map
 from etgraph.queries.pictures.comparison import diverging_bars
 from etgraph.queries.pictures.critical_path import path_strip
 from etgraph.queries.pictures.waterfall import floating_bars
-from etgraph.queries.waterfall import Waterfall
+from etgraph.queries.waterfall import Waterfall, Waterfalls
 from etgraph.sim.sweeps.charts import chart_of as chart_of_sweep
 from etgraph.sim.sweeps.sweep import Sweep
 
@@ -30,6 +30,7 @@ _CHARTS: Final[Mapping[type, Callable[..., Chart]]] = {
     CommunicationMatrix: heat_map,
     Comparison: diverging_bars,
     Waterfall: lambda one: floating_bars([one]),
+    Waterfalls: lambda several: floating_bars(several.rows),
     Sweep: lambda sweep: chart_of_sweep(sweep, "Sweep"),
     list: floating_bars,
     tuple: floating_bars,

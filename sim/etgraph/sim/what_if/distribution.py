@@ -19,8 +19,8 @@ from etgraph.model.results import Result
 from etgraph.sim.engine import run
 from etgraph.sim.engine.stuck import check_ended
 from etgraph.sim.proof import ENOUGH_SHARE
+from etgraph.sim.replay import judged_plan
 from etgraph.sim.replay.plan import Plan, program_of
-from etgraph.sim.replay.replay import planned
 from etgraph.sim.steps import Extents, Steps, steps_of
 from etgraph.sim.what_if.buckets import awaited
 from etgraph.sim.what_if.observed import Draw, observed
@@ -101,7 +101,7 @@ def what_if(
     O(draws · replay). Without iterations the whole trace is one step. Raises MissingData for a trace without times, a
     rank or an iteration that is not there, and what the edit raises.
     """
-    plan, unexplained = planned(trace)
+    plan, unexplained = judged_plan(trace)
     steps = steps_of(trace, rank, iterations)
     seen = observed(plan)
     plan = awaited(plan)
