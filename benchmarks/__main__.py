@@ -13,6 +13,7 @@ ALL = {
     "path": "the path kernel, beside rustworkx and networkx",
     "engine": "the event engine, beside list scheduling with networkx; memory and growth",
     "replay": "replay of every recorded run: errors of windows, and what they are worth",
+    "alignment": "two traces of 100,000 operators aligned, beside difflib and a tree diff by dynamic programming",
     "slack": "the model's critical path and every slack, beside rustworkx and networkx",
     "questions": "every question on 100,000 operators: asked again, and by a new process from the local store",
     "export": "exports of a whole trace, beside networkx' own writers",

@@ -32,7 +32,7 @@ class Roles:
 
 
 def roles_of(nodes: Nodes, copies: Copies) -> Roles:
-    """The roles of the ranks of both sides. Ranks of equal programs are compared once."""
+    """The roles of the ranks of both sides; each rank is compared with one of each role of its side, not with all."""
     who = np.unique(np.stack([copies.side, copies.rank], axis=1), axis=0)
     which = {(side, rank): at for at, (side, rank) in enumerate(who.tolist())}
     of_copy = np.array([which[key] for key in zip(copies.side.tolist(), copies.rank.tolist(), strict=True)])

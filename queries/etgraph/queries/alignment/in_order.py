@@ -124,19 +124,34 @@ def _numbered(codes: Array) -> Array:
 
 
 def beside(fit: Fit) -> None:
-    """Let what is left of the copy stand beside what is left of the union, where several alignments are as good."""
+    """Let what is left of the copy stand beside what is left of the union, where several alignments are as good.
+
+    Levels that one side alone has are not counted: what is inside them is what the other side has too.
+    """
     if not np.array_equal(fit.ordered, fit.to >= 0) or fit.ordered.all():
         return
-    to = fit.to[fit.mine]
-    partner = np.where(to >= 0, fit.place_to[to], -1)
+    mine, theirs = fit.copy[fit.mine], fit.union.node[fit.theirs]
+    kept = ~_extra_levels(fit, mine, theirs, fit.to[fit.mine]), ~_extra_levels(fit, theirs, mine, fit.of[fit.theirs])
+    node, position = fit.mine[kept[0]], fit.theirs[kept[1]]
+    place = np.cumsum(kept[1]) - 1
+    partner = np.where(fit.to[node] >= 0, place[fit.place_to[fit.to[node]]], -1)
     path, lanes = fit.nodes.path, np.arange(len(fit.union.lane_kind))
     boxes = [
-        np.searchsorted(values, lanes, side=side) for values in (fit.lane[fit.mine], fit.union.lane[fit.theirs])
+        np.searchsorted(values, lanes, side=side) for values in (fit.lane[node], fit.union.lane[position])
         for side in ("left", "right")
     ]  # fmt: skip
-    found = side_by_side(partner, path[fit.copy[fit.mine]], path[fit.union.node[fit.theirs]], np.stack(boxes, axis=1))
+    found = side_by_side(partner, path[fit.copy[node]], path[fit.union.node[position]], np.stack(boxes, axis=1))
     changed = np.flatnonzero(found != partner)
     was, now = changed[partner[changed] >= 0], changed[found[changed] >= 0]
-    fit.of[fit.theirs[partner[was]]] = fit.to[fit.mine[changed]] = -1
-    fit.ordered[fit.mine[changed]], fit.how[fit.mine[changed]] = False, int(Match.NONE)
-    fit.take(fit.mine[now], fit.theirs[found[now]], Match.IDENTICAL, ordered=True)
+    fit.of[position[partner[was]]] = fit.to[node[changed]] = -1
+    fit.ordered[node[changed]], fit.how[node[changed]] = False, int(Match.NONE)
+    fit.take(node[now], position[found[now]], Match.IDENTICAL, ordered=True)
+
+
+def _extra_levels(fit: Fit, mine: Array, theirs: Array, found: Array) -> Array:
+    """Whether each of some nodes is left, encloses others, and is of a name that the other nodes have not."""
+    named = fit.nodes.tokens.named
+    left_over = np.flatnonzero((found < 0) & (fit.nodes.size[mine] > 1))
+    extra = np.zeros(len(mine), dtype=bool)
+    extra[left_over[~np.isin(named[mine[left_over]], named[theirs])]] = True
+    return extra
