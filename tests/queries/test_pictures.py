@@ -322,5 +322,5 @@ def test_what_has_no_picture_says_what_has() -> None:
     with pytest.raises(UsageError, match="there is no picture of Breakdown") as caught:
         chart_of(breakdown(TRACE))
     assert caught.value.hint == (
-        "there are pictures of CriticalPath, CommunicationMatrix, Comparison, Waterfall, Sweep"
+        "there are pictures of CriticalPath, CommunicationMatrix, Comparison, Waterfall, Waterfalls, Sweep"
     )
