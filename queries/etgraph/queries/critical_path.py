@@ -153,6 +153,20 @@ class Ground:
         return _path(self._trace, windows, rank, self._came, self._terrain)
 
 
+def time_on_path(trace: Trace, path: CriticalPath) -> Array:
+    """Time of every operator of the trace on a path of it, in ns."""
+    found = np.zeros(len(trace), dtype=np.int64)
+    segments = path.segments.filter(path.segments.column("index").is_valid())
+    ranks, index, start, end = (
+        segments.column(name).to_numpy(zero_copy_only=False) for name in ("rank", "index", "start_ns", "end_ns")
+    )
+    for rank in np.unique(ranks).tolist():
+        own, rows = ranks == rank, trace.rank_rows[rank]
+        place = rows.start + np.searchsorted(trace.operators["index"][rows], index[own])
+        np.add.at(found, place, (end - start)[own])
+    return found
+
+
 def _path(
     trace: Trace, windows: Sequence[Interval], rank: int | None, came: Arrivals, terrain: Terrain
 ) -> CriticalPath:
@@ -429,4 +443,4 @@ def _trust(
     )
 
 
-__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path"]
+__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path", "time_on_path"]

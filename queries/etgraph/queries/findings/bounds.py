@@ -1,0 +1,37 @@
+"""What bounds a step: on what most of its critical path is spent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import MappingProxyType
+from typing import Final
+
+from etgraph.queries.critical_path import CriticalPath
+
+BOUNDS: Final = ("device", "host", "communication", "late entry", "unexplained")
+"""What a step can be bound by: the closed list."""
+BOUND_SHARE: Final = 0.9
+"""With this part of its path on devices, a step is bound by these alone: what its host does is hidden."""
+
+_BY_CATEGORY = MappingProxyType(
+    {"computation": "device", "memory": "device", "communication": "communication", "cpu": "host", "launch": "host"}
+)
+_BY_DETAIL = MappingProxyType(
+    {
+        "cpu-kernel": "host", "queue-full": "device", "host-gap": "host", "late-entry": "late entry",
+        "early-exit": "late entry",
+    }
+)  # fmt: skip
+"""Where the detail says another thing than its category. A launch that finds the queue full waits for the device."""
+
+
+def bound_of(path: CriticalPath) -> tuple[str, float]:
+    """One of `BOUNDS`, and the part of the path that it has."""
+    spent: Counter[str] = Counter()
+    for row in path.by_category:
+        spent[_BY_DETAIL.get(row.detail, _BY_CATEGORY.get(row.category, "unexplained"))] += row.ns
+    name = max(BOUNDS, key=lambda bound: spent[bound])
+    return name, spent[name] / path.length_ns if path.length_ns else 0.0
+
+
+__all__ = ["BOUNDS", "BOUND_SHARE", "bound_of"]
