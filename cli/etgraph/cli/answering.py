@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -38,15 +38,43 @@ def ask(
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(f"{title.lower()} of {trace}")
         result = session.ask(question, trace, save=settings.save, **timeline, **choices)
+    whole = f"{title} of {part(trace, simulation=settings.simulation, **choices)}"
+    _print(settings, result, whole, view, lines, leave_out)
+
+
+def ask_several(
+    settings: Settings,
+    question: str,
+    *traces: Sequence[str],
+    title: str,
+    view: View,
+    leave_out: Collection[str] = (),
+    **choices: Any,
+) -> None:
+    """Ask a question about lists of traces, and print as `ask` does; `title` is the view's whole title."""
+    from etgraph.cli.progress import watched
+
+    with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
+        progress(title)
+        result = session.ask_several(question, *traces, **choices)
+    _print(settings, result, title, view, None, leave_out)
+
+
+def _print(
+    settings: Settings,
+    result: Result,
+    title: str,
+    view: View,
+    lines: Callable[[Any, int], Iterable[str]] | None,
+    leave_out: Collection[str],
+) -> None:
     output = settings.output()
     if settings.json:
         from etgraph.cli.documents import result_document
 
         output.document(result_document(result, leave_out=leave_out))
         return
-    output.show(
-        view(result, f"{title} of {part(trace, simulation=settings.simulation, **choices)}", output.answer.width)
-    )
+    output.show(view(result, title, output.answer.width))
     if lines is not None:
         for line in lines(result, output.answer.width):
             output.line(line)

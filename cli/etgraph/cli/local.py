@@ -201,6 +201,19 @@ class LocalSession:
             raise _not_stored(name, "--save takes traces of the store, beside which the answer is kept")
         return function(_read(path), **choices)
 
+    def ask_several(self, question: str, *references: Sequence[str], **choices: Any) -> Any:
+        """See `Session.ask_several`. A trace that is named more than once is opened once."""
+        from etgraph.queries.questions import OF_SEVERAL
+        from etgraph.queries.questions import question as asked
+        from etgraph.queries.subjects import Subject
+
+        function = asked(question, OF_SEVERAL)
+        opened = {
+            name: self._load(name) for name in dict.fromkeys(_split(one)[0] for side in references for one in side)
+        }
+        sides = [[Subject(opened[_split(one)[0]], _split(one)[1], one) for one in side] for side in references]
+        return function(*sides, **choices)
+
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""
         from etgraph.queries import save_simulation
@@ -341,8 +354,12 @@ class LocalSession:
     def _whole(self, reference: str) -> tuple[Trace, tuple[int, ...] | None]:
         """The trace that a reference means, from its path or from the store, and the iterations that it names."""
         name, iterations = _split(reference)
+        return self._load(name), iterations
+
+    def _load(self, name: str) -> Trace:
+        """The trace of a path or of the store."""
         path = as_path(name)
-        return (self._store.load(self._find(name).id) if path is None else _read(path)), iterations
+        return self._store.load(self._find(name).id) if path is None else _read(path)
 
     def doctor(self, verify: bool = False) -> Diagnosis:
         """See `Session.doctor`."""

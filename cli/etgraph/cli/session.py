@@ -135,6 +135,13 @@ class Session(Protocol):
         """
         ...
 
+    def ask_several(self, question: str, *references: Sequence[str], **choices: Any) -> Any:
+        """The answer of one of `etgraph.queries.questions.OF_SEVERAL` about one or two lists of traces.
+
+        Iterations that a reference names are those that are meant of its trace; `choices` are the question's keywords.
+        """
+        ...
+
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """Simulate a trace by one of `etgraph.sim.simulators`, whose inputs are the keywords.
 

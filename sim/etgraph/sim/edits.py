@@ -95,7 +95,7 @@ def remove(plan: Plan, rows: Array) -> Plan:
     gone = np.zeros(len(plan.trace) + 1, dtype=bool)
     gone[gone_rows] = True
     quiet = scale(plan, gone_rows, 0.0)
-    before, behind, pause = _bypassed(plan, gone[:-1])
+    before, behind, pause = bypassed(plan, gone[:-1])
     source, waiting, delay = _waits_without(plan, gone[:-1])
     earlier, _ = _neighbours(plan, gone[:-1])
     ended = np.minimum(plan.wakes // 2, len(plan.trace) - 1)
@@ -206,7 +206,7 @@ def overlap(plan: Plan, rows: Array) -> Plan:
     """
     free = np.zeros(len(plan.trace) + 1, dtype=bool)
     free[with_peers(plan, rows)] = True
-    before, behind, pause = _bypassed(plan, free[:-1])
+    before, behind, pause = bypassed(plan, free[:-1])
     o, i, t = plan.trace.operators, plan.trace.iterations, plan.threads
     waits = np.flatnonzero(free[np.minimum(plan.wakes // 2, len(plan.trace))] & (plan.wakes % 2 == 1))
     woken = plan.woken.copy()
@@ -229,7 +229,7 @@ def _neighbours(plan: Plan, out: Array) -> tuple[Array, Array]:
     return nearest_above(previous, ~out), nearest_above(following, ~out)
 
 
-def _bypassed(plan: Plan, out: Array) -> tuple[Array, Array, Array]:
+def bypassed(plan: Plan, out: Array) -> tuple[Array, Array, Array]:
     """Order on streams without some operators: what was behind one is behind what was before it."""
     earlier, _ = _neighbours(plan, out)
     before = earlier[plan.before]
