@@ -74,18 +74,20 @@ def findings(
 
 def _found(seen: Measured, least: int) -> tuple[list[Finding], list[str]]:
     """The candidates that gain enough, and what could not be looked for."""
-    found, left_out = [], []
+    best: dict[str, Finding] = {}
+    left_out = []
     gain = gains(seen)
     for kind, look in KINDS.items():
         try:
             for candidate in look(seen):
                 ns = gain(candidate)
                 critical = critical_ns(seen, candidate.rows)
-                if ns >= least and critical > 0:
-                    found.append(_finding(seen, kind, candidate, ns, critical))
+                one = _finding(seen, kind, candidate, ns, critical)
+                if ns >= least and critical > 0 and (one.id not in best or ns > best[one.id].gain_ns):
+                    best[one.id] = one
         except MissingData as missing:
             left_out.append(f"{kind}: {missing.message}")
-    return found, left_out
+    return list(best.values()), left_out
 
 
 def gains(seen: Measured) -> Callable[[Candidate], int]:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from etgraph.model.columns import Array
 from etgraph.queries.device_idle import CALL, HOST, idle_of
 from etgraph.queries.device_work import work_of
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.words import duration
-from etgraph.queries.windows import windows_of
 from etgraph.sim.idealised import without_host
 
 ADVICE = (
@@ -25,10 +25,10 @@ def host_bound(measured: Measured) -> Iterator[Candidate]:
     if measured.device_bound or not len(measured.plan.device):
         return
     ranks = measured.trace.ranks if measured.rank is None else (measured.rank,)
-    windows = windows_of(measured.trace, measured.rank, measured.asked, measured.window, contiguous=False)
-    starved, late, whole = 0, [], 0
+    starved, whole = 0, 0
+    late: list[Array] = []
     for work in work_of(measured.trace, ranks):
-        for one in windows:
+        for one in measured.windows:
             if one.rank != work.rank:
                 continue
             idle = idle_of(work, one.start_ns, one.end_ns)

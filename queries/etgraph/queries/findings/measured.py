@@ -10,8 +10,10 @@ import numpy as np
 from etgraph.model import Category, Trace
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
+from etgraph.model.intervals import union
+from etgraph.queries.findings.bounds import BOUND_SHARE, bound_of
 from etgraph.queries.critical_path import CriticalPath, Ground, time_on_path
-from etgraph.queries.windows import Iterations, Window, indices_of, operators_of, runs_of, windows_of
+from etgraph.queries.windows import Interval, Iterations, Window, indices_of, operators_of, runs_of, windows_of
 from etgraph.sim.engine import run
 from etgraph.sim.engine.stuck import check_ended
 from etgraph.sim.outcome import on_timeline
@@ -40,11 +42,16 @@ class Measured:
     unexplained_share: float
 
     def lengths_of(self, plan: Plan) -> Array:
-        """The lengths of the steps when that plan is run."""
+        """The lengths of the steps when that plan is run.
+
+        A host that need not wait for its device ends its step before that does, and would do so in one recorded step
+        after another, but not for long: so a step takes as long as its busiest device works for it.
+        """
         program = program_of(plan)
         timeline = run(program)
         check_ended(self.trace, program, timeline)
-        return self._lengths(on_timeline(self.trace, timeline.start_ns, timeline.end_ns, SIMULATOR))
+        moved = on_timeline(self.trace, timeline.start_ns, timeline.end_ns, SIMULATOR)
+        return np.maximum(self._lengths(moved), np.minimum(self._device_ns(moved), self.lengths))
 
     @cached_property
     def lengths(self) -> Array:
@@ -66,13 +73,21 @@ class Measured:
         """By how much the unchanged replay is off, the mean over the steps, relative."""
         return float(np.mean(np.abs(self.replayed - self.lengths) / np.maximum(self.lengths, 1)))
 
+    @property
+    def asked(self) -> Iterations:
+        """The steps, as questions take them."""
+        return [step for step in self.steps if step is not None] or None
+
+    @cached_property
+    def windows(self) -> tuple[Interval, ...]:
+        """The windows of the ranks, one for each run of steps that follow each other."""
+        return windows_of(self.trace, self.rank, self.asked, self.window, contiguous=False)
+
     @cached_property
     def inside(self) -> Array:
-        """Whether each operator belongs to the steps."""
+        """Whether each operator belongs to the steps, and has times."""
         found = np.zeros(len(self.trace), dtype=bool)
-        asked = None if self.steps == (None,) else [step for step in self.steps if step is not None]
-        windows = windows_of(self.trace, self.rank, asked, self.window, contiguous=False)
-        found[operators_of(self.trace, windows)] = True
+        found[operators_of(self.trace, self.windows)] = True
         return found & self.trace.timed
 
     @cached_property
@@ -81,12 +96,17 @@ class Measured:
         usual = int(np.argmin(np.abs(self.lengths - np.median(self.lengths))))
         return self._ground.path(self.rank, self.steps[usual], self.window)
 
+    @property
+    def device_bound(self) -> bool:
+        """Whether the usual step is bound by its devices alone, so that what its host does is hidden."""
+        bound, share = bound_of(self.usual_path)
+        return bound == "device" and share >= BOUND_SHARE
+
     @cached_property
     def critical_ns(self) -> Array:
         """Time of each operator on the measured critical paths of the steps."""
-        asked: Iterations = None if self.steps == (None,) else [s for s in self.steps if s is not None]
         found = np.zeros(len(self.trace), dtype=np.int64)
-        for one in runs_of(self.trace, self.rank, asked):
+        for one in runs_of(self.trace, self.rank, self.asked):
             found += time_on_path(self.trace, self._ground.path(self.rank, one, self.window))
         return found
 
@@ -123,6 +143,31 @@ class Measured:
     @cached_property
     def _ground(self) -> Ground:
         return Ground(self.trace)
+
+    @cached_property
+    def _by_device(self) -> list[tuple[int, Array]]:
+        """For each step and device the step's place and the rows of its operators there."""
+        o, i = self.trace.operators, self.trace.iterations
+        rows = self.plan.device[self.inside[self.plan.device]]
+        step = i["index"][o["iteration"][rows]] if len(i) else np.zeros(len(rows), dtype=np.int64)
+        step = np.where(o["iteration"][rows] >= 0, step, -1) if len(i) else step
+        device = self.trace.lanes["device"][o["lane"][rows]]
+        keys, of = np.unique(np.stack([step, o["rank"][rows], device]), axis=1, return_inverse=True)
+        place = {step: at for at, step in enumerate(self.steps)}
+        found = []
+        for number, (one, _, _) in enumerate(keys.T.tolist()):
+            at = 0 if self.steps == (None,) else place.get(one, -1)
+            if at >= 0:
+                found.append((at, rows[of.ravel() == number]))
+        return found
+
+    def _device_ns(self, trace: Trace) -> Array:
+        """How long the busiest device works for each step."""
+        start, end = trace.operators["start_ns"], trace.end_ns
+        found = np.zeros(len(self.steps), dtype=np.int64)
+        for at, rows in self._by_device:
+            found[at] = max(found[at], union(start[rows], end[rows]).ns)
+        return found
 
     def _lengths(self, trace: Trace) -> Array:
         ends = [windows_of(trace, self.rank, step, self.window) for step in self.steps]

@@ -8,13 +8,11 @@ from functools import partial
 import numpy as np
 
 from etgraph.model import CommType
-from etgraph.model.columns import Array
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.usual import Expected
 from etgraph.queries.findings.words import a_step, size
-from etgraph.sim.replay.plan import Plan
-from etgraph.sim.what_if.buckets import Gradients, gradients_of, rebucket, reissue
+from etgraph.sim.what_if.buckets import gradients_of, rebucket
 
 SMALL_BYTES = 1 << 20
 """A bucket below this is small: it is what DDP itself gives its first one, so that communication begins early."""
@@ -33,7 +31,7 @@ def small_messages(measured: Measured) -> Iterator[Candidate]:
         return
     rows = np.concatenate([g.reduces for g in found])
     draw = Expected(measured.plan)
-    as_now = partial(reissue, draw=draw)
+    as_now = partial(rebucket, capacity=None, draw=draw)
     for capacity in CAPACITIES_MB:
         yield Candidate(
             "gradients are reduced in small buckets",

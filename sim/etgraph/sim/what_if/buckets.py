@@ -87,8 +87,11 @@ def assign(bytes: Array, capacity: int, first: int | None = None) -> Array:
     return found
 
 
-def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
+def rebucket(plan: Plan, capacity: int | None, draw: Draw) -> Plan:
     """With buckets of another capacity in bytes: one that is ready earlier is issued earlier, each costs its issue.
+
+    Without a capacity the buckets are those that they are, at the times that are drawn: what another capacity is to be
+    compared with where only the capacity is meant to differ.
 
     Raises MissingData where the trace does not tell gradients, their sizes, or what they were reduced by, and where
     that was a device.
@@ -107,7 +110,7 @@ def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
     new = edits.remove(plan, np.union1d(old, calls))
     for iteration in sorted({g.iteration for g in found}):
         same = [g for g in found if g.iteration == iteration]
-        buckets = assign(same[0].bytes, capacity)
+        buckets = _as_issued(same[0]) if capacity is None else assign(same[0].bytes, capacity)
         if any(len(g.row) != len(buckets) for g in same):
             raise MissingData(f"iteration {iteration}: ranks have different numbers of gradients")
         for bucket in range(int(buckets.max()) + 1):
@@ -115,6 +118,12 @@ def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
             size = int(same[0].bytes[inside].sum())
             new = edits.issue(new, _issued(new, same, inside, size, draw, bucket % WORKERS))
     return new
+
+
+def _as_issued(g: Gradients) -> Array:
+    """The bucket of each gradient, by the sizes of those that were issued."""
+    last = len(g.sizes) - 1
+    return np.asarray(np.minimum(np.searchsorted(np.cumsum(g.sizes), np.cumsum(g.bytes)), last))
 
 
 def _issued(plan: Plan, same: list[Gradients], inside: Array, size: int, draw: Draw, lane: int) -> Issued:
