@@ -26,12 +26,14 @@ _BY_DETAIL = MappingProxyType(
 
 
 def bound_of(path: CriticalPath) -> tuple[str, float]:
-    """One of `BOUNDS`, and the part of the path that it has."""
+    """One of `BOUNDS`, and the part of the path that it has; what ran before the recording began is no part of it."""
     spent: Counter[str] = Counter()
     for row in path.by_category:
+        if row.detail == "before-recording":
+            continue
         spent[_BY_DETAIL.get(row.detail, _BY_CATEGORY.get(row.category, "unexplained"))] += row.ns
     name = max(BOUNDS, key=lambda bound: spent[bound])
-    return name, spent[name] / path.length_ns if path.length_ns else 0.0
+    return name, spent[name] / max(spent.total(), 1)
 
 
 __all__ = ["BOUNDS", "BOUND_SHARE", "bound_of"]

@@ -26,6 +26,7 @@ class Candidate:
     `about` tells it from others of its kind, empty where there is one. The gain is the step of the plan that the edit
     gives against that of `against`: the measured plan or, where the edit brings modelled times into it, a plan in which
     the same times are modelled, so that the model's own error is no gain.
+    `critical_ns` is the time of a step's critical path that it is about, where that is not in the operators.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Candidate:
     evidence: str
     advice: str
     against: Edit = unchanged
+    critical_ns: int | None = None
 
 
 class Kind(Protocol):

@@ -81,7 +81,7 @@ def _found(seen: Measured, least: int) -> tuple[list[Finding], list[str]]:
         try:
             for candidate in look(seen):
                 ns = gain(candidate)
-                critical = critical_ns(seen, candidate.rows)
+                critical = critical_ns(seen, candidate.rows) if candidate.critical_ns is None else candidate.critical_ns
                 one = _finding(seen, kind, candidate, ns, critical)
                 if ns >= least and critical > 0 and (one.id not in best or ns > best[one.id].gain_ns):
                     best[one.id] = one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.words import duration
 from etgraph.sim.idealised import without_host
+from etgraph.sim.replay.plan import Plan
 
 ADVICE = (
     "Launch less, or cheaper: torch.compile(mode='reduce-overhead') or CUDA graphs for the parts whose shapes do not "
@@ -40,13 +42,19 @@ def host_bound(measured: Measured) -> Iterator[Candidate]:
     rows = rows[rows >= 0]
     if not len(rows):
         return
+
+    def launched_in_time(plan: Plan) -> Plan:
+        # What waited for work from before the recording still does.
+        return replace(without_host(plan), pinned=plan.pinned)
+
     yield Candidate(
         "devices starve: launches come too late",
         "",
-        without_host,
+        launched_in_time,
         rows,
         f"nothing that could run was launched for {starved / whole:.0%} of the devices' time, "
         f"{duration(starved / len(measured.steps))} a step summed over devices; the gain is that of a host without "
         "any cost",
         ADVICE,
+        critical_ns=measured.on_usual_path("operator", "runtime-call", "synchronisation", "latency", "host-gap"),
     )

@@ -1,4 +1,4 @@
-"""Imbalance: ranks come to their collectives at different times, and no single one of them is to blame."""
+"""Imbalance: several ranks come to their collectives later than the others, not by chance."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from etgraph.queries.findings.candidate import Candidate
-from etgraph.queries.findings.late_rank import LEAST_SHARE
 from etgraph.queries.findings.lateness import blamed
 from etgraph.queries.findings.measured import Measured
 from etgraph.sim.idealised import without_late_ranks
 
+LEAST_SHARE = 0.05
+"""A rank that causes less than this part of the waiting is not late."""
+NAMED = 3
+"""Ranks that the evidence names at most."""
 ADVICE = (
     "Even the work out: bucket samples by length or cost before they are sharded, balance pipeline stages and "
     "embedding tables by measured time, and pin processes to cores and NUMA nodes so that hosts do not disturb each "
@@ -22,23 +25,23 @@ ADVICE = (
 def imbalance(measured: Measured) -> Iterator[Candidate]:
     """All ranks as early as the middle one, where several are late by more than chance."""
     trace = measured.trace
-    if len(trace.ranks) < 2 or not len(measured.communication):
+    if len(trace.ranks) <= 2 or not len(measured.communication):  # of two, one is the late one
         return
     found = blamed(measured)
-    late = [column for column in range(len(found.ranks)) if found.share[column] > 1 / len(found.ranks)]
+    late = [column for column in np.argsort(-found.share).tolist() if found.share[column] >= LEAST_SHARE]
     late = [column for column in late if found.beyond_chance(column)]
-    if not late or float(found.share.max()) >= LEAST_SHARE:
+    if len(late) < 2:
         return
     o = trace.operators
     ranks = [found.ranks[column] for column in late]
     rows = np.flatnonzero(measured.inside & np.isin(o["rank"], ranks))
     rows = rows[~measured.communicates(rows)]
-    told = ", ".join(f"rank {rank} {found.share[column]:.0%}" for rank, column in zip(ranks, late))
+    told = ", ".join(f"{found.share[column]:.0%} to rank {rank}" for rank, column in list(zip(ranks, late))[:NAMED])
     yield Candidate(
         "the work of the ranks is out of balance",
         "",
         without_late_ranks,
         rows,
-        f"of the ranks' waiting goes back to {told}; the gain is that of nobody later than the middle rank",
+        f"of the ranks' waiting {told} go back; the gain is that of nobody later than the middle rank",
         ADVICE,
     )

@@ -33,15 +33,14 @@ def input_starvation(measured: Measured) -> Iterator[Candidate]:
     t, o = measured.plan.threads, measured.trace.operators
     shown = np.unique(t.event[segments] // 2) if not len(rows) else rows
     shown = shown[measured.inside[shown]]
-    spent = int(measured.plan.host_ns[segments].sum()) / len(measured.steps)
-    sources = np.unique(o["name"][rows]) if len(rows) else ()
+    ranks = len(np.unique(o["rank"][t.event[segments] // 2]))
+    spent = int(measured.plan.host_ns[segments].sum()) / len(measured.steps) / ranks
     yield Candidate(
         "steps wait for their input",
         "",
         partial(without_own_time, segments=segments),
         shown,
-        f"{duration(spent)} a step in the input pipeline on the threads of the ranks"
-        + (f", in {len(sources)} kinds of operators" if len(rows) else ""),
+        f"{duration(spent)} a step and rank pass in the input pipeline on the threads of the host",
         ADVICE,
     )
 

@@ -45,12 +45,14 @@ def late_rank(measured: Measured) -> Iterator[Candidate]:
     if len(extra):
         yield _extra(measured, rank, extra, waits)
         return
-    entry = _entry_ns(measured, rank)
+    # Later steps begin late because of what their rank did in the one before, which is recorded.
+    entry = _entry_ns(measured, rank) if len(measured.steps) == 1 else 0
     if entry > 0:
         first = _first(measured, rank)
         yield Candidate(
             f"rank {rank} begins late", f"rank {rank}", partial(entering_earlier, rank=rank, ns=entry), first,
             f"{waits}; its step begins {duration(entry)} after that of the middle rank", ENTRY,
+            critical_ns=measured.on_usual_path("late-entry", rank=rank),
         )  # fmt: skip
     own = _work_ns(measured)
     others = float(np.median([ns for other, ns in own.items() if other != rank]))
@@ -82,8 +84,8 @@ def _extra(measured: Measured, rank: int, extra: Array, waits: str) -> Candidate
 
 
 def _entry_ns(measured: Measured, rank: int) -> int:
-    """How much later than the middle one of the others a rank's window begins, in the mean of the windows."""
-    begins = {one.rank: one.start_ns for one in reversed(measured.windows)}
+    """How much later than the middle one of the others a rank's window begins."""
+    begins = {one.rank: one.start_ns for one in measured.windows}
     others = [ns for other, ns in begins.items() if other != rank]
     return round(begins[rank] - float(np.median(others))) if others and rank in begins else 0
 

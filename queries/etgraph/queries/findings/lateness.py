@@ -13,7 +13,7 @@ from etgraph.queries.blame import lateness
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.rendezvous import rendezvous
 
-SURE = 3.0
+SURE = 4.0
 """Lateness is a rank's own, not chance, where its mean over the steps is so many times the error of that mean."""
 FEW = 3
 """Fewer steps tell nothing about chance."""

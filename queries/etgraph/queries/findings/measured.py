@@ -96,6 +96,14 @@ class Measured:
         usual = int(np.argmin(np.abs(self.lengths - np.median(self.lengths))))
         return self._ground.path(self.rank, self.steps[usual], self.window)
 
+    def on_usual_path(self, *details: str, rank: int | None = None) -> int:
+        """Time of the usual step's path in segments of those details, on one rank or on all."""
+        table = self.usual_path.segments
+        chosen = np.isin(table["detail"].to_numpy(), details)
+        if rank is not None:
+            chosen &= table["rank"].to_numpy() == rank
+        return int((table["end_ns"].to_numpy() - table["start_ns"].to_numpy())[chosen].sum())
+
     @property
     def device_bound(self) -> bool:
         """Whether the usual step is bound by its devices alone, so that what its host does is hidden."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from etgraph.model import Category, DependencyKind
 from etgraph.model.columns import Array
 from etgraph.queries.device_stalls import blocking_calls
-from etgraph.queries.findings.candidate import Candidate
+from etgraph.queries.findings.candidate import Candidate, Edit
 from etgraph.queries.findings.measured import Measured
-from etgraph.queries.findings.mending import unblocked
+from etgraph.queries.findings.mending import unblocked, with_durations
 from etgraph.queries.findings.words import a_step, duration
 from etgraph.sim import edits
 from etgraph.sim.replay.plan import Plan
@@ -20,7 +22,14 @@ PAGEABLE = (
     "Copy from and to pinned memory without blocking: DataLoader(pin_memory=True), tensor.to(device, "
     "non_blocking=True), and results into a pinned buffer that is read a step later."
 )
+WITHIN = (
+    "Avoid them: views and in-place operators instead of clone() and contiguous(), one memory_format throughout, "
+    "results written where they are needed (out=), torch.compile to fuse a copy into what reads it."
+)
 EXPOSED = "Copy on a stream of its own while something else computes (prefetch the next batch), or copy less often."
+
+
+_WITHIN = re.compile(r"DtoD|Device -> Device|DeviceToDevice")
 
 
 def memory_copies(measured: Measured) -> Iterator[Candidate]:
@@ -48,6 +57,13 @@ def _direction(measured: Measured, rows: Array, calls: Array, waits: Array) -> C
     if len(calls):
         took += (
             f"; the host waits in {a_step(len(calls) / steps)} of them, {duration(int(waits[calls].sum()) / steps)}"
+        )
+
+    if _WITHIN.search(direction):
+        none = np.zeros(len(rows), dtype=np.int64)
+        edit: Edit = partial(with_durations, rows=rows, ns=none)
+        return Candidate(
+            f"{direction} takes device time", direction, edit, rows, f"{took}; the gain is that of none", WITHIN
         )
 
     def mended(plan: Plan) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from math import prod
@@ -20,6 +21,8 @@ from etgraph.sim.edits import with_enclosed
 
 BY_STORAGE: Final = "last writer of the storage"
 """Method of the data dependencies that are told by the memory of tensors, and hold what a collective's result is."""
+_MAKES = re.compile(r"^aten::(?:(?:zeros|ones|full|empty|rand|randn|randint|arange)(?:_\w+)?|new_\w+|fill_|zero_)$")
+"""Operators that make tensors or fill them, and read none."""
 ADVICE = (
     "Take it out, or gather only where and when the result is read (for logging: every n-th step, to one rank with "
     "gather); of repeated ones keep the first result."
@@ -28,23 +31,15 @@ _GATHERS = (int(CommType.ALL_GATHER), int(CommType.GATHER))
 
 
 def redundant_collective(measured: Measured) -> Iterator[Candidate]:
-    """Collectives of one type and size on all ranks whose result is read on none of them."""
-    trace, o = measured.trace, measured.trace.operators
-    rows = measured.communication
-    rows = rows[o["comm_type"][rows] != int(CommType.BARRIER)]
-    sizes = trace.collectives["bytes"][o["collective"][rows]]
-    by_storage = trace.dependencies.codes_where("method", BY_STORAGE.__eq__).any() if len(trace.dependencies) else False
+    """Collectives whose result is read on none of their ranks, by type and size."""
+    o = measured.trace.operators
+    rows, by_storage = unread(measured)
+    sizes = measured.trace.collectives["bytes"][o["collective"][rows]]
     keys, of = np.unique(np.stack([o["comm_type"][rows], sizes]), axis=1, return_inverse=True)
     for number, (type, bytes) in enumerate(keys.T.tolist()):
         own = rows[of.ravel() == number]
-        unread = own[~(_read_by_storage(measured, own) if by_storage else _read_by_shape(measured, own, type))]
-        # A collective is redundant where none of its ranks reads it.
-        collective = o["collective"]
-        unread = unread[~np.isin(collective[unread], collective[np.setdiff1d(own, unread)])]
-        if not len(unread):
-            continue
-        all_rows = measured.with_issues(unread)
-        count = len(np.unique(collective[unread])) / len(measured.steps)
+        all_rows = measured.with_issues(own)
+        count = len(np.unique(o["collective"][own])) / len(measured.steps)
         why = "no later operator reads what it wrote, by recorded storages" if by_storage else (
             "no later operator takes a tensor of the gathered shape"
         )  # fmt: skip
@@ -59,10 +54,21 @@ def redundant_collective(measured: Measured) -> Iterator[Candidate]:
         )
 
 
+def unread(measured: Measured) -> tuple[Array, bool]:
+    """Rows of the members of collectives that no rank reads the result of, and whether recorded storages say so."""
+    trace, o, d = measured.trace, measured.trace.operators, measured.trace.dependencies
+    by_storage = bool(len(d) and d.codes_where("method", BY_STORAGE.__eq__).any())
+    rows = measured.communication
+    rows = rows[o["comm_type"][rows] != int(CommType.BARRIER)]
+    read = _read_by_storage(measured, rows) if by_storage else _read_by_shape(measured, rows)
+    collective = o["collective"][rows]
+    return rows[~np.isin(collective, collective[read])], by_storage
+
+
 def _read_by_storage(measured: Measured, rows: Array) -> Array:
     """Whether some other operator reads what each collective, or what it encloses or is issued by, wrote."""
     trace, d = measured.trace, measured.trace.dependencies
-    data = np.flatnonzero((d["kind"] == int(DependencyKind.DATA)))
+    data = np.flatnonzero(d["kind"] == int(DependencyKind.DATA))
     read = np.zeros(len(rows), dtype=bool)
     for place, row in enumerate(rows.tolist()):
         own = with_enclosed(trace, measured.with_issues(np.array([row])))
@@ -71,30 +77,48 @@ def _read_by_storage(measured: Measured, rows: Array) -> Array:
     return read
 
 
-def _read_by_shape(measured: Measured, rows: Array, type: int) -> Array:
-    """Whether some later operator of its rank takes a tensor of the shape that each collective gathers.
+def _read_by_shape(measured: Measured, rows: Array) -> Array:
+    """Whether some later operator of its rank's step may take a tensor of the shape that each collective gathers.
 
-    What is not known to be a gather, or has no recorded shape, counts as read.
+    What is not known to be a gather, or has no recorded shape, counts as read; so does one whose result is not known to
+    be in memory that was made right before it: what was there before may be read in the next step, as parameters are.
     """
     trace, o = measured.trace, measured.trace.operators
     read = np.ones(len(rows), dtype=bool)
-    if type not in _GATHERS:
+    makes = o.codes_where("name", _MAKES.search)[o["name"]]
+    gathers = np.isin(o["comm_type"][rows], _GATHERS) & (o["shapes"][rows] >= 0) & _into_new(measured, rows, makes)
+    if not gathers.any():
         return read
     texts = o.texts("shapes").to_pylist()
     taken = [_dims(text) for text in texts]
-    moves = with_enclosed(trace, measured.with_issues(measured.communication))
+    moves = with_enclosed(trace, np.union1d(measured.with_issues(measured.communication), np.flatnonzero(makes)))
     others = np.setdiff1d(np.flatnonzero(trace.timed & (o["shapes"] >= 0)), moves)
-    for code in np.unique(o["shapes"][rows]).tolist():
-        of = np.flatnonzero(o["shapes"][rows] == code)
+    for code in np.unique(o["shapes"][rows[gathers]]).tolist():
+        of = np.flatnonzero(gathers & (o["shapes"][rows] == code))
         gathered = {one for dims in taken[code] for one in _gathered(dims, _members(measured, rows[of]))}
-        if code < 0 or not gathered:
+        if not gathered:
             continue
         takes = np.array([not gathered.isdisjoint(dims) for dims in taken])
         readers = others[takes[o["shapes"][others]]]
-        last = np.full(max(trace.ranks) + 1, np.iinfo(np.int64).min)
-        np.maximum.at(last, o["rank"][readers], o["start_ns"][readers])
-        read[of] = last[o["rank"][rows[of]]] >= trace.end_ns[rows[of]]
+        # By rank and step, of which a rank has one where there are none.
+        last: dict[tuple[int, int], int] = {}
+        for rank, step, ns in zip(*(o[name][readers].tolist() for name in ("rank", "iteration", "start_ns"))):
+            last[rank, step] = max(last.get((rank, step), ns), ns)
+        never = np.iinfo(np.int64).min
+        own = zip(o["rank"][rows[of]].tolist(), o["iteration"][rows[of]].tolist())
+        read[of] = np.array([last.get(one, never) for one in own]) >= trace.end_ns[rows[of]]
     return read
+
+
+def _into_new(measured: Measured, rows: Array, makes: Array) -> Array:
+    """Whether the operator before each collective, or before its call, on the same thread makes a tensor."""
+    d = measured.trace.dependencies
+    call = np.where(measured.issued_by[rows] >= 0, measured.issued_by[rows], rows)
+    follows = d["kind"] == int(DependencyKind.THREAD)
+    before = np.full(len(measured.trace), -1, dtype=np.int64)
+    before[d["dst"][follows]] = d["src"][follows]
+    found: Array = (before[call] >= 0) & makes[before[call]]
+    return found
 
 
 def _members(measured: Measured, rows: Array) -> int:

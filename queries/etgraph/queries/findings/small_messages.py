@@ -24,10 +24,14 @@ CAPACITIES_MB = (1, 2, 4, 8, 25)
 
 def small_messages(measured: Measured) -> Iterator[Candidate]:
     """Gradient buckets, in buckets of each other capacity; the gain is against the same buckets at modelled times."""
+    if not len(measured.communication) or measured.on_device[measured.communication].any():
+        return
     found = [g for g in gradients_of(measured.trace) if measured.inside[g.reduces].all()]
-    sizes = np.concatenate([g.sizes for g in found]) if found else np.zeros(0, dtype=np.int64)
+    if not found:
+        return
+    sizes = np.concatenate([g.sizes for g in found])
     small = sizes < SMALL_BYTES
-    if not len(sizes) or small.mean() < SMALL_SHARE or np.isin(found[0].reduces, measured.plan.device).any():
+    if small.mean() < SMALL_SHARE:
         return
     rows = np.concatenate([g.reduces for g in found])
     draw = Expected(measured.plan)

@@ -41,10 +41,15 @@ def synchronisation(measured: Measured) -> Iterator[Candidate]:
         yield from _blocking(measured)
 
 
-def _barriers(measured: Measured) -> Iterator[Candidate]:
-    o = measured.trace.operators
+def barriers(measured: Measured) -> Array:
+    """Rows of the members of the steps' barriers."""
     rows = measured.communication
-    rows = rows[o["comm_type"][rows] == int(CommType.BARRIER)]
+    found: Array = rows[measured.trace.operators["comm_type"][rows] == int(CommType.BARRIER)]
+    return found
+
+
+def _barriers(measured: Measured) -> Iterator[Candidate]:
+    o, rows = measured.trace.operators, barriers(measured)
     if not len(rows):
         return
     all_rows = measured.with_issues(rows)

@@ -51,7 +51,7 @@ def gradients_of(trace: Trace) -> list[Gradients]:
     ready = edits.matching(trace, ACCUMULATES)
     copies = edits.matching(trace, COPIES_BACK)
     call, done = issues_of(trace)
-    reduces = o["comm_type"][done] == int(CommType.ALL_REDUCE)
+    reduces = (o["comm_type"][done] == int(CommType.ALL_REDUCE)) & (o["collective"][done] >= 0)
     call, done = call[reduces], done[reduces]
     found = []
     for step in np.unique(o["iteration"][ready]).tolist():
