@@ -4,6 +4,7 @@ from etgraph.queries.breakdown import Breakdown, breakdown
 from etgraph.queries.comm_matrix import CommunicationMatrix, comm_matrix
 from etgraph.queries.critical_path import CriticalPath, critical_path
 from etgraph.queries.device_use import DeviceUse, device_use
+from etgraph.queries.findings import Finding, Findings, findings
 from etgraph.queries.hotspots import Hotspots, hotspots
 from etgraph.queries.iterations import StepTimes, iterations
 from etgraph.queries.memory import Memory, memory
@@ -19,6 +20,8 @@ __all__ = [
     "CommunicationMatrix",
     "CriticalPath",
     "DeviceUse",
+    "Finding",
+    "Findings",
     "Hotspots",
     "Memory",
     "Operators",
@@ -32,6 +35,7 @@ __all__ = [
     "comm_matrix",
     "critical_path",
     "device_use",
+    "findings",
     "hotspots",
     "iterations",
     "load_simulation",

@@ -25,13 +25,16 @@ _BY_DETAIL = MappingProxyType(
 """Where the detail says another thing than its category. A launch that finds the queue full waits for the device."""
 
 
-def bound_of(path: CriticalPath) -> tuple[str, float]:
-    """One of `BOUNDS`, and the part of the path that it has; what ran before the recording began is no part of it."""
-    spent: Counter[str] = Counter()
+def bound_of(path: CriticalPath, unrecorded_ns: int = 0) -> tuple[str, float]:
+    """One of `BOUNDS`, and the part of the path that it has.
+
+    What ran before the recording began is no part of it; `unrecorded_ns` of it are latencies of launches that waited
+    for that.
+    """
+    spent: Counter[str] = Counter({"host": -unrecorded_ns})
     for row in path.by_category:
-        if row.detail == "before-recording":
-            continue
-        spent[_BY_DETAIL.get(row.detail, _BY_CATEGORY.get(row.category, "unexplained"))] += row.ns
+        if row.detail != "before-recording":
+            spent[_BY_DETAIL.get(row.detail, _BY_CATEGORY.get(row.category, "unexplained"))] += row.ns
     name = max(BOUNDS, key=lambda bound: spent[bound])
     return name, spent[name] / max(spent.total(), 1)
 

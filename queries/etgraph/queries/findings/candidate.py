@@ -26,6 +26,7 @@ class Candidate:
     `about` tells it from others of its kind, empty where there is one. The gain is the step of the plan that the edit
     gives against that of `against`: the measured plan or, where the edit brings modelled times into it, a plan in which
     the same times are modelled, so that the model's own error is no gain.
+    `most`, where given, is a plan of the measured times alone that must gain more: no model is believed beyond it.
     `critical_ns` is the time of a step's critical path that it is about, where that is not in the operators.
     """
 
@@ -36,6 +37,7 @@ class Candidate:
     evidence: str
     advice: str
     against: Edit = unchanged
+    most: Edit | None = None
     critical_ns: int | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.sums import sum_by
-from etgraph.queries.findings.bounds import bound_of
 from etgraph.queries.findings.candidate import Candidate, Edit
 from etgraph.queries.findings.finding import Finding, Findings
 from etgraph.queries.findings.kinds import KINDS
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from etgraph.queries.windows import Iterations, Window
     from etgraph.sim.profiles import Profile
 
-THRESHOLD = 0.005
-"""A finding gains at least this part of the step."""
+THRESHOLD = 0.004
+"""A finding gains at least this part of the step: by about so much replays are off in the mean of the recorded runs."""
 NAMED = 6
 """Operators and lines of code that a finding names at most: the costliest."""
 
@@ -64,7 +63,7 @@ def findings(
         )
     else:
         found, left_out = _found(seen, least)
-    bound, share = bound_of(seen.usual_path)
+    bound, share = seen.bound
     trust = trust_of(
         trace, np.flatnonzero(seen.inside), explained_share=max(0.0, 1 - seen.unexplained_share), warnings=doubts
     )
@@ -80,10 +79,11 @@ def _found(seen: Measured, least: int) -> tuple[list[Finding], list[str]]:
     for kind, look in KINDS.items():
         try:
             for candidate in look(seen):
-                ns = gain(candidate)
                 critical = critical_ns(seen, candidate.rows) if candidate.critical_ns is None else candidate.critical_ns
-                one = _finding(seen, kind, candidate, ns, critical)
-                if ns >= least and critical > 0 and (one.id not in best or ns > best[one.id].gain_ns):
+                if critical <= 0:
+                    continue
+                one = _finding(seen, kind, candidate, gain(candidate), critical)
+                if one.gain_ns >= least and (one.id not in best or one.gain_ns > best[one.id].gain_ns):
                     best[one.id] = one
         except MissingData as missing:
             left_out.append(f"{kind}: {missing.message}")
@@ -105,8 +105,10 @@ def gains(seen: Measured) -> Callable[[Candidate], int]:
         return run[edit]
 
     def gain(candidate: Candidate) -> int:
-        moved = seen.lengths + lengths(candidate.edit) - lengths(candidate.against)
-        return seen.step_ns - round(float(np.median(moved)))
+        shifts = [lengths(candidate.edit) - lengths(candidate.against)]
+        if candidate.most is not None:
+            shifts.append(lengths(candidate.most) - seen.replayed)
+        return min(seen.step_ns - round(float(np.median(seen.lengths + shift))) for shift in shifts)
 
     return gain
 

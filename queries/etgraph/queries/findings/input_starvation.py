@@ -33,8 +33,10 @@ def input_starvation(measured: Measured) -> Iterator[Candidate]:
     t, o = measured.plan.threads, measured.trace.operators
     shown = np.unique(t.event[segments] // 2) if not len(rows) else rows
     shown = shown[measured.inside[shown]]
-    ranks = len(np.unique(o["rank"][t.event[segments] // 2]))
-    spent = int(measured.plan.host_ns[segments].sum()) / len(measured.steps) / ranks
+    rank = o["rank"][t.event // 2]
+    ranks = np.unique(rank[segments]).tolist()
+    spans = {one: union((t.ns - t.length_ns)[at], t.ns[at]) for one in ranks for at in [segments & (rank == one)]}
+    spent = int(measured.plan.host_ns[segments].sum()) / len(measured.steps) / len(ranks)
     yield Candidate(
         "steps wait for their input",
         "",
@@ -42,6 +44,7 @@ def input_starvation(measured: Measured) -> Iterator[Candidate]:
         shown,
         f"{duration(spent)} a step and rank pass in the input pipeline on the threads of the host",
         ADVICE,
+        critical_ns=measured.on_usual_path_within(spans),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from etgraph.model import Category
 from etgraph.model.columns import Array
 from etgraph.queries.findings.candidate import Candidate
-from etgraph.queries.findings.lateness import blamed
+from etgraph.queries.findings.lateness import FEW, blamed
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.mending import entering_earlier, quicker, without
 from etgraph.queries.findings.surplus import surplus
@@ -40,6 +40,8 @@ def late_rank(measured: Measured) -> Iterator[Candidate]:
         return
     rank = found.ranks[column]
     waits = f"{found.share[column]:.0%} of the ranks' waiting goes back to rank {rank}"
+    if len(measured.steps) < FEW:
+        waits += f" (in {'one step' if len(measured.steps) == 1 else 'two steps'}, which may be chance)"
     reference = found.ranks[int(np.argmin(found.share))]
     extra = surplus(measured, rank, reference)
     if len(extra):
@@ -71,14 +73,14 @@ def _extra(measured: Measured, rank: int, extra: Array, waits: str) -> Candidate
     o, steps = measured.trace.operators, len(measured.steps)
     names, count = np.unique(o["name"][extra], return_counts=True)
     most = sorted(zip(count.tolist(), names.tolist()), reverse=True)[:3]
-    listed = ", ".join(f"{a_step(n / steps)} {o.texts('name')[name].as_py()}" for n, name in most)
+    listed = ", ".join(f"{n / steps:,.0f} × {o.texts('name')[name].as_py()}" for n, name in most)
     spent = float(o["duration_ns"][extra].sum()) / steps
     return Candidate(
         f"rank {rank} does more than the others",
         f"rank {rank}",
         partial(without, rows=with_enclosed(measured.trace, extra)),
         extra,
-        f"{waits}; it has {a_step(len(extra) / steps)} more operators a step, {duration(spent)} ({listed})",
+        f"{waits}; it has {a_step(len(extra) / steps, 'operator')} more, {duration(spent)} ({listed})",
         BALANCE,
     )
 

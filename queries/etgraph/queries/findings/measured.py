@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,9 +11,10 @@ import numpy as np
 from etgraph.model import Category, Trace
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
-from etgraph.model.intervals import union
-from etgraph.queries.findings.bounds import BOUND_SHARE, bound_of
+from etgraph.model.intervals import Spans, union
 from etgraph.queries.critical_path import CriticalPath, Ground, time_on_path
+from etgraph.queries.device_work import MOST_LATENCY_NS
+from etgraph.queries.findings.bounds import BOUND_SHARE, bound_of
 from etgraph.queries.windows import Interval, Iterations, Window, indices_of, operators_of, runs_of, windows_of
 from etgraph.sim.engine import run
 from etgraph.sim.engine.stuck import check_ended
@@ -107,8 +109,27 @@ class Measured:
     @property
     def device_bound(self) -> bool:
         """Whether the usual step is bound by its devices alone, so that what its host does is hidden."""
-        bound, share = bound_of(self.usual_path)
+        bound, share = self.bound
         return bound == "device" and share >= BOUND_SHARE
+
+    @cached_property
+    def bound(self) -> tuple[str, float]:
+        """What the usual step is bound by, and the part of its path that it has."""
+        table = self.usual_path.segments
+        length = table["end_ns"].to_numpy() - table["start_ns"].to_numpy()
+        waits = np.array([detail == "latency" for detail in table["detail"].to_pylist()], dtype=bool)
+        return bound_of(self.usual_path, int(length[waits & (length > MOST_LATENCY_NS)].sum()))
+
+    def on_usual_path_within(self, spans: Mapping[int, Spans]) -> int:
+        """Time of the usual step's path on threads of ranks while it lies in the spans of that rank."""
+        table = self.usual_path.segments
+        on_thread = np.array([lane.startswith("thread") for lane in table["lane"].to_pylist()], dtype=bool)
+        rank, start, end = (table[name].to_numpy() for name in ("rank", "start_ns", "end_ns"))
+        return sum(
+            int(within.within(start[own], end[own]).sum())
+            for one, within in spans.items()
+            if (own := on_thread & (rank == one)).any()
+        )
 
     @cached_property
     def critical_ns(self) -> Array:

@@ -56,7 +56,7 @@ def redundant_collective(measured: Measured) -> Iterator[Candidate]:
 
 def unread(measured: Measured) -> tuple[Array, bool]:
     """Rows of the members of collectives that no rank reads the result of, and whether recorded storages say so."""
-    trace, o, d = measured.trace, measured.trace.operators, measured.trace.dependencies
+    o, d = measured.trace.operators, measured.trace.dependencies
     by_storage = bool(len(d) and d.codes_where("method", BY_STORAGE.__eq__).any())
     rows = measured.communication
     rows = rows[o["comm_type"][rows] != int(CommType.BARRIER)]

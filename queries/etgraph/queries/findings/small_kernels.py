@@ -55,7 +55,7 @@ def small_kernels(measured: Measured) -> Iterator[Candidate]:
         "tiny kernels are not fused",
         "",
         partial(fused, kernels=kernels, of=of, calls=calls[run]),
-        kernels,
+        np.union1d(kernels, calls[run]),
         f"{a_step(len(kernels) / steps)} kernels below {duration(TINY_NS)} a step in runs of "
         f"{len(kernels) / len(np.unique(of)):.0f} in the mean, {duration(float(np.median(o['duration_ns'][kernels])))} "
         "each; replayed as one kernel a run",

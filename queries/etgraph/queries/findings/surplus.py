@@ -55,7 +55,7 @@ def _beyond(mine: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> list[
     """
     found: list[int] = []
     i = j = 0
-    ahead = {}
+    ahead: dict[tuple[tuple[int, int], ...], list[int]] = {}
     for place in range(len(mine) - AHEAD, -1, -1):
         ahead.setdefault(tuple(mine[place : place + AHEAD]), []).append(place)  # descending
     while i < len(mine) and j < len(theirs):

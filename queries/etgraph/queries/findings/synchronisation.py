@@ -21,7 +21,7 @@ MOST = 4
 _COPIES = re.compile(r"Memcpy|Memset")
 _ADVICE = (
     (re.compile(r"aten::(?:item|_local_scalar_dense|is_nonzero|equal)"),
-     "Keep the value on the device: log it every n-th step, use torch.where instead of if, detach() instead of item()."),
+     "Keep the value on the device: log it every n-th step, torch.where instead of if, detach() instead of item()."),
     (re.compile(r"aten::(?:nonzero|masked_select|unique|index|repeat_interleave)"),
      "Its result's shape depends on data: pass sizes (torch.nonzero_static, output_size=…), or use a mask with where."),
     (re.compile(r"(?:Device|Ctx)Synchronize"),

@@ -21,10 +21,11 @@ def size(count: float) -> str:
     return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
-def a_step(count: float) -> str:
+def a_step(count: float, noun: str, several: str | None = None) -> str:
     """How often something comes in a step.
 
-    >>> a_step(20.0), a_step(2.5)
-    ('20', '2.5')
+    >>> a_step(20.0, "barrier"), a_step(1.0, "barrier"), a_step(2.5, "copy", "copies")
+    ('20 barriers a step', '1 barrier a step', '2.5 copies a step')
     """
-    return f"{count:,.0f}" if count >= 10 or count == int(count) else f"{count:.1f}"
+    number = f"{count:,.0f}" if count >= 10 or count == int(count) else f"{count:.1f}"
+    return f"{number} {noun if count == 1 else several or noun + 's'} a step"
