@@ -49,7 +49,7 @@ def redundant_collective(measured: Measured) -> Iterator[Candidate]:
             f"{name}/{bytes}",
             partial(without, rows=all_rows),
             all_rows,
-            f"{a_step(count)} {name} of {size(bytes)} a step; {why}",
+            f"{a_step(count, name, name)}, {size(bytes)} each; {why}",
             ADVICE,
         )
 

@@ -56,7 +56,7 @@ def small_kernels(measured: Measured) -> Iterator[Candidate]:
         "",
         partial(fused, kernels=kernels, of=of, calls=calls[run]),
         np.union1d(kernels, calls[run]),
-        f"{a_step(len(kernels) / steps)} kernels below {duration(TINY_NS)} a step in runs of "
+        f"{a_step(len(kernels) / steps, 'kernel')} below {duration(TINY_NS)}, in runs of "
         f"{len(kernels) / len(np.unique(of)):.0f} in the mean, {duration(float(np.median(o['duration_ns'][kernels])))} "
         "each; replayed as one kernel a run",
         ADVICE,

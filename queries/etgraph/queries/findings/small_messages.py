@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 
-from etgraph.model import CommType
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.queued_messages import merged, modelled, queues
@@ -58,7 +57,7 @@ def _buckets(measured: Measured) -> Iterator[Candidate]:
             "",
             partial(rebucket, capacity=capacity << 20, draw=draw),
             rows,
-            f"{a_step(len(sizes) / len(found))} {CommType.ALL_REDUCE.name} a step, {small.mean():.0%} of them below "
+            f"{a_step(len(sizes) / len(found), 'bucket')} on each rank, {small.mean():.0%} of them below "
             f"{size(SMALL_BYTES)}, median {size(float(np.median(sizes)))}; replayed with buckets of {capacity} MiB",
             f"DistributedDataParallel(bucket_cap_mb={capacity}): fewer, larger all-reduces; each spares the cost of "
             "issuing one, of its start and of waking up after it.",
@@ -80,7 +79,7 @@ def _queued(measured: Measured) -> Iterator[Candidate]:
         "",
         partial(merged, runs=runs),
         measured.with_issues(rows),
-        f"{a_step(meetings / len(measured.steps))} a step in {len(runs)} runs, median {size(float(np.median(bytes)))}; "
+        f"{a_step(meetings / len(measured.steps), 'collective')} in {len(runs)} runs, median {size(float(np.median(bytes)))}; "
         "replayed as one a run",
         COALESCE,
         partial(modelled, runs=runs),

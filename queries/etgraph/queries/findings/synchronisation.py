@@ -59,7 +59,7 @@ def _barriers(measured: Measured) -> Iterator[Candidate]:
         "barrier",
         partial(without, rows=all_rows),
         all_rows,
-        f"{a_step(members)} barriers a step on each rank, {duration(float(np.mean(o['duration_ns'][rows])))} each in "
+        f"{a_step(members, 'barrier')} on each rank, {duration(float(np.mean(o['duration_ns'][rows])))} each in "
         "the mean; a barrier hands over no data",
         BARRIERS,
     )
@@ -92,7 +92,7 @@ def _group(measured: Measured, calls: Array, by: int, waited: float) -> Candidat
         f"{caller}/{call}" if caller else call,
         partial(unblocked, calls=calls),
         calls,
-        f"{a_step(len(calls) / steps)} {call} a step wait for the device, {duration(waited / steps)} together; "
+        f"{a_step(len(calls) / steps, call, call)} that waits for the device, {duration(waited / steps)} in all; "
         "the gain is that of calls that return at once",
         advice,
     )
