@@ -53,7 +53,8 @@ def memory_copies(measured: Measured) -> Iterator[Candidate]:
 def _direction(measured: Measured, rows: Array, calls: Array, waits: Array) -> Candidate:
     o, steps = measured.trace.operators, len(measured.steps)
     direction = str(o.value("name", int(rows[0])))
-    took = f"{a_step(len(rows) / steps, 'copy', 'copies')}, {duration(int(o['duration_ns'][rows].sum()) / steps)} on the device"
+    spent = duration(int(o["duration_ns"][rows].sum()) / steps)
+    took = f"{a_step(len(rows) / steps, 'copy', 'copies')}, {spent} on the device"
     if len(calls):
         took += f"; the host waits in {len(calls) / len(rows):.0%} of them, {duration(int(waits[calls].sum()) / steps)}"
 

@@ -79,8 +79,8 @@ def _queued(measured: Measured) -> Iterator[Candidate]:
         "",
         partial(merged, runs=runs),
         measured.with_issues(rows),
-        f"{a_step(meetings / len(measured.steps), 'collective')} in {len(runs)} runs, median {size(float(np.median(bytes)))}; "
-        "replayed as one a run",
+        f"{a_step(meetings / len(measured.steps), 'collective')} in {len(runs)} {'run' if len(runs) == 1 else 'runs'}, median "
+        f"{size(float(np.median(bytes)))}; replayed as one a run",
         COALESCE,
         partial(modelled, runs=runs),
         partial(edits.scale, rows=rows, factor=0.0),

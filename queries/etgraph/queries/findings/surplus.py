@@ -8,7 +8,7 @@ from etgraph.model.columns import Array
 from etgraph.queries.findings.measured import Measured
 
 AHEAD = 4
-"""So many operators in a row must be the same again for two ranks to be back in step."""
+"""So many operators in a row, or all that are left, must be the same again for two ranks to be back in step."""
 LEAST_SHARE = 0.002
 """Surplus operators that take less of the step than this are no reason to be late."""
 
@@ -56,7 +56,7 @@ def _beyond(mine: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> list[
     found: list[int] = []
     i = j = 0
     ahead: dict[tuple[tuple[int, int], ...], list[int]] = {}
-    for place in range(len(mine) - AHEAD, -1, -1):
+    for place in range(len(mine) - 1, -1, -1):
         ahead.setdefault(tuple(mine[place : place + AHEAD]), []).append(place)  # descending
     while i < len(mine) and j < len(theirs):
         if mine[i] == theirs[j]:
