@@ -234,7 +234,7 @@ def test_a_copy_that_blocks_the_host() -> None:
 
 def test_tiny_kernels_in_a_row_are_one() -> None:
     trace = build(KERNELS.replace("20000..55000", "20000..23000").replace("55000..58000", "24000..27000"))
-    seen, found = candidates(trace, "small-kernels")
+    _, found = candidates(trace, "small-kernels")
     assert [one.evidence.split(",")[0] for _, one in found] == ["3 kernels a step below 10.0 µs"]
     # Not launched by itself, the fourth is no part of the run; with one of 35 µs in between there is none.
     assert candidates(build(KERNELS), "small-kernels")[1] == []
@@ -325,16 +325,8 @@ def test_an_answer_is_ranked_and_has_the_names_of_the_interface() -> None:
     assert gains == sorted(gains, reverse=True)
     assert answer.headline() == "3 findings, 0.000 ms a step, 83% host; first: the work of the ranks is out of balance"
     document = to_json(answer)
-    assert set(document) >= {
-        "stepNs",
-        "bound",
-        "boundShare",
-        "replayError",
-        "leastGainNs",
-        "findings",
-        "leftOut",
-        "trust",
-    }
+    fields = {"stepNs", "bound", "boundShare", "replayError", "leastGainNs", "findings", "leftOut", "trust"}
+    assert set(document) >= fields
     named = {"id", "title", "gainNs", "gainShare", "ranks", "operators", "evidence", "advice", "kind", "criticalNs"}
     assert set(document["findings"][0]) >= named
     assert list(answer.to_pandas()["gain_ns"]) == gains

@@ -9,6 +9,7 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
+from etgraph.model.kernels import COMPILE_FROM, compiling_from
 from etgraph.model.sums import sum_by
 from etgraph.queries.findings.candidate import Candidate, Edit
 from etgraph.queries.findings.finding import Finding, Findings
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.004
 """A finding gains at least this part of the step: by about so much replays are off in the mean of the recorded runs."""
+REPLAYS = 16
+"""About so often a plan is replayed, so that compiling pays from a length on that is as many times shorter."""
 NAMED = 6
 """Operators and lines of code that a finding names at most: the costliest."""
 
@@ -62,7 +65,8 @@ def findings(
             "so that no gain can be told"
         )
     else:
-        found, left_out = _found(seen, least)
+        with compiling_from(COMPILE_FROM // REPLAYS):
+            found, left_out = _found(seen, least)
     bound, share = seen.bound
     trust = trust_of(
         trace, np.flatnonzero(seen.inside), explained_share=max(0.0, 1 - seen.unexplained_share), warnings=doubts

@@ -74,12 +74,13 @@ def _queued(measured: Measured) -> Iterator[Candidate]:
     rows = np.concatenate(runs)
     bytes = measured.trace.collectives["bytes"][o["collective"][rows]]
     meetings = sum(len(np.unique(o["collective"][run])) for run in runs)
+    where = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     yield Candidate(
         "small collectives queue up",
         "",
         partial(merged, runs=runs),
         measured.with_issues(rows),
-        f"{a_step(meetings / len(measured.steps), 'collective')} in {len(runs)} {'run' if len(runs) == 1 else 'runs'}, median "
+        f"{a_step(meetings / len(measured.steps), 'collective')} in {where}, median "
         f"{size(float(np.median(bytes)))}; replayed as one a run",
         COALESCE,
         partial(modelled, runs=runs),
