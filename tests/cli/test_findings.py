@@ -15,6 +15,7 @@ from rich.console import Console
 from etgraph.cli.views.findings import findings_view
 from etgraph.model import Trust
 from etgraph.queries import Finding, Findings
+from etgraph.queries.findings.findings import THRESHOLD
 
 Run = Callable[..., Result]
 FINDING = Finding(
@@ -66,3 +67,5 @@ def test_findings_have_the_promised_names(run: Run, session: Any) -> None:
     assert named <= document["findings"][0].keys()
     assert session.asked[0][-1]["threshold"] == 0.01
     assert run("findings", "gpt", "--threshold", "1").exit_code != 0
+    run("findings", "gpt")
+    assert session.asked[2][-1]["threshold"] == THRESHOLD

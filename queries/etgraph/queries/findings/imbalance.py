@@ -25,7 +25,9 @@ ADVICE = (
 def imbalance(measured: Measured) -> Iterator[Candidate]:
     """All ranks as early as the middle one, where several are late by more than chance."""
     trace = measured.trace
-    if len(trace.ranks) <= 2 or not len(measured.communication):  # of two, one is the late one
+    if (
+        measured.rank is not None or len(trace.ranks) <= 2 or not len(measured.communication)
+    ):  # of two, one is the late one
         return
     found = blamed(measured)
     late = [column for column in np.argsort(-found.share).tolist() if found.share[column] >= LEAST_SHARE]

@@ -32,7 +32,7 @@ ENTRY = (
 def late_rank(measured: Measured) -> Iterator[Candidate]:
     """The rank to which most waiting goes back: without its extra operators, as early as the others, or as quick."""
     trace = measured.trace
-    if len(trace.ranks) < 2 or not len(measured.communication):
+    if measured.rank is not None or len(trace.ranks) < 2 or not len(measured.communication):
         return
     found = blamed(measured)
     column = int(np.argmax(found.share))

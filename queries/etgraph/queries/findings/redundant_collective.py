@@ -1,4 +1,4 @@
-"""Redundant collectives: whose result nobody reads, or that gather the same thing again."""
+"""Redundant collectives: those whose result nobody reads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from etgraph.model import CommType, DependencyKind
 from etgraph.model.columns import Array
+from etgraph.model.graph import nearest_above
 from etgraph.model.tensors import Tensor, Unknown, inputs_of
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
@@ -68,13 +69,14 @@ def unread(measured: Measured) -> tuple[Array, bool]:
 def _read_by_storage(measured: Measured, rows: Array) -> Array:
     """Whether some other operator reads what each collective, or what it encloses or is issued by, wrote."""
     trace, d = measured.trace, measured.trace.dependencies
-    data = np.flatnonzero(d["kind"] == int(DependencyKind.DATA))
-    read = np.zeros(len(rows), dtype=bool)
-    for place, row in enumerate(rows.tolist()):
-        own = with_enclosed(trace, measured.with_issues(np.array([row])))
-        reads = data[np.isin(d["src"][data], own) & ~np.isin(d["dst"][data], own)]
-        read[place] = len(reads) > 0
-    return read
+    call = measured.issued_by[rows]
+    whose = np.full(len(trace) + 1, -1, dtype=np.int64)  # the place of -1 is the last one
+    whose[rows] = rows
+    whose[call[call >= 0]] = rows[call >= 0]
+    whose = whose[nearest_above(trace.operators["parent"], whose[:-1] >= 0)]
+    data = d["kind"] == int(DependencyKind.DATA)
+    source, target = whose[d["src"][data]], whose[d["dst"][data]]
+    return np.isin(rows, source[source != target])
 
 
 def _read_by_shape(measured: Measured, rows: Array) -> Array:
