@@ -58,6 +58,12 @@ COMMANDS = (
     Entry(
         "compare", f"{_HERE}.compare:compare", "What changed from one trace to another, and what it costs.", "Analyses"
     ),
+    Entry(
+        "findings",
+        f"{_HERE}.findings:findings",
+        "What holds the step back, and what mending it would gain.",
+        "Analyses",
+    ),
     Entry("whatif", f"{_HERE}.whatif:whatif", "The step of a trace with changes, and what it hangs on.", "Simulation"),
     Entry("simulate", f"{_HERE}.simulate:simulate", "Predict the times of every operator of a trace.", "Simulation"),
     Entry(

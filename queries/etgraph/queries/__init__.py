@@ -5,6 +5,7 @@ from etgraph.queries.comm_matrix import CommunicationMatrix, comm_matrix
 from etgraph.queries.comparison import Comparison, compare
 from etgraph.queries.critical_path import CriticalPath, critical_path
 from etgraph.queries.device_use import DeviceUse, device_use
+from etgraph.queries.findings import Finding, Findings, findings
 from etgraph.queries.hotspots import Hotspots, hotspots
 from etgraph.queries.iterations import StepTimes, iterations
 from etgraph.queries.memory import Memory, memory
@@ -24,6 +25,8 @@ __all__ = [
     "Comparison",
     "CriticalPath",
     "DeviceUse",
+    "Finding",
+    "Findings",
     "Hotspots",
     "Memory",
     "Operators",
@@ -42,6 +45,7 @@ __all__ = [
     "compare",
     "critical_path",
     "device_use",
+    "findings",
     "hotspots",
     "iterations",
     "load_simulation",

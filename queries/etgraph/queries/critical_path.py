@@ -160,6 +160,14 @@ class Ground:
         return _path(self.trace, windows, rank, self.came, self.terrain)
 
 
+def time_on_path(trace: Trace, path: CriticalPath) -> Array:
+    """Time of every operator of the trace on a path of it, in ns."""
+    rows = operators_on(trace, path.segments)
+    start, end = (path.segments.column(name).to_numpy() for name in ("start_ns", "end_ns"))
+    own = rows >= 0
+    return sum_by(rows[own], (end - start)[own], len(trace))
+
+
 def _path(
     trace: Trace, windows: Sequence[Interval], rank: int | None, came: Arrivals, terrain: Terrain
 ) -> CriticalPath:
@@ -452,4 +460,4 @@ def _trust(
     )
 
 
-__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path", "operators_on"]
+__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path", "operators_on", "time_on_path"]

@@ -16,7 +16,7 @@ from etgraph.model.meetings import Meetings, bus_factors, meetings
 from etgraph.model.results import Result
 from etgraph.model.sums import sum_by
 from etgraph.queries.activity import Activity, activities, stretches
-from etgraph.queries.critical_path import CriticalPath, Ground, operators_on
+from etgraph.queries.critical_path import Ground, time_on_path
 from etgraph.queries.keys import Keys, groups, scopes, sizes, types
 from etgraph.queries.tiers import NOT_COMPARED, Compared, Reached, against_tiers
 from etgraph.queries.trusting import trust_of
@@ -153,18 +153,10 @@ def _critical(ground: Ground, rank: int | None, runs: Sequence[Iterations], wind
         except MissingData as missing:
             doubts[f"critical path: {missing.message}"] = None
             continue
-        found += _on_path(trace, path)
+        found += time_on_path(trace, path)
         known = trace.metadata.report.warnings
         doubts |= {f"critical path: {told}": None for told in path.trust.warnings if told not in known}
     return found, list(doubts)
-
-
-def _on_path(trace: Trace, path: CriticalPath) -> Array:
-    """Time of every operator of the trace on a path."""
-    rows = operators_on(trace, path.segments)
-    start, end = (path.segments.column(name).to_numpy() for name in ("start_ns", "end_ns"))
-    own = rows >= 0
-    return sum_by(rows[own], (end - start)[own], len(trace))
 
 
 def _rows(

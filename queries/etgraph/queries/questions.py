@@ -61,6 +61,7 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "iterations": Question(f"{_HERE}.iterations:iterations"),
         "memory": Question(f"{_HERE}.memory:memory"),
         "operators": Question(f"{_HERE}.operators:operators", 2),
+        "findings": Question(f"{_HERE}.findings.findings:findings"),
         "slack": Question(f"{_HERE}.slack:slack"),
         "whatif": Question(f"{_HERE}.whatif:whatif"),
         "waterfall": Question(f"{_HERE}.waterfall:waterfall"),

@@ -53,7 +53,7 @@ def gradients_of(trace: Trace) -> list[Gradients]:
     ready = edits.matching(trace, ACCUMULATES)
     copies = edits.matching(trace, COPIES_BACK)
     call, done = issues_of(trace)
-    reduces = o["comm_type"][done] == int(CommType.ALL_REDUCE)
+    reduces = (o["comm_type"][done] == int(CommType.ALL_REDUCE)) & (o["collective"][done] >= 0)
     call, done = call[reduces], done[reduces]
     found = []
     for step in np.unique(o["iteration"][ready]).tolist():
@@ -106,11 +106,14 @@ def assign(bytes: Array, capacity: int, first: int | None = None) -> Array:
     return found
 
 
-def rebucket(plan: Plan, capacity: int, draw: Draw, gradients: list[Gradients] | None = None) -> Plan:
+def rebucket(plan: Plan, capacity: int | None, draw: Draw, gradients: list[Gradients] | None = None) -> Plan:
     """With buckets of another capacity in bytes: one that is ready earlier is issued earlier, each costs its issue.
 
-    `gradients` are the trace's, where the caller has them. Raises MissingData where the trace does not tell gradients,
-    their sizes, or what they were reduced by, and where that was a device.
+    Without a capacity the buckets are those that they are, at the times that are drawn: what another capacity is to be
+    compared with where only the capacity is meant to differ. `gradients` are the trace's, where the caller has them.
+
+    Raises MissingData where the trace does not tell gradients, their sizes, or what they were reduced by, and where
+    that was a device.
     """
     trace = plan.trace
     found = gradients_of(trace) if gradients is None else gradients
@@ -126,7 +129,7 @@ def rebucket(plan: Plan, capacity: int, draw: Draw, gradients: list[Gradients] |
     new = edits.remove(plan, np.union1d(old, calls))
     for iteration in sorted({g.iteration for g in found}):
         same = [g for g in found if g.iteration == iteration]
-        buckets = assign(same[0].bytes, capacity)
+        buckets = _as_issued(same[0]) if capacity is None else assign(same[0].bytes, capacity)
         if any(len(g.row) != len(buckets) for g in same):
             raise MissingData(f"iteration {iteration}: ranks have different numbers of gradients")
         for bucket in range(int(buckets.max()) + 1):
@@ -134,6 +137,12 @@ def rebucket(plan: Plan, capacity: int, draw: Draw, gradients: list[Gradients] |
             size = int(same[0].bytes[inside].sum())
             new = edits.issue(new, _issued(new, same, inside, size, draw, bucket % WORKERS))
     return new
+
+
+def _as_issued(g: Gradients) -> Array:
+    """The bucket of each gradient, by the sizes of those that were issued."""
+    last = len(g.sizes) - 1
+    return np.asarray(np.minimum(np.searchsorted(np.cumsum(g.sizes), np.cumsum(g.bytes)), last))
 
 
 def ready_by_gradients(plan: Plan) -> edits.Ready:
