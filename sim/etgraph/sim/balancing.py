@@ -15,9 +15,8 @@ import numpy as np
 from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
-from etgraph.sim.engine import Timeline, run
-from etgraph.sim.engine.stuck import check_ended
-from etgraph.sim.replay.plan import Plan, program_of
+from etgraph.sim.engine import Timeline
+from etgraph.sim.replay.plan import Plan, timeline_of
 
 
 def balanced(plan: Plan) -> Plan:
@@ -36,9 +35,7 @@ def balanced(plan: Plan) -> Plan:
         meets=np.zeros_like(plan.meets),
         duration_ns=np.where(plan.meets, plan.transfer_ns, plan.duration_ns),
     )
-    program = program_of(alone)
-    timeline = run(program)
-    check_ended(plan.trace, program, timeline)
+    program, timeline = timeline_of(alone)
     return _on_clocks(plan, timeline, _clocks(plan, members, timeline, program.zero_ns))
 
 

@@ -16,14 +16,11 @@ from etgraph.queries.critical_path import CriticalPath, Ground, time_on_path
 from etgraph.queries.device_work import MOST_LATENCY_NS
 from etgraph.queries.findings.bounds import BOUND_SHARE, bound_of
 from etgraph.queries.windows import Interval, Iterations, Window, indices_of, operators_of, runs_of, windows_of
-from etgraph.sim.engine import run
-from etgraph.sim.engine.stuck import check_ended
-from etgraph.sim.outcome import on_timeline
 from etgraph.sim.profiles import Profile
+from etgraph.sim.replay import run_plan
 from etgraph.sim.replay.peers import issues_of
-from etgraph.sim.replay.plan import Plan, plan_of, program_of
+from etgraph.sim.replay.plan import Plan, plan_of
 from etgraph.sim.replay.proof import unexplained_ns
-from etgraph.sim.replay.replay import SIMULATOR
 from etgraph.sim.replay.structure import fitted, structure_of
 from etgraph.sim.what_if.buckets import awaited
 
@@ -49,10 +46,7 @@ class Measured:
         A host that need not wait for its device ends its step before that does, and would do so in one recorded step
         after another, but not for long: so a step takes as long as its busiest device works for it.
         """
-        program = program_of(plan)
-        timeline = run(program)
-        check_ended(self.trace, program, timeline)
-        moved = on_timeline(self.trace, timeline.start_ns, timeline.end_ns, SIMULATOR)
+        moved = run_plan(plan)
         return np.maximum(self._lengths(moved), np.minimum(self._device_ns(moved), self.lengths))
 
     @cached_property

@@ -12,7 +12,8 @@ import numpy as np
 
 from etgraph.model import Trace
 from etgraph.model.columns import Array
-from etgraph.sim.engine import Program, ProgramBuilder
+from etgraph.sim.engine import Program, ProgramBuilder, Timeline, run
+from etgraph.sim.engine.stuck import check_ended
 from etgraph.sim.replay.additions import Issued, Step, add_steps
 from etgraph.sim.replay.device import Occupants, occupants_of
 from etgraph.sim.replay.structure import Fitted, Structure, latencies, pauses, waking
@@ -136,6 +137,14 @@ class Wiring:
 def program_of(plan: Plan) -> Program:
     """The program that runs a plan."""
     return wiring_of(plan).program
+
+
+def timeline_of(plan: Plan) -> tuple[Program, Timeline]:
+    """The program that runs a plan, and when its events happen. Raises Deadlock where something does not end."""
+    program = program_of(plan)
+    timeline = run(program)
+    check_ended(plan.trace, program, timeline)
+    return program, timeline
 
 
 def wiring_of(plan: Plan) -> Wiring:

@@ -10,11 +10,10 @@ from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.sim.compute.protocol import Predictions
-from etgraph.sim.engine import Program, Timeline, run
-from etgraph.sim.engine.stuck import check_ended
+from etgraph.sim.engine import Program, Timeline
 from etgraph.sim.outcome import on_timeline, simulation_of, window_times
 from etgraph.sim.proof import ENOUGH_SHARE, Proof
-from etgraph.sim.replay.plan import Plan, plan_of, program_of
+from etgraph.sim.replay.plan import Plan, plan_of, timeline_of
 from etgraph.sim.replay.proof import mean_error, proof_of, unexplained_share
 from etgraph.sim.replay.structure import Fitted, Structure, fitted, structure_of
 from etgraph.sim.simulation import Simulation, WindowTimes
@@ -39,10 +38,7 @@ def _run(trace: Trace) -> tuple[Structure, Fitted, Program, Timeline]:
     _check_times(trace)
     s = structure_of(trace)
     c = fitted(s)
-    program = program_of(plan_of(trace, s, c))
-    timeline = run(program)
-    check_ended(trace, program, timeline)
-    return s, c, program, timeline
+    return s, c, *timeline_of(plan_of(trace, s, c))
 
 
 def measured_plan(trace: Trace) -> Plan:
@@ -60,9 +56,7 @@ def judged_plan(trace: Trace) -> tuple[Plan, float]:
 
 def run_plan(plan: Plan) -> Trace:
     """The trace on the timeline of a plan. New steps are no operators of it: they show in the times of the others."""
-    program = program_of(plan)
-    timeline = run(program)
-    check_ended(plan.trace, program, timeline)
+    _, timeline = timeline_of(plan)
     return on_timeline(plan.trace, timeline.start_ns, timeline.end_ns, SIMULATOR)
 
 
@@ -89,8 +83,7 @@ def _crossed(trace: Trace, s: Structure) -> float | None:
     errors: list[WindowTimes] = []
     for fitted_on, judged in ((first, 1), (~first, 0)):
         c = fitted(s, fitted_on)
-        timeline = run(program_of(plan_of(trace, s, c)))
-        windows = window_times(trace, on_timeline(trace, timeline.start_ns, timeline.end_ns, SIMULATOR))
+        windows = window_times(trace, run_plan(plan_of(trace, s, c)))
         errors += [w for w in windows if not steps or w.iteration is None or w.iteration % 2 == judged]
     return mean_error(tuple(errors)) if errors else None
 
