@@ -107,6 +107,13 @@ def test_a_trace_that_does_not_say_why_devices_wait_has_no_findings(collection_d
     assert any(told.startswith("not replayable") for told in found.trust.warnings)
 
 
+def test_what_is_unexplained_is_a_share_of_all_windows_whichever_step_is_asked(collection_dir: Path) -> None:
+    path = collection_dir / "hta" / "trace_diff" / "test"
+    whole, step = answer(path), findings(trace_of(path), iteration=trace_of(path).iteration_indices[-1])
+    assert whole.trust.explained_share != 1.0
+    assert step.trust.explained_share == whole.trust.explained_share
+
+
 @pytest.mark.parametrize("path", ALL)
 def test_no_finding_contradicts_the_critical_path_or_the_replay(collection_dir: Path, path: str) -> None:
     """Each gain is what the public replay gives for the edit, below the step, and about something on the path."""

@@ -17,7 +17,7 @@ from etgraph.queries.findings.kinds import KINDS
 from etgraph.queries.findings.measured import Measured, measured
 from etgraph.queries.trusting import trust_of
 from etgraph.sim.edits import with_enclosed
-from etgraph.sim.proof import ENOUGH_SHARE
+from etgraph.sim.proof import ENOUGH_SHARE, verdict
 
 if TYPE_CHECKING:
     from etgraph.model import Trace
@@ -60,10 +60,7 @@ def findings(
     left_out: list[str] = []
     doubts: list[str] = []
     if seen.unexplained_share > ENOUGH_SHARE:
-        doubts.append(
-            f"not replayable: {seen.unexplained_share:.1%} of the window is waiting that nothing recorded explains, "
-            "so that no gain can be told"
-        )
+        doubts.append(f"{verdict(seen.unexplained_share)}; no gain can be told")
     else:
         with compiling_from(COMPILE_FROM // REPLAYS):
             found, left_out = _found(seen, least)

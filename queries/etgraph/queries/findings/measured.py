@@ -17,11 +17,9 @@ from etgraph.queries.device_work import MOST_LATENCY_NS
 from etgraph.queries.findings.bounds import BOUND_SHARE, bound_of
 from etgraph.queries.windows import Interval, Iterations, Window, indices_of, operators_of, runs_of, windows_of
 from etgraph.sim.profiles import Profile
-from etgraph.sim.replay import run_plan
+from etgraph.sim.replay import judged_plan, run_plan
 from etgraph.sim.replay.peers import issues_of
-from etgraph.sim.replay.plan import Plan, plan_of
-from etgraph.sim.replay.proof import unexplained_ns
-from etgraph.sim.replay.structure import fitted, structure_of
+from etgraph.sim.replay.plan import Plan
 from etgraph.sim.what_if.buckets import awaited
 
 
@@ -205,11 +203,8 @@ def measured(
     rows = [row for one in windows for row in one.iterations]
     wanted = indices_of(iteration)
     steps: tuple[int | None, ...] = wanted or tuple(np.unique(trace.iterations["index"][rows]).tolist()) or (None,)
-    structure = structure_of(trace)
-    constants = fitted(structure)
-    total = sum(one.end_ns - one.start_ns for one in windows)
-    unexplained = unexplained_ns(trace, structure, constants) / max(total, 1)
-    return Measured(trace, rank, steps, window, profile, awaited(plan_of(trace, structure, constants)), unexplained)
+    plan, unexplained = judged_plan(trace)
+    return Measured(trace, rank, steps, window, profile, awaited(plan), unexplained)
 
 
 __all__ = ["Measured", "measured"]

@@ -16,7 +16,7 @@ import numpy as np
 from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.results import Result
-from etgraph.sim.proof import ENOUGH_SHARE
+from etgraph.sim.proof import ENOUGH_SHARE, verdict
 from etgraph.sim.replay import judged_plan
 from etgraph.sim.replay.plan import Plan, timeline_of
 from etgraph.sim.steps import Extents, Steps, steps_of
@@ -121,7 +121,7 @@ def what_if(
     error = float(np.mean(base[0].length_ns / np.maximum(measured[0].length_ns, 1))) - 1
     warnings = list(trace.metadata.report.warnings)
     if unexplained > ENOUGH_SHARE:
-        warnings.insert(0, f"{unexplained:.1%} of the windows is waiting that nothing recorded explains")
+        warnings.insert(0, verdict(unexplained))
     if min(r.steps for r in ranks) < 3:
         warnings.append("fewer than three steps: the interval knows nothing of their noise")
     trust = Trust(max(0.0, 1.0 - unexplained), warnings=tuple(warnings))
