@@ -40,8 +40,7 @@ def ask(
         progress(f"{title.lower()} of {trace}")
         result = session.ask(question, trace, save=settings.save, **timeline, **choices)
     whole = f"{title} of {part(trace, simulation=settings.simulation, **choices)}"
-    _print(settings, result, whole, view, lines, leave_out)
-    draw_plots(settings, result, whole)
+    show_answer(settings, result, whole, view, lines, leave_out)
 
 
 def ask_several(
@@ -59,7 +58,19 @@ def ask_several(
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(title)
         result = session.ask_several(question, *traces, **choices)
-    _print(settings, result, title, view, None, leave_out)
+    show_answer(settings, result, title, view, leave_out=leave_out)
+
+
+def show_answer(
+    settings: Settings,
+    result: Result,
+    title: str,
+    view: View,
+    lines: Callable[[Any, int], Iterable[str]] | None = None,
+    leave_out: Collection[str] = (),
+) -> None:
+    """Print an answer as `ask` does, and draw it into the files of `--plot`."""
+    _print(settings, result, title, view, lines, leave_out)
     draw_plots(settings, result, title)
 
 

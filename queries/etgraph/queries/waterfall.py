@@ -291,4 +291,7 @@ def _of_peaks(trace: Trace, profile: Profile | None, on: Reached | None, *, name
         yield f"{1 - on.known_share:.0%} of the computing time is of unknown work, which stays as long as measured"
 
 
-__all__ = ["STEPS", "LostTime", "Waterfall", "WaterfallRow", "Waterfalls", "normalised", "together", "waterfall"]
+__all__ = [
+    "EXPOSED", "HOST", "IDEAL", "LATE", "MEASURED", "REPLAY", "ROOFLINE", "STEPS", "LostTime", "Waterfall",
+    "WaterfallRow", "Waterfalls", "normalised", "together", "waterfall",
+]  # fmt: skip

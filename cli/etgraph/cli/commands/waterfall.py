@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from etgraph.cli.answering import draw_plots, limited, part, trust_line
+from etgraph.cli.answering import limited, part, show_answer
 from etgraph.cli.group import command, pass_settings
 from etgraph.cli.options import asks_traces, plot_option, profile_option
 from etgraph.cli.settings import Settings
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from etgraph.queries.waterfall import Waterfalls
     from etgraph.sim.profiles import Profile
 
 
@@ -34,7 +37,6 @@ def waterfall(
     """
     from dataclasses import replace
 
-    from etgraph.cli.documents import result_document
     from etgraph.cli.progress import watched
     from etgraph.cli.views.waterfall import waterfall_view, waterfalls_view
     from etgraph.queries.waterfall import together
@@ -48,14 +50,11 @@ def waterfall(
             progress(f"lost time of {trace}")
             row = session.ask("waterfall", trace, save=settings.save, **asked, window=window, profile=profile)
             rows.append(replace(row, trace=trace))
-    result, output = together(rows), settings.output()
-    title = f"Lost time of {part(traces[0] if len(rows) == 1 else f'{len(rows)} traces', **asked)}"
-    if settings.json:
-        output.document(result_document(result))
-    else:
-        if len(rows) == 1:
-            output.show(waterfall_view(rows[0], title, output.answer.width))
-        else:
-            output.show(waterfalls_view(result, f"{title}, in parts of what was measured", output.answer.width))
-        output.show(trust_line(result), soft_wrap=True)
-    draw_plots(settings, result, title)
+
+    def view(found: Waterfalls, title: str, width: int) -> RenderableType:
+        if len(found.rows) == 1:
+            return waterfall_view(found.rows[0], title, width)
+        return waterfalls_view(found, f"{title}, in parts of what was measured", width)
+
+    which = traces[0] if len(traces) == 1 else f"{len(traces)} traces"
+    show_answer(settings, together(rows), f"Lost time of {part(which, **asked)}", view)

@@ -12,15 +12,14 @@ from etgraph.model.drawing.colours import CATEGORIES, CYCLE, DARK_GREY, GREY, YE
 from etgraph.model.errors import MissingData
 from etgraph.model.readable import duration, percent, printable, shortened
 from etgraph.queries.pictures.scales import time_scale
-from etgraph.queries.waterfall import Waterfall
+from etgraph.queries.waterfall import EXPOSED, HOST, IDEAL, LATE, MEASURED, REPLAY, ROOFLINE, Waterfall
 
-MEASURED, IDEAL = "measured", "ideal"
 CAUSES: Final = {
-    "replay": YELLOW,
-    "late ranks": CATEGORIES["idle"],
-    "exposed communication": CATEGORIES["communication"],
-    "host": CATEGORIES["cpu"],
-    "below roofline": CATEGORIES["computation"],
+    REPLAY: YELLOW,
+    LATE: CATEGORIES["idle"],
+    EXPOSED: CATEGORIES["communication"],
+    HOST: CATEGORIES["cpu"],
+    ROOFLINE: CATEGORIES["computation"],
     MEASURED: DARK_GREY,
     IDEAL: GREY,
 }
