@@ -28,6 +28,7 @@ from etgraph.queries.whatif import (
 )
 from etgraph.sim import edits
 from etgraph.sim.profiles import load
+from etgraph.sim.proof import mean_relative_error
 from etgraph.sim.what_if import what_if
 from etgraph.sim.what_if.buckets import COPIES_BACK, rebucket
 from etgraph.sim.what_if.changes import collectives_after, first_of_each, last_of_each, work_after
@@ -67,6 +68,16 @@ def test_the_step_over_all_ranks_and_on_each(
     assert (found.measured_ns, found.replay_ns, found.predicted_ns) == (130, 130, whole)
     assert tuple(rank.predicted_ns for rank in found.ranks) == ranks
     assert (found.low_ns, found.high_ns, found.steps, found.replay_error) == (whole, whole, 1, 0.0)
+
+
+def test_a_step_that_takes_no_time_is_not_changed() -> None:
+    found = whatif(build("rank 0 | thread 1 | a  0..0"), draws=1)
+    assert (found.measured_ns, found.replay_error, found.change) == (0, 0.0, 0.0)
+    assert [rank.change for rank in found.ranks] == [0.0]
+
+
+def test_the_error_of_the_replay_has_no_sign() -> None:
+    assert mean_relative_error(np.array([90, 110]), np.array([100, 100])) == pytest.approx(0.1)
 
 
 def test_a_rank_alone_is_its_own_step(trace: Trace) -> None:

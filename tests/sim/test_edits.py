@@ -153,7 +153,9 @@ def test_a_factor_is_a_number_of_0_or_more(trace: Trace, factor: float) -> None:
         edits.scale(measured_plan(trace), rows(trace, "a"), factor)
 
 
-@pytest.mark.parametrize(("pattern", "count"), [("all_*", 2), ("all_*@1", 1), ("call", 4), ("x*", 0), ("call@0", 3)])
+@pytest.mark.parametrize(
+    ("pattern", "count"), [("all_*", 2), ("all_*@1", 1), ("call", 4), ("x*", 0), ("call@0", 3), ("call@²", 0)]
+)
 def test_patterns_name_operators(trace: Trace, pattern: str, count: int) -> None:
     assert len(edits.matching(trace, pattern)) == count
 

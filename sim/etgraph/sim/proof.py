@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from etgraph.model.columns import Array
+
 ENOUGH_SHARE = 0.01
 """A trace that leaves no more of its windows unexplained records enough to be replayed."""
 
@@ -49,6 +53,11 @@ class Proof:
     def verdict(self) -> str:
         """The verdict in words, with the number that it rests on."""
         return verdict(self.unexplained_share)
+
+
+def mean_relative_error(replayed_ns: Array, measured_ns: Array) -> float:
+    """By how much replayed lengths are off from measured ones: the mean of the relative errors without their signs."""
+    return float(np.mean(np.abs(replayed_ns - measured_ns) / np.maximum(measured_ns, 1)))
 
 
 def verdict(unexplained_share: float) -> str:

@@ -42,7 +42,9 @@ def _words(found: WhatIf) -> Iterator[str]:
 
 def _line(found: WhatIf) -> Text:
     """Measured → replay → predicted, with the interval and the change."""
-    text = Text(f"step {duration(found.measured_ns)} → replay {duration(found.replay_ns)} ({found.replay_error:+.1%})")
+    text = Text(
+        f"step {duration(found.measured_ns)} → replay {duration(found.replay_ns)} ({found.replay_error:.1%} off)"
+    )
     if found.changes or found.profile:
         text.append(" → predicted ")
         text.append(duration(found.predicted_ns), style="bold")

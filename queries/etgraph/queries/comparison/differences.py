@@ -39,7 +39,8 @@ def facts(trace: Trace) -> dict[str, str]:
     metadata = trace.metadata
     document: Mapping[str, Any] = metadata.sources[0].document if metadata.sources else {}
     found: dict[str, str | None] = {"device model": metadata.device_model}
-    devices = [device for device in document.get("deviceProperties") or () if isinstance(device, Mapping)]
+    listed = document.get("deviceProperties")
+    devices = [device for device in listed if isinstance(device, Mapping)] if isinstance(listed, (list, tuple)) else []
     if devices:
         found["devices of the host"] = str(len(devices))
         found |= {what: str(devices[0][key]) for key, what in _DEVICE if devices[0].get(key)}

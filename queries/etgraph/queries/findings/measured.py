@@ -17,6 +17,7 @@ from etgraph.queries.device_work import MOST_LATENCY_NS
 from etgraph.queries.findings.bounds import BOUND_SHARE, bound_of
 from etgraph.queries.windows import Interval, Iterations, Window, indices_of, operators_of, runs_of, windows_of
 from etgraph.sim.profiles import Profile
+from etgraph.sim.proof import mean_relative_error
 from etgraph.sim.replay import judged_plan, run_plan
 from etgraph.sim.replay.peers import issues_of
 from etgraph.sim.replay.plan import Plan
@@ -65,7 +66,7 @@ class Measured:
     @property
     def replay_error(self) -> float:
         """By how much the unchanged replay is off, the mean over the steps, relative."""
-        return float(np.mean(np.abs(self.replayed - self.lengths) / np.maximum(self.lengths, 1)))
+        return mean_relative_error(self.replayed, self.lengths)
 
     @property
     def asked(self) -> Iterations:

@@ -50,7 +50,7 @@ def nearest_names(trace: Trace, pattern: str) -> list[str]:
 def _apart(pattern: str) -> tuple[str, str]:
     """The glob of a pattern, and its rank as text, empty where it has none."""
     text, at, rank = pattern.rpartition("@")
-    return (text, rank) if at and rank.isdigit() else (pattern, "")
+    return (text, rank) if at and rank.isascii() and rank.isdigit() else (pattern, "")
 
 
 def matching(trace: Trace, pattern: str) -> Array:

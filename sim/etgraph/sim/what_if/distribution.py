@@ -16,7 +16,7 @@ import numpy as np
 from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.results import Result
-from etgraph.sim.proof import ENOUGH_SHARE, verdict
+from etgraph.sim.proof import ENOUGH_SHARE, mean_relative_error, verdict
 from etgraph.sim.replay import judged_plan
 from etgraph.sim.replay.plan import Plan, timeline_of
 from etgraph.sim.steps import Extents, Steps, steps_of
@@ -53,7 +53,7 @@ class RankStep:
     @property
     def change(self) -> float:
         """Predicted against measured, relative and signed."""
-        return (self.predicted_ns - self.measured_ns) / self.measured_ns
+        return (self.predicted_ns - self.measured_ns) / self.measured_ns if self.measured_ns else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def what_if(
             own = np.flatnonzero(before.rank == one)
             found.append(_rank_step(one, before.length_ns[own], replayed.length_ns[own], shift[:, own], random))
     *ranks, whole = found
-    error = float(np.mean(base[0].length_ns / np.maximum(measured[0].length_ns, 1))) - 1
+    error = mean_relative_error(base[0].length_ns, measured[0].length_ns)
     warnings = list(trace.metadata.report.warnings)
     if unexplained > ENOUGH_SHARE:
         warnings.insert(0, verdict(unexplained))
