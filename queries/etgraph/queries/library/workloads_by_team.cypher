@@ -25,6 +25,7 @@
 //   idealNs          integer?  ns  what an ideal window would take
 //
 MATCH (w:Workload)-[e:HAS_TRACE]->(t:Trace {state: 'ready'})
+USING INDEX t:Trace(state)
 WHERE $team IS NULL OR e.team = $team
 WITH w, e.team AS team, e, t ORDER BY e.order DESC
 WITH w, team, collect(t) AS traces, collect(e.created) AS created
