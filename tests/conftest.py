@@ -10,11 +10,15 @@ import hypothesis
 import pytest
 
 from etgraph.store import Store, connect
+from support import browser as browser_environment
 from support import neo4j, torch_environment
+from support.browser import Browser
 from support.neo4j import Neo4jUnderTest
 from support.recorded import record_two_ranks
 from support.torch_environment import TorchPython
 
+collect_ignore = ["support/browser_visit.py"]
+"""Needs a package that is not there where the browser is switched off, and is run, not imported."""
 BUNDLED = Path(__file__).resolve().parents[1] / "ingest" / "etgraph" / "ingest" / "samples"
 
 # Shared machines stall for longer than any deadline that would still catch something.
@@ -39,12 +43,17 @@ def pytest_configure(config: pytest.Config) -> None:
     folder_named_by("ETGRAPH_REFERENCE")
     neo4j.is_off()
     torch_environment.check_setting()
+    browser_environment.is_off()
     config.addinivalue_line("markers", neo4j.MARKER)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that need what is switched off: `ETGRAPH_NEO4J=off`, `ETGRAPH_TORCH=off`."""
-    for module, needed in ((neo4j, neo4j.needs_server), (torch_environment, torch_environment.needs_torch)):
+    """Leave out the tests that need what is switched off: `ETGRAPH_NEO4J=off`, `ETGRAPH_TORCH=off` and so on."""
+    for module, needed in (
+        (neo4j, neo4j.needs_server),
+        (torch_environment, torch_environment.needs_torch),
+        (browser_environment, browser_environment.needs_browser),
+    ):
         if module.is_off():
             config.hook.pytest_deselected(items=[item for item in items if needed(item)])
             items[:] = [item for item in items if not needed(item)]
@@ -59,7 +68,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 def pytest_report_header() -> list[str]:
-    """Say which traces, which reference figures, which Neo4j server and which PyTorch this run sees."""
+    """Say which traces, reference figures, Neo4j server, PyTorch and browser this run sees."""
     traces, reference = folder_named_by("ETGRAPH_TRACES"), folder_named_by("ETGRAPH_REFERENCE")
     return [
         f"traces: the full collection, {traces}"
@@ -68,6 +77,7 @@ def pytest_report_header() -> list[str]:
         f"reference figures: {reference}" if reference else "reference figures: none (ETGRAPH_REFERENCE unset)",
         *neo4j.header(),
         *torch_environment.header(),
+        *browser_environment.header(),
     ]
 
 
@@ -147,6 +157,12 @@ def neo4j_parts() -> None:
 def torch_python() -> TorchPython:
     """An interpreter that has PyTorch and, of etgraph, only what recording needs."""
     return torch_environment.obtain()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """A browser that opens pages and tells what they did."""
+    return browser_environment.obtain(tmp_path_factory.mktemp("browser"))
 
 
 @pytest.fixture(scope="session")

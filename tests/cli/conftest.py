@@ -66,7 +66,7 @@ PATH = CriticalPath(
         CategoryShare("idle", "unexplained", 2_500, 0.25),
     ),
     by_rank=(RankShare(0, 10_000),),
-    by_iteration=(IterationShare(None, 10_000, 1.0),),
+    by_iteration=(IterationShare(None, 10_000, 1.0, 1_000, 11_000),),
     by_operator=tuple(OperatorShare(f"kernel_{number}", "COMP", 1, 100, 0.01) for number in range(12)),
     segments=pa.table(
         {
@@ -198,6 +198,10 @@ class FakeSession:
         self._ask("traces", conditions)
         return [] if conditions["workload"] == "nothing" else [self.entry]
 
+    def workloads(self, team: str | None = None) -> Any:
+        self._ask("workloads", team)
+        return self.answers["workloads"]
+
     def show(self, reference: str) -> TraceInfo:
         self._ask("show", reference)
         return self.entry
@@ -223,6 +227,10 @@ class FakeSession:
 
     def ask(self, question: str, reference: str, **options: Any) -> Any:
         self._ask(question, reference, options)
+        return self.answers[question]
+
+    def ask_several(self, question: str, *references: Sequence[str], **options: Any) -> Any:
+        self._ask(question, *references, options)
         return self.answers[question]
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:

@@ -115,7 +115,7 @@ def test_labels_and_relationships_are_those_of_the_schema() -> None:
     known = {t.neo4j for t in TABLES.values()} | {t.owned for t in TABLES.values()}
     known |= {c.neo4j for t in TABLES.values() for c in t.columns} | {d.neo4j for d in DEPENDENCIES.values()}
     known |= {"Trace", "Rank", "Workload", "Team", "CriticalPath", "HAS_RANK", "HAS_TRACE", "OWNS", "OF", "PASSES"}
-    known |= {"Simulation", "PREDICTS", "VALIDATED_BY"}
+    known |= {"Simulation", "PREDICTS", "VALIDATED_BY", "Artefact", "ArtefactRow", "HAS_ROW"}
     for name in library.names():
         text = re.sub(r"//.*|'[^']*'", "", library.load(name).text)
         used = set(re.findall(r"[(\[]\w*:([\w|\s]+)", text))

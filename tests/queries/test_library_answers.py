@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from etgraph.model import TABLES, Columns, NodeType, Trace
-from etgraph.queries import artefact_of, critical_path, library, load_simulation, save_simulation, slack
+from etgraph.queries import artefact_of, critical_path, library, load_simulation, save_simulation, slack, waterfall
 from etgraph.store import Store, connect
 from support.build import build
 from support.neo4j import Neo4jUnderTest
@@ -382,6 +382,25 @@ def test_newest_traces_of_team(check: Ask, store: Store) -> None:
         {old.trace_id}  library-a c0ffee main   10        210
     """, team="library-team")  # fmt: skip
     check("", "newest_traces_of_team", "trace", team="nobody")
+    for trace in (old, new):
+        store.remove(trace.trace_id)
+
+
+def test_workloads_by_team(check: Ask, store: Store) -> None:
+    old, new = trace_of(STEP, "old"), trace_of(STEP, "new")
+    store.publish(old, workload="library-a", team="library-team")
+    store.publish(new, workload="library-a", team="library-team")
+    store.publish(new, workload="library-b", team="library-team")
+    lost = waterfall(old, iteration=0)
+    kind, key, table = artefact_of("waterfall", lost, revision=old.revision, iteration=0)
+    store.put_artefact(old.trace_id, kind, key, table)
+    _, _, late, moves, host, ideal = (bar.ns for bar in lost.bars)
+    check("", "workloads_by_team", f"""
+        team         workload  traces newest         measuredNs lateRanksNs communicationNs hostNs rooflineNs idealNs
+        library-team library-a 2      {new.trace_id} 210        {late}      {moves}         {host} –          {ideal}
+        library-team library-b 1      {new.trace_id} –          –           –               –      –          –
+    """, team="library-team")  # fmt: skip
+    check("", "workloads_by_team", "workload", team="nobody")
     for trace in (old, new):
         store.remove(trace.trace_id)
 

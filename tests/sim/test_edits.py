@@ -174,3 +174,87 @@ def test_stretching_kernels_stretches_the_step_by_their_share_of_the_path(
 def _step(trace: Trace, iteration: int) -> int:
     of = trace.iterations["index"] == iteration
     return int(trace.iterations["end_ns"][of].max() - trace.iterations["start_ns"][of].min())
+
+
+PARTS = """
+    rank 0 | stream 7 | g1: half      0..10
+    rank 0 | stream 7 | g2: half     10..30  -EVENT-> r0
+    rank 0 | stream 9 | r0: all_reduce 4MB  30..70
+    rank 1 | stream 7 | h1: half      0..10
+    rank 1 | stream 7 | h2: half     10..30  -EVENT-> r1
+    rank 1 | stream 9 | r1: all_reduce 4MB  30..70
+"""
+
+
+def test_a_part_that_is_ready_earlier_is_issued_earlier() -> None:
+    trace = build(PARTS)
+    plan, members = measured_plan(trace), rows(trace, "all_reduce")
+    first = np.array([row for row in rows(trace, "half").tolist() if trace.end_ns[row] == 10])
+
+    def ends(ready: edits.Ready | None, ranks: int = 2) -> int:
+        return end(run_plan(edits.split(plan, members, 2, lambda _, size: size >> 16, ready=ready)))
+
+    def ready(members: Array, parts: int) -> Array:
+        assert (len(members), parts) == (2, 2)
+        return first[:, None]
+
+    def ready_on_one(members: Array, parts: int) -> Array:
+        return np.array([[first[0]], [-1]])
+
+    assert (ends(None), ends(ready)) == (30 + 64, 10 + 64)
+    assert ends(ready_on_one) == ends(None)  # a part is one of all ranks
+
+
+def test_a_part_waits_for_what_is_before_its_collective() -> None:
+    trace = build(PARTS + "rank 0 | stream 9 | other  0..25")
+    plan, members = measured_plan(trace), rows(trace, "all_reduce")
+    first = np.array([row for row in rows(trace, "half").tolist() if trace.end_ns[row] == 10])
+    parts = edits.split(plan, members, 2, lambda _, size: size >> 16, ready=lambda *_: first[:, None])
+    assert end(run_plan(parts)) == 25 + 64
+
+
+def test_what_waited_for_a_merged_collective_waits_for_the_one_that_does_its_work() -> None:
+    trace = build("""
+        rank 0 | thread 1 | call  0..1  -> a
+        rank 0 | thread 1 | call  1..2  -> b
+        rank 0 | thread 1 | call  2..3  -> use
+        rank 0 | stream 9 | a: all_reduce 1MB  10..20  -EVENT-> use
+        rank 0 | stream 9 | b: all_reduce 1MB  20..30
+        rank 0 | stream 7 | use  20..25
+        rank 1 | stream 9 | all_reduce 1MB     10..20
+        rank 1 | stream 9 | all_reduce 1MB     20..30
+    """)
+    made = run_plan(edits.merge(measured_plan(trace), rows(trace, "all_reduce"), lambda _, size: size >> 16))
+    kept = rows(trace, "all_reduce")[1]
+    assert int(made.end_ns[kept] - made.operators["start_ns"][kept]) == 32
+    assert int(made.operators["start_ns"][rows(trace, "use")[0]]) == int(made.end_ns[kept])
+
+
+@pytest.mark.parametrize(("given", "told"), [({}, "neither"), ({"ns": 1, "factor": 1.0}, "both"), ({"ns": -1}, "-1")])
+def test_a_launch_latency_is_given_once(given: dict[str, float], told: str, trace: Trace) -> None:
+    with pytest.raises(UsageError, match=told):
+        edits.launch_latency(measured_plan(trace), **given)  # type: ignore[arg-type]
+
+
+def test_a_queue_holds_something(trace: Trace) -> None:
+    with pytest.raises(UsageError, match="queue of 0"):
+        edits.queue_depth(measured_plan(trace), 0)
+
+
+def test_the_nearest_names_of_a_pattern_that_names_nothing(trace: Trace) -> None:
+    with pytest.raises(UsageError, match="'allreduce' names no operator") as error:
+        edits.named(trace, "allreduce")
+    assert error.value.hint == "nearest: all_reduce"
+    with pytest.raises(UsageError, match="names no operator of rank 1") as error:
+        edits.named(trace, "a@1")
+    assert error.value.hint == "there are such on ranks 0"
+
+
+def test_what_was_spawned_by_something_removed_still_begins_after_what_was_before_that() -> None:
+    trace = build("""
+        rank 0 | thread 1 | a   0..40
+        rank 0 | thread 1 | b  40..60  -SPAWN-> c
+        rank 0 | thread 2 | c  70..100
+    """)
+    made = run_plan(edits.remove(measured_plan(trace), rows(trace, "b")))
+    assert int(made.operators["start_ns"][rows(trace, "c")[0]]) == 40 + 10

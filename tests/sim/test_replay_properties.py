@@ -12,13 +12,12 @@ from hypothesis import assume, given, settings
 from etgraph.ingest import read
 from etgraph.model import DEPENDENCIES, Trace
 from etgraph.model.columns import Array
-from etgraph.model.graph import event_graph, topological_order
 from etgraph.model.schema import Ends
 from etgraph.sim.predict import predict
 from etgraph.sim.replay import measured_plan, replay, run_plan
 from etgraph.sim.simulation import Simulation
 from support.build import build
-from support.random_traces import crossing_traces, distributed_traces
+from support.random_traces import crossing_traces, distributed_traces, executable
 
 
 def violated(trace: Trace, found: Simulation) -> list[str]:
@@ -52,12 +51,6 @@ def _times(found: Simulation) -> tuple[Array, Array]:
     )
     assert (length >= 0).all()
     return start, start + length
-
-
-def executable(trace: Trace) -> bool:
-    """Whether nothing waits for itself; operators without length may be drawn to wait for each other."""
-    graph = event_graph(trace.operators, trace.dependencies, trace.collectives)
-    return not len(topological_order(graph.nodes, graph.sources, graph.targets)[1])
 
 
 @settings(max_examples=150)

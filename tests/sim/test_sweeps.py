@@ -14,6 +14,7 @@ import pytest
 
 from etgraph.ingest import read, samples
 from etgraph.model import Trace
+from etgraph.model.drawing import HeatMap, Points
 from etgraph.model.errors import MissingData, StoreError, UsageError
 from etgraph.model.workers import LostWorker
 from etgraph.queries import breakdown, critical_path
@@ -24,8 +25,8 @@ from etgraph.sim.profiles import Calibration, CollectiveFit, FamilyFit, load, wi
 from etgraph.sim.profiles.figures import value_at, with_values
 from etgraph.sim.sweeps import Grid, KeptPoints, Measure, Setting, Sweep, loads, running, sweep
 from etgraph.sim.sweeps.carrying import carried
-from etgraph.sim.sweeps.charts import HeatMap, Lines, response_of, scatter_of, unit_for
-from etgraph.sim.sweeps.plots import check_plot, plot
+from etgraph.sim.sweeps.charts import response_of, scatter_of, unit_for
+from etgraph.sim.sweeps.plots import plot
 from etgraph.sim.sweeps.shipping import ship, unship
 from etgraph.sim.sweeps.study import Study, step_ns
 from support.build import build
@@ -385,8 +386,11 @@ def test_a_sweep_is_a_table_and_back(found: Sweep) -> None:
 
 def test_units_of_plots() -> None:
     scatter = scatter_of(replace(loaded_sweep(), objectives=("stepNs", "networkBandwidth")))
-    assert (scatter.x, scatter.y) == ("bandwidth of the outermost tier, GB/s", "step, ms")
-    assert [(mark.x, mark.y) for mark in scatter.marks] == [(1.0, 3.0), (2.0, 2.0)]
+    assert (scatter.x.label, scatter.y.label) == ("bandwidth of the outermost tier, GB/s", "step, ms")
+    (front,) = scatter.marks
+    assert isinstance(front, Points)
+    assert (front.name, front.x, front.y) == ("front", [1.0, 2.0], [3.0, 2.0])
+    assert front.texts[0] == "p, tiers.a.bandwidth 1 GB/s\n3 (step, ms), 1 (bandwidth of the outermost tier, GB/s)"
     from etgraph.sim.profiles.units import SIZE, TIME
 
     assert [unit_for(TIME, 2e3), unit_for(SIZE, 8e10), unit_for(SIZE, 0)] == [("us", 1e3), ("GB", 1e9), ("B", 1.0)]
@@ -407,13 +411,17 @@ def loaded_sweep() -> Sweep:
 
 
 def test_one_parameter_is_a_line_two_are_lines_or_a_map(trace: Trace, found: Sweep) -> None:
-    line = response_of(loaded_sweep())
-    assert isinstance(line, Lines)
-    assert (line.x.label, line.x.numbers, line.lines) == ("tiers.a.bandwidth, GB/s", (1.0, 2.0), (("", (3.0, 2.0)),))
+    alone = response_of(loaded_sweep())
+    assert alone is not None
+    assert alone.x.label == "tiers.a.bandwidth, GB/s"
+    (line,) = alone.marks
+    assert isinstance(line, Points)
+    assert (line.x, line.y, line.name) == ((1.0, 2.0), [3.0, 2.0], "")
     by_placement = response_of(found)
-    assert isinstance(by_placement, Lines)
-    assert [name for name, _ in by_placement.lines] == ["in-order", "spread"]
-    assert by_placement.x.numbers == (4.5, 45.0, 450.0)
+    assert by_placement is not None
+    lines = [mark for mark in by_placement.marks if isinstance(mark, Points)]
+    assert [line.name for line in lines] == ["in-order", "spread"]
+    assert lines[0].x == (4.5, 45.0, 450.0)
     text = """
         profiles = ["dgx-h100"]
         [grid]
@@ -421,12 +429,15 @@ def test_one_parameter_is_a_line_two_are_lines_or_a_map(trace: Trace, found: Swe
         tiers.nvlink.latency = ["1 us", "1 ms", "500 ns"]
     """
     both = response_of(sweep(trace, loads(text), workers=1))
-    assert isinstance(both, HeatMap)
+    assert both is not None
     assert (both.x.label, both.y.label) == ("tiers.nvlink.bandwidth, GB/s", "tiers.nvlink.latency, ms")
-    assert len(both.rows) == 3
-    assert both.rows[2][0] is not None
-    assert both.rows[0][1] is not None
-    assert both.rows[2][0] > both.rows[0][1]
+    assert (both.x.places, both.y.places) == (("1", "450"), ("0.0005", "0.001", "1"))
+    (heat,) = both.marks
+    assert isinstance(heat, HeatMap)
+    assert len(heat.rows) == 3
+    assert heat.rows[2][0] is not None
+    assert heat.rows[0][1] is not None
+    assert heat.rows[2][0] > heat.rows[0][1]
 
 
 @pytest.mark.parametrize("ending", [".png", ".html"])
@@ -439,14 +450,14 @@ def test_plots_are_written(found: Sweep, tmp_path: Path, ending: str) -> None:
 
 def test_what_cannot_be_plotted(found: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"found the ending '.gif', expected .png, .svg, .pdf or .html"):
-        check_plot(tmp_path / "a.gif")
+        plot(found, tmp_path / "a.gif", "")
     failed = replace(found, points=tuple(replace(point, error="no") for point in found.points))
     with pytest.raises(MissingData, match="nothing to plot"):
         plot(failed, tmp_path / "a.png", "")
     for name, ending in (("matplotlib", ".png"), ("plotly", ".html")):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(UsageError, match=f"needs {name}, which is not installed") as caught:
-            check_plot(tmp_path / f"a{ending}")
+            plot(found, tmp_path / f"a{ending}", "")
         assert caught.value.hint == "pip install 'etgraph[plots]'"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from etgraph.ingest import read
-from etgraph.model import CommType, Trace
+from etgraph.model import Category, CommType, Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.sim import edits
@@ -19,7 +19,7 @@ from etgraph.sim.what_if.buckets import assign, gradients_of, rebucket
 from etgraph.sim.what_if.changes import collectives_after, first_of_each, last_of_each, work_after
 from etgraph.sim.what_if.observed import Draw, observed
 from support.build import build
-from support.programs import mixed, waiting
+from support.programs import flooded, mixed, waiting
 from support.simulated import Simulated
 
 STEPS = """
@@ -97,7 +97,8 @@ def test_a_sure_change_moves_the_step_by_what_it_takes(trace: Trace) -> None:
     ]  # fmt: skip
     assert found.draws == 1
     assert any("fewer than three steps" in warning for warning in found.trust.warnings)
-    assert found.headline() == "0.000 ms → 0.000 ms (0.000 to 0.000, rank 0)"
+    assert (found.whole.rank, found.whole.measured_ns, found.whole.predicted_ns) == (None, 100, 125)
+    assert found.headline() == "0.000 ms → 0.000 ms (0.000 to 0.000)"
 
 
 def test_work_takes_what_its_like_took(trace: Trace) -> None:
@@ -212,3 +213,18 @@ def test_without_a_synchronisation_the_host_runs_ahead(seed: int, tmp_path: Path
     made = run_plan(edits.remove(measured_plan(base), edits.matching(base, "cudaStreamSynchronize")))
     assert abs(span(made) / span(truth) - 1) < 0.002
     assert abs(span(base) / span(truth) - 1) > 0.04
+
+
+@pytest.mark.parametrize(("depth", "other"), [(300, 60), (60, 300), (120, 30)])
+def test_another_queue_is_that_of_the_changed_machine(depth: int, other: int, tmp_path: Path) -> None:
+    base, truth = (read(flooded(3, size).write(tmp_path / f"{size}.json")) for size in (depth, other))
+    made = run_plan(edits.queue_depth(measured_plan(base), other))
+    host, expected = (_host_span(trace) for trace in (made, truth))
+    assert abs(host / expected - 1) < 0.02
+    assert abs(_host_span(base) / expected - 1) > 0.08
+
+
+def _host_span(trace: Trace) -> int:
+    """When the host has launched all."""
+    calls = trace.operators["category"] < int(Category.KERNEL)
+    return int(trace.end_ns[calls].max() - trace.operators["start_ns"].min())

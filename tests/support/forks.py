@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Self
 
-SECONDS = 240
+SECONDS = 480
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Fork:
             return cls(child, stack)
         status = 1
         try:
-            faulthandler.dump_traceback_later(SECONDS - 5, file=stack)
+            faulthandler.register(signal.SIGUSR1, file=stack)
             work()
             status = 0
         except BaseException:
@@ -67,7 +67,9 @@ class Fork:
         return self.status == 0
 
     def _where(self) -> str:
-        """What it was doing shortly before it was given up."""
+        """What each of its threads does."""
+        os.kill(self.pid, signal.SIGUSR1)
+        time.sleep(1)
         self.stack.seek(0)
         return self.stack.read()
 

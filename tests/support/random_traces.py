@@ -7,6 +7,7 @@ import re
 from hypothesis import strategies as st
 
 from etgraph.model import Trace
+from etgraph.model.graph import event_graph, topological_order
 from support.build import build
 
 
@@ -92,6 +93,12 @@ def crossing_traces(draw: st.DrawFn) -> Trace:
             lines.append(f"rank 0 | stream {stream} | k{number}: {kernel} {begin}..{begin + draw(lengths)}")
         lines.append(f"rank 0 | thread {thread} | o{number}: {name} {start}..{start + length}{arrow}")
     return build("\n".join(lines))
+
+
+def executable(trace: Trace) -> bool:
+    """Whether nothing waits for itself; operators without length may be drawn to wait for each other."""
+    graph = event_graph(trace.operators, trace.dependencies, trace.collectives)
+    return not len(topological_order(graph.nodes, graph.sources, graph.targets)[1])
 
 
 def chain(trace: Trace, row: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from etgraph.model.results import Result
+    from etgraph.queries.pictures import Answer
 
 View = Callable[[Any, str, int], "RenderableType"]
 """An answer, its title and the terminal's width, drawn."""
@@ -38,20 +39,62 @@ def ask(
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(f"{title.lower()} of {trace}")
         result = session.ask(question, trace, save=settings.save, **timeline, **choices)
+    whole = f"{title} of {part(trace, simulation=settings.simulation, **choices)}"
+    _print(settings, result, whole, view, lines, leave_out)
+    draw_plots(settings, result, whole)
+
+
+def ask_several(
+    settings: Settings,
+    question: str,
+    *traces: Sequence[str],
+    title: str,
+    view: View,
+    leave_out: Collection[str] = (),
+    **choices: Any,
+) -> None:
+    """Ask a question about lists of traces, and print as `ask` does; `title` is the view's whole title."""
+    from etgraph.cli.progress import watched
+
+    with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
+        progress(title)
+        result = session.ask_several(question, *traces, **choices)
+    _print(settings, result, title, view, None, leave_out)
+    draw_plots(settings, result, title)
+
+
+def _print(
+    settings: Settings,
+    result: Result,
+    title: str,
+    view: View,
+    lines: Callable[[Any, int], Iterable[str]] | None,
+    leave_out: Collection[str],
+) -> None:
     output = settings.output()
     if settings.json:
         from etgraph.cli.documents import result_document
 
         output.document(result_document(result, leave_out=leave_out))
         return
-    output.show(
-        view(result, f"{title} of {part(trace, simulation=settings.simulation, **choices)}", output.answer.width)
-    )
+    output.show(view(result, title, output.answer.width))
     if lines is not None:
         for line in lines(result, output.answer.width):
             output.line(line)
         output.line("")
     output.show(trust_line(result), soft_wrap=True)
+
+
+def draw_plots(settings: Settings, answer: Answer, title: str, **choices: Any) -> None:
+    """Draw an answer into the files of `--plot`; `choices` are keywords of its picture."""
+    if not settings.plots:
+        return
+    from etgraph.cli.units import printable
+    from etgraph.queries.pictures import draw
+
+    for file in settings.plots:
+        draw(answer, file, printable(title), **choices)
+        settings.output().say(f"wrote {printable(str(file))}")
 
 
 def limited(seconds: float | None) -> AbstractContextManager[object]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from etgraph.ingest.writers import Written
-    from etgraph.queries import Simulations
+    from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
     from etgraph.sim.profiles import Profile
     from etgraph.sim.simulation import Simulation
@@ -118,6 +118,12 @@ class LocalSession:
         """See `Session.traces`."""
         return self._store.traces(workload=workload, team=team, labels=labels)
 
+    def workloads(self, team: str | None = None) -> Workloads:
+        """See `Session.workloads`."""
+        from etgraph.queries import workloads
+
+        return workloads(self._store, team)
+
     def show(self, reference: str) -> TraceInfo:
         """See `Session.show`."""
         name, iterations = _split(reference)
@@ -200,6 +206,19 @@ class LocalSession:
         if save:
             raise _not_stored(name, "--save takes traces of the store, beside which the answer is kept")
         return function(_read(path), **choices)
+
+    def ask_several(self, question: str, *references: Sequence[str], **choices: Any) -> Any:
+        """See `Session.ask_several`. A trace that is named more than once is opened once."""
+        from etgraph.queries.questions import OF_SEVERAL
+        from etgraph.queries.questions import question as asked
+        from etgraph.queries.subjects import Subject
+
+        function = asked(question, OF_SEVERAL)
+        opened = {
+            name: self._load(name) for name in dict.fromkeys(_split(one)[0] for side in references for one in side)
+        }
+        sides = [[Subject(opened[_split(one)[0]], _split(one)[1], one) for one in side] for side in references]
+        return function(*sides, **choices)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""
@@ -341,8 +360,12 @@ class LocalSession:
     def _whole(self, reference: str) -> tuple[Trace, tuple[int, ...] | None]:
         """The trace that a reference means, from its path or from the store, and the iterations that it names."""
         name, iterations = _split(reference)
+        return self._load(name), iterations
+
+    def _load(self, name: str) -> Trace:
+        """The trace of a path or of the store."""
         path = as_path(name)
-        return (self._store.load(self._find(name).id) if path is None else _read(path)), iterations
+        return self._store.load(self._find(name).id) if path is None else _read(path)
 
     def doctor(self, verify: bool = False) -> Diagnosis:
         """See `Session.doctor`."""

@@ -13,6 +13,12 @@ COMMANDS = (
     Entry("doctor", f"{_HERE}.doctor:doctor", "Check versions, the store, and what is installed.", "Start"),
     Entry("ingest", f"{_HERE}.ingest:ingest", "Read trace files and keep them in the store.", "Traces"),
     Entry("ls", f"{_HERE}.ls:ls", "List the traces of the store.", "Traces"),
+    Entry(
+        "workloads",
+        f"{_HERE}.workloads:workloads",
+        "The workloads of the store, and what each of them loses.",
+        "Traces",
+    ),
     Entry("show", f"{_HERE}.show:show", "What is known of one trace.", "Traces"),
     Entry("export", f"{_HERE}.export:export", "Write a trace as a file that other tools read.", "Traces"),
     Entry("rm", f"{_HERE}.rm:rm", "Remove traces from the store.", "Traces"),
@@ -42,7 +48,23 @@ COMMANDS = (
         "Analyses",
     ),
     Entry("operators", f"{_HERE}.operators:operators", "What each operator costs, and how fast it works.", "Analyses"),
+    Entry(
+        "waterfall",
+        f"{_HERE}.waterfall:waterfall",
+        "What steps lose to late ranks, communication, the host, slow operators.",
+        "Analyses",
+    ),
     Entry("memory", f"{_HERE}.memory:memory", "How much memory was in use, and what held the peak.", "Analyses"),
+    Entry(
+        "compare", f"{_HERE}.compare:compare", "What changed from one trace to another, and what it costs.", "Analyses"
+    ),
+    Entry(
+        "findings",
+        f"{_HERE}.findings:findings",
+        "What holds the step back, and what mending it would gain.",
+        "Analyses",
+    ),
+    Entry("whatif", f"{_HERE}.whatif:whatif", "The step of a trace with changes, and what it hangs on.", "Simulation"),
     Entry("simulate", f"{_HERE}.simulate:simulate", "Predict the times of every operator of a trace.", "Simulation"),
     Entry(
         "simulations",

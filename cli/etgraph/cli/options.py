@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -51,34 +52,74 @@ timeout_of_analysis: Callable[[Any], Any] = click.option(
 """`--timeout S` of what this process works out, in the call's settings."""
 
 
+def _remember_drawable(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+    """Refuse a file that cannot be drawn before the answer is worked out."""
+    if files:
+        from etgraph.model.drawing import check_file
+
+        for file in files:
+            check_file(file)
+    remember(context, parameter, files)
+
+
+plot_option: Callable[[Any], Any] = click.option(
+    "--plot", "plots", metavar="FILE", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
+    expose_value=False, callback=_remember_drawable,
+    help="Draw the answer: .html to look into, .png, .svg or .pdf for reports; may be repeated.",
+)  # fmt: skip
+"""`--plot FILE`, repeatable, in the call's settings; `etgraph.cli.answering` draws what was asked."""
+
+_RANK: Callable[[Any], Any] = click.option(
+    "--rank", type=click.IntRange(min=0), metavar="R", help="Only this rank."
+)  # fmt: skip
+_ITERATION: Callable[[Any], Any] = click.option(
+    "--iteration", type=click.IntRange(min=0), metavar="N", help="Only this step, by its index."
+)  # fmt: skip
+_WINDOW: Callable[[Any], Any] = click.option(
+    "--window", type=click.Choice(["annotation", "device", "launch"]), default="annotation", show_default=True,
+    help="What counts as the step: its annotation on the host, its work on the device, or both together.",
+)  # fmt: skip
+
+
 def asks_a_trace(function: Callable[..., Any]) -> Callable[..., Any]:
     """What every question takes: TRACE, `--rank`, `--iteration` and `--window`, as keywords of their names.
 
     How it is answered, with `--simulation`, `--save` and `--timeout`, is in the call's settings.
     """
-    for add in reversed(
-        (
-            click.argument("trace"),
-            click.option("--rank", type=click.IntRange(min=0), metavar="R", help="Only this rank."),
-            click.option(
-                "--iteration", type=click.IntRange(min=0), metavar="N", help="Only this step, by its index."
-            ),
-            click.option(
-                "--window", type=click.Choice(["annotation", "device", "launch"]), default="annotation",
-                show_default=True,
-                help="What counts as the step: its annotation on the host, its work on the device, or both together.",
-            ),
-            click.option(
-                "--simulation", metavar="ID", expose_value=False, callback=remember,
-                help="On the timeline of this simulation of the stored trace; 'etgraph simulations' lists them.",
-            ),
-            click.option(
-                "--save", is_flag=True, expose_value=False, callback=remember,
-                help="Keep the answer beside the stored trace; who asks the same again gets it from there.",
-            ),
-            timeout_of_analysis,
-        )
-    ):  # fmt: skip
+    return _asks(function, click.argument("trace"))
+
+
+def asks_traces(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of a question that is asked of each of several traces: `traces`, at least one."""
+    return _asks(function, click.argument("traces", metavar="TRACE...", nargs=-1, required=True))
+
+
+def _asks(function: Callable[..., Any], argument: Callable[..., Any]) -> Callable[..., Any]:
+    return _with(
+        function,
+        argument,
+        _RANK,
+        _ITERATION,
+        _WINDOW,
+        click.option(
+            "--simulation", metavar="ID", expose_value=False, callback=remember,
+            help="On the timeline of this simulation of the stored trace; 'etgraph simulations' lists them.",
+        ),
+        click.option(
+            "--save", is_flag=True, expose_value=False, callback=remember,
+            help="Keep the answer beside the stored trace; who asks the same again gets it from there.",
+        ),
+        timeout_of_analysis,
+    )  # fmt: skip
+
+
+def asks_of_steps(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a question about several traces takes beside them: `--rank`, `--iteration`, `--window` and `--timeout`."""
+    return _with(function, _RANK, _ITERATION, _WINDOW, timeout_of_analysis)
+
+
+def _with(function: Callable[..., Any], *options: Callable[[Any], Any]) -> Callable[..., Any]:
+    for add in reversed(options):
         function = add(function)
     return function
 

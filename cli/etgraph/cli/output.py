@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from rich.console import Console, RenderableType
 
 WIDTH_WITHOUT_TERMINAL = 100
-PLAIN = str.maketrans("█▓▒░╱·─…–µ▁▂▃▄▅▆▇", "#=%-/.-~-u..--==#")
+PLAIN = str.maketrans("█▓▒░╱·─…–µ▁▂▃▄▅▆▇→×", "#=%-/.-~-u..--==#>x")
 """What stands for the drawing characters where the encoding has none of them."""
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
     from etgraph.model.progress import Progress
-    from etgraph.queries import Simulations
+    from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
     from etgraph.sim.profiles import Profile
     from etgraph.sim.simulation import Simulation
@@ -100,6 +100,10 @@ class Session(Protocol):
         """Stored traces that satisfy all conditions, newest first."""
         ...
 
+    def workloads(self, team: str | None = None) -> Workloads:
+        """The workloads of the store, or those under which a team published, with a summary of each team."""
+        ...
+
     def show(self, reference: str) -> TraceInfo:
         """What is known of a trace. With a path or an iterations suffix, the trace is opened for it."""
         ...
@@ -132,6 +136,13 @@ class Session(Protocol):
         Iterations that the reference names choose the window; `simulation` names one that is kept beside the trace, on
         whose timeline the question is asked. Where this was saved for a stored trace before, the
         saved answer is given; with `save`, it is saved for the next time.
+        """
+        ...
+
+    def ask_several(self, question: str, *references: Sequence[str], **choices: Any) -> Any:
+        """The answer of one of `etgraph.queries.questions.OF_SEVERAL` about one or two lists of traces.
+
+        Iterations that a reference names are those that are meant of its trace; `choices` are the question's keywords.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,8 +22,8 @@ def _open_session(settings: Settings) -> Session:
 
 @dataclass(slots=True)
 class Settings:
-    """The common options, and those that every analysis takes: to save its answer, the seconds that it has, and the
-    simulation on whose timeline it is asked.
+    """The common options, and those that analyses take: to save the answer, the seconds that it has, the simulation on
+    whose timeline it is asked, and the files that it is drawn into.
 
     `open_session` is a field so that commands can be tried on another session.
     """
@@ -34,6 +35,7 @@ class Settings:
     save: bool = False
     timeout: float | None = None
     simulation: str | None = None
+    plots: tuple[Path, ...] = ()
     open_session: Callable[[Settings], Session] = _open_session
 
     def session(self) -> Session:

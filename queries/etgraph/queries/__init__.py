@@ -2,8 +2,10 @@
 
 from etgraph.queries.breakdown import Breakdown, breakdown
 from etgraph.queries.comm_matrix import CommunicationMatrix, comm_matrix
+from etgraph.queries.comparison import Comparison, compare
 from etgraph.queries.critical_path import CriticalPath, critical_path
 from etgraph.queries.device_use import DeviceUse, device_use
+from etgraph.queries.findings import Finding, Findings, findings
 from etgraph.queries.hotspots import Hotspots, hotspots
 from etgraph.queries.iterations import StepTimes, iterations
 from etgraph.queries.memory import Memory, memory
@@ -13,12 +15,18 @@ from etgraph.queries.saving import answer, artefact_of
 from etgraph.queries.simulations import Simulations, simulations
 from etgraph.queries.slack import Slack, slack
 from etgraph.queries.stragglers import Stragglers, stragglers
+from etgraph.queries.waterfall import Waterfall, Waterfalls, waterfall
+from etgraph.queries.whatif import WhatIf, whatif
+from etgraph.queries.workloads import Workloads, workloads
 
 __all__ = [
     "Breakdown",
     "CommunicationMatrix",
+    "Comparison",
     "CriticalPath",
     "DeviceUse",
+    "Finding",
+    "Findings",
     "Hotspots",
     "Memory",
     "Operators",
@@ -26,12 +34,18 @@ __all__ = [
     "Slack",
     "StepTimes",
     "Stragglers",
+    "Waterfall",
+    "Waterfalls",
+    "WhatIf",
+    "Workloads",
     "answer",
     "artefact_of",
     "breakdown",
     "comm_matrix",
+    "compare",
     "critical_path",
     "device_use",
+    "findings",
     "hotspots",
     "iterations",
     "load_simulation",
@@ -42,4 +56,7 @@ __all__ = [
     "simulations",
     "slack",
     "stragglers",
+    "waterfall",
+    "whatif",
+    "workloads",
 ]

@@ -43,8 +43,12 @@ class CallTrees:
 
 
 def call_trees(trace: Trace) -> CallTrees:
-    """The trees that `parent` makes of a trace's operators, O(n log n). Parents that form a circle enclose nothing."""
-    parent = trace.operators["parent"]
+    """The trees that `parent` makes of a trace's operators, O(n log n)."""
+    return forest(trace.operators["parent"])
+
+
+def forest(parent: Array) -> CallTrees:
+    """The trees that parents (-1 at the top) make of rows, siblings in order; those that form a circle hold nothing."""
     n = len(parent)
     first, following = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int64)
     siblings = np.argsort(parent, kind="stable")

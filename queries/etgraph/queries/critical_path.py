@@ -64,11 +64,16 @@ class RankShare:
 
 @dataclass(frozen=True, slots=True)
 class IterationShare:
-    """Time of the path in operators of one iteration and in the pauses before them; None: in no iteration's."""
+    """Time of the path in operators of one iteration and in the pauses before them; None: in no iteration's.
+
+    The path is in the iteration from `start_ns` to `end_ns`, where it may be in others meanwhile.
+    """
 
     iteration: int | None
     ns: int
     share: float
+    start_ns: int
+    end_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,14 @@ class Ground:
         return _path(self.trace, windows, rank, self.came, self.terrain)
 
 
+def time_on_path(trace: Trace, path: CriticalPath) -> Array:
+    """Time of every operator of the trace on a path of it, in ns."""
+    rows = operators_on(trace, path.segments)
+    start, end = (path.segments.column(name).to_numpy() for name in ("start_ns", "end_ns"))
+    own = rows >= 0
+    return sum_by(rows[own], (end - start)[own], len(trace))
+
+
 def _path(
     trace: Trace, windows: Sequence[Interval], rank: int | None, came: Arrivals, terrain: Terrain
 ) -> CriticalPath:
@@ -177,7 +190,7 @@ def _path(
         total,
         _by_category(detail, length, total),
         _by_rank(ranks, length),
-        _by_iteration(steps_of, length, total),
+        _by_iteration(steps_of, steps, total),
         _by_operator(trace, steps, steps_of, length, total),
         _segments(trace, steps, detail, ranks),
         _trust(trace, steps, detail, length, windows, rank, came),
@@ -306,12 +319,17 @@ def _by_rank(ranks: Array, length: Array) -> tuple[RankShare, ...]:
     return tuple(RankShare(rank, ns) for rank, ns in zip(found.tolist(), sums) if ns)
 
 
-def _by_iteration(iterations: Array, length: Array, total: int) -> tuple[IterationShare, ...]:
-    found, inverse = np.unique(iterations, return_inverse=True)
+def _by_iteration(iterations: Array, steps: Steps, total: int) -> tuple[IterationShare, ...]:
+    lasts = steps.end_ns > steps.start_ns
+    start_ns, end_ns = steps.start_ns[lasts], steps.end_ns[lasts]
+    found, first, inverse = np.unique(iterations[lasts], return_index=True, return_inverse=True)
+    ns = sum_by(inverse, end_ns - start_ns, len(found))
+    last = np.zeros(len(found), dtype=np.int64)
+    last[inverse] = np.arange(len(inverse))
+    columns = [column.tolist() for column in (found, ns, start_ns[first], end_ns[last])]
     return tuple(
-        IterationShare(None if index < 0 else index, ns, ns / total if total else 0.0)
-        for index, ns in zip(found.tolist(), sum_by(inverse, length, len(found)).tolist())
-        if ns
+        IterationShare(None if index < 0 else index, spent, spent / total, from_ns, to_ns)
+        for index, spent, from_ns, to_ns in zip(*columns)
     )
 
 
@@ -378,6 +396,17 @@ def _segments(trace: Trace, steps: Steps, detail: Array, ranks: Array) -> pa.Tab
     )
 
 
+def operators_on(trace: Trace, segments: pa.Table) -> Array:
+    """Row of the operator of every segment of a path, -1 for a pause."""
+    rank = segments.column("rank").to_numpy()
+    index = segments.column("index").fill_null(-1).to_numpy()
+    found = np.full(len(index), -1, dtype=np.int64)
+    for one in np.unique(rank).tolist():
+        own, rows = np.flatnonzero((rank == one) & (index >= 0)), trace.rank_rows[one]
+        found[own] = rows.start + np.searchsorted(trace.operators["index"][rows], index[own])
+    return found
+
+
 def _weak_links(trace: Trace, steps: Steps) -> int:
     """Dependencies of low confidence that the path came by."""
     d, n = trace.dependencies, len(trace)
@@ -431,4 +460,4 @@ def _trust(
     )
 
 
-__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path"]
+__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path", "operators_on", "time_on_path"]

@@ -101,7 +101,7 @@ def grouped(trace: Trace, found: Sequence[Calls]) -> tuple[Stall, ...]:
     row = np.concatenate([calls.row for calls in found])
     columns = ("blocked_ns", "waited_ns", "stall_ns", "gain_ns")
     times = np.stack([np.concatenate([getattr(calls, name) for calls in found]) for name in columns], axis=1)
-    operator = _enclosing(trace, row)
+    operator = enclosing(trace, row)
     named = np.where(operator >= 0, o["name"][operator], -1)
     keys = np.stack([o["name"][row], named, o["scope"][row], o["source"][row]], axis=1)
     _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
@@ -119,7 +119,7 @@ def grouped(trace: Trace, found: Sequence[Calls]) -> tuple[Stall, ...]:
     return tuple(sorted(stalls, key=lambda stall: (-stall.gain_ns, -stall.stall_ns, -stall.blocked_ns, str(stall))))
 
 
-def _enclosing(trace: Trace, rows: Array) -> Array:
+def enclosing(trace: Trace, rows: Array) -> Array:
     """The operator under which each call is made (-1: none): the outermost one of PyTorch's own that calls it.
 
     `aten::item` rather than `aten::_local_scalar_dense`, but not the module or the step that calls `aten::item`.

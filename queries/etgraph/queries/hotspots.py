@@ -16,7 +16,7 @@ from etgraph.model.meetings import Meetings, bus_factors, meetings
 from etgraph.model.results import Result
 from etgraph.model.sums import sum_by
 from etgraph.queries.activity import Activity, activities, stretches
-from etgraph.queries.critical_path import CriticalPath, Ground
+from etgraph.queries.critical_path import Ground, time_on_path
 from etgraph.queries.keys import Keys, groups, scopes, sizes, types
 from etgraph.queries.tiers import NOT_COMPARED, Compared, Reached, against_tiers
 from etgraph.queries.trusting import trust_of
@@ -153,24 +153,10 @@ def _critical(ground: Ground, rank: int | None, runs: Sequence[Iterations], wind
         except MissingData as missing:
             doubts[f"critical path: {missing.message}"] = None
             continue
-        found += _on_path(trace, path)
+        found += time_on_path(trace, path)
         known = trace.metadata.report.warnings
         doubts |= {f"critical path: {told}": None for told in path.trust.warnings if told not in known}
     return found, list(doubts)
-
-
-def _on_path(trace: Trace, path: CriticalPath) -> Array:
-    """Time of every operator of the trace on a path."""
-    found = np.zeros(len(trace), dtype=np.int64)
-    segments = path.segments.filter(path.segments.column("index").is_valid())
-    ranks, index, start, end = (
-        segments.column(name).to_numpy(zero_copy_only=False) for name in ("rank", "index", "start_ns", "end_ns")
-    )
-    for rank in np.unique(ranks).tolist():
-        own, rows = ranks == rank, trace.rank_rows[rank]
-        place = rows.start + np.searchsorted(trace.operators["index"][rows], index[own])
-        np.add.at(found, place, (end - start)[own])
-    return found
 
 
 def _rows(

@@ -15,7 +15,8 @@ from etgraph.queries.walk import GAP, Steps
 
 FIRST_OPERATOR = "before the first operator of a step"
 """What a pause is called that lies between a step's beginning and its first operator."""
-_INPUT = re.compile(r"(?i)data_?loader|data_?pipe")
+INPUT = re.compile(r"(?i)data_?loader|data_?pipe")
+"""Names of what belongs to the input pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +54,24 @@ def labels(trace: Trace, steps: Steps, rank: Array) -> Labels:
         return found
 
     start, end = (apart(rank[pauses], moment[pauses]) for moment in (steps.start_ns, steps.end_ns))
-    for text, of, first, last in _preparing(trace) if len(pauses) else ():
+    for text, of, first, last in preparing(trace) if len(pauses) else ():
         mostly = 2 * union(apart(of, first), apart(of, last)).within(start, end) > end - start
         code[pauses[mostly & (code[pauses] < 0)]] = len(names) + texts.setdefault(text, len(texts))
     names += texts
-    is_input = np.array([n >= len(names) - len(texts) or bool(_INPUT.search(name)) for n, name in enumerate(names)])
+    is_input = np.array([n >= len(names) - len(texts) or bool(INPUT.search(name)) for n, name in enumerate(names)])
     return Labels(code, names, is_input)
 
 
 def _part(path: str) -> str:
     """The innermost part of a scope that names the input pipeline; empty where none does."""
-    return next((part for part in reversed(path.split("/")) if _INPUT.search(part)), "")
+    return next((part for part in reversed(path.split("/")) if INPUT.search(part)), "")
 
 
-def _preparing(trace: Trace) -> Iterator[tuple[str, Array, Array, Array]]:
+def preparing(trace: Trace) -> Iterator[tuple[str, Array, Array, Array]]:
     """When ranks prepare batches: what says so, the ranks, the starts and the ends."""
     a = trace.annotations
     if len(a):
-        codes = np.flatnonzero(a.codes_where("name", _INPUT.search))
+        codes = np.flatnonzero(a.codes_where("name", INPUT.search))
         for code in codes.tolist():
             rows = np.flatnonzero((a["name"] == code) & (a["kind"] == int(Span.USER)))
             start = a["start_ns"][rows]

@@ -1,9 +1,12 @@
-"""The questions that can be asked of a trace, by name: one table for the command line, servers and saved answers."""
+"""The questions that can be asked, by name: those about a trace, whose answers can be saved, and those about several.
+
+Command line and servers ask by these tables.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +17,7 @@ from etgraph.model.errors import UsageError
 
 if TYPE_CHECKING:
     from etgraph.model.results import Result
+    from etgraph.queries.subjects import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,13 @@ class Question:
         found: Callable[..., Result] = getattr(importlib.import_module(module), name)
         return found
 
-    def __call__(self, trace: Trace, **choices: Any) -> Result:
-        """Ask a trace; the choices are the function's keywords. Raises Cancelled where it is to stop meanwhile."""
+    def __call__(self, *asked: Trace | Sequence[Subject], **choices: Any) -> Result:
+        """Ask a trace, or lists of several; the choices are the function's keywords.
+
+        Raises Cancelled where it is to stop meanwhile.
+        """
         check()
-        answer = self.function(trace, **choices)
+        answer = self.function(*asked, **choices)
         check()
         return answer
 
@@ -46,7 +53,7 @@ _HERE = "etgraph.queries"
 QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
         "breakdown": Question(f"{_HERE}.breakdown:breakdown"),
-        "critical-path": Question(f"{_HERE}.critical_path:critical_path"),
+        "critical-path": Question(f"{_HERE}.critical_path:critical_path", 2),
         "hotspots": Question(f"{_HERE}.hotspots:hotspots", 2),
         "comm-matrix": Question(f"{_HERE}.comm_matrix:comm_matrix"),
         "stragglers": Question(f"{_HERE}.stragglers:stragglers"),
@@ -54,13 +61,24 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "iterations": Question(f"{_HERE}.iterations:iterations"),
         "memory": Question(f"{_HERE}.memory:memory"),
         "operators": Question(f"{_HERE}.operators:operators", 2),
+        "findings": Question(f"{_HERE}.findings.findings:findings"),
         "slack": Question(f"{_HERE}.slack:slack"),
+        "whatif": Question(f"{_HERE}.whatif:whatif"),
+        "waterfall": Question(f"{_HERE}.waterfall:waterfall"),
     }
 )
 
+OF_SEVERAL: Final[Mapping[str, Question]] = MappingProxyType(
+    {
+        "compare": Question(f"{_HERE}.comparison.compare:compare"),
+    }
+)
+"""Questions about several traces. Their functions take lists of `etgraph.queries.subjects.Subject`: a question of one
+list compares its traces with each other, one of two lists the traces of the first with those of the second."""
 
-def question(name: str) -> Question:
+
+def question(name: str, questions: Mapping[str, Question] = QUESTIONS) -> Question:
     """The question of that name. Raises UsageError where there is none."""
-    if name not in QUESTIONS:
-        raise UsageError(f"no question {name!r}", hint=f"there are {', '.join(QUESTIONS)}")
-    return QUESTIONS[name]
+    if name not in questions:
+        raise UsageError(f"no question {name!r}", hint=f"there are {', '.join(questions)}")
+    return questions[name]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from etgraph.model import path_tables
@@ -133,9 +134,11 @@ def _steps(iteration: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has no form for: a number of NumPy's, a set, an enum, a profile by name and content."""
+    """A value that JSON has no form for: a number of NumPy's, a set, an enum, a change; a profile by name, content."""
     if isinstance(value, Profile):
         return {"name": value.name, "content": fingerprint(value)}
+    if is_dataclass(value):
+        return {"is": type(value).__name__} | {each.name: getattr(value, each.name) for each in fields(value)}
     if hasattr(value, "item"):
         return value.item()
     if isinstance(value, (set, frozenset)):

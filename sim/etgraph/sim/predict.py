@@ -143,6 +143,18 @@ class Predictor:
             trust=_trust(self.trace, found.costs, origin, found.at_rest),
         )  # fmt: skip
 
+    def plan_on(self, profile: Profile | str) -> tuple[Callable[[Plan], Plan], Trust]:
+        """What takes plans of the measured trace to a profile, so that edits can follow; and how far to trust it.
+
+        Shared links slow transfers down as in the prediction without edits. Raises what `predict` raises.
+        """
+        found = self.run(profile)
+
+        def on_profile(plan: Plan) -> Plan:
+            return with_costs(plan, self._latency_on(found.profile, plan), found.costs)
+
+        return on_profile, _trust(self.trace, found.costs, self.source, found.at_rest)
+
     def _latency_on(self, profile: Profile, plan: Plan) -> Array:
         """Latencies of launches in ns: the profile's, or those that were measured if it is of the same device.
 

@@ -48,7 +48,12 @@ class Proof:
     @property
     def verdict(self) -> str:
         """The verdict in words, with the number that it rests on."""
-        share = f"{self.unexplained_share:.2%} of the windows is waiting that nothing recorded explains"
-        if self.replayable:
-            return f"replayable: {share}"
-        return f"not replayable: {share}, more than {ENOUGH_SHARE:.0%}"
+        return verdict(self.unexplained_share)
+
+
+def verdict(unexplained_share: float) -> str:
+    """Whether a trace of which that share is unexplained can be replayed, in words."""
+    share = f"{unexplained_share:.2%} of the windows is waiting that nothing recorded explains"
+    if unexplained_share <= ENOUGH_SHARE:
+        return f"replayable: {share}"
+    return f"not replayable: {share}, more than {ENOUGH_SHARE:.0%}"

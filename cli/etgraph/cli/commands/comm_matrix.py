@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from etgraph.cli.answering import ask
 from etgraph.cli.group import command, pass_settings
-from etgraph.cli.options import asks_a_trace
+from etgraph.cli.options import asks_a_trace, plot_option
 from etgraph.cli.settings import Settings
 
 
 @command("comm-matrix")
 @asks_a_trace
+@plot_option
 @pass_settings
 def comm_matrix(settings: Settings, trace: str, rank: int | None, iteration: int | None, window: str) -> None:
     """Show the bytes that each rank sends to each other, and the time that these transfers take.

@@ -6,7 +6,7 @@ import click
 
 from etgraph.cli.answering import ask
 from etgraph.cli.group import command, pass_settings
-from etgraph.cli.options import asks_a_trace
+from etgraph.cli.options import asks_a_trace, plot_option
 from etgraph.cli.settings import Settings
 
 
@@ -18,6 +18,7 @@ from etgraph.cli.settings import Settings
     help="Not the measured path but the longest chain of durations and dependencies, and every operator's slack.",
 )
 @click.option("--segments", is_flag=True, help="Print every segment of the path.")
+@plot_option
 @pass_settings
 def critical_path(
     settings: Settings,
@@ -52,9 +53,11 @@ def critical_path(
 def _ask_model(
     settings: Settings, trace: str, rank: int | None, iteration: int | None, window: str, *, segments: bool
 ) -> None:
-    if window != "annotation":
-        from etgraph.model.errors import UsageError
+    from etgraph.model.errors import UsageError
 
+    if settings.plots:
+        raise UsageError("--plot draws the measured path; the model's has no picture", hint="leave --model out")
+    if window != "annotation":
         raise UsageError(
             f"--window {window} is for the measured path; the model has no window, only operators",
             hint="leave --window out, and choose operators with --iteration and --rank",

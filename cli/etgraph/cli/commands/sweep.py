@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from etgraph.cli.answering import draw_plots, trust_line
 from etgraph.cli.failures import SYSTEM
 from etgraph.cli.group import command, pass_settings
+from etgraph.cli.options import plot_option
 from etgraph.cli.settings import Settings
 
 
@@ -37,20 +39,13 @@ from etgraph.cli.settings import Settings
 )
 @click.option("--resume", is_flag=True, help="Take the points that were kept before, and predict the others.")
 @click.option("--save", is_flag=True, help="Keep the answer beside the stored trace.")
-@click.option(
-    "--plot",
-    "plots",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Draw the points and the front: .png, .svg, .pdf, or .html; may be repeated.",
-)
+@plot_option
 @click.option("--all", "every", is_flag=True, help="Print all points, not the best ones alone.")
 @pass_settings
 @click.pass_context
 def sweep(
     context: click.Context, settings: Settings, trace: str, grid_file: Path, workers: int | None,
-    folder: Path | None, resume: bool, save: bool, plots: tuple[Path, ...], every: bool,
+    folder: Path | None, resume: bool, save: bool, every: bool,
 ) -> None:  # fmt: skip
     """Predict TRACE on every point of a grid: its step time, what it costs, and where the time goes.
 
@@ -61,25 +56,18 @@ def sweep(
     from etgraph.cli.units import printable
     from etgraph.cli.views.sweep import sweep_document, sweep_view, write_table
     from etgraph.sim.sweeps import load
-    from etgraph.sim.sweeps.plots import check_plot, plot
 
     grid = load(grid_file)
-    for file in plots:
-        check_plot(file)
     with settings.session() as session, watched(settings) as progress:
         found = session.sweep(trace, grid, workers=workers, folder=folder, resume=resume, save=save, progress=progress)
-    output = settings.output()
+    output, title = settings.output(), f"Sweep of {trace}"
     if settings.json:
         output.document(sweep_document(found))
     else:
-        from etgraph.cli.answering import trust_line
-
-        output.show(sweep_view(found, f"Sweep of {trace}", output.answer.width, every=every))
+        output.show(sweep_view(found, title, output.answer.width, every=every))
         output.show(trust_line(found), soft_wrap=True)
     if folder is not None:
         output.say(f"wrote {printable(str(write_table(found, folder)))}")
     if all(point.error is not None for point in found.points):
         context.exit(SYSTEM)
-    for file in plots:
-        plot(found, file, f"Sweep of {trace}")
-        output.say(f"wrote {printable(str(file))}")
+    draw_plots(settings, found, title)

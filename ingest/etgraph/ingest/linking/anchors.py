@@ -6,15 +6,13 @@ the first iteration that fits. So what these identify is fixed first, and only w
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
 import numpy as np
 
 from etgraph.ingest.draft import NULL
-from etgraph.ingest.linking.alignment import align_surely
 from etgraph.ingest.linking.records import Names, Records
 from etgraph.ingest.linking.stretches import stretches
 from etgraph.model.columns import Array
+from etgraph.model.sequences import align_surely, ascending, is_unique, unique_pairs
 
 AGREEING = 0.9
 """Share of the sequence numbers that both threads have that must stand at records of equal names, in equal order."""
@@ -52,52 +50,18 @@ def _by_sequence(
     common = np.isin(numbers[0], numbers[1]), np.isin(numbers[1], numbers[0])
     if not common[0].any() or max(mask.mean() for mask in common) < FEWEST:
         return None
-    first, second = _unique_pairs(*keys)
-    at, to = _ascending(mine[first], theirs[second])
+    first, second = unique_pairs(*keys)
+    at, to = ascending(mine[first], theirs[second])
     # Numbers at which no name is unique say nothing.
-    could = min(int((is_common & _is_unique(key)).sum()) for is_common, key in zip(common, keys, strict=True))
+    could = min(int((is_common & is_unique(key)).sum()) for is_common, key in zip(common, keys, strict=True))
     return (at, to) if len(at) and len(at) >= AGREEING * could else None
 
 
 def _by_step(a: Array, a_step: Array, b: Array, b_step: Array) -> tuple[Array, Array] | None:
     """Steps whose full name is unique in both."""
     mine, theirs = np.flatnonzero(a_step), np.flatnonzero(b_step)
-    first, second = _unique_pairs(a[mine], b[theirs])
-    return _ascending(mine[first], theirs[second]) if len(first) else None
-
-
-def _is_unique(keys: Array) -> Array:
-    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    once: Array = counts[inverse] == 1
-    return once
-
-
-def _unique_pairs(a: Array, b: Array) -> tuple[Array, Array]:
-    """Where both have the keys that each has once."""
-    once = [np.flatnonzero(_is_unique(keys)) for keys in (a, b)]
-    _, first, second = np.intersect1d(a[once[0]], b[once[1]], assume_unique=True, return_indices=True)
-    return once[0][first], once[1][second]
-
-
-def _ascending(a: Array, b: Array) -> tuple[Array, Array]:
-    """Of pairs as many as ascend in both."""
-    order = np.argsort(a)
-    a, b = a[order], b[order]
-    if (np.diff(b) > 0).all():
-        return a, b
-    ends: list[int] = []
-    last: list[int] = []
-    before = np.full(len(b), -1, dtype=np.int64)
-    for at, value in enumerate(b.tolist()):
-        length = bisect_left(ends, value)
-        before[at] = last[length - 1] if length else -1
-        ends[length : length + 1] = [value]
-        last[length : length + 1] = [at]
-    kept = [last[-1]]
-    while before[kept[-1]] >= 0:
-        kept.append(int(before[kept[-1]]))
-    chosen = np.array(kept[::-1], dtype=np.int64)
-    return a[chosen], b[chosen]
+    first, second = unique_pairs(a[mine], b[theirs])
+    return ascending(mine[first], theirs[second]) if len(first) else None
 
 
 def align_between(a: Array, b: Array, a_step: Array, b_step: Array, at: Array, to: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from etgraph.ingest.draft import NULL, Draft
-from etgraph.ingest.linking.alignment import regraded
+from etgraph.ingest.linking.grading import regraded
 from etgraph.ingest.linking.identity import Identity, identify, refusal, same_process
 from etgraph.ingest.linking.matching import Matches, match
 from etgraph.ingest.linking.merging import Links, merge

@@ -8,12 +8,13 @@ import numpy as np
 
 from etgraph.ingest.draft import NULL
 from etgraph.ingest.identifiers import rows_of, sorting
-from etgraph.ingest.linking.alignment import align_surely, methods
 from etgraph.ingest.linking.anchors import align_between, anchors
+from etgraph.ingest.linking.grading import methods
 from etgraph.ingest.linking.records import Names, Records
 from etgraph.ingest.linking.stretches import stretches
 from etgraph.model.columns import Array
 from etgraph.model.schema import LinkMethod
+from etgraph.model.sequences import align_surely
 
 SAME_NAMES = 0.9
 """Share of the records with equal recorded ids that must have equal names, for these ids to be of one recording."""

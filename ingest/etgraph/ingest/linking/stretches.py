@@ -15,9 +15,9 @@ from typing import Final
 
 import numpy as np
 
-from etgraph.ingest.linking.alignment import MOST_EDITS, align
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
+from etgraph.model.sequences import MOST_EDITS, align
 
 ALIKE: Final = 4
 """One token in so many may be edited; more, and it is no place."""

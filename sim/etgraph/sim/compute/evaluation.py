@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.model.graph import nearest_above
 from etgraph.model.launching import launching_calls
+from etgraph.model.twins import without_vendor
 from etgraph.sim.compute.intervals import total_interval
 from etgraph.sim.compute.products import HALF
 from etgraph.sim.compute.protocol import CostModel
@@ -22,8 +21,6 @@ from etgraph.sim.compute.roofline import Roofline
 from etgraph.sim.compute.summary import share
 from etgraph.sim.compute.units import NONE, Units, is_device, units_of
 from etgraph.sim.profiles import Device
-
-_VENDOR: Final = re.compile(r"(?<=::)(?:cudnn|miopen|mkldnn|hipdnn)_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +116,7 @@ def _operators(trace: Trace, rows: Array) -> dict[tuple[str, int], Array]:
     o, units = trace.operators, units_of(trace)
     launcher = _launchers(trace, units)[rows]
     order = np.argsort(launcher, kind="stable")
-    names = [_VENDOR.sub("", name) for name in o.texts("name").to_pylist()]
+    names = [without_vendor(name) for name in o.texts("name").to_pylist()]
     found: dict[tuple[str, int], Array] = {}
     seen: dict[str, int] = {}
     for group in np.split(order, np.flatnonzero(np.diff(launcher[order])) + 1) if len(order) else []:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = -1
+AHEAD = -1
+"""Lanes from here down are those of parts that run ahead of their collectives, one for each of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Issued:
     The thread issues it after operator `after`, which takes it `issue_ns`; it is ready to start `handover_ns` after
     that began, or once the one before it on the same `lane` has ended, if that is later. From when all ranks are ready
     it takes `transfer_ns`. Operator `awaited` does not start before it has ended: on a thread, which sleeps,
-    `waking_ns` later. `AT_ONCE` is the thread that issued it, which then goes on only after that.
+    `waking_ns` later. `AT_ONCE` is the thread that issued it, which then goes on only after that. It does not start
+    before the events `behind` (-1: none) either.
     """
 
     after: Array
@@ -54,6 +57,7 @@ class Issued:
     awaited: Array
     waking_ns: Array
     lane: int = 0
+    behind: Array | None = None
 
     @property
     def events(self) -> int:
@@ -106,6 +110,9 @@ class _Chain:
             if before is not None:
                 builder.plain(np.array([before]), ready[place : place + 1])
             self.lanes[step.lane, rank] = int(end[place])
+        if step.behind is not None:
+            there = step.behind >= 0
+            builder.plain(step.behind[there], ready[there])
         self._meet(ready, end, step.transfer_ns)
         builder.plain(issued, back)
         at_once = step.awaited == AT_ONCE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etgraph.model import Category, DependencyKind, Trace
+from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 
 _NEVER = -(2**62)
@@ -53,3 +54,12 @@ def peers_of(trace: Trace) -> Peers:
     meets[members] = receives[receiver] = True
     transfer = np.where(trace.timed, np.maximum(end - arrived, 0), 0)
     return Peers(meets, receives, transfer, sender, receiver, rendezvous)
+
+
+def issues_of(trace: Trace) -> tuple[Array, Array]:
+    """Calls that issue communication to another thread or to a device, and the communication: rows of both."""
+    o, d = trace.operators, trace.dependencies
+    issues = np.isin(d["kind"], (int(DependencyKind.SPAWN), int(DependencyKind.LAUNCH))) & communicates(trace, d["dst"])
+    issues &= trace.timed[d["src"]] & trace.timed[d["dst"]]
+    issues &= (d["kind"] == int(DependencyKind.LAUNCH)) | (o["category"][d["dst"]] < int(Category.KERNEL))
+    return d["src"][issues].astype(np.int64), d["dst"][issues].astype(np.int64)

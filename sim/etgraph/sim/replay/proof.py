@@ -44,13 +44,12 @@ def proof_of(
     held = held_by(program, timeline)
     worst = max(windows, key=lambda w: abs(w.error), default=None)
     way = way_back(program, held, _last_event(trace, s, timeline, worst))
-    total = sum(w.measured_ns for w in windows)
     return Proof(
         mean_error(windows),
         max((w.error for w in windows), key=abs, default=0.0),
         crossed_error,
         _off_host(trace, program, timeline, way),
-        unexplained_ns(trace, s, c) / total if total else 0.0,
+        unexplained_share(trace, s, c, windows),
         float(late.mean()) if len(rows) else None,
         float(np.median(np.abs(late))) if len(rows) else None,
         constants_of(c),
@@ -58,6 +57,12 @@ def proof_of(
         len(s.device.pinned),
         _causes(trace, s, timeline, way, worst),
     )
+
+
+def unexplained_share(trace: Trace, s: Structure, c: Fitted, windows: tuple[WindowTimes, ...]) -> float:
+    """The part of those windows that is waiting which nothing recorded explains; over many lanes it may exceed 1."""
+    total = sum(w.measured_ns for w in windows)
+    return unexplained_ns(trace, s, c) / total if total else 0.0
 
 
 def unexplained_ns(trace: Trace, s: Structure, c: Fitted) -> int:

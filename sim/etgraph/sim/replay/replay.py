@@ -15,7 +15,7 @@ from etgraph.sim.engine.stuck import check_ended
 from etgraph.sim.outcome import on_timeline, simulation_of, window_times
 from etgraph.sim.proof import ENOUGH_SHARE, Proof
 from etgraph.sim.replay.plan import Plan, plan_of, program_of
-from etgraph.sim.replay.proof import mean_error, proof_of
+from etgraph.sim.replay.proof import mean_error, proof_of, unexplained_share
 from etgraph.sim.replay.structure import Fitted, Structure, fitted, structure_of
 from etgraph.sim.simulation import Simulation, WindowTimes
 
@@ -47,9 +47,15 @@ def _run(trace: Trace) -> tuple[Structure, Fitted, Program, Timeline]:
 
 def measured_plan(trace: Trace) -> Plan:
     """The plan of a measured trace, for edits: `etgraph.sim.edits`. Raises MissingData for a trace without times."""
+    return judged_plan(trace)[0]
+
+
+def judged_plan(trace: Trace) -> tuple[Plan, float]:
+    """The plan of a measured trace, and the share of its windows that it leaves unexplained: `etgraph.sim.proof`."""
     _check_times(trace)
     s = structure_of(trace)
-    return plan_of(trace, s, fitted(s))
+    c = fitted(s)
+    return plan_of(trace, s, c), unexplained_share(trace, s, c, window_times(trace, trace))
 
 
 def run_plan(plan: Plan) -> Trace:

@@ -119,11 +119,7 @@ def _queue(trace: Trace, done: Array, call: Array) -> tuple[Array, Array]:
     """
     d, o = trace.dependencies, trace.operators
     launches = np.flatnonzero(d["kind"] == int(K.LAUNCH))
-    caller, launched = d["src"][launches].astype(np.int64), d["dst"][launches].astype(np.int64)
-    order = np.lexsort((trace.end_ns[launched], o["start_ns"][caller], o["rank"][caller]))
-    caller, launched = caller[order], launched[order]
-    kept = _last_of(caller)
-    caller, launched = caller[kept], launched[kept]
+    caller, launched = in_order(trace, d["src"][launches].astype(np.int64), d["dst"][launches].astype(np.int64))
     place = np.full(len(trace), -1, dtype=np.int64)
     place[caller] = place[launched] = np.arange(len(caller))
     found_done, found_call = [], []
@@ -139,6 +135,18 @@ def _queue(trace: Trace, done: Array, call: Array) -> tuple[Array, Array]:
         found_call.append(waiting[new])
     nothing = np.zeros(0, dtype=np.int64)
     return np.concatenate([nothing, *found_done]), np.concatenate([nothing, *found_call])
+
+
+def in_order(trace: Trace, caller: Array, launched: Array) -> tuple[Array, Array]:
+    """Launches in the order in which the calls of each rank began, rank by rank; of a call the last thing it launched.
+
+    That is the order in which a launch queue takes them in.
+    """
+    o = trace.operators
+    order = np.lexsort((trace.end_ns[launched], o["start_ns"][caller], o["rank"][caller]))
+    caller, launched = caller[order], launched[order]
+    kept = _last_of(caller)
+    return caller[kept], launched[kept]
 
 
 def _latest(r: _Releases) -> _Releases:

@@ -1,5 +1,5 @@
 """What-ifs: changes of a measured run in every iteration, with costs drawn from what was measured, as distributions."""
 
-from etgraph.sim.what_if.distribution import Edit, RankStep, WhatIf, what_if
+from etgraph.sim.what_if.distribution import ChangedSteps, Edit, RankStep, what_if
 
-__all__ = ["Edit", "RankStep", "WhatIf", "what_if"]
+__all__ = ["ChangedSteps", "Edit", "RankStep", "what_if"]

@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from etgraph.model import CommType, Trace
+from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.model.tensors import Tensor, Unknown, inputs_of
 from etgraph.sim import edits
 from etgraph.sim.replay.additions import Issued
+from etgraph.sim.replay.peers import issues_of
 from etgraph.sim.replay.plan import Plan
-from etgraph.sim.what_if.observed import Draw, issues_of
+from etgraph.sim.what_if.observed import Draw
 
 ACCUMULATES = "torch::autograd::AccumulateGrad"
 COPIES_BACK = "torch.distributed.ddp.reducer::copy_bucket_to_grad"
@@ -51,7 +53,7 @@ def gradients_of(trace: Trace) -> list[Gradients]:
     ready = edits.matching(trace, ACCUMULATES)
     copies = edits.matching(trace, COPIES_BACK)
     call, done = issues_of(trace)
-    reduces = o["comm_type"][done] == int(CommType.ALL_REDUCE)
+    reduces = (o["comm_type"][done] == int(CommType.ALL_REDUCE)) & (o["collective"][done] >= 0)
     call, done = call[reduces], done[reduces]
     found = []
     for step in np.unique(o["iteration"][ready]).tolist():
@@ -61,7 +63,7 @@ def gradients_of(trace: Trace) -> list[Gradients]:
         if step < 0 or not len(issued):
             continue
         back = _in_order(trace, copies[o["iteration"][copies] == step])
-        sizes = trace.collectives["bytes"][o["collective"][done[issued]]]
+        sizes = _reduced_bytes(trace, done[issued])
         found.append(
             Gradients(
                 int(trace.iterations["rank"][step]), int(trace.iterations["index"][step]), outermost(trace, own),
@@ -70,6 +72,23 @@ def gradients_of(trace: Trace) -> list[Gradients]:
             )
         )  # fmt: skip
     return sorted(found, key=lambda g: (g.iteration, g.rank))
+
+
+def _sized_gradients(trace: Trace) -> list[Gradients]:
+    """Those of `gradients_of`; none where their sizes are not recorded."""
+    try:
+        return gradients_of(trace)
+    except MissingData:
+        return []
+
+
+def _reduced_bytes(trace: Trace, rows: Array) -> Array:
+    """Bytes of all-reduces: as all their ranks have it, else as they record it themselves."""
+    collective, own = trace.operators["collective"][rows], trace.operators["comm_bytes"][rows]
+    known = collective >= 0
+    own = own.copy()
+    own[known] = trace.collectives["bytes"][collective[known]]
+    return own
 
 
 def assign(bytes: Array, capacity: int, first: int | None = None) -> Array:
@@ -87,14 +106,17 @@ def assign(bytes: Array, capacity: int, first: int | None = None) -> Array:
     return found
 
 
-def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
+def rebucket(plan: Plan, capacity: int | None, draw: Draw, gradients: list[Gradients] | None = None) -> Plan:
     """With buckets of another capacity in bytes: one that is ready earlier is issued earlier, each costs its issue.
+
+    Without a capacity the buckets are those that they are, at the times that are drawn: what another capacity is to be
+    compared with where only the capacity is meant to differ. `gradients` are the trace's, where the caller has them.
 
     Raises MissingData where the trace does not tell gradients, their sizes, or what they were reduced by, and where
     that was a device.
     """
     trace = plan.trace
-    found = gradients_of(trace)
+    found = gradients_of(trace) if gradients is None else gradients
     if not found:
         raise MissingData(
             "the trace has no gradients with all-reduces of theirs",
@@ -107,7 +129,7 @@ def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
     new = edits.remove(plan, np.union1d(old, calls))
     for iteration in sorted({g.iteration for g in found}):
         same = [g for g in found if g.iteration == iteration]
-        buckets = assign(same[0].bytes, capacity)
+        buckets = _as_issued(same[0]) if capacity is None else assign(same[0].bytes, capacity)
         if any(len(g.row) != len(buckets) for g in same):
             raise MissingData(f"iteration {iteration}: ranks have different numbers of gradients")
         for bucket in range(int(buckets.max()) + 1):
@@ -115,6 +137,57 @@ def rebucket(plan: Plan, capacity: int, draw: Draw) -> Plan:
             size = int(same[0].bytes[inside].sum())
             new = edits.issue(new, _issued(new, same, inside, size, draw, bucket % WORKERS))
     return new
+
+
+def _as_issued(g: Gradients) -> Array:
+    """The bucket of each gradient, by the sizes of those that were issued."""
+    last = len(g.sizes) - 1
+    return np.asarray(np.minimum(np.searchsorted(np.cumsum(g.sizes), np.cumsum(g.bytes)), last))
+
+
+def ready_by_gradients(plan: Plan) -> edits.Ready:
+    """After which operators parts of gradient buckets are ready: those that make the last gradient of a share ready.
+
+    On a device that is the last kernel that was launched until then. Of other collectives it is not known.
+    """
+    trace = plan.trace
+    row_of: dict[int, tuple[Gradients, int, int]] = {}
+    for g in _sized_gradients(trace):
+        held, full = np.cumsum(g.bytes), np.cumsum(g.sizes)
+        if np.isin(full, held).all() and full[-1] == held[-1]:
+            bounds = zip(g.reduces.tolist(), (full - g.sizes).tolist(), full.tolist())
+            row_of |= {reduce: (g, begin, end) for reduce, begin, end in bounds}
+    on_device = _last_kernels(plan)
+
+    def ready(members: Array, parts: int) -> Array:
+        found = np.full((len(members), parts - 1), -1, dtype=np.int64)
+        device = np.isin(members, plan.device)
+        for place, member in enumerate(members.tolist()):
+            if member in row_of:
+                g, begin, end = row_of[member]
+                share = begin + (end - begin) * np.arange(1, parts) / parts
+                found[place] = g.row[np.searchsorted(np.cumsum(g.bytes), share)]
+        found[device] = np.where(found[device] >= 0, on_device[found[device]], -1)
+        return found
+
+    return ready
+
+
+def _last_kernels(plan: Plan) -> Array:
+    """For each operator of a thread the last one on a device, communication apart, that it launched until its end."""
+    trace = plan.trace
+    o, end = trace.operators, trace.end_ns
+    found = np.full(len(trace), -1, dtype=np.int64)
+    caller, launched = plan.launch // 2, plan.launched
+    kernels = ~communicates(trace, launched)
+    caller, launched = caller[kernels], launched[kernels]
+    for lane in np.unique(o["lane"][caller]).tolist():
+        own = np.flatnonzero(o["lane"][caller] == lane)
+        own = own[np.argsort(o["start_ns"][caller[own]], kind="stable")]
+        rows = np.flatnonzero((o["lane"] == lane) & trace.timed)
+        place = np.searchsorted(o["start_ns"][caller[own]], end[rows]) - 1
+        found[rows[place >= 0]] = launched[own[place[place >= 0]]]
+    return found
 
 
 def _issued(plan: Plan, same: list[Gradients], inside: Array, size: int, draw: Draw, lane: int) -> Issued:
@@ -150,7 +223,7 @@ def awaited(plan: Plan) -> Plan:
     if plan.device.size:
         return plan
     t, end = plan.threads, plan.trace.end_ns
-    pairs = [_waits(plan, g) for g in gradients_of(plan.trace)]
+    pairs = [_waits(plan, g) for g in _sized_gradients(plan.trace)]
     reduce, segment = np.concatenate([np.zeros((2, 0), dtype=np.int64), *pairs], axis=1)
     if not len(reduce):
         return plan

@@ -7,7 +7,7 @@ the change moves it. So the noise of the steps stays in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -15,14 +15,13 @@ import numpy as np
 
 from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
-from etgraph.model.errors import MissingData
 from etgraph.model.results import Result
 from etgraph.sim.engine import run
 from etgraph.sim.engine.stuck import check_ended
-from etgraph.sim.outcome import on_timeline, window_times
+from etgraph.sim.proof import ENOUGH_SHARE
+from etgraph.sim.replay import judged_plan
 from etgraph.sim.replay.plan import Plan, program_of
-from etgraph.sim.replay.replay import SIMULATOR, measured_plan
-from etgraph.sim.simulation import WindowTimes
+from etgraph.sim.steps import Extents, Steps, steps_of
 from etgraph.sim.what_if.buckets import awaited
 from etgraph.sim.what_if.observed import Draw, observed
 
@@ -39,7 +38,8 @@ RESAMPLES = 40
 class RankStep:
     """The median step of a rank in ns: measured, replayed, predicted; the 90 % interval of that of as many others.
 
-    `cost_low_ns` and `cost_high_ns` are the part of it that comes from what the change costs, without the steps' noise.
+    `rank` None is all ranks together, from the earliest start to the latest end. `cost_low_ns` and `cost_high_ns` are
+    the part of the interval that comes from what the change costs, without the steps' noise.
     """
 
     rank: int | None
@@ -59,70 +59,92 @@ class RankStep:
 
 
 @dataclass(frozen=True, slots=True)
-class WhatIf(Result):
-    """What a change makes of the median step of each rank; `draws` are the replays that it rests on."""
+class ChangedSteps(Result):
+    """The median step of a changed run: over all ranks that were asked for, and on each of them.
 
+    `draws` is how often costs were drawn, `replay_error` the mean relative error of the steps, replayed unchanged.
+    """
+
+    whole: RankStep
     ranks: tuple[RankStep, ...]
     draws: int
+    replay_error: float
     trust: Trust = field(default_factory=Trust)
 
     TABLE: ClassVar[str] = "ranks"
 
     def headline(self) -> str:
         """The answer in a few words."""
-        worst = max(self.ranks, key=lambda r: r.predicted_ns)
-        where = "" if worst.rank is None else f", rank {worst.rank}"
+        step = self.whole
         return (
-            f"{worst.measured_ns / 1e6:.3f} ms → {worst.predicted_ns / 1e6:.3f} ms "
-            f"({worst.low_ns / 1e6:.3f} to {worst.high_ns / 1e6:.3f}{where})"
+            f"{step.measured_ns / 1e6:.3f} ms → {step.predicted_ns / 1e6:.3f} ms "
+            f"({step.low_ns / 1e6:.3f} to {step.high_ns / 1e6:.3f})"
         )
 
 
-def what_if(trace: Trace, edit: Edit, *, draws: int = DRAWS, seed: int = 0) -> WhatIf:
-    """What a change makes of a measured run's median step, on each rank.
+def what_if(
+    trace: Trace,
+    edit: Edit,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    rank: int | None = None,
+    iterations: Sequence[int] | None = None,
+) -> ChangedSteps:
+    """What a change makes of a measured run's median step, over all ranks and on each rank.
 
     The interval covers the median of as many steps of the changed run as were measured: it adds what the change may
     cost, how well so many steps tell their median, and how far that of so many others lies from it. The steps' noise is
     resampled twice for that: once for the measured steps, once for the others. The same input gives the same answer.
+    With `rank` and `iterations` only these steps are looked at; the whole run is replayed all the same.
 
-    O(draws · replay). Without iterations the whole trace is one step. Raises MissingData for a trace without times,
-    and what the edit raises.
+    O(draws · replay). Without iterations the whole trace is one step. Raises MissingData for a trace without times, a
+    rank or an iteration that is not there, and what the edit raises.
     """
-    plan = measured_plan(trace)
+    plan, unexplained = judged_plan(trace)
+    steps = steps_of(trace, rank, iterations)
     seen = observed(plan)
     plan = awaited(plan)
-    base = _windows(plan)
-    if not base:
-        raise MissingData("the trace has nothing that lasts")
+    measured, base = _both(steps.on(trace.operators["start_ns"], trace.end_ns)), _replayed(plan, steps)
     random = np.random.default_rng(seed)
-    moved = []
+    changed = []
     for _ in range(draws):
         draw = Draw(seen, np.random.default_rng(random.integers(2**63)))
-        moved.append([w.simulated_ns for w in _windows(edit(plan, draw))])
+        changed.append(_replayed(edit(plan, draw), steps))
         if not draw.used:
             break
-    shift = np.array(moved) - np.array([w.simulated_ns for w in base])
-    ranks = []
-    for rank in dict.fromkeys(w.rank for w in base):
-        own = [place for place, w in enumerate(base) if w.rank == rank]
-        ranks.append(_rank_step(rank, [base[place] for place in own], shift[:, own], random))
+    found = []
+    for which, (before, replayed) in enumerate(zip(measured, base)):
+        shift = np.array([steps[which].length_ns for steps in changed]) - replayed.length_ns
+        for one in dict.fromkeys(before.rank.tolist()):
+            own = np.flatnonzero(before.rank == one)
+            found.append(_rank_step(one, before.length_ns[own], replayed.length_ns[own], shift[:, own], random))
+    *ranks, whole = found
+    error = float(np.mean(base[0].length_ns / np.maximum(measured[0].length_ns, 1))) - 1
     warnings = list(trace.metadata.report.warnings)
+    if unexplained > ENOUGH_SHARE:
+        warnings.insert(0, f"{unexplained:.1%} of the windows is waiting that nothing recorded explains")
     if min(r.steps for r in ranks) < 3:
         warnings.append("fewer than three steps: the interval knows nothing of their noise")
-    return WhatIf(tuple(ranks), len(moved), Trust(warnings=tuple(warnings)))
+    trust = Trust(max(0.0, 1.0 - unexplained), warnings=tuple(warnings))
+    return ChangedSteps(whole, tuple(ranks), len(changed), error, trust)
 
 
-def _windows(plan: Plan) -> tuple[WindowTimes, ...]:
+def _replayed(plan: Plan, steps: Steps) -> tuple[Extents, Extents]:
     program = program_of(plan)
     timeline = run(program)
     check_ended(plan.trace, program, timeline)
-    return window_times(plan.trace, on_timeline(plan.trace, timeline.start_ns, timeline.end_ns, SIMULATOR))
+    return _both(steps.on(timeline.start_ns, timeline.end_ns))
 
 
-def _rank_step(rank: int | None, base: list[WindowTimes], shift: Array, random: np.random.Generator) -> RankStep:
+def _both(extents: Extents) -> tuple[Extents, Extents]:
+    """Steps of each rank, and over all ranks."""
+    return extents, extents.together()
+
+
+def _rank_step(rank: int, measured: Array, replayed: Array, shift: Array, random: np.random.Generator) -> RankStep:
     """`shift` has a row a draw and a column a step: how much longer the step is with the change."""
-    measured = np.array([w.measured_ns for w in base])
-    steps, count = measured + shift, len(base)
+    steps, count = measured + shift, len(measured)
     medians = np.median(steps, axis=1)
     predicted = float(np.median(medians))
     costs = np.quantile(medians, _TAILS)
@@ -135,7 +157,7 @@ def _rank_step(rank: int | None, base: list[WindowTimes], shift: Array, random: 
     centre = medians[every]
     low, high = np.quantile(centre + (again - centre) * wider, _TAILS)
     return RankStep(
-        rank, count, round(float(np.median(measured))), round(float(np.median([w.simulated_ns for w in base]))),
+        None if rank < 0 else rank, count, round(float(np.median(measured))), round(float(np.median(replayed))),
         round(predicted), *(round(max(float(ns), 0.0)) for ns in (low, high, *costs)),
     )  # fmt: skip
 
@@ -143,4 +165,4 @@ def _rank_step(rank: int | None, base: list[WindowTimes], shift: Array, random: 
 _TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
-__all__ = ["DRAWS", "Edit", "RankStep", "WhatIf", "what_if"]
+__all__ = ["DRAWS", "ChangedSteps", "Edit", "RankStep", "what_if"]

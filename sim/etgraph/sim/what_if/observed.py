@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etgraph.model import Category, CommType, DependencyKind, Trace
+from etgraph.model import CommType, Trace
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
-from etgraph.sim.communication.fitting import TRANSFERRED, structure, type_name
+from etgraph.sim.communication.fitting import STEP_NS, TRANSFERRED, structure, type_name
 from etgraph.sim.communication.libraries import LIBRARIES, Library
 from etgraph.sim.communication.transfers import Transfers, measured
+from etgraph.sim.replay.peers import issues_of
 from etgraph.sim.replay.plan import Plan
 
-K = DependencyKind
 ALIKE = 2.0
 """A transfer tells of another one's time if it moves at most this many times its bytes, and at least that part."""
 ENOUGH = 5
@@ -32,19 +32,23 @@ IDLE_SHARE = 0.5
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What was measured, times in ns. `transfers` are those whose size and time are known, `transfer_ns` their times,
-    and `waited` says for which of them the threads that issued them waited meanwhile: what goes on beside computation
-    competes with it for cores, or for a device. Of communication that a thread issues and something else carries out:
-    `issue_ns`, the call, `handover_ns`, from the call to its start where nothing else kept that from starting, and
-    `waking_ns`, from its end to when a thread goes on that waited for it.
+    `work` the steps and moved bytes of each by its library's algorithm, and `waited` says for which of them the threads
+    that issued them waited meanwhile: what goes on beside computation competes with it for cores, or for a device. Of
+    communication that a thread issues and something else carries out: `issue_ns`, the call, `handover_ns`, from the
+    call to its start where nothing else kept that from starting, and `waking_ns`, from its end to when a thread goes on
+    that waited for it. `step_ns` is what a step of a library's algorithm takes without bytes (None: what a handover
+    takes, since on a host each step wakes somebody up).
     """
 
     trace: Trace
     transfers: Transfers
     transfer_ns: Array
+    work: Array
     waited: Array
     issue_ns: Array
     handover_ns: Array
     waking_ns: Array
+    step_ns: Array | None = None
 
 
 def observed(plan: Plan) -> Observed:
@@ -58,10 +62,27 @@ def observed(plan: Plan) -> Observed:
     idle = (before < 0) | (end[before] <= start[call])
     busy = np.zeros(len(trace.collectives) + 1, dtype=bool)  # some rank went on meanwhile
     busy[o["collective"][done[~_waited(trace, call, done)]]] = True
+    handover = np.maximum(start[done] - start[call], 0)[idle]
+    step = None
+    if np.isin(done, plan.device).any():
+        # Kernels of a device take their steps by themselves, and wait for what computes before they start.
+        launches = np.isin(plan.launched, done)
+        by_end = np.where(plan.launch % 2 == 1, o["duration_ns"][plan.launch // 2], 0)
+        handover = (plan.latency_ns + by_end)[launches]
+        step = np.array([round(STEP_NS["nccl"])])
     return Observed(
-        trace, found.transfers, found.transfer_ns, ~busy[found.collective], o["duration_ns"][call],
-        np.maximum(start[done] - start[call], 0)[idle], _waking_ns(plan),
+        trace, found.transfers, found.transfer_ns, _work(found.transfers), ~busy[found.collective],
+        o["duration_ns"][call], handover, _waking_ns(plan), step,
     )  # fmt: skip
+
+
+def _work(t: Transfers) -> Array:
+    """Steps and moved bytes of transfers, a row each."""
+    found = [
+        work(LIBRARIES[t.libraries[group]], kind, size, len(t.groups[group]))
+        for kind, group, size in zip(t.type.tolist(), t.group.tolist(), t.bytes.tolist())
+    ]
+    return np.array(found).reshape(-1, 2)
 
 
 def _waking_ns(plan: Plan) -> Array:
@@ -95,15 +116,6 @@ def _busy_ns(start: Array, end: Array, ns: Array) -> Array:
     place = np.searchsorted(start, ns, side="right")
     rest = np.maximum(end[np.maximum(place - 1, 0)] - ns, 0)
     return np.asarray(total[place] - np.where(place > 0, rest, 0))
-
-
-def issues_of(trace: Trace) -> tuple[Array, Array]:
-    """Calls that issue communication to another thread or to a device, and the communication: rows of both."""
-    o, d = trace.operators, trace.dependencies
-    issues = np.isin(d["kind"], (int(K.SPAWN), int(K.LAUNCH))) & communicates(trace, d["dst"])
-    issues &= trace.timed[d["src"]] & trace.timed[d["dst"]]
-    issues &= (d["kind"] == int(K.LAUNCH)) | (o["category"][d["dst"]] < int(Category.KERNEL))
-    return d["src"][issues].astype(np.int64), d["dst"][issues].astype(np.int64)
 
 
 def _before_on_lane(trace: Trace) -> Array:
@@ -158,7 +170,7 @@ class Draw:
         ranks' threads waited for if they wait for this one. Raises MissingData without any that moved bytes.
         """
         steps, moved = work(LIBRARIES[self._library], type, bytes, ranks)
-        time = sum((self.handover_ns(count) for _ in range(round(steps))), np.zeros(count))
+        time = sum((self._of(*self._steps, count) for _ in range(round(steps))), np.zeros(count))
         if moved > 0:
             ns_per_byte, known = self._like(type, moved, waits=waits)
             time = time + moved * self._of(f"{type_name(type)} of {bytes} {waits}", ns_per_byte, count)
@@ -169,16 +181,33 @@ class Draw:
             time = time * self._carried_over(type)
         return np.rint(time).astype(np.int64)
 
+    def usual_ns(self, type: int, bytes: int, ranks: int) -> float:
+        """The mean of what this draw knows of such a transfer, to compare it with another one. Raises MissingData."""
+        steps, moved = work(LIBRARIES[self._library], type, bytes, ranks)
+        ns = steps * self._mean(*self._steps)
+        if moved > 0:
+            ns += moved * self._mean(f"{type_name(type)} of {bytes}", self._like(type, moved, waits=False)[0])
+        return ns
+
+    def _mean(self, what: str, values: Array) -> float:
+        """The mean of the resample that this draw keeps of some values."""
+        self._of(what, values, 1)
+        return float(values[self._resampled[what]].mean()) if len(values) else 0.0
+
+    @property
+    def _steps(self) -> tuple[str, Array]:
+        """What steps of transfers take."""
+        own = self.seen.step_ns
+        return ("handover", self.seen.handover_ns) if own is None else ("step", own)
+
     def _like(self, type: int, moved: float, *, waits: bool) -> tuple[Array, bool]:
         """Times a moved byte of transfers like a new one, and whether they are of its type and about its size.
 
         Like in these ways, the first ones first, each as far as enough are left: whether it was waited for, size, type.
         """
-        t, step_ns = self.seen.transfers, float(np.median(self.seen.handover_ns)) if len(self.seen.handover_ns) else 0.0
-        had = np.array(
-            [work(LIBRARIES[t.libraries[g]], k, size, len(t.groups[g]))
-             for k, g, size in zip(t.type.tolist(), t.group.tolist(), t.bytes.tolist())]
-        ).reshape(-1, 2)  # fmt: skip
+        t, steps = self.seen.transfers, self._steps[1]
+        step_ns = float(np.median(steps)) if len(steps) else 0.0
+        had = self.seen.work
         rows = np.flatnonzero(had[:, 1] > 0)
         if not len(rows):
             raise MissingData("the trace has no transfer that tells what bytes cost")
@@ -204,9 +233,9 @@ class Draw:
 
     def _of(self, what: str, values: Array, count: int) -> Array:
         """So many of the values, from a resample of them that this draw keeps; zeros where there are none."""
-        self.used = True
         if not len(values):
             return np.zeros(count, dtype=np.int64)
+        self.used = True
         if what not in self._resampled:
             self._resampled[what] = self.random.integers(0, len(values), len(values))
         drawn: Array = values[self.random.choice(self._resampled[what], count)]
@@ -222,4 +251,4 @@ def work(library: Library, type: int, bytes: int, ranks: int) -> tuple[float, fl
     return (plan.latency_ns, plan.per_byte * size) if plan is not None else (1.0, float(size))
 
 
-__all__ = ["Draw", "Observed", "issues_of", "observed"]
+__all__ = ["Draw", "Observed", "observed"]
