@@ -34,7 +34,7 @@ _ALLOCATES = re.compile(r"^aten::(?:(?:new_)?empty(?:_|$)|resize(?:_as)?_$)")
 
 LEVEL: Final = row_of(
     "MemoryLevel", "memory in use on a device from a moment on",
-    rank="int32 rank that uses it",
+    rank="int64 rank that uses it",
     device="string the device",
     ns="int64 the moment, from the trace's zero",
     allocated_bytes="int64 in use",

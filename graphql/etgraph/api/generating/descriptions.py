@@ -14,6 +14,26 @@ _UNITS: Final = MappingProxyType({"ns": "in ns", "bytes": "in bytes", "share": "
 
 _USUAL: Final = MappingProxyType(
     {
+        "branch": "Branch of the traced program.",
+        "columns": "Names of the columns.",
+        "commit": "Commit of the traced program.",
+        "dependencies": "Number of dependencies by kind; a collective counts as one.",
+        "device_model": "Name of the devices.",
+        "iterations": "Iterations, by index.",
+        "labels": "Labels by key.",
+        "makespan_ns": "Predicted time of the whole.",
+        "measured_ns": "Measured time of the same.",
+        "newest": "When the newest of its traces came.",
+        "revision": "Version of the pipeline that made the graph.",
+        "simulations": "Simulations, oldest first.",
+        "span_ns": "Time from the first start to the last end.",
+        "start_time": "Moment at which the run began, as recorded.",
+        "tags": "Tags, by name.",
+        "team": "Team that published it, or asks.",
+        "teams": "Teams that published under it.",
+        "warnings": "What is to be known of it, in words.",
+        "workload": "Name of the workload.",
+        "world_size": "Number of ranks of the run, traced or not.",
         "activity": "computation, communication or memory",
         "category": "computation, communication, memory, cpu, launch or idle",
         "count": "How many there are.",
@@ -53,7 +73,7 @@ def of_field(owner: type, name: str, hint: Any = None) -> str:
         return sentence(declared[-1])
     told = [each for each in _sentences(inspect.getdoc(owner) or "") if f"`{name}`" in each]
     if told:
-        return spoken(" ".join(told))
+        return sentence(" ".join(told).rstrip(";:"))
     return sentence(_USUAL[name]) if name in _USUAL else sentence(words(name))
 
 

@@ -29,12 +29,17 @@ MOST: Final = 1000
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "etgraph.api.fetch.cypher.CypherRows": "CypherResult",
         "etgraph.queries.iterations.Cause": "StepCause",
         "etgraph.queries.iterations.StepTimes": "IterationSummary",
         "etgraph.queries.operators.Operators": "OperatorSummary",
         "etgraph.queries.saved_simulations.SimulationSummary": "Simulation",
         "etgraph.queries.stragglers.Cause": "LatenessCause",
+        "etgraph.queries.library.header.Column": "QueryColumn",
+        "etgraph.queries.library.header.Parameter": "QueryParameter",
+        "etgraph.sim.proof.Cause": "ReplayCause",
         "etgraph.sim.profiles.profile.Device": "HardwareDevice",
+        "etgraph.sim.profiles.profile.Profile": "HardwareProfile",
         "etgraph.sim.simulation.Simulation": "SimulationResult",
         "etgraph.store.protocol.IterationInfo": "Iteration",
     }
@@ -55,7 +60,7 @@ _rows: dict[str, type[graphene.ObjectType]] = {}
 
 
 def object_type(
-    answers: type, *, name: str | None = None, leave_out: Sequence[str] = (), more: Mapping[str, Any] | None = None
+    answers: type, *, leave_out: Sequence[str] = (), more: Mapping[str, Any] | None = None
 ) -> type[graphene.ObjectType]:
     """The type of a dataclass, made once; `more` are further fields of it.
 
@@ -64,7 +69,7 @@ def object_type(
     """
     if answers not in _made:
         _made[answers] = type(
-            name or NAMES.get(f"{answers.__module__}.{answers.__qualname__}", answers.__name__),
+            NAMES.get(f"{answers.__module__}.{answers.__qualname__}", answers.__name__),
             (graphene.ObjectType,),
             {
                 "Meta": {"description": of_type(answers), "default_resolver": attr_resolver},
@@ -78,10 +83,15 @@ def object_type(
 def fields_of(answers: type, *, leave_out: Sequence[str] = (), windows: bool) -> dict[str, graphene.Field]:
     """The fields of a dataclass. Where lists are `windows`, those of objects take `first` and `offset`."""
     return {
-        name: field_of(of_field(answers, name, hint), name, hint, windows=windows)
+        name: field_of(_description(answers, name, hint), name, hint, windows=windows)
         for name, hint in declared_fields(answers).items()
         if name not in leave_out
     }
+
+
+def _description(answers: type, name: str, hint: Any) -> str:
+    row = _row(hint)
+    return of_field(answers, name, hint) if row is None else sentence(f"each is {row.meaning}")
 
 
 def field_of(description: str, name: str, hint: Any, *, windows: bool) -> graphene.Field:
@@ -169,7 +179,7 @@ def _type(name: str, hint: Any) -> Any:
         found = graphene.List(graphene.NonNull(_plain(name, get_args(declared)[0])))
     else:
         found = _plain(name, declared)
-    return found if _nullable(hint) or declared is float else graphene.NonNull(found)
+    return found if _nullable(hint) or declared in (float, Any) else graphene.NonNull(found)
 
 
 def _matrix(cell: Any, *, known: bool) -> graphene.List:
@@ -210,10 +220,9 @@ def _number(name: str) -> Any:
 
 def _row_type(name: str, hint: Any) -> type[graphene.ObjectType]:
     """The type of an Arrow table's rows, from what is declared beside the field's type."""
-    declared = [each for each in _extras(hint) if isinstance(each, ResultRow)]
-    if not declared:
+    row = _row(hint)
+    if row is None:
         raise TypeError(f"field {name}: found a table without its columns; declare them by etgraph.model.result_tables")
-    row = declared[0]
     if row.name not in _rows:
         fields = {
             column.name: graphene.Field(
@@ -225,6 +234,11 @@ def _row_type(name: str, hint: Any) -> type[graphene.ObjectType]:
             row.name, (graphene.ObjectType,), {"Meta": {"description": sentence(row.meaning)}, **fields}
         )
     return _rows[row.name]
+
+
+def _row(hint: Any) -> ResultRow | None:
+    """What is declared of a table's rows."""
+    return next((each for each in _extras(hint) if isinstance(each, ResultRow)), None)
 
 
 def _extras(hint: Any) -> list[Any]:

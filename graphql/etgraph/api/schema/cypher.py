@@ -11,7 +11,6 @@ from etgraph.queries.library import NamedQuery, Parameter
 
 CypherResult = object_type(
     CypherRows,
-    name="CypherResult",
     leave_out=("rows",),
     more={
         "rows": graphene.Field(
@@ -23,7 +22,6 @@ CypherResult = object_type(
 
 QueryParameter = object_type(
     Parameter,
-    name="QueryParameter",
     more={
         "required": graphene.Field(
             graphene.NonNull(graphene.Boolean), description="Whether a call must give it.",

@@ -9,7 +9,6 @@ from etgraph.sim.profiles import Profile, fingerprint
 
 HardwareProfile = object_type(
     Profile,
-    name="HardwareProfile",
     more={
         "ranks": graphene.Field(
             graphene.NonNull(graphene.Int), description="Devices that its network joins.",

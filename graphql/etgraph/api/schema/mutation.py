@@ -13,7 +13,7 @@ from etgraph.api.generating.types import object_type
 from etgraph.api.schema.inputs import LabelInput, labels_of
 from etgraph.api.schema.query import reference_argument
 from etgraph.api.schema.trace import Trace
-from etgraph.model.errors import EtgraphError
+from etgraph.model.errors import EtgraphError, UsageError
 from etgraph.sim.simulation import Simulation
 
 
@@ -21,6 +21,11 @@ class Error(graphene.Interface):
     """An outcome of a mutation that a client must reckon with: nothing was changed."""
 
     message = graphene.String(required=True, description="What is wrong: the place, what was found, what was expected.")
+    code = graphene.String(
+        required=True,
+        description="Its kind, as etgraph names it everywhere.",
+        resolver=lambda root, info: root.kind.code,
+    )
     hint = graphene.String(description="What to do about it; null where there is nothing to say.")
 
     @classmethod
@@ -31,7 +36,7 @@ class Error(graphene.Interface):
 
 def _error(kind: type[EtgraphError]) -> type[graphene.ObjectType]:
     """The type of a kind of errors."""
-    name = f"{kind.__name__.removesuffix('Error')}Error"
+    name = "BadUserInputError" if kind is UsageError else f"{kind.__name__}Error"
     return type(name, (graphene.ObjectType,), {"Meta": {"description": of_type(kind), "interfaces": (Error,)}})
 
 
