@@ -14,7 +14,7 @@ from support.read_samples import sample
 
 @pytest.fixture(scope="session")
 def samples_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A local store that tests only read: workload `gpt` with two traces and a tag, `dlrm` with one and a simulation."""
+    """A local store that tests only read: `gpt` with two traces and a tag, `dlrm` with one and a simulation."""
     from etgraph.queries import save_simulation
     from etgraph.sim.simulators import simulate
 

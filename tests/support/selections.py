@@ -73,8 +73,8 @@ def _field(
     arguments = []
     for argument, declared in field.args.items():
         if is_required_argument(declared) or draw(st.booleans()):
-            key = f"{kind.name}.{name}.{argument}"
-            literal = values.get(key) or values.get(argument) or _literal(declared.type, values)
+            named = [key for key in (f"{kind.name}.{name}.{argument}", argument) if key in values]
+            literal = values[named[0]] if named else _literal(declared.type, values)
             arguments.append(f"{argument}: {draw(literal)}")
     inner = get_named_type(field.type)
     selected = "" if isinstance(inner, LEAVES) else draw(_selection(schema, inner, values, depth - 1))

@@ -54,12 +54,6 @@ def trace(context: Context, reference: str) -> One[TraceInfo]:
     return alone(context.once(("find", reference), lambda: context.store.find(reference)))
 
 
-def entry(context: Context, trace_id: str, workload: str | None) -> One[TraceInfo]:
-    """The entry of a trace under a workload, where it may have several."""
-    entries = context.store.traces(workload=workload) if workload is not None else []
-    return alone(next((each for each in entries if each.id == trace_id), None) or context.store.find(trace_id))
-
-
 def traces(
     context: Context,
     *,
@@ -133,5 +127,5 @@ def _page(found: Sequence[TraceInfo], name: str, *, first: int, after: str | Non
     return page_of(found, lambda one: (one.created or "", one.id, one.workload or ""), name, first=first, after=after)
 
 
-__all__ = ["MatchReport", "ReadFile", "Tag", "entry", "report", "tags", "trace", "traces", "traces_of", "workload",
+__all__ = ["MatchReport", "ReadFile", "Tag", "report", "tags", "trace", "traces", "traces_of", "workload",
            "workloads"]  # fmt: skip

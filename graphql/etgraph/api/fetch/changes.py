@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 
 from etgraph.api.context import Context
 from etgraph.api.fetch import catalogue, hardware, simulations
-from etgraph.api.fetch.batches import One
+from etgraph.api.fetch.batches import One, alone
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
-from etgraph.store import TraceInfo
+from etgraph.store import TraceInfo, entry_of
 from etgraph.store.errors import ReadOnlyStore
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def tag(context: Context, reference: str, name: str) -> Done:
     """Let `workload@name` mean a trace."""
     found = context.store.find(reference)
     context.store.tag(reference, name)
-    return Done(catalogue.entry(context, found.id, found.workload))
+    return Done(alone(entry_of(context.store, found.id, found.workload)))
 
 
 def untag(context: Context, workload: str, name: str) -> Done:
@@ -64,7 +64,7 @@ def label(context: Context, reference: str, labels: Mapping[str, str]) -> Done:
     found = context.store.find(reference)
     for key, value in labels.items():
         context.store.label(reference, key, value)
-    return Done(catalogue.entry(context, found.id, found.workload))
+    return Done(alone(entry_of(context.store, found.id, found.workload)))
 
 
 def delete(context: Context, reference: str) -> Done:
