@@ -73,6 +73,14 @@ def test_labels_are_of_the_entry_that_was_named(store: Store, do: Do) -> None:
     assert store.traces(workload="gpt")[0].labels == {}
 
 
+def test_labels_are_set_together_or_not_at_all(store: Store, do: Do) -> None:
+    both = '[{key: "fine", value: "x"}, {key: "", value: "x"}]'
+    assert do(f'{{ labelTrace(reference: "gpt", labels: {both}) {{ __typename }} }}') == {
+        "__typename": "BadUserInputError"
+    }
+    assert store.find("gpt").labels == {}
+
+
 def test_a_trace_is_deleted(store: Store, do: Do) -> None:
     assert do('{ deleteTrace(reference: "gpt") { ... on DeleteTraceSuccess { id } } }') == {"id": "b" * 64}
     assert [each.id[0] for each in store.traces()] == ["a", "a"]

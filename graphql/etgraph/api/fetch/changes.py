@@ -12,6 +12,7 @@ from etgraph.api.fetch.batches import One, alone
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
 from etgraph.store import TraceInfo, entry_of
 from etgraph.store.errors import ReadOnlyStore
+from etgraph.store.references import check_label
 
 T = TypeVar("T")
 
@@ -60,8 +61,10 @@ def untag(context: Context, workload: str, name: str) -> Done:
 
 
 def label(context: Context, reference: str, labels: Mapping[str, str]) -> Done:
-    """Set labels on a trace's entry."""
+    """Set labels on a trace's entry: all of them, or none where one is malformed."""
     found = context.store.find(reference)
+    for key, value in labels.items():
+        check_label(key, value)
     for key, value in labels.items():
         context.store.label(reference, key, value)
     return Done(alone(entry_of(context.store, found.id, found.workload)))
