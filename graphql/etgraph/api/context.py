@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from etgraph.store import Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,14 @@ class Context:
     store: Store
     viewer: Viewer
     request_id: str
+    remembered: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, key: Hashable, work: Callable[[], T]) -> T:
+        """What the work gives, done once in this request for all who ask under that key."""
+        if key not in self.remembered:
+            self.remembered[key] = work()
+        found: T = self.remembered[key]
+        return found
 
 
 __all__ = ["Context", "Viewer"]
