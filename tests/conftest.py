@@ -10,8 +10,9 @@ import hypothesis
 import pytest
 
 from etgraph.store import Store, connect
-from support import neo4j, torch_environment
+from support import neo4j, node, torch_environment
 from support.neo4j import Neo4jUnderTest
+from support.node import NodePackages
 from support.recorded import record_two_ranks
 from support.torch_environment import TorchPython
 
@@ -38,13 +39,18 @@ def pytest_configure(config: pytest.Config) -> None:
     folder_named_by("ETGRAPH_TRACES")
     folder_named_by("ETGRAPH_REFERENCE")
     neo4j.is_off()
+    node.is_off()
     torch_environment.check_setting()
     config.addinivalue_line("markers", neo4j.MARKER)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that need what is switched off: `ETGRAPH_NEO4J=off`, `ETGRAPH_TORCH=off`."""
-    for module, needed in ((neo4j, neo4j.needs_server), (torch_environment, torch_environment.needs_torch)):
+    """Leave out the tests that need what is switched off: `ETGRAPH_NEO4J=off`, `ETGRAPH_TORCH=off`, `ETGRAPH_NODE=off`."""
+    for module, needed in (
+        (neo4j, neo4j.needs_server),
+        (torch_environment, torch_environment.needs_torch),
+        (node, node.needs_node),
+    ):
         if module.is_off():
             config.hook.pytest_deselected(items=[item for item in items if needed(item)])
             items[:] = [item for item in items if not needed(item)]
@@ -59,7 +65,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 def pytest_report_header() -> list[str]:
-    """Say which traces, which reference figures, which Neo4j server and which PyTorch this run sees."""
+    """Say which traces, which reference figures, which Neo4j server, PyTorch and Node.js this run sees."""
     traces, reference = folder_named_by("ETGRAPH_TRACES"), folder_named_by("ETGRAPH_REFERENCE")
     return [
         f"traces: the full collection, {traces}"
@@ -68,6 +74,7 @@ def pytest_report_header() -> list[str]:
         f"reference figures: {reference}" if reference else "reference figures: none (ETGRAPH_REFERENCE unset)",
         *neo4j.header(),
         *torch_environment.header(),
+        *node.header(),
     ]
 
 
@@ -147,6 +154,12 @@ def neo4j_parts() -> None:
 def torch_python() -> TorchPython:
     """An interpreter that has PyTorch and, of etgraph, only what recording needs."""
     return torch_environment.obtain()
+
+
+@pytest.fixture(scope="session")
+def node_packages() -> NodePackages:
+    """Programs from npm that the API is tried with."""
+    return node.obtain()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
-"""What a request's resolvers may use: the store as its viewer sees it, and nothing else."""
+"""What a request's resolvers may use: the store as its viewer sees it, which is the only way to data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from etgraph.api.limits import Limits
 from etgraph.store import Store
 
 
@@ -18,11 +19,12 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request: its store, its viewer, and the id under which it is logged."""
+    """One request: its store, its viewer, the id under which it is logged, and what it may cost."""
 
     store: Store
     viewer: Viewer
     request_id: str
+    limits: Limits = field(default_factory=Limits)
 
 
 __all__ = ["Context", "Viewer"]
