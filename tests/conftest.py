@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that need what is switched off: `ETGRAPH_NEO4J=off`, `ETGRAPH_TORCH=off`, `ETGRAPH_NODE=off`."""
+    """Leave out the tests that need what is switched off, such as `ETGRAPH_NEO4J=off`."""
     for module, needed in (
         (neo4j, neo4j.needs_server),
         (torch_environment, torch_environment.needs_torch),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import graphene
@@ -57,6 +58,10 @@ class Gates:
     """What tests hold fields at, and count them by."""
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Close them all, and count from 0."""
         self.entered = threading.Event()
         self.open = threading.Event()
         self.count = 0
@@ -75,11 +80,13 @@ class Query(graphene.ObjectType):
     workloads = graphene.List(graphene.String)
     endless = graphene.Int()
     held = graphene.Int()
+    slow = graphene.Int()
     defect = graphene.String()
     missing = graphene.String()
     unreachable = graphene.String()
     request_id = graphene.String()
     viewer = graphene.String()
+    cost_limit = graphene.Int()
 
     @staticmethod
     def resolve_hello(parent: Any, info: Any, name: str) -> str:
@@ -115,6 +122,11 @@ class Query(graphene.ObjectType):
         return 1
 
     @staticmethod
+    def resolve_slow(parent: Any, info: Any) -> int:
+        time.sleep(1.0)
+        return 1
+
+    @staticmethod
     def resolve_defect(parent: Any, info: Any) -> str:
         raise ValueError("the password is hunter2")
 
@@ -129,6 +141,10 @@ class Query(graphene.ObjectType):
     @staticmethod
     def resolve_request_id(parent: Any, info: Any) -> str:
         return str(info.context.request_id)
+
+    @staticmethod
+    def resolve_cost_limit(parent: Any, info: Any) -> int:
+        return int(info.context.limits.cost)
 
     @staticmethod
     def resolve_viewer(parent: Any, info: Any) -> str:

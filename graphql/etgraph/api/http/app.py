@@ -44,7 +44,6 @@ def create_app(
 
     view = GraphQLView(store, schema, settings, viewer_of, metrics)
     app.add_url_rule("/graphql", "graphql", view, methods=METHODS)
-    app.add_url_rule("/graphql", "preflight", _preflight, methods=["OPTIONS"])
     app.add_url_rule("/graphiql", "graphiql", pages.page)
     app.add_url_rule("/graphiql/<name>", "graphiql-file", pages.file)
     app.add_url_rule("/", "root", lambda: flask.redirect("graphiql"))
@@ -110,13 +109,6 @@ def _share(app: flask.Flask, guard: Guard, metrics: Metrics) -> None:
         metrics.errors.labels(errors[0]["extensions"]["code"]).inc()
         body = encoded({"errors": errors, "extensions": {"requestId": flask.g.request_id}})
         return flask.Response(body, status, mimetype="application/json")
-
-
-def _preflight() -> flask.Response:
-    """What a browser asks before it sends a request from a page of a configured origin."""
-    response = flask.Response(status=204)
-    response.headers["Allow"] = ", ".join((*METHODS, "OPTIONS"))
-    return response
 
 
 def _ready(store: Store) -> flask.Response:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 LOG: Final = logging.getLogger("etgraph.api")
 
@@ -31,15 +33,24 @@ def event(name: str, **fields: Any) -> None:
     LOG.info(name, extra={"fields": fields})
 
 
-def to_stream(stream: TextIO | None = None, level: int = logging.INFO) -> logging.Handler:
-    """Send the logs of the server, and of waitress below it, to a stream as JSON lines; stderr where none is given."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+@contextmanager
+def to_stderr(*, quiet: bool = False) -> Iterator[None]:
+    """Within, logs of the server, and of waitress below it, go to stderr as JSON lines; with `quiet` warnings alone."""
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for logger in (LOG, logging.getLogger("waitress")):
-        logger.setLevel(level)
-        logger.addHandler(handler)
-        logger.propagate = False
-    return handler
+    loggers = (LOG, logging.getLogger("waitress"))
+    before = [(each.level, each.propagate) for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.WARNING if quiet else logging.INFO)
+        each.addHandler(handler)
+        each.propagate = False
+    try:
+        yield
+    finally:
+        for each, (level, propagate) in zip(loggers, before):
+            each.setLevel(level)
+            each.removeHandler(handler)
+            each.propagate = propagate
 
 
-__all__ = ["LOG", "JsonLines", "event", "to_stream"]
+__all__ = ["LOG", "JsonLines", "event", "to_stderr"]

@@ -25,7 +25,7 @@ from etgraph.api.limits.cost import cost_of
 from etgraph.api.limits.fragments import fields_of, innermost_first
 from etgraph.api.settings import Settings
 from etgraph.model.cancelling import deadline
-from etgraph.model.errors import EtgraphError
+from etgraph.model.errors import EtgraphError, UsageError
 from etgraph.store import Store
 
 METHODS = ("GET", "POST")
@@ -79,7 +79,7 @@ class GraphQLView:
                 f"a {operation.operation.value} is sent by POST", status=405, headers={"Allow": "POST, OPTIONS"}
             )
         if operation.operation is not OperationType.MUTATION:
-            raise BadRequest("subscriptions are not supported")
+            raise UsageError("subscriptions are not supported")
         return self._mutation(asked, valid, operation, viewer, request)
 
     def _query(self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer) -> Answer:

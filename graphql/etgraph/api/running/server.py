@@ -6,6 +6,7 @@ has to be there as a whole, and an answer to be taken, within `receive` seconds.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,10 @@ _LOOK_SECONDS: Final = 0.5
 """How long the loop may sleep: between two looks at clients, and at whether to stop."""
 _BEYOND: Final = 1 << 20
 """Room in an output buffer beside an answer of the greatest size, so that no thread waits for a client to read."""
+
+
+# Waitress warns of every request that waits for a thread; their number is bounded by that of connections.
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 class ServerError(StoreError):
@@ -64,17 +69,14 @@ class Server:
                 ident="etgraph",
             )
         except OSError as error:
+            self._close()
             raise ServerError(
                 f"cannot listen at {settings.host}, port {settings.port}: {error.strerror or error}",
                 hint="choose another port with --port, or 0 for any that is free",
             ) from None
-
-    @property
-    def url(self) -> str:
-        """Where the server is."""
-        (listener, *_) = self._of(BaseWSGIServer)
+        listener = self._of(BaseWSGIServer)[0]
         host = f"[{listener.effective_host}]" if ":" in listener.effective_host else listener.effective_host
-        return f"http://{host}:{listener.effective_port}"
+        self.url = f"http://{host}:{listener.effective_port}"
 
     def run(self) -> None:
         """Answer requests until the server is told to stop; then until those that it has are answered."""
@@ -87,13 +89,16 @@ class Server:
         while self._clock() < until and any(map(_is_busy, self._of(HTTPChannel))):
             self._turn()
         cut = sum(map(_is_busy, self._of(HTTPChannel)))
-        wasyncore.close_all(self._map, ignore_all=True)
-        self._dispatcher.shutdown(timeout=1)
+        self._close()
         logs.event("stopped", broken=cut)
 
     def stop(self) -> None:
         """Tell the server to end; it takes no further connections."""
         self._stopping.set()
+
+    def _close(self) -> None:
+        wasyncore.close_all(self._map, ignore_all=True)
+        self._dispatcher.shutdown(timeout=1)
 
     def _turn(self) -> None:
         wasyncore.loop(timeout=_LOOK_SECONDS, use_poll=True, map=self._map, count=1)
