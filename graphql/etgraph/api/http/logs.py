@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -33,24 +33,34 @@ def event(name: str, **fields: Any) -> None:
     LOG.info(name, extra={"fields": fields})
 
 
-@contextmanager
-def to_stderr(*, quiet: bool = False) -> Iterator[None]:
-    """Within, logs of the server, and of waitress below it, go to stderr as JSON lines; with `quiet` warnings alone."""
+def start_to_stderr(level: int = logging.INFO) -> Callable[[], None]:
+    """Send logs of the server, and of waitress below it, to stderr as JSON lines; gives what undoes it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     loggers = (LOG, logging.getLogger("waitress"))
     before = [(each.level, each.propagate) for each in loggers]
     for each in loggers:
-        each.setLevel(logging.WARNING if quiet else logging.INFO)
+        each.setLevel(level)
         each.addHandler(handler)
         each.propagate = False
-    try:
-        yield
-    finally:
+
+    def undo() -> None:
         for each, (level, propagate) in zip(loggers, before):
             each.setLevel(level)
             each.removeHandler(handler)
             each.propagate = propagate
 
+    return undo
 
-__all__ = ["LOG", "JsonLines", "event", "to_stderr"]
+
+@contextmanager
+def to_stderr(*, quiet: bool = False) -> Iterator[None]:
+    """Within, logs go to stderr as JSON lines; with `quiet` warnings alone."""
+    undo = start_to_stderr(logging.WARNING if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        undo()
+
+
+__all__ = ["LOG", "JsonLines", "event", "start_to_stderr", "to_stderr"]

@@ -74,9 +74,9 @@ class Server:
                 f"cannot listen at {settings.host}, port {settings.port}: {error.strerror or error}",
                 hint="choose another port with --port, or 0 for any that is free",
             ) from None
-        listener = self._of(BaseWSGIServer)[0]
-        host = f"[{listener.effective_host}]" if ":" in listener.effective_host else listener.effective_host
-        self.url = f"http://{host}:{listener.effective_port}"
+        self._listener = self._of(BaseWSGIServer)[0]
+        host, port = self._listener.effective_host, self._listener.effective_port
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def run(self) -> None:
         """Answer requests until the server is told to stop; then until those that it has are answered."""
@@ -95,6 +95,7 @@ class Server:
     def stop(self) -> None:
         """Tell the server to end; it takes no further connections."""
         self._stopping.set()
+        self._listener.pull_trigger()
 
     def _close(self) -> None:
         wasyncore.close_all(self._map, ignore_all=True)
