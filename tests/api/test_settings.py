@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from etgraph.api.limits import Limits
 from etgraph.api.settings import PREFIX, Settings, SettingsError, load, variables, with_address
 from etgraph.model.errors import NotFound, UsageError
 
@@ -56,6 +58,10 @@ def test_every_setting_can_be_given_by_the_environment(name: str) -> None:
     quantity = getattr(kind, "quantity", None)
     value = {f"{PREFIX}HOST": "::1", f"{PREFIX}LIMITS_INTROSPECTION": "false"}.get(name, "7")
     assert load(None, {name: quantity.example if quantity else value}) != Settings()
+
+
+def test_no_two_settings_share_a_name() -> None:
+    assert len(variables()) == len(fields(Settings)) - 1 + len(fields(Limits))
 
 
 def test_all_problems_are_told_with_their_places(tmp_path: Path) -> None:

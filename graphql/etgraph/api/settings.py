@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 from etgraph.api.http.guard import LOOPBACK
 from etgraph.api.limits import Limits
+from etgraph.api.limits.documents import KEPT_BYTES
 from etgraph.model.errors import UsageError
 from etgraph.sim.profiles.declaration import AtLeast, Items, Kind, Leaf, Record, declared
 from etgraph.sim.profiles.document import Node, document, merged, text_of
@@ -49,8 +50,9 @@ class Settings:
     receive_ns: Annotated[int, TIME, "in which a request must be sent as a whole, and an answer be taken"] = 20 * 10**9
     grace_ns: Annotated[int, TIME, "that requests have to end after the server was told to stop"] = 30 * 10**9
     answers_bytes: Annotated[int, SIZE, "of answers kept to be sent again"] = 64 << 20
+    documents_bytes: Annotated[int, SIZE, "of documents kept parsed and validated"] = KEPT_BYTES
     persisted_bytes: Annotated[int, SIZE, "of documents kept for clients that send their hash"] = 8 << 20
-    idempotency_bytes: Annotated[int, SIZE, "of answers kept for mutations that are sent again"] = 16 << 20
+    mutations_bytes: Annotated[int, SIZE, "of answers kept for mutations that are sent again"] = 16 << 20
     idempotency_ns: Annotated[int, TIME, "for which answers of mutations are kept"] = 24 * 3600 * 10**9
     limits: Annotated[Limits, "what one request may cost"] = field(default_factory=Limits)
 

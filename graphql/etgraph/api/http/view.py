@@ -42,10 +42,10 @@ class GraphQLView:
         self.limits = settings.limits
         self.viewer_of = viewer_of
         self.metrics = metrics
-        self.documents = Documents(schema, settings.limits)
+        self.documents = Documents(schema, settings.limits, settings.documents_bytes)
         self.persisted = PersistedQueries(settings.persisted_bytes)
         self.answers = Answers(settings.answers_bytes)
-        self.keys = IdempotencyKeys(settings.idempotency_bytes, settings.idempotency_ns / 1e9)
+        self.keys = IdempotencyKeys(settings.mutations_bytes, settings.idempotency_ns / 1e9)
 
     def __call__(self) -> flask.Response:
         """The response to Flask's current request."""
