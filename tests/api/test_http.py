@@ -149,6 +149,12 @@ def test_what_goes_wrong_inside_is_masked_and_logged(gpt: Store, field: str, cap
     assert record.__dict__["fields"] == {"requestId": answer.headers["X-Request-Id"]}
 
 
+def test_a_defect_in_many_rows_does_not_fill_the_log(gpt: Store, caplog: pytest.LogCaptureFixture) -> None:
+    answer = post(application(gpt), "{ items(first: 500) { broken } }")
+    assert codes(answer) == ["INTERNAL"] * 500
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["defect"] * 10
+
+
 def test_a_request_keeps_the_id_that_it_came_with(gpt: Store) -> None:
     answer = post(application(gpt), "{ requestId }", headers={"X-Request-Id": "job-7.step:3"})
     assert answer.json["data"] == {"requestId": "job-7.step:3"}

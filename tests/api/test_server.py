@@ -19,11 +19,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from etgraph.api.http import logs
+from etgraph.api.running import wsgi
 from etgraph.api.running.server import Server, ServerError
 from etgraph.api.settings import Settings
+from etgraph.model.errors import UsageError
 from etgraph.store import Store
-from support.api import application, serving
-from support.api_schema import GATES
+from support.api import application, post, serving
+from support.api_schema import GATES, schema
 
 SERVE = Path(__file__).parents[1] / "support" / "serve_api.py"
 REQUEST = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
@@ -169,6 +172,16 @@ def test_a_port_that_is_taken_is_told(gpt: Store) -> None:
         with pytest.raises(ServerError, match="cannot listen at") as told:
             Server(application(gpt), Settings(port=address(url)[1]))
         assert told.value.exit_code == 4
+
+
+def test_another_server_gets_the_application_by_the_environment(gpt: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgi, "the_schema", schema)
+    monkeypatch.setattr(logs, "start_to_stderr", lambda: None)
+    monkeypatch.setenv("ETGRAPH_STORE", gpt.url)
+    assert post(wsgi.application(), '{ trace(reference: "gpt") { workload } }').json["data"]["trace"]
+    monkeypatch.delenv("ETGRAPH_STORE")
+    with pytest.raises(UsageError, match="ETGRAPH_STORE: found nothing"):
+        wsgi.application()
 
 
 @contextmanager

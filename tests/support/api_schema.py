@@ -35,10 +35,15 @@ class Item(graphene.ObjectType):
     value = graphene.Int()
     inner = graphene.Field(lambda: Item)
     text = graphene.String(length=graphene.Int(default_value=10))
+    broken = graphene.String()
 
     @staticmethod
     def resolve_inner(parent: Any, info: Any) -> dict[str, Any]:
         return {"name": "inner", "value": 1}
+
+    @staticmethod
+    def resolve_broken(parent: Any, info: Any) -> str:
+        raise ZeroDivisionError
 
     @staticmethod
     def resolve_text(parent: Any, info: Any, length: int) -> str:

@@ -18,6 +18,8 @@ _CATALOGUE: Final = frozenset({"find", "traces", "workloads", "artefacts", "simu
 """Methods whose answers are small, and compared when they are asked again."""
 _OF_A_TRACE: Final = frozenset({"load", "get_artefact", "put_artefact", "artefact_schema"})
 """Methods whose answers follow from the trace in its revision. A kept answer is the one that would be computed."""
+_OF_ROWS: Final = frozenset({"rows", "count_rows", "neighbours", "attributes"})
+"""Methods that are given traces which the catalogue was asked for before."""
 _NEUTRAL: Final = frozenset({"url", "close"})
 
 
@@ -62,7 +64,7 @@ class Reads:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
-        if name in _NEUTRAL:
+        if name in _NEUTRAL or name in _OF_ROWS:
             return found
         if name in _CATALOGUE:
             return self._noting(name, found)

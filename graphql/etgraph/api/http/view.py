@@ -12,7 +12,7 @@ from etgraph.api.errors import BadRequest, CostExceeded, Forbidden, Unauthentica
 from etgraph.api.http import idempotency
 from etgraph.api.http.answers import CACHED_ROOTS, Answer, Answers, Kept, encoded, key_of
 from etgraph.api.http.execution import coerced, execute, too_large
-from etgraph.api.http.failures import codes_of, document_of, documents_of
+from etgraph.api.http.failures import codes_of, documents_of, documents_of_fields
 from etgraph.api.http.idempotency import IdempotencyKeys
 from etgraph.api.http.metrics import Metrics
 from etgraph.api.http.negotiation import GRAPHQL, JSON, content_encoding, media_type
@@ -142,7 +142,7 @@ class GraphQLView:
         found: dict[str, Any] = {}
         extensions: dict[str, Any] = {"cost": cost}
         if result.errors:
-            found["errors"] = [document_of(error, flask.g.request_id) for error in result.errors]
+            found["errors"] = documents_of_fields(result.errors, flask.g.request_id)
             extensions["requestId"] = flask.g.request_id
             self._count(found["errors"])
         body = encoded(found | {"data": result.data, "extensions": extensions})
