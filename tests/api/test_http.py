@@ -7,6 +7,8 @@ from typing import Any
 
 import flask
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from etgraph.api.context import Viewer
 from etgraph.api.errors import Forbidden, Unauthenticated
@@ -191,3 +193,27 @@ def test_paths_that_do_not_exist_and_methods_that_are_not_taken(gpt: Store) -> N
 def test_answers_are_json_in_utf_8(gpt: Store) -> None:
     answer = post(application(gpt), "query ($n: String) { hello(name: $n) }", variables={"n": "Zoë – 計算"})
     assert json.loads(answer.data.decode("utf-8"))["data"] == {"hello": "hello Zoë – 計算"}
+
+
+HEADERS = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.one_of(
+        st.binary(max_size=60),
+        st.recursive(
+            st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+            lambda inner: (
+                st.lists(inner) | st.dictionaries(st.sampled_from(["query", "variables", "extensions"]), inner)
+            ),
+        ).map(lambda value: json.dumps(value).encode()),
+    ),
+    headers=st.dictionaries(
+        st.sampled_from(["Accept", "Accept-Encoding", "Host", "Origin", "Idempotency-Key", "X-Request-Id"]), HEADERS
+    ),
+)
+def test_no_request_meets_a_defect(gpt: Store, body: bytes, headers: dict[str, str]) -> None:
+    answer = send(application(gpt), body, **headers)
+    assert answer.status_code < 500
+    assert b"INTERNAL" not in answer.data

@@ -44,6 +44,8 @@ def test_programs_and_own_pages_may_ask(gpt: Store, headers: dict[str, str]) -> 
         {"Sec_Fetch_Site": "cross-site", "Origin": ELSEWHERE},
         {"Origin": ELSEWHERE},
         {"Origin": "null"},
+        {"Origin": "http://[::"},
+        {"Host": "[nowhere]"},
         {"Origin": "http://localhost:9999"},
         {"Host": "rebound.example:8321"},
         {"Host": "127.0.0.1.rebound.example"},

@@ -11,7 +11,7 @@ from graphql.execution.values import get_variable_values
 
 from etgraph.api.context import Context
 from etgraph.api.errors import CostExceeded
-from etgraph.api.limits import Limits, Validated
+from etgraph.api.limits import Validated
 from etgraph.api.limits.documents import InvalidDocument
 from etgraph.model.cancelling import check
 from etgraph.model.errors import Cancelled, EtgraphError
@@ -43,17 +43,12 @@ def execute(
     operation: OperationDefinitionNode,
     variables: Mapping[str, Any],
     context: Context,
-    limits: Limits,
 ) -> ExecutionResult:
-    """Execute an operation with the variables that the client sent.
+    """Execute an operation with the variables that the client sent, within the limits of the context.
 
     Raises Cancelled where the work was to stop, whatever it had found until then, and CostExceeded where the answer
     grows beyond its bound; both as soon as the next field is begun.
     """
-
-    class Guarded(_Guarded):
-        most_bytes = limits.response_bytes
-
     try:
         result = execute_sync(
             schema,
@@ -61,7 +56,7 @@ def execute(
             context_value=context,
             variable_values=dict(variables),
             operation_name=operation.name.value if operation.name else None,
-            execution_context_class=Guarded,
+            execution_context_class=_Guarded,
         )
     except _Abort as abort:
         raise abort.error from None
@@ -72,7 +67,7 @@ def execute(
 class _Guarded(ExecutionContext):
     """Looks, at each field, whether to go on."""
 
-    most_bytes: int
+    context_value: Context
     bytes = 0
 
     def execute_field(self, *arguments: Any) -> Any:
@@ -87,8 +82,8 @@ class _Guarded(ExecutionContext):
         """Serialise a value, unless the answer is too large with it."""
         value = ExecutionContext.complete_leaf_value(return_type, result)
         self.bytes += len(value) if isinstance(value, str) else _BYTES_A_VALUE
-        if self.bytes > self.most_bytes:
-            raise _Abort(too_large(self.most_bytes))
+        if self.bytes > self.context_value.limits.response_bytes:
+            raise _Abort(too_large(self.context_value.limits.response_bytes))
         return value
 
 

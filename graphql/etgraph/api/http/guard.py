@@ -67,12 +67,15 @@ def name_of(host: str) -> str:
     >>> name_of("LocalHost:8000"), name_of("[::1]:8000")
     ('localhost', '::1')
     """
-    return (urlsplit(f"//{host}").hostname or "").lower()
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:  # brackets around what is no address
+        return ""
 
 
 def _is_own(origin: str | None, request: flask.Request) -> bool:
     """Whether an `Origin` is this server's own, or that of no page."""
-    return origin is None or urlsplit(origin).netloc == request.host
+    return origin is None or origin.partition("://")[2] == request.host
 
 
 __all__ = ["LOOPBACK", "Guard", "name_of"]

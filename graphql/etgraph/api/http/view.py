@@ -135,7 +135,7 @@ class GraphQLView:
         self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer, store: Store
     ) -> ExecutionResult:
         context = Context(store, viewer, flask.g.request_id, self.limits)
-        return execute(self.schema, valid, operation, asked.variables, context, self.limits)
+        return execute(self.schema, valid, operation, asked.variables, context)
 
     def _answer(self, result: ExecutionResult, cost: int, *, lasting: bool = False) -> Answer:
         """The bytes of a result. Raises CostExceeded where they are too many."""
