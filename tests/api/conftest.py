@@ -1,14 +1,17 @@
-"""A store with bundled samples, and questions to it by GraphQL."""
+"""A store with bundled samples and questions to it by GraphQL; and one with a small trace, which tests may change."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etgraph.store import Store, connect
+from support.api_schema import GATES
 from support.asking import Ask, asking
+from support.build import build
 from support.read_samples import sample
 
 
@@ -44,3 +47,16 @@ def get(ask: Ask) -> Callable[..., Any]:
         return found.data
 
     return get
+
+
+@pytest.fixture
+def gpt(tmp_path: Path) -> Iterator[Store]:
+    """A store that holds the workload `gpt`."""
+    with connect(tmp_path / "store") as store:
+        store.publish(build("rank 0 | thread 1 | aten::mm  0..10"), workload="gpt")
+        yield store
+
+
+@pytest.fixture(autouse=True)
+def _new_gates() -> None:
+    GATES.renew()

@@ -15,6 +15,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
+from etgraph.api.limits.weights import WEIGHTS
 from etgraph.api.schema import SCHEMA
 from etgraph.api.schema.analyses import field_name
 from etgraph.api.schema.printed import PRINTED, printed
@@ -67,13 +68,19 @@ def test_every_question_is_a_field(question: str) -> None:
     assert field_name(question) in trace.fields
 
 
+@pytest.mark.parametrize("place", WEIGHTS)
+def test_what_is_heavy_is_a_field(place: str) -> None:
+    kind, _, field = place.partition(".")
+    assert field in SCHEMA.graphql_schema.type_map[kind].fields
+
+
 def test_the_names_of_the_interface_are_there() -> None:
     types = SCHEMA.graphql_schema.type_map
     for kind, names in {
         "Query": "trace traces workloads workload hardwareProfiles hardwareProfile simulations tags namedQueries "
-        "namedQuery cypher serverInfo viewer node",
+        "namedQuery cypher serverInfo viewer node comparison waterfall",
         "Trace": "breakdown criticalPath slack hotspots communicationMatrix stragglers operatorSummary memory "
-        "iterationSummary deviceUse simulations operators collectives",
+        "iterationSummary deviceUse simulations operators collectives waterfall whatIf findings",
         "Mutation": "tagTrace untagTrace labelTrace deleteTrace simulate",
     }.items():
         assert set(names.split()) <= set(types[kind].fields), kind

@@ -1,4 +1,4 @@
-"""What a request's resolvers may use: the store as its viewer sees it, and nothing else."""
+"""What a request's resolvers may use: the store as its viewer sees it, which is the only way to data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from etgraph.api.limits import Limits
 from etgraph.store import Store
 
 T = TypeVar("T")
@@ -22,11 +23,12 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request: its store, its viewer, and the id under which it is logged."""
+    """One request: its store, its viewer, the id under which it is logged, and what it may cost."""
 
     store: Store
     viewer: Viewer
     request_id: str
+    limits: Limits = field(default_factory=Limits)
     remembered: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, key: Hashable, work: Callable[[], T]) -> T:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from etgraph.api.context import Context
 from etgraph.api.fetch.hardware import profile
 from etgraph.model import Trace
+from etgraph.queries.comparison import Comparison
+from etgraph.queries.questions import OF_SEVERAL
 from etgraph.queries.saving import answer
+from etgraph.queries.subjects import Subject
+from etgraph.queries.waterfall import Waterfall, Waterfalls, together
+from etgraph.sim.what_if.reading import from_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,10 +64,39 @@ def ask(context: Context, trace_id: str, question: str, arguments: Mapping[str, 
 
     Nothing is kept: a query changes nothing. Raises NotFound for an unknown profile, and what the question raises.
     """
+    return answer(OpenOnce(context), trace_id, question, save=False, **_choices(arguments))
+
+
+def compare(
+    context: Context, base: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], **arguments: Any
+) -> Comparison:
+    """The comparison of the traces of two sides, each a `SideInput`. A trace of several sides is opened once."""
+    store = OpenOnce(context)
+
+    def side(runs: Sequence[Mapping[str, Any]]) -> list[Subject]:
+        return [_subject(store, each["reference"], each.get("iterations")) for each in runs]
+
+    return cast(Comparison, OF_SEVERAL["compare"](side(base), side(other), **_choices(arguments)))
+
+
+def _subject(store: OpenOnce, reference: str, iterations: Sequence[int] | None) -> Subject:
+    return Subject(store.load(reference), None if iterations is None else tuple(iterations), reference)
+
+
+def waterfall(context: Context, references: Sequence[str], arguments: Mapping[str, Any]) -> Waterfalls:
+    """Lost time of several traces, each under the reference that names it."""
+    rows = [cast(Waterfall, ask(context, each, "waterfall", arguments)) for each in references]
+    return together([replace(row, trace=each) for row, each in zip(rows, references)])
+
+
+def _choices(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as the question's function takes them."""
     choices = {name: getattr(value, "value", value) for name, value in arguments.items()}
     if choices.get("profile") is not None:
         choices["profile"] = profile(choices["profile"])
-    return answer(OpenOnce(context), trace_id, question, save=False, **choices)
+    if choices.get("changes") is not None:
+        choices["changes"] = from_rows(choices["changes"])
+    return choices
 
 
-__all__ = ["OpenOnce", "ask"]
+__all__ = ["OpenOnce", "ask", "compare", "waterfall"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from etgraph.api.context import Context
+from etgraph.api.limits.limits import Limit, described
 from etgraph.model.schema import REVISION
-from etgraph.queries.questions import QUESTIONS
+from etgraph.queries.questions import OF_SEVERAL, QUESTIONS
 from etgraph.sim.simulators import SIMULATORS
 
 
@@ -17,7 +18,7 @@ class ServerInfo:
 
     `version` is that of etgraph. `revision` is that of the pipeline which makes graphs of files; a trace of an older
     one can be read again. `store` is the kind of its store, local or neo4j; only the latter has Cypher. `questions` are
-    those that can be asked of a trace, `simulators` what can predict its times.
+    those that can be asked of a trace, `simulators` what can predict its times, `limits` what a request may cost.
     """
 
     version: str
@@ -25,12 +26,15 @@ class ServerInfo:
     store: str
     questions: tuple[str, ...]
     simulators: tuple[str, ...]
+    limits: tuple[Limit, ...]
 
 
 def server_info(context: Context) -> ServerInfo:
     """What the server of a request says of itself."""
     kind = "local" if context.store.url.startswith("file:") else "neo4j"
-    return ServerInfo(version("etgraph"), REVISION, kind, tuple(QUESTIONS), tuple(SIMULATORS))
+    return ServerInfo(
+        version("etgraph"), REVISION, kind, (*QUESTIONS, *OF_SEVERAL), tuple(SIMULATORS), described(context.limits)
+    )
 
 
 __all__ = ["ServerInfo", "server_info"]

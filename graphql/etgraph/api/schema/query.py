@@ -12,19 +12,15 @@ from etgraph.api.fetch import simulations as fetch_simulations
 from etgraph.api.fetch.server import server_info
 from etgraph.api.generating.types import object_type
 from etgraph.api.scalars import Attributes
+from etgraph.api.schema.analyses import comparison_field, waterfall_field
 from etgraph.api.schema.connection import page_arguments
 from etgraph.api.schema.cypher import CypherResult, NamedQueryType
 from etgraph.api.schema.hardware import HardwareProfile
-from etgraph.api.schema.inputs import LabelInput, labels_of
+from etgraph.api.schema.inputs import REFERENCE, LabelInput, labels_of
 from etgraph.api.schema.node import Node
 from etgraph.api.schema.server import ServerInfo, Viewer
 from etgraph.api.schema.trace import Tag, Trace, TraceConnection
 from etgraph.api.schema.workload import Workload, WorkloadConnection
-
-REFERENCE = (
-    "A trace: its id or the beginning of it, `workload` (its newest), or `workload@x` with x a tag, the beginning of a "
-    "commit, or `label=value`."
-)
 
 
 def reference_argument() -> graphene.Argument:
@@ -104,6 +100,8 @@ class Query(graphene.ObjectType):
         args={"reference": reference_argument()},
         resolver=lambda root, info, reference: fetch_simulations.with_validations(info.context, reference),
     )
+    comparison = comparison_field()
+    waterfall = waterfall_field()
     hardware_profiles = graphene.Field(
         _all_of(HardwareProfile),
         description="The profiles that come with etgraph: devices first, then nodes and clusters of them.",
@@ -151,4 +149,4 @@ class Query(graphene.ObjectType):
     )
 
 
-__all__ = ["REFERENCE", "Query", "reference_argument"]
+__all__ = ["Query", "reference_argument"]
