@@ -224,7 +224,7 @@ def _operators(trace: Trace, felt: Sensitivity) -> pa.Table:
             "index": pa.array(o["index"]),
             "name": pc.take(o.texts("name"), pa.array(o["name"], mask=o["name"] < 0)),
             "own_ns": pa.array(felt.own_ns),
-            "critical_ns": pa.array(felt.critical_ns),
+            "critical_ns": pa.array(np.rint(felt.critical_ns).astype(np.int64)),
             "step_per_ns": pa.array(felt.step_per_ns),
         }
     )
