@@ -226,6 +226,6 @@ def test_the_demo_is_worth_reading(etgraph: Run, monkeypatch: pytest.MonkeyPatch
 
 def test_the_demo_in_a_store_that_stays(etgraph: Run, tmp_path: Path) -> None:
     document = answer(etgraph("demo", "--store", tmp_path, "--json"))
-    assert set(document) == {"trace", "criticalPath", "stragglers", "simulation"}
+    assert set(document) == {"trace", "criticalPath", "stragglers", "simulation", "comparison", "findings"}
     (kept,) = answer(etgraph("ls", "--store", tmp_path, "--json"))["traces"]
     assert kept["id"] == document["trace"]["id"]

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from etgraph.cli.output import Output
     from etgraph.cli.session import Session
     from etgraph.ingest.writers import Written
-    from etgraph.queries import CriticalPath, Stragglers
+    from etgraph.queries import Comparison, CriticalPath, Findings, Stragglers
     from etgraph.sim.simulation import Simulation
     from etgraph.store import IterationInfo, TraceInfo
 
 SAMPLE = "gpt_ddp_5steps"
+BEFORE, AFTER = "gpt_ddp", "gpt_ddp_regressed"
+"""Samples of one model before and after a change of its communication."""
 WORKLOAD = "gpt-demo"
 
 
@@ -48,6 +50,9 @@ def demo(settings: Settings) -> None:
             path = session.ask("critical-path", info.id, iteration=step)
             late = session.ask("stragglers", info.id, iteration=step)
             replayed = session.simulate(info.id, "replay")
+            before, after = (str(samples.path(name)) for name in (BEFORE, AFTER))
+            compared = session.ask_several("compare", [before], [after])
+            found = session.ask("findings", after)
             exchange = None if settings.json else _exchanged(session, info, step)
         info = session.find(info.id)
         listed = session.traces(workload=WORKLOAD)
@@ -61,11 +66,14 @@ def demo(settings: Settings) -> None:
                 "criticalPath": result_document(path, leave_out=("segments",)),
                 "stragglers": result_document(late),
                 "simulation": result_document(replayed, leave_out=("nodes",)),
+                "comparison": result_document(compared),
+                "findings": result_document(found),
             }
         )
     else:
         assert exchange is not None
-        _tour(output, source, listed, info, path, late, replayed, step, exchange, _whereabouts(settings.store))
+        whereabouts = _whereabouts(settings.store)
+        _tour(output, source, listed, info, path, late, replayed, compared, found, step, exchange, whereabouts)
 
 
 def _exchanged(session: Session, info: TraceInfo, step: int | None) -> tuple[Written, CriticalPath]:
@@ -100,6 +108,8 @@ def _tour(
     path: CriticalPath,
     late: Stragglers,
     replayed: Simulation,
+    compared: Comparison,
+    found: Findings,
     step: int | None,
     exchange: tuple[Written, CriticalPath],
     whereabouts: str,
@@ -108,6 +118,8 @@ def _tour(
 
     from etgraph.cli.answering import trust_line
     from etgraph.cli.units import count, counted, duration, size
+    from etgraph.cli.views.comparison import comparison_view
+    from etgraph.cli.views.findings import findings_view
     from etgraph.cli.views.path import path_view
     from etgraph.cli.views.simulations import simulation_view
     from etgraph.cli.views.stragglers import stragglers_view
@@ -170,9 +182,27 @@ def _tour(
         simulation_view(replayed, f"Simulation of {WORKLOAD}", output.answer.width),
         trust_line(replayed),
     )
+    before, after = f"{_quoted(source.parent)}/{BEFORE}", f"{_quoted(source.parent)}/{AFTER}"
+    chapter(
+        "7  What a change costs",
+        "Two more runs come with etgraph: a GPT on four processes before a change of its communication, and after it. "
+        "Their operators are aligned by what they do; what only one of them has is a change of the program, and the "
+        "rest of the difference is split by operator. On a busy machine a step time alone does not tell the two apart.",
+        f"etgraph compare {before} {after}",
+        comparison_view(compared, f"Comparison of {BEFORE} with {AFTER}", output.answer.width),
+        trust_line(compared),
+    )
+    chapter(
+        "8  What holds it back, and what mending it would gain",
+        "Each finding is tried in the simulation: the run is done again without its cause, and the gain is what that "
+        "takes less. Nothing is found that the critical path contradicts.",
+        f"etgraph findings {after}",
+        findings_view(found, f"Findings of {AFTER}", output.answer.width),
+        trust_line(found),
+    )
     written, again = exchange
     chapter(
-        "7  Out again, for other tools",
+        "9  Out again, for other tools",
         "MLCommons Chakra is the format in which traces are exchanged. One file for each rank keeps operators, times "
         "and dependencies of all kinds; with --for astra-sim it is a workload that ASTRA-sim executes.",
         f"etgraph export {WORKLOAD} --format chakra -o {WORKLOAD}-chakra/",
