@@ -11,9 +11,10 @@ import pytest
 
 from etgraph.store import Store, connect
 from support import browser as browser_environment
-from support import neo4j, torch_environment
+from support import neo4j, node, torch_environment
 from support.browser import Browser
 from support.neo4j import Neo4jUnderTest
+from support.node import NodePackages
 from support.recorded import record_two_ranks
 from support.torch_environment import TorchPython
 
@@ -42,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder_named_by("ETGRAPH_TRACES")
     folder_named_by("ETGRAPH_REFERENCE")
     neo4j.is_off()
+    node.is_off()
     torch_environment.check_setting()
     browser_environment.is_off()
     config.addinivalue_line("markers", neo4j.MARKER)
@@ -53,6 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (neo4j, neo4j.needs_server),
         (torch_environment, torch_environment.needs_torch),
         (browser_environment, browser_environment.needs_browser),
+        (node, node.needs_node),
     ):
         if module.is_off():
             config.hook.pytest_deselected(items=[item for item in items if needed(item)])
@@ -68,7 +71,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 def pytest_report_header() -> list[str]:
-    """Say which traces, reference figures, Neo4j server, PyTorch and browser this run sees."""
+    """Say which traces, reference figures, Neo4j server, PyTorch, browser and Node.js this run sees."""
     traces, reference = folder_named_by("ETGRAPH_TRACES"), folder_named_by("ETGRAPH_REFERENCE")
     return [
         f"traces: the full collection, {traces}"
@@ -78,6 +81,7 @@ def pytest_report_header() -> list[str]:
         *neo4j.header(),
         *torch_environment.header(),
         *browser_environment.header(),
+        *node.header(),
     ]
 
 
@@ -163,6 +167,12 @@ def torch_python() -> TorchPython:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """A browser that opens pages and tells what they did."""
     return browser_environment.obtain(tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture(scope="session")
+def node_packages() -> NodePackages:
+    """Programs from npm that the API is tried with."""
+    return node.obtain()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ import pytest
 FIXTURES = {"browser"}
 PACKAGE = "PySide6-WebEngine"
 SECONDS = 120
+SETTLED_MS = 300
+"""After a page has loaded, what it still does on its own."""
 LIGHT, DARK = 1, 0
 """Chromium's numbers of what a reader prefers."""
 HOW_TO_LEAVE_OUT = "ETGRAPH_BROWSER=off leaves out, on purpose, the tests that open pages"
@@ -48,17 +50,20 @@ class Browser:
     folder: Path
 
     def visit(
-        self, *pages: Path, look: str, dark: bool = False, shots: Sequence[Path] = (), seconds: float = SECONDS
-    ) -> list[Visit]:
-        """Open pages, one after the other; `look` is an expression of JavaScript that each is asked once it is there.
+        self, *pages: Path | str, look: str, dark: bool = False, shots: Sequence[Path] = (),
+        seconds: float = SECONDS, settled_ms: int = SETTLED_MS,
+    ) -> list[Visit]:  # fmt: skip
+        """Open files or addresses, one after the other; `look` is an expression of JavaScript that each is asked then.
+
+        A page is looked at `settled_ms` after it has loaded. What an address asks of its own server is no request.
 
         `shots` are files for a picture of each page. A promise is no answer. Fails where the browser cannot be started.
         """
         answer = self.folder / "answer.json"
         answer.unlink(missing_ok=True)
         wanted = {
-            "pages": [str(page.resolve()) for page in pages], "look": look,
-            "shots": [str(shot.resolve()) for shot in shots], "answer": str(answer),
+            "pages": [page if isinstance(page, str) else str(page.resolve()) for page in pages], "look": look,
+            "shots": [str(shot.resolve()) for shot in shots], "answer": str(answer), "settledMs": settled_ms,
         }  # fmt: skip
         environment = os.environ | {
             "QT_QPA_PLATFORM": "offscreen",

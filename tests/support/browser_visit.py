@@ -1,6 +1,7 @@
 """Opens pages in Qt's Chromium and writes, as JSON, what each of them did: `browser` runs it in a process of its own.
 
-Reads `{"pages": [path, …], "look": expression, "shots": [path, …], "answer": path}` from standard input.
+Reads `{"pages": [path or URL, …], "look": expression, "shots": [path, …], "answer": path, "settledMs": number}` from
+standard input.
 """
 
 from __future__ import annotations
@@ -22,20 +23,19 @@ from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QApplication
 
 SIZE = (1200, 640)
-SETTLED_MS = 300
-"""After a page has loaded, what it still does on its own."""
 
 
 class Requests(QWebEngineUrlRequestInterceptor):
-    """Notes what is asked for, and lets nothing but the page itself through."""
+    """Notes what is asked for, and lets nothing but the page itself through, or its own server where it has one."""
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page: QUrl) -> None:
         super().__init__()
-        self.page, self.others = page, list[str]()
+        self.page, self.others = page.toString(), list[str]()
+        self.own = f"{page.scheme()}://{page.authority()}/" if page.authority() else self.page
 
     def interceptRequest(self, info: QWebEngineUrlRequestInfo) -> None:
         url = info.requestUrl().toString()
-        if url != self.page and not url.startswith(("data:", "blob:")):
+        if url != self.page and not url.startswith((self.own, "data:", "blob:")):
             self.others.append(url)
             info.block(True)
 
@@ -62,8 +62,9 @@ def visit(view: QWebEngineView, wanted: dict[str, Any], found: list[dict[str, An
         Path(wanted["answer"]).write_text(json.dumps(found), "utf-8")
         # Qt may crash when it is taken apart, and all is written.
         os._exit(0)
-    url = QUrl.fromLocalFile(wanted["pages"][len(found)])
-    page, requests = Page(view), Requests(url.toString())
+    where = wanted["pages"][len(found)]
+    url = QUrl(where) if "://" in where else QUrl.fromLocalFile(where)
+    page, requests = Page(view), Requests(url)
     page.setUrlRequestInterceptor(requests)
     view.setPage(page)
 
@@ -78,7 +79,9 @@ def visit(view: QWebEngineView, wanted: dict[str, Any], found: list[dict[str, An
     def loaded(ok: bool) -> None:
         if not ok:
             page.console.append("the page did not load")
-        QTimer.singleShot(SETTLED_MS, lambda: page.runJavaScript(f"JSON.stringify({wanted['look']})", 0, looked))
+        QTimer.singleShot(
+            wanted["settledMs"], lambda: page.runJavaScript(f"JSON.stringify({wanted['look']})", 0, looked)
+        )
 
     page.loadFinished.connect(loaded)
     view.load(url)

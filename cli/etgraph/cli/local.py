@@ -14,7 +14,7 @@ from etgraph.cli.session import NEO4J_FORMAT, Diagnosis, Failure, Ingested
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
 from etgraph.model.progress import Progress, silent
-from etgraph.store import Store, TraceInfo, connect, describe, split_iterations
+from etgraph.store import Store, TraceInfo, connect, describe, entry_of, split_iterations
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,7 +81,7 @@ class LocalSession:
                 trace, workload=workload, team=team, labels=labels, commit=commit, branch=branch,
                 progress=_by_rows(progress, storing),
             )  # fmt: skip
-            stored.append(self._entry(trace_id, workload))
+            stored.append(entry_of(self._store, trace_id, workload))
 
         for path in paths:
             kept = KeptRanks(_kept_ranks_folder(), resume=resume)
@@ -106,11 +106,6 @@ class LocalSession:
                 failures.append(_failure(path, error))
         progress("done", len(paths), len(paths))
         return Ingested(tuple(stored), tuple(failures))
-
-    def _entry(self, trace_id: str, workload: str | None) -> TraceInfo:
-        """The entry of a trace under a workload, where it may have several."""
-        entries = self._store.traces(workload=workload) if workload is not None else []
-        return next((entry for entry in entries if entry.id == trace_id), None) or self._store.find(trace_id)
 
     def traces(
         self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
@@ -170,7 +165,7 @@ class LocalSession:
         """See `Session.tag`."""
         entry = self.find(reference)
         self._store.tag(reference, name)
-        return self._entry(entry.id, entry.workload)
+        return entry_of(self._store, entry.id, entry.workload)
 
     def untag(self, workload: str, name: str) -> None:
         """See `Session.untag`."""
@@ -181,7 +176,7 @@ class LocalSession:
         entry = self.find(reference)
         for key, value in labels.items():
             self._store.label(reference, key, value)
-        return self._entry(entry.id, entry.workload)
+        return entry_of(self._store, entry.id, entry.workload)
 
     def ask(
         self, question: str, reference: str, *, save: bool = False, simulation: str | None = None, **choices: Any

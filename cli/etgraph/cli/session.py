@@ -233,8 +233,8 @@ def store_url(option: str | None) -> str:
     return str(user_data_path("etgraph", appauthor=False) / "store")
 
 
-def open_session(option: str | None) -> Session:
-    """The session for a store's URL. Raises UsageError for a server, which this version cannot reach."""
+def local_store_url(option: str | None) -> str:
+    """The URL of a store that this process opens itself. Raises UsageError for a server, which has its own."""
     url = store_url(option)
     if re.match(r"https?://", url, re.IGNORECASE):
         from etgraph.model.errors import UsageError
@@ -243,6 +243,12 @@ def open_session(option: str | None) -> Session:
             f"store {url}: this version cannot talk to a server",
             hint="give a folder instead: --store PATH, or ETGRAPH_STORE",
         )
+    return url
+
+
+def open_session(option: str | None) -> Session:
+    """The session for a store's URL. Raises UsageError for a server, which this version cannot reach."""
+    url = local_store_url(option)
     from etgraph.cli.local import LocalSession
 
     return LocalSession(url)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from etgraph.model import Category, DependencyKind, NodeType, Trace, Trust
 from etgraph.model.arrivals import NULL, Arrivals, alone, arrivals, communicates
 from etgraph.model.columns import Array
 from etgraph.model.intervals import union
+from etgraph.model.result_tables import row_of
 from etgraph.model.results import Result
 from etgraph.model.runtime_calls import BLOCKING
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
@@ -42,6 +43,20 @@ SHORT_GAP_NS = 50_000
 """A shorter pause on a thread is the host's own work between operators, whatever other threads do meanwhile."""
 _DISPATCH = re.compile(r"^(?:autograd::|c10d::|torch::|DistributedDataParallel|Optimizer\.|enumerate\(|\[|## )")
 """Host operators that call others and compute nothing themselves."""
+
+SEGMENT: Final = row_of(
+    "PathSegment", "a segment of a critical path: time that one operator, or a pause before one, holds",
+    rank="int32 rank that the path is on",
+    lane="string thread or stream",
+    index="int32 the operator's number within its rank; null in pauses",
+    name="string the operator's name; null in pauses",
+    category="string computation, communication, memory, cpu, launch or idle",
+    detail="string what within the category",
+    start_ns="int64 where the segment begins, from the trace's zero",
+    end_ns="int64 where the segment ends, from the trace's zero",
+    via="string kind of the stored dependency by which the path came to the operator; null where it begins",
+    source="string file:line of the user's code",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +123,7 @@ class CriticalPath(Result):
     by_rank: tuple[RankShare, ...]
     by_iteration: tuple[IterationShare, ...]
     by_operator: tuple[OperatorShare, ...]
-    segments: pa.Table
+    segments: Annotated[pa.Table, SEGMENT]
     trust: Trust
 
     FRAME: ClassVar[str] = "segments"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from etgraph.model import Category, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.model.intervals import union
+from etgraph.model.result_tables import row_of
 from etgraph.model.results import Result
 from etgraph.queries.device_idle import BEFORE, CALL, HOST, LATENCY, UNEXPLAINED, WAITING, Idle, idle_of
 from etgraph.queries.device_phases import KINDS, Phases, phases_of
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 
 SLICES = 60
 """Equal parts of the window for which depth and use are told."""
+
+SLICE: Final = row_of(
+    "DeviceSlice", "one of the equal parts of a device's window",
+    rank="int32 rank of the device",
+    device="int32 ordinal of the device",
+    start_ns="int64 start from the trace's zero",
+    end_ns="int64 end from the trace's zero",
+    busy_share="double part of it in which the device was busy",
+    depth_mean="double operators that were launched and not started, over time; null where no launch is recorded",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +108,7 @@ class DeviceUse(Result):
     phases: tuple[Phase, ...]
     stalls: tuple[Stall, ...]
     starved: tuple[Starved, ...]
-    slices: pa.Table
+    slices: Annotated[pa.Table, SLICE]
     trust: Trust
 
     FRAME: ClassVar[str] = "devices"

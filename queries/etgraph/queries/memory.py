@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from etgraph.model import Category, LaneKind, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.graph import nearest_above
+from etgraph.model.result_tables import row_of
 from etgraph.model.results import Result
 from etgraph.queries.allocations import CPU, NULL, Pool, pools
 from etgraph.queries.grouping import groups_of, key_columns, keys
@@ -30,6 +31,15 @@ STRETCHES: Final = 200
 """Stretches of time of which a series keeps the highest, the lowest and the last level, where it has many points."""
 _ALLOCATES = re.compile(r"^aten::(?:(?:new_)?empty(?:_|$)|resize(?:_as)?_$)")
 """Operators that only allocate, for the one around them."""
+
+LEVEL: Final = row_of(
+    "MemoryLevel", "memory in use on a device from a moment on",
+    rank="int64 rank that uses it",
+    device="string the device",
+    ns="int64 the moment, from the trace's zero",
+    allocated_bytes="int64 in use",
+    reserved_bytes="int64 held from the device by the allocator; null where it is not recorded",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ class Memory(Result):
     peak_rank: int
     peak_device: str
     devices: tuple[DeviceMemory, ...]
-    series: pa.Table
+    series: Annotated[pa.Table, LEVEL]
     holders: tuple[Holder, ...]
     trust: Trust
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.graph import nearest_above
 from etgraph.model.launching import launching_calls
+from etgraph.model.result_tables import row_of
 from etgraph.model.results import Result
 from etgraph.queries.calls import call_trees, own_times
 from etgraph.queries.grouping import NULL, By, Groups, groups_of, key_columns, keys
@@ -30,6 +31,30 @@ Lane = Literal["host", "device"]
 SHOWN_SHARE = 0.005
 """A part of the time that a warning tells of."""
 
+GROUP: Final = row_of(
+    "OperatorGroup", "operators of one key and lane; null is what is not known",
+    key="string what they have in common; null where it is not recorded",
+    lane="string host or device",
+    count="int64 how many there are",
+    total_ns="int64 time inside them, what they enclose included",
+    self_ns="int64 time inside them without what they enclose",
+    device_ns="int64 of host operators: time of the device operators launched under them",
+    mean_ns="int64 mean time of one",
+    min_ns="int64 time of the shortest",
+    p50_ns="int64 median time of one",
+    p95_ns="int64 time that 95 % of them do not exceed",
+    max_ns="int64 time of the longest",
+    flops="int64 floating-point operations",
+    bytes="int64 unique bytes read and written",
+    flops_per_s="double floating-point operations per second of the time in which they were done",
+    bytes_per_s="double bytes per second of the time in which they were moved",
+    share="double part of their lane's own time",
+    flops_share="double part of the device's peak that they reach in flop/s",
+    bytes_share="double part of the device's peak that they reach in bytes/s",
+    bound="string what a roofline says limits them: compute or memory",
+    roofline_share="double part of what the roofline allows that they reach",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Operators(Result):
@@ -45,7 +70,7 @@ class Operators(Result):
     by: str
     host_ns: int
     device_ns: int
-    rows: pa.Table
+    rows: Annotated[pa.Table, GROUP]
     trust: Trust
     profile: str | None = None
 

@@ -101,13 +101,13 @@ def answer_in(table: pa.Table, name: str, *, revision: int) -> Result | None:
     try:
         if json.loads((table.schema.metadata or {})[_ANSWER]) != told:
             return None
-        answers = _type_of(name)
+        answers = type_of_answers(name)
         return from_table(table, answers, _rows_of(_KINDS.get(name, name), answers))
     except (KeyError, TypeError, ValueError, msgspec.MsgspecError, pa.ArrowException):
         return None
 
 
-def _type_of(name: str) -> type[Result]:
+def type_of_answers(name: str) -> type[Result]:
     """The dataclass of a question's answers."""
     function = question(name).function
     declared = function.__annotations__["return"]

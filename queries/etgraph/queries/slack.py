@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.graph import EventGraph, earliest_times, latest_times, tight_path, topological_order
 from etgraph.model.kernels import kernel
+from etgraph.model.result_tables import row_of
 from etgraph.model.results import Result
 from etgraph.model.schema import Ends
 from etgraph.model.sums import sum_by
@@ -31,6 +32,30 @@ Waiting = Literal["work", "slack"]
 
 BANDS_NS = (0, 1, *(10**power for power in range(3, 10)))
 """Lower ends of the bands in which slack is counted: none, under 1 µs, then by powers of ten up to 1 s and more."""
+
+LINK: Final = row_of(
+    "ModelSegment", "a segment of the model's critical path, in ns from the model's zero",
+    rank="int32 rank of the operator",
+    lane="string thread or stream",
+    index="int32 the operator's number within its rank",
+    name="string the operator's name",
+    kind="string Chakra's node type",
+    start_ns="int64 where the path enters the operator",
+    end_ns="int64 where the path leaves the operator",
+    via="string kind of the dependency by which the path came to the operator; null for the first",
+)  # fmt: skip
+OPERATOR: Final = row_of(
+    "OperatorSlack", "how early and how late an operator may run, in ns from the model's zero",
+    rank="int32 rank of the operator",
+    index="int32 the operator's number within its rank",
+    node_id="string the source's own id",
+    name="string the operator's name",
+    earliest_start_ns="int64 start where nothing but dependencies holds it",
+    earliest_end_ns="int64 end where nothing but dependencies holds it",
+    latest_start_ns="int64 latest start with which the whole takes no longer",
+    latest_end_ns="int64 latest end with which the whole takes no longer",
+    slack_ns="int64 how much later it may start before the whole takes longer",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +89,8 @@ class Slack(Result):
     by_category: tuple[CategoryShare, ...]
     by_rank: tuple[RankShare, ...]
     by_operator: tuple[OperatorShare, ...]
-    segments: pa.Table
-    operators: pa.Table
+    segments: Annotated[pa.Table, LINK]
+    operators: Annotated[pa.Table, OPERATOR]
     trust: Trust
 
     FRAME: ClassVar[str] = "operators"

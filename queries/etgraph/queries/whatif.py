@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, get_args
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from etgraph.model import Trace, Trust
 from etgraph.model.arrivals import Arrivals, arrivals
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
+from etgraph.model.result_tables import row_of
 from etgraph.model.results import Result
 from etgraph.queries.critical_path import DETAILS, operator_details
 from etgraph.queries.keys import Keys, scopes
@@ -48,6 +49,15 @@ By = Literal["name", "scope", "category"]
 """What operators are grouped by; categories are those of the critical path."""
 LAUNCH = "launch"
 """The category of launch latencies, which are of no operator."""
+OPERATOR: Final = row_of(
+    "OperatorSensitivity", "how much of the step hangs on an operator",
+    rank="int32 rank of the operator",
+    index="int32 the operator's number within its rank",
+    name="string the operator's name",
+    own_ns="int64 its own time: without what it encloses, of communication the transfer",
+    critical_ns="int64 how much longer all steps would be if it took twice as long, as far as that is linear",
+    step_per_ns="double what each nanosecond less of it saves of a step",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ class WhatIf(Result):
     replay_error: float
     by: str
     sensitivities: tuple[GroupSensitivity, ...]
-    operators: pa.Table
+    operators: Annotated[pa.Table, OPERATOR]
     profile: str | None
     trust: Trust
 
@@ -214,7 +224,7 @@ def _operators(trace: Trace, felt: Sensitivity) -> pa.Table:
             "index": pa.array(o["index"]),
             "name": pc.take(o.texts("name"), pa.array(o["name"], mask=o["name"] < 0)),
             "own_ns": pa.array(felt.own_ns),
-            "critical_ns": pa.array(felt.critical_ns),
+            "critical_ns": pa.array(np.rint(felt.critical_ns).astype(np.int64)),
             "step_per_ns": pa.array(felt.step_per_ns),
         }
     )

@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import numpy as np
 
 from etgraph.model import Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
+from etgraph.model.result_tables import row_of
 from etgraph.model.results import Result
 from etgraph.sim.proof import Proof
 
@@ -23,6 +24,18 @@ ID_LENGTH: Final = 16
 """Hexadecimal digits of a simulation's id."""
 _NOT_IN_ID: Final = ("node_id",)
 """Columns that say nothing that the others do not."""
+NODE: Final = row_of(
+    "PredictedOperator", "predicted times of an operator, in ns from the trace's zero; null where it never ran",
+    rank="int32 rank of the operator",
+    index="int32 the operator's number within its rank",
+    node_id="string the source's own id",
+    start_ns="int64 predicted start",
+    duration_ns="int64 predicted time from start to end",
+    duration_low_ns="int64 lower end of the 90 % interval; null where the simulator gives none",
+    duration_high_ns="int64 upper end of the 90 % interval; null where the simulator gives none",
+    source="string which model the duration comes from",
+    extrapolated="bool whether that model was used outside of what it was fitted on",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,7 @@ class Simulation(Result):
     measured_ns: int | None
     error: float | None
     ranks: tuple[RankTimes, ...]
-    nodes: pa.Table
+    nodes: Annotated[pa.Table, NODE]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     trust: Trust = field(default_factory=Trust)
     versions: Mapping[str, str] = field(default_factory=dict, kw_only=True)

@@ -20,7 +20,7 @@ from etgraph.store.protocol import (
     WorkloadInfo,
 )
 from etgraph.store.references import split_iterations
-from etgraph.store.summary import describe
+from etgraph.store.summary import describe, entry_of
 
 NEO4J_SCHEMES: Final = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 """`+s` encrypts and verifies the server's certificate; `+ssc` encrypts and accepts any, and must be asked for."""
@@ -37,6 +37,7 @@ __all__ = [
     "WorkloadInfo",
     "connect",
     "describe",
+    "entry_of",
     "split_iterations",
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
@@ -11,6 +11,7 @@ from etgraph.model import Report, Source, Trace
 from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import UsageError
 from etgraph.model.progress import Progress
+from etgraph.store.rows import Neighbours, NeighboursRequest, Page, RowsRequest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,6 +220,29 @@ class Store(Protocol):
 
     def workloads(self, team: str | None = None) -> list[WorkloadInfo]:
         """Workloads that have traces, by name; with `team`, those under which the team published."""
+        ...
+
+    def rows(self, asked: Sequence[RowsRequest]) -> list[Page]:
+        """Pages of rows of traces' tables, an answer a request, without loading the traces whole.
+
+        Requests for what a table does not have raise UsageError, those for an unknown trace id NotFound. See
+        `etgraph.store.rows` for what may be asked.
+        """
+        ...
+
+    def count_rows(self, asked: Sequence[RowsRequest]) -> list[int]:
+        """How many rows satisfy the conditions of requests, whatever page these are for. Raises what `rows` raises."""
+        ...
+
+    def neighbours(self, asked: Sequence[NeighboursRequest]) -> list[Neighbours]:
+        """Dependencies around operators, an answer a request. Raises NotFound for an unknown trace id."""
+        ...
+
+    def attributes(self, asked: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+        """What the source says of operators beyond their columns, given by trace id and row; empty where nothing.
+
+        Raises NotFound for an unknown trace id.
+        """
         ...
 
     def remove(self, reference: str) -> None:

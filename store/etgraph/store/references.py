@@ -223,6 +223,11 @@ def check_workload(name: str) -> None:
         raise UsageError(f"workload {name!r} looks like a path, and references could not tell it from one")
 
 
+def no_unicode(error: UnicodeEncodeError) -> UsageError:
+    """The error for a name that no store can spell."""
+    return UsageError(f"name {error.object[:40]!r}: found half a surrogate pair, expected Unicode text")
+
+
 def check_tag(name: str) -> None:
     """Refuse a tag that a reference could not spell."""
     check_name("tag", name, "@#=")

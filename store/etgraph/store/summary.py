@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from etgraph.store.protocol import IterationInfo, TraceInfo
 
 SHORT: Final = 200
 """Characters of an attribute of a file's global metadata up to which a catalogue keeps it."""
+
+
+class Catalogued(Protocol):
+    """What lists traces; see `etgraph.store.Store`."""
+
+    def find(self, reference: str) -> TraceInfo: ...
+
+    def traces(self, *, workload: str | None = None) -> list[TraceInfo]: ...
 
 
 def describe(trace: Trace) -> TraceInfo:
@@ -32,6 +40,12 @@ def describe(trace: Trace) -> TraceInfo:
         report=metadata.report,
         sources=tuple(map(brief, metadata.sources)),
     )
+
+
+def entry_of(store: Catalogued, trace_id: str, workload: str | None) -> TraceInfo:
+    """The entry of a trace under a workload, where it may have several; the newest where it has none there."""
+    entries = store.traces(workload=workload) if workload is not None else []
+    return next((entry for entry in entries if entry.id == trace_id), None) or store.find(trace_id)
 
 
 def brief(source: Source) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,30 @@ def loads(text: str, *, file: str = "changes.toml") -> tuple[Change, ...]:
             rows or root, ("changes",), "nothing" if rows is None else described(rows), "rows, each [[changes]]"
         )
     else:
-        found = [_change(reader, row, ("changes", str(number))) for number, row in enumerate(rows.value)]
+        found = _changes(reader, rows.value)
+    return _checked(reader, found)
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]], *, source: str = "changes") -> tuple[Change, ...]:
+    """The changes in rows of plain values, those of a file's `[[changes]]`; `source` names them in messages.
+
+    Raises ChangesError with all their problems.
+    """
+    reader = Reader()
+    return _checked(reader, _changes(reader, [_node(row, source) for row in rows]))
+
+
+def _node(value: Any, source: str) -> Node:
+    if isinstance(value, Mapping):
+        return Node({str(key): _node(each, source) for key, each in value.items()}, source)
+    return Node([_node(each, source) for each in value] if isinstance(value, list) else value, source)
+
+
+def _changes(reader: Reader, rows: Sequence[Node]) -> list[Any]:
+    return [_change(reader, row, ("changes", str(number))) for number, row in enumerate(rows)]
+
+
+def _checked(reader: Reader, found: list[Any]) -> tuple[Change, ...]:
     if reader.problems:
         raise ChangesError(sorted(reader.problems, key=lambda problem: problem.line or 0))
     return tuple(found)
@@ -109,4 +132,4 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-__all__ = ["ChangesError", "change", "load", "loads"]
+__all__ = ["ChangesError", "change", "from_rows", "load", "loads"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from etgraph.model.errors import CorruptStore, StoreError
 from etgraph.store.errors import ReadOnlyStore, StoreBusy, StoreFull
+from etgraph.store.references import no_unicode
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -18,9 +19,14 @@ _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 @contextmanager
 def explained(folder: Path, *, needed: int | None = None) -> Iterator[None]:
-    """Turn OSError and sqlite3.Error into StoreError; `needed` is the number of bytes that were to be written."""
+    """Turn OSError and sqlite3.Error into StoreError; `needed` is the number of bytes that were to be written.
+
+    A name with half a surrogate pair, as JSON may spell one, is a UsageError.
+    """
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise no_unicode(error) from error
     except sqlite3.Error as error:
         raise _of_sqlite(error, folder, needed) from error
     except OSError as error:

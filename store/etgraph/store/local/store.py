@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from etgraph.model.errors import CorruptStore, EtgraphError, UsageError
 from etgraph.model.progress import Progress
 from etgraph.store.clock import now
 from etgraph.store.errors import NetworkFileSystemWarning
-from etgraph.store.local import files, queries, staging
+from etgraph.store.local import files, queries, rows, staging
 from etgraph.store.local.catalogue import NAME, Catalogue
 from etgraph.store.local.failures import explained
 from etgraph.store.local.filesystem import mount_of
@@ -43,12 +43,14 @@ from etgraph.store.references import (
     resolve,
     revision_differs,
 )
+from etgraph.store.rows import Neighbours, NeighboursRequest, Page, RowsRequest, checked
 from etgraph.store.scoring import score_published
 from etgraph.store.summary import describe
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -139,13 +141,14 @@ class LocalStore:
 
     def load(self, reference: str) -> Trace:
         """See `Store.load`. Columns are mapped files; on a network file system they are read into memory."""
-        match = self._resolve(reference)
+        return self._load(self._resolve(reference).trace_id)
 
+    def _load(self, trace_id: str) -> Trace:
         def read(row: queries.TraceRow) -> Trace:
             sizes = {file.name: file.bytes for file in row.files}
             return files.read_trace(self.folder / row.folder, sizes, copied=self._network)
 
-        return self._over_files(match.trace_id, read)
+        return self._over_files(trace_id, read)
 
     def _over_files(self, trace_id: str, read: Callable[[queries.TraceRow], T]) -> T:
         """Read files of a trace; again if the trace was replaced after its row was read."""
@@ -191,6 +194,34 @@ class LocalStore:
     def workloads(self, team: str | None = None) -> list[WorkloadInfo]:
         """See `Store.workloads`."""
         return self._catalogue.read(lambda connection: queries.workload_infos(connection, team))
+
+    # Parts of traces
+
+    def rows(self, asked: Sequence[RowsRequest]) -> list[Page]:
+        """See `Store.rows`. Mapped columns are looked at by NumPy."""
+        opened = self._opened(one.trace_id for one in asked)
+        return [rows.page(opened[one.trace_id], one) for one in map(checked, asked)]
+
+    def count_rows(self, asked: Sequence[RowsRequest]) -> list[int]:
+        """See `Store.count_rows`."""
+        opened = self._opened(one.trace_id for one in asked)
+        return [len(rows.matching(opened[one.trace_id], one)) for one in map(checked, asked)]
+
+    def neighbours(self, asked: Sequence[NeighboursRequest]) -> list[Neighbours]:
+        """See `Store.neighbours`."""
+        return _by_trace(self._opened(one.trace_id for one in asked), asked, lambda one: one.trace_id, rows.neighbours)
+
+    def attributes(self, asked: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+        """See `Store.attributes`. Texts are read a batch at a time."""
+
+        def read(trace: Trace, some: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+            return rows.attributes_at(trace, [row for _, row in some])
+
+        return _by_trace(self._opened(trace_id for trace_id, _ in asked), asked, lambda one: one[0], read)
+
+    def _opened(self, traces: Iterable[str]) -> dict[str, Trace]:
+        """Those traces, each opened once."""
+        return {trace_id: self._load(trace_id) for trace_id in set(traces)}
 
     def remove(self, reference: str) -> None:
         """See `Store.remove`."""
@@ -471,3 +502,17 @@ class LocalStore:
             with self._catalogue.write() as connection:
                 connection.executemany("DELETE FROM garbage WHERE path = ?", gone)
         return [row[0] for row in gone]
+
+
+def _by_trace(
+    traces: Mapping[str, Trace],
+    asked: Sequence[A],
+    trace_of: Callable[[A], str],
+    answer: Callable[[Trace, Sequence[A]], list[T]],
+) -> list[T]:
+    """The answers to what is asked of several traces, in order, where those of one trace come together."""
+    found: dict[int, T] = {}
+    for trace_id, trace in traces.items():
+        numbers = [number for number, one in enumerate(asked) if trace_of(one) == trace_id]
+        found |= zip(numbers, answer(trace, [asked[number] for number in numbers]))
+    return [found[number] for number in range(len(asked))]

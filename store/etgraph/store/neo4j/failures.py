@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from etgraph.model.errors import StoreError, UsageError
 from etgraph.store.errors import ReadOnlyStore, StoreFull, StoreUnavailable
+from etgraph.store.references import no_unicode
 
 if TYPE_CHECKING:
     from neo4j.exceptions import Neo4jError
@@ -54,6 +55,8 @@ def explained(url: str) -> Iterator[None]:
 
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise no_unicode(error) from error
     except failures.AuthError as error:
         raise _refused(error, url) from error
     except failures.Neo4jError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -12,7 +12,7 @@ from etgraph.model import Trace
 from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import NotFound
 from etgraph.model.progress import Progress
-from etgraph.store.neo4j import catalogue, health
+from etgraph.store.neo4j import catalogue, health, rows
 from etgraph.store.neo4j.address import parse
 from etgraph.store.neo4j.artefacts import tables as artefacts
 from etgraph.store.neo4j.artefacts import validations
@@ -40,6 +40,7 @@ from etgraph.store.references import (
     no_tag,
     resolve,
 )
+from etgraph.store.rows import Neighbours, NeighboursRequest, Page, RowsRequest, checked
 from etgraph.store.scoring import score_published
 
 if TYPE_CHECKING:
@@ -188,6 +189,26 @@ class Neo4jStore:
     def workloads(self, team: str | None = None) -> list[WorkloadInfo]:
         """See `Store.workloads`."""
         return self._settled(lambda tx: catalogue.workload_infos(tx, team))
+
+    # Parts of traces
+
+    def rows(self, asked: Sequence[RowsRequest]) -> list[Page]:
+        """See `Store.rows`. Requests of one form make one statement, over their traces' ranges of keys."""
+        checked_ones = list(map(checked, asked))
+        return self._settled(lambda tx: rows.pages(tx, checked_ones))
+
+    def count_rows(self, asked: Sequence[RowsRequest]) -> list[int]:
+        """See `Store.count_rows`."""
+        checked_ones = list(map(checked, asked))
+        return self._settled(lambda tx: rows.counts(tx, checked_ones))
+
+    def neighbours(self, asked: Sequence[NeighboursRequest]) -> list[Neighbours]:
+        """See `Store.neighbours`."""
+        return self._settled(lambda tx: rows.neighbours(tx, asked))
+
+    def attributes(self, asked: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+        """See `Store.attributes`."""
+        return self._settled(lambda tx: rows.attributes(tx, asked))
 
     def remove(self, reference: str) -> None:
         """See `Store.remove`."""

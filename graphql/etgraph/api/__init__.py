@@ -1,0 +1,1 @@
+"""The GraphQL API: any question about any stored trace, over HTTP."""

@@ -1,0 +1,1 @@
+"""What resolvers call: each module gets one noun's data from the store of the request's context."""

@@ -1,0 +1,1 @@
+"""GraphQL over HTTP: what a request may be, and the answer to it."""

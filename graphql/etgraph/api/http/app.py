@@ -1,0 +1,131 @@
+"""The server's application: its paths, and what all of them share (guard, request ids, figures, logs)."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+
+import flask
+from graphql import GraphQLSchema
+from werkzeug.exceptions import HTTPException
+
+from etgraph.api.http import logs, pages
+from etgraph.api.http.answers import encoded
+from etgraph.api.http.failures import documents_of
+from etgraph.api.http.guard import Guard
+from etgraph.api.http.metrics import Metrics
+from etgraph.api.http.view import METHODS, GraphQLView
+from etgraph.api.http.viewers import ViewerOf, local_viewer
+from etgraph.api.settings import Settings
+from etgraph.model.cancelling import deadline
+from etgraph.model.errors import EtgraphError
+from etgraph.store import Store
+
+REQUEST_ID = "X-Request-Id"
+_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+_READY_SECONDS = 5.0
+
+
+def create_app(
+    store: Store,
+    schema: GraphQLSchema,
+    settings: Settings | None = None,
+    *,
+    viewer_of: ViewerOf = local_viewer,
+) -> flask.Flask:
+    """The WSGI application that answers for a store; `viewer_of` tells who sends a request."""
+    settings = settings or Settings()
+    app = flask.Flask("etgraph.api", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
+    guard = Guard(settings.asked_as, settings.origins)
+    metrics = Metrics()
+    _share(app, guard, metrics)
+
+    view = GraphQLView(store, schema, settings, viewer_of, metrics)
+    app.add_url_rule("/graphql", "graphql", view, methods=METHODS)
+    app.add_url_rule("/graphiql", "graphiql", pages.page)
+    app.add_url_rule("/graphiql/<name>", "graphiql-file", pages.file)
+    app.add_url_rule("/", "root", lambda: flask.redirect("graphiql"))
+    app.add_url_rule("/healthz", "healthz", lambda: _plain("ok\n"))
+    app.add_url_rule("/readyz", "readyz", lambda: _ready(store))
+    app.add_url_rule("/metrics", "metrics", lambda: _plain(metrics.text()))
+    return app
+
+
+def _share(app: flask.Flask, guard: Guard, metrics: Metrics) -> None:
+    """What happens before and after every request."""
+
+    @app.before_request
+    def begin() -> None:
+        given = flask.request.headers.get(REQUEST_ID, "")
+        flask.g.request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        flask.g.began = time.perf_counter()
+        flask.g.fields = {}
+        flask.g.headers = {}
+        metrics.in_flight.inc()
+        flask.g.counted = True
+        guard.check(flask.request)
+
+    @app.after_request
+    def end(response: flask.Response) -> flask.Response:
+        seconds = time.perf_counter() - flask.g.began
+        path = flask.request.endpoint or "none"
+        metrics.requests.labels(path, response.status_code).inc()
+        metrics.seconds.labels(path).observe(seconds)
+        response.headers.update(flask.g.headers)
+        response.headers[REQUEST_ID] = flask.g.request_id
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        guard.allow(flask.request, response, METHODS)
+        logs.event(
+            "request",
+            requestId=flask.g.request_id,
+            method=flask.request.method,
+            path=flask.request.path,
+            status=response.status_code,
+            ms=round(seconds * 1e3, 3),
+            bytes=response.content_length,
+            **flask.g.fields,
+        )
+        return response
+
+    @app.teardown_request
+    def leave(error: BaseException | None) -> None:
+        if flask.g.pop("counted", False):
+            metrics.in_flight.dec()
+
+    @app.errorhandler(Exception)
+    def fail(error: Exception) -> flask.Response:
+        """Errors outside of GraphQL, in its form."""
+        if isinstance(error, HTTPException):
+            response = flask.Response(error.get_response(flask.request.environ).get_data())
+            response.status_code = error.code or 500
+            for name, value in error.get_headers(flask.request.environ):
+                response.headers[name] = value
+            return response
+        errors = documents_of(error, flask.g.request_id)
+        status = error.http_status if isinstance(error, EtgraphError) else 500
+        metrics.errors.labels(errors[0]["extensions"]["code"]).inc()
+        body = encoded({"errors": errors, "extensions": {"requestId": flask.g.request_id}})
+        return flask.Response(body, status, mimetype="application/json")
+
+
+def _ready(store: Store) -> flask.Response:
+    """Whether the store answers."""
+    try:
+        with deadline(_READY_SECONDS):
+            failed = [check.name for check in store.health() if not check.ok]
+    except EtgraphError as error:
+        logs.LOG.warning("not ready", exc_info=error)
+        failed = ["store"]
+    return _plain(f"not ready: {', '.join(failed)}\n", 503) if failed else _plain("ready\n")
+
+
+def _plain(text: str | bytes, status: int = 200) -> flask.Response:
+    response = flask.Response(text, status, content_type="text/plain; version=0.0.4; charset=utf-8")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+__all__ = ["REQUEST_ID", "create_app"]

@@ -1,0 +1,152 @@
+"""The root of queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import graphene
+
+from etgraph.api.fetch import catalogue, hardware, nodes
+from etgraph.api.fetch import cypher as fetch_cypher
+from etgraph.api.fetch import simulations as fetch_simulations
+from etgraph.api.fetch.server import server_info
+from etgraph.api.generating.types import object_type
+from etgraph.api.scalars import Attributes
+from etgraph.api.schema.analyses import comparison_field, waterfall_field
+from etgraph.api.schema.connection import page_arguments
+from etgraph.api.schema.cypher import CypherResult, NamedQueryType
+from etgraph.api.schema.hardware import HardwareProfile
+from etgraph.api.schema.inputs import REFERENCE, LabelInput, labels_of
+from etgraph.api.schema.node import Node
+from etgraph.api.schema.server import ServerInfo, Viewer
+from etgraph.api.schema.trace import Tag, Trace, TraceConnection
+from etgraph.api.schema.workload import Workload, WorkloadConnection
+
+
+def reference_argument() -> graphene.Argument:
+    """The argument by which a trace is named."""
+    return graphene.Argument(graphene.NonNull(graphene.String), description=REFERENCE)
+
+
+def _name(what: str) -> graphene.Argument:
+    return graphene.Argument(graphene.NonNull(graphene.String), description=f"Name of the {what}.")
+
+
+def _all_of(kind: Any) -> Any:
+    return graphene.NonNull(graphene.List(graphene.NonNull(kind)))
+
+
+_WORKLOAD = graphene.Argument(graphene.String, description="Only of this workload.")
+_TEAM = graphene.Argument(graphene.String, description="Only what this team published.")
+_LIMIT = graphene.Argument(
+    graphene.NonNull(graphene.Int),
+    default_value=1000,
+    description=f"No more rows than this; {fetch_cypher.MOST_ROWS:,} at most.",
+)
+_PARAMETERS = graphene.Argument(Attributes, description="Values of the query's parameters, by name.")
+
+
+class Query(graphene.ObjectType):
+    """What can be read."""
+
+    node = graphene.Field(
+        Node,
+        description="The node of an id.",
+        args={"id": graphene.Argument(graphene.NonNull(graphene.ID), description="The `id` of a node.")},
+        resolver=lambda root, info, id: nodes.node(info.context, id),
+    )
+    trace = graphene.Field(
+        Trace,
+        description="The trace that a reference means.",
+        args={"reference": reference_argument()},
+        resolver=lambda root, info, reference: catalogue.trace(info.context, reference),
+    )
+    traces = graphene.Field(
+        graphene.NonNull(TraceConnection),
+        description="Stored traces, newest first; one that several workloads name is there for each of them.",
+        args={
+            "workload": _WORKLOAD,
+            "team": _TEAM,
+            "labels": graphene.Argument(
+                graphene.List(graphene.NonNull(LabelInput)), description="Only those that carry all of these labels."
+            ),
+            **page_arguments(),
+        },
+        resolver=lambda root, info, labels=None, **asked: catalogue.traces(
+            info.context, labels=labels_of(labels), **asked
+        ),
+    )
+    workload = graphene.Field(
+        Workload,
+        description="The workload of that name; null where there is none.",
+        args={"name": _name("workload")},
+        resolver=lambda root, info, name: catalogue.workload(info.context, name),
+    )
+    workloads = graphene.Field(
+        graphene.NonNull(WorkloadConnection),
+        description="Workloads that have traces, those with the newest first.",
+        args={"team": _TEAM, **page_arguments()},
+        resolver=lambda root, info, **asked: catalogue.workloads(info.context, **asked),
+    )
+    tags = graphene.Field(
+        _all_of(Tag),
+        description="Tags, by workload and name.",
+        args={"workload": _WORKLOAD},
+        resolver=lambda root, info, **asked: catalogue.tags(info.context, **asked),
+    )
+    simulations = graphene.Field(
+        object_type(fetch_simulations.SavedSimulations),
+        description="The simulations that are kept beside a trace, and how each met what was measured.",
+        args={"reference": reference_argument()},
+        resolver=lambda root, info, reference: fetch_simulations.with_validations(info.context, reference),
+    )
+    comparison = comparison_field()
+    waterfall = waterfall_field()
+    hardware_profiles = graphene.Field(
+        _all_of(HardwareProfile),
+        description="The profiles that come with etgraph: devices first, then nodes and clusters of them.",
+        resolver=lambda root, info: hardware.profiles(),
+    )
+    hardware_profile = graphene.Field(
+        HardwareProfile,
+        description="The profile of that name.",
+        args={"name": _name("profile")},
+        resolver=lambda root, info, name: hardware.profile(name),
+    )
+    named_queries = graphene.Field(
+        _all_of(NamedQueryType),
+        description="The library of Cypher queries that a store in Neo4j answers.",
+        resolver=lambda root, info: fetch_cypher.named_queries(),
+    )
+    named_query = graphene.Field(
+        CypherResult,
+        description="The answer of a query of the library. Traces among its parameters are given as references.",
+        args={"name": _name("query"), "parameters": _PARAMETERS, "limit": _LIMIT},
+        resolver=lambda root, info, **asked: fetch_cypher.run(info.context, **asked),
+    )
+    cypher = graphene.Field(
+        CypherResult,
+        description="The rows of a Cypher query that reads, on a store in Neo4j. For the scope admin.",
+        args={
+            "query": graphene.Argument(graphene.NonNull(graphene.String), description="The query's text."),
+            "parameters": _PARAMETERS,
+            "timeout": graphene.Argument(
+                graphene.NonNull(graphene.Float),
+                default_value=fetch_cypher.MOST_SECONDS,
+                description=f"Seconds after which the store ends it; {fetch_cypher.MOST_SECONDS:g} at most.",
+            ),
+            "limit": _LIMIT,
+        },
+        resolver=lambda root, info, **asked: fetch_cypher.cypher(info.context, **asked),
+    )
+    server_info = graphene.Field(
+        graphene.NonNull(ServerInfo),
+        description="What answers.",
+        resolver=lambda root, info: server_info(info.context),
+    )
+    viewer = graphene.Field(
+        graphene.NonNull(Viewer), description="Who asks.", resolver=lambda root, info: info.context.viewer
+    )
+
+
+__all__ = ["Query", "reference_argument"]

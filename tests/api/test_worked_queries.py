@@ -1,0 +1,47 @@
+"""The queries that the documentation shows run as they stand, and so do the tables of fields that it names."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from etgraph.store import Store, connect
+from support.asking import asking
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "api" / "queries.md"
+QUERIES = re.findall(r"^## ([^\n]+)$|^```graphql\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def _titled() -> Iterator[tuple[str, str]]:
+    title = ""
+    for heading, query in QUERIES:
+        title = heading or title
+        if query:
+            yield title, query
+
+
+TITLED = list(_titled())
+
+
+@pytest.fixture
+def own_store(samples_store: Store, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the store of samples, to change."""
+    folder = Path(samples_store.url.removeprefix("file://"))
+    shutil.copytree(folder, tmp_path / "store")
+    with connect(tmp_path / "store") as store:
+        yield store
+
+
+@pytest.mark.parametrize("query", [query for _, query in TITLED], ids=[title for title, _ in TITLED])
+def test_the_query_runs(own_store: Store, query: str) -> None:
+    found = asking(own_store)(query)
+    assert found.errors is None
+    assert all(found.data.values())
+
+
+def test_the_page_has_queries() -> None:
+    assert len(TITLED) >= 10
