@@ -12,7 +12,7 @@ from etgraph.model.results import Result, _columns
 from etgraph.queries import Hotspots, hotspots
 from etgraph.queries.hotspots import Hotspot
 from etgraph.queries.questions import QUESTIONS
-from etgraph.queries.saving import _type_of
+from etgraph.queries.saving import type_of_answers
 from support.build import build
 
 
@@ -65,7 +65,7 @@ def test_an_answer_without_communication_has_its_columns() -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_type_of_an_answer_says_which_columns_its_rows_have(name: str) -> None:
-    answers: Any = _type_of(name)
+    answers: Any = type_of_answers(name)
     own = {field.name: field.type for field in fields(answers)}
     for field in {answers.FRAME, answers.TABLE} & own.keys():
         if own[field] != "pa.Table":

@@ -17,7 +17,7 @@ from etgraph.model.errors import Cancelled, CorruptStore, MissingData, StoreErro
 from etgraph.model.results import annotations_of
 from etgraph.queries import answer, artefact_of
 from etgraph.queries.questions import QUESTIONS, Question, question
-from etgraph.queries.saving import _type_of, answer_in, place_of
+from etgraph.queries.saving import answer_in, place_of, type_of_answers
 from etgraph.sim.profiles import dump, load, with_overrides
 from etgraph.sim.profiles import loads as parsed
 from etgraph.store import ArtefactInfo
@@ -140,7 +140,7 @@ def test_every_answer_comes_back_equal(name: str) -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_type_of_an_answer_can_be_read_back(name: str) -> None:
-    kind: Any = _type_of(name)
+    kind: Any = type_of_answers(name)
     for declared in fields(kind):
         try:
             msgspec.convert(

@@ -158,7 +158,7 @@ def _condition(table: str, condition: Condition, number: int) -> Iterator[str]:
         parts.append(f"{value} <= r.high{number}")
     if condition.glob is not None:
         parts.append(f"{value} =~ r.glob{number}")
-    held = " AND ".join(parts or ["true"])
+    held = " AND ".join(parts or [f"{value} IS NOT NULL"])
     yield held if end == "n" else f"EXISTS {{ MATCH (n)-[:{TABLES[table].column(own).neo4j}]->(x) WHERE {held} }}"
 
 
