@@ -68,5 +68,5 @@ def test_every_type_of_an_answer_says_which_columns_its_rows_have(name: str) -> 
     answers: Any = type_of_answers(name)
     own = {field.name: field.type for field in fields(answers)}
     for field in {answers.FRAME, answers.TABLE} & own.keys():
-        if own[field] != "pa.Table":
+        if "pa.Table" not in own[field]:  # tables have columns of their own, see `row_of`
             assert len(_columns(answers, field, ())) > 1

@@ -175,6 +175,7 @@ def _fill(store: Store, monkeypatch: pytest.MonkeyPatch) -> _Seen:
     store.put_validation(trace.trace_id, identity, whole.trace_id, score)
     told = table.set_column(table.column_names.index("via"), "via", pa.array(["STREAM"] * len(table)))
     store.put_artefact(trace.trace_id, kind, "all", told)
+    store.records.put("job", "1", {"state": "queued"})
     seen.look(store)
     return seen
 

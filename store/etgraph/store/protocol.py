@@ -11,6 +11,7 @@ from etgraph.model import Report, Source, Trace
 from etgraph.model.accuracy import Score, Validation
 from etgraph.model.errors import UsageError
 from etgraph.model.progress import Progress
+from etgraph.store.records import Records
 from etgraph.store.rows import Neighbours, NeighboursRequest, Page, RowsRequest
 
 if TYPE_CHECKING:
@@ -164,6 +165,11 @@ class Store(Protocol):
     @property
     def url(self) -> str:
         """What `connect` takes to open this store."""
+        ...
+
+    @property
+    def records(self) -> Records:
+        """Documents of a server that are kept beside the traces. None of them belongs to a trace."""
         ...
 
     def close(self) -> None:

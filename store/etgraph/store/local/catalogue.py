@@ -61,6 +61,11 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         "CREATE INDEX validations_measured ON validations (measured)",
         "CREATE INDEX validations_simulation ON validations (trace, kind, simulation)",
     ),
+    (
+        """CREATE TABLE records (
+            kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, document TEXT NOT NULL,
+            created TEXT NOT NULL, changed TEXT NOT NULL, PRIMARY KEY (kind, name)) STRICT, WITHOUT ROWID""",
+    ),
 )
 """Statements that bring a catalogue from format n to n + 1; its format is their number, kept in `user_version`."""
 
@@ -282,11 +287,12 @@ def _snapshot(connection: sqlite3.Connection, question: Callable[[sqlite3.Connec
 
 def format_of(connection: sqlite3.Connection, path: Path) -> int:
     """The format of a catalogue, 0 for an empty file. Raises StoreError for a database that is no catalogue."""
-    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    asked = ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_schema")
+    # Another process may make the catalogue at this moment: all of it is seen, or nothing.
+    found, owner, tables = _snapshot(connection, lambda one: [int(one.execute(text).fetchone()[0]) for text in asked])
     if owner == APPLICATION_ID:
         return found
-    if owner or found or connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+    if owner or found or tables:
         raise StoreError(f"{path}: found a database of another application, expected the catalogue of a store")
     return 0
 

@@ -23,6 +23,7 @@ from etgraph.store.local.catalogue import NAME, Catalogue
 from etgraph.store.local.failures import explained
 from etgraph.store.local.filesystem import mount_of
 from etgraph.store.local.mapping import open_batches, read_table
+from etgraph.store.local.records import LocalRecords
 from etgraph.store.protocol import (
     ArtefactInfo,
     Check,
@@ -76,6 +77,11 @@ class LocalStore:
     def url(self) -> str:
         """The folder as a `file://` URL."""
         return self.folder.as_uri()
+
+    @property
+    def records(self) -> LocalRecords:
+        """See `Store.records`."""
+        return LocalRecords(self._catalogue)
 
     def __repr__(self) -> str:
         return f"<LocalStore {self.folder}>"

@@ -53,7 +53,7 @@ class Index:
         return f"CREATE INDEX {self.name} IF NOT EXISTS FOR (n:{self.label}) ON ({properties})"
 
 
-INDEXES: Final = (
+_TRACES: Final = (
     Index("Store", ("name",)),
     *(Index(label, ("key",)) for label in KEYED),
     Index("Workload", ("name",)),
@@ -62,10 +62,13 @@ INDEXES: Final = (
     Index("Trace", ("id",), unique=False),
     Index("Trace", ("state",), unique=False),
 )
-"""What a database of today's format has."""
+_RECORDS: Final = (Index("Record", ("key",)), Index("Record", ("kind",), unique=False))
 
-MIGRATIONS: Final[tuple[tuple[Index, ...], ...]] = (INDEXES,)
+MIGRATIONS: Final[tuple[tuple[Index, ...], ...]] = (_TRACES, _RECORDS)
 """What brings a database from format n to n + 1. Each may be made again: another client may have."""
+
+INDEXES: Final = tuple(index for migration in MIGRATIONS for index in migration)
+"""What a database of today's format has."""
 
 FORMAT: Final = len(MIGRATIONS)
 

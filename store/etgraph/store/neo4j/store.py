@@ -21,6 +21,7 @@ from etgraph.store.neo4j.cypher import running as cypher
 from etgraph.store.neo4j.failures import explained
 from etgraph.store.neo4j.migrations import found_format, migrate, refuse_newer
 from etgraph.store.neo4j.reading import read_trace
+from etgraph.store.neo4j.records import Neo4jRecords
 from etgraph.store.neo4j.types import Transaction
 from etgraph.store.neo4j.writing import deleting, lease, loading
 from etgraph.store.protocol import (
@@ -70,6 +71,11 @@ class Neo4jStore:
     def url(self) -> str:
         """The server and the database, without credentials."""
         return self._connection.url
+
+    @property
+    def records(self) -> Neo4jRecords:
+        """See `Store.records`."""
+        return Neo4jRecords(self._connection, self._prepare)
 
     def __repr__(self) -> str:
         return f"<Neo4jStore {self.url}>"

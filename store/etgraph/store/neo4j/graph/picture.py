@@ -34,7 +34,7 @@ PLACES: Final[dict[Box, tuple[int, int]]] = {
     ("Tag",): (360, 60),
     ("Trace",): (660, 170),
     ("Source",): (660, 60),
-    ("Store", "Loader"): (900, 60),
+    ("Store", "Loader", "Record"): (900, 60),
     ("Artefact",): (930, 170),
     ("ArtefactRow",): (1150, 170),
     ("Rank",): (660, 330),
@@ -64,7 +64,7 @@ BENDS: Final[dict[tuple[Box, Box], tuple[int, int]]] = {
 LABELS_AT: Final[dict[tuple[Box, Box], float]] = {
     (("Rank",), ("Lane",)): 0.62,
     (("Trace",), ("ProcessGroup",)): 0.62,
-    (("Store", "Loader"), ("Trace",)): 0.4,
+    (("Store", "Loader", "Record"), ("Trace",)): 0.4,
 }
 """Where along an arrow its text stands, if not in the middle."""
 

@@ -267,6 +267,19 @@ _SERVICE: Final = (
             _property("taken", BOOLEAN, "set for its lock", optional=True),
         ),
     ),
+    Node(
+        "Record", Part.SERVICE, "what a server remembers beside traces: a token, a share, a job",
+        (
+            _property("key", STRING, "kind and name, with `/` between"),
+            _property("kind", STRING, "what it is a record of"),
+            _property("name", STRING, "its name among those of its kind"),
+            _property("version", INTEGER, "how often it was written"),
+            _property("document", STRING, "what it says, as JSON"),
+            _property("created", STRING, "when it was first written, ISO 8601 in UTC"),
+            _property("changed", STRING, "when it was last written, ISO 8601 in UTC"),
+        ),
+        more="`field.NAME` for each text at the top of its document, a STRING",
+    ),
 )  # fmt: skip
 
 _ENTRY: Final = (
