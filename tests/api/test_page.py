@@ -7,14 +7,15 @@ from etgraph.store import Store
 from support.api import application, serving
 from support.browser import Browser
 
-EDITOR = "[document.title, document.querySelector('.graphiql-query-editor .CodeMirror')?.CodeMirror.getValue()]"
+EDITOR = "document.querySelector('.graphiql-query-editor .CodeMirror')?.CodeMirror.getValue()"
 
 
 def test_the_page_opens_with_the_query_of_its_address_and_asks_nobody_else(gpt: Store, browser: Browser) -> None:
     with serving(application(gpt, schema=SCHEMA.graphql_schema)) as url:
         plain, asked = browser.visit(
-            f"{url}/graphiql", f"{url}/graphiql?query=%7Bviewer%7Bname%7D%7D", look=EDITOR, settled_ms=3000
-        )
+            f"{url}/graphiql", f"{url}/graphiql?query=%7Bviewer%7Bname%7D%7D",
+            look=f"[document.title, {EDITOR}]", until=EDITOR,
+        )  # fmt: skip
     for visit in (plain, asked):
         assert (visit.requests, visit.dialogues) == ([], [])
         assert not [line for line in visit.console if line.startswith("Error")]

@@ -21,8 +21,6 @@ import pytest
 FIXTURES = {"browser"}
 PACKAGE = "PySide6-WebEngine"
 SECONDS = 120
-SETTLED_MS = 300
-"""After a page has loaded, what it still does on its own."""
 LIGHT, DARK = 1, 0
 """Chromium's numbers of what a reader prefers."""
 HOW_TO_LEAVE_OUT = "ETGRAPH_BROWSER=off leaves out, on purpose, the tests that open pages"
@@ -51,11 +49,12 @@ class Browser:
 
     def visit(
         self, *pages: Path | str, look: str, dark: bool = False, shots: Sequence[Path] = (),
-        seconds: float = SECONDS, settled_ms: int = SETTLED_MS,
+        seconds: float = SECONDS, until: str = "true",
     ) -> list[Visit]:  # fmt: skip
         """Open files or addresses, one after the other; `look` is an expression of JavaScript that each is asked then.
 
-        A page is looked at `settled_ms` after it has loaded. What an address asks of its own server is no request.
+        A page is looked at after it has loaded, and once the expression `until` holds. What an address asks of its own
+        server is no request.
 
         `shots` are files for a picture of each page. A promise is no answer. Fails where the browser cannot be started.
         """
@@ -63,7 +62,7 @@ class Browser:
         answer.unlink(missing_ok=True)
         wanted = {
             "pages": [page if isinstance(page, str) else str(page.resolve()) for page in pages], "look": look,
-            "shots": [str(shot.resolve()) for shot in shots], "answer": str(answer), "settledMs": settled_ms,
+            "shots": [str(shot.resolve()) for shot in shots], "answer": str(answer), "until": until,
         }  # fmt: skip
         environment = os.environ | {
             "QT_QPA_PLATFORM": "offscreen",

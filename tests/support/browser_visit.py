@@ -1,6 +1,6 @@
 """Opens pages in Qt's Chromium and writes, as JSON, what each of them did: `browser` runs it in a process of its own.
 
-Reads `{"pages": [path or URL, …], "look": expression, "shots": [path, …], "answer": path, "settledMs": number}` from
+Reads `{"pages": [path or URL, …], "look": expression, "shots": [path, …], "answer": path, "until": expression}` from
 standard input.
 """
 
@@ -23,6 +23,8 @@ from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QApplication
 
 SIZE = (1200, 640)
+SETTLED_MS = 300
+"""After a page has loaded, what it still does on its own; and between two looks at whether it is done."""
 
 
 class Requests(QWebEngineUrlRequestInterceptor):
@@ -79,9 +81,13 @@ def visit(view: QWebEngineView, wanted: dict[str, Any], found: list[dict[str, An
     def loaded(ok: bool) -> None:
         if not ok:
             page.console.append("the page did not load")
-        QTimer.singleShot(
-            wanted["settledMs"], lambda: page.runJavaScript(f"JSON.stringify({wanted['look']})", 0, looked)
-        )
+        QTimer.singleShot(SETTLED_MS, lambda: page.runJavaScript(f"Boolean({wanted['until']})", 0, awaited))
+
+    def awaited(done: bool) -> None:
+        if done:
+            page.runJavaScript(f"JSON.stringify({wanted['look']})", 0, looked)
+        else:
+            loaded(True)
 
     page.loadFinished.connect(loaded)
     view.load(url)
