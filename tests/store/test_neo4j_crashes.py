@@ -1,6 +1,6 @@
 """Processes and servers that die while a graph is written: what is visible is whole, and what was ready is there.
 
-`ETGRAPH_CRASH_SEED` and `ETGRAPH_CRASH_KILLS` make other and longer runs of the random tests.
+`ETGRAPH_CRASH_SEED`, `ETGRAPH_CRASH_KILLS` and `ETGRAPH_SERVER_KILLS` make other and longer runs of the random tests.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Census = dict[str, int]
 
 SEED = int(os.environ.get("ETGRAPH_CRASH_SEED", "1"))
 KILLS = int(os.environ.get("ETGRAPH_CRASH_KILLS", "54"))
-SERVER_KILLS = 5
+SERVER_KILLS = int(os.environ.get("ETGRAPH_SERVER_KILLS", "3"))
 NAMES = ("a", "b", "c")
 REVISIONS = (1, 2, 3)
 
