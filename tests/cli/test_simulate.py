@@ -77,6 +77,18 @@ def test_imported_times_are_kept_listed_and_asked(ask: Callable[..., Any], times
     assert ask("breakdown", "dlrm") == measured
 
 
+def test_a_measured_and_a_predicted_step_are_compared(
+    ask: Callable[..., Any], etgraph: Run, times: Path, tmp_path: Path
+) -> None:
+    made = ask("simulate", "dlrm", "--import", times, "--save")["id"]
+    found = ask("compare", "dlrm", "dlrm", "--simulation", made[:6])
+    assert found["alignedShare"] == 1
+    assert found["otherNs"] == ask("critical-path", "dlrm", "--simulation", made)["lengthNs"] < found["baseNs"]
+    assert found["baseNs"] == ask("critical-path", "dlrm")["lengthNs"]
+    refused = etgraph("compare", "dlrm", FILE, "--simulation", made, "--store", tmp_path / "store")
+    assert "takes traces of the store" in refused.stderr
+
+
 def test_times_of_every_operator(ask: Callable[..., Any], times: Path) -> None:
     made = ask("simulate", "dlrm", "--import", times, "--nodes", "--simulator", "ASTRA-sim", "--profile", "epyc-9654")
     assert (made["simulator"], made["profile"], made["saved"]) == ("ASTRA-sim", "epyc-9654", False)

@@ -55,9 +55,10 @@ def ask_several(
     """Ask a question about lists of traces, and print as `ask` does; `title` is the view's whole title."""
     from etgraph.cli.progress import watched
 
+    timeline = {} if settings.simulation is None else {"simulation": settings.simulation}
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(title)
-        result = session.ask_several(question, *traces, **choices)
+        result = session.ask_several(question, *traces, **timeline, **choices)
     show_answer(settings, result, title, view, leave_out=leave_out)
 
 
