@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +69,10 @@ def show_answer(
     view: View,
     lines: Callable[[Any, int], Iterable[str]] | None = None,
     leave_out: Collection[str] = (),
+    about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Print an answer as `ask` does, and draw it into the files of `--plot`."""
-    _print(settings, result, title, view, lines, leave_out)
+    """Print an answer as `ask` does, and draw it into the files of `--plot`; its JSON begins with `about`."""
+    _print(settings, result, title, view, lines, leave_out, about or {})
     draw_plots(settings, result, title)
 
 
@@ -82,12 +83,13 @@ def _print(
     view: View,
     lines: Callable[[Any, int], Iterable[str]] | None,
     leave_out: Collection[str],
+    about: Mapping[str, Any],
 ) -> None:
     output = settings.output()
     if settings.json:
         from etgraph.cli.documents import result_document
 
-        output.document(result_document(result, leave_out=leave_out))
+        output.document({**about, **result_document(result, leave_out=leave_out)})
         return
     output.show(view(result, title, output.answer.width))
     if lines is not None:
