@@ -255,6 +255,12 @@ class LocalSession:
             scoring.score(self._store, reference)
         return simulations(self._store, found.id, operators=operators)
 
+    def remove_simulation(self, reference: str, name: str) -> str:
+        """See `Session.remove_simulation`."""
+        from etgraph.queries import remove_simulation
+
+        return remove_simulation(self._store, self.find(reference).id, name)
+
     def sweep(
         self,
         reference: str,

@@ -167,6 +167,10 @@ class Session(Protocol):
         """
         ...
 
+    def remove_simulation(self, reference: str, name: str) -> str:
+        """Delete a simulation that is kept beside a stored trace, with the answers on its timeline; gives its id."""
+        ...
+
     def sweep(
         self,
         reference: str,
