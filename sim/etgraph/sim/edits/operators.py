@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from etgraph.model import DependencyKind, Trace
+from etgraph.model import DependencyKind, Trace, cancelling
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.graph import nearest_above
-from etgraph.sim.bounds import check_events, scaled_ns, whole_ns
+from etgraph.sim.bounds import MOST_NS, check_events, scaled_ns, whole_ns
 from etgraph.sim.replay.additions import Issued, Step
 from etgraph.sim.replay.plan import Plan
 
@@ -122,15 +122,16 @@ def issue(plan: Plan, *new: Issued) -> Plan:
     for more new events than `bounds.MOST_EVENTS`.
     """
     for one in new:
+        cancelling.check()
         ranks = plan.trace.operators["rank"][one.after]
         if not len(ranks) or len(np.unique(ranks)) != len(ranks):
             raise UsageError(
                 f"a collective has one place on each rank; found {len(ranks)} on {len(np.unique(ranks))} ranks"
             )
         times = np.concatenate([one.issue_ns, one.handover_ns, one.transfer_ns, one.waking_ns])
-        if times.min() < 0:
-            raise UsageError(f"found {times.min()} ns, expected 0 or more")
-        whole_ns(times)
+        least, most = int(times.min()), int(times.max())
+        if least < 0 or most > MOST_NS:
+            raise UsageError(f"found {least if least < 0 else most} ns, expected 0 to {MOST_NS}")
     return _with_steps(plan, *new)
 
 
