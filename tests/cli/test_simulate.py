@@ -16,6 +16,7 @@ from click.testing import Result
 from etgraph.cli.output import console
 from etgraph.cli.views.simulations import proof_view
 from etgraph.ingest import read, samples
+from etgraph.store import Store, connect
 
 Run = Callable[..., Result]
 FILE = samples.path("dlrm_alltoall") / "kineto_rank0.json.gz"
@@ -75,6 +76,38 @@ def test_imported_times_are_kept_listed_and_asked(ask: Callable[..., Any], times
     assert lengths[1] < 0.6 * lengths[0]
     assert simulated["trust"]["warnings"][-1] == f"times are predicted, by simulation {made['id']}"
     assert ask("breakdown", "dlrm") == measured
+
+
+def test_a_measured_and_a_predicted_step_are_compared(
+    ask: Callable[..., Any], etgraph: Run, times: Path, tmp_path: Path
+) -> None:
+    made = ask("simulate", "dlrm", "--import", times, "--save")["id"]
+    found = ask("compare", "dlrm", "dlrm", "--simulation", made[:6])
+    assert found["alignedShare"] == 1
+    assert found["otherNs"] == ask("critical-path", "dlrm", "--simulation", made)["lengthNs"] < found["baseNs"]
+    assert found["baseNs"] == ask("critical-path", "dlrm")["lengthNs"]
+    refused = etgraph("compare", "dlrm", FILE, "--simulation", made, "--store", tmp_path / "store")
+    assert "takes traces of the store" in refused.stderr
+
+
+def test_a_simulation_is_removed_with_the_answers_on_its_timeline(
+    ask: Callable[..., Any], etgraph: Run, times: Path, tmp_path: Path
+) -> None:
+    gone, stays = (
+        ask("simulate", "dlrm", "--import", times, "--save", "--simulator", name)["id"] for name in ("one", "two")
+    )
+    for options in (("--simulation", gone), ("--simulation", stays), ()):
+        ask("breakdown", "dlrm", "--save", *options)
+    assert ask("simulations", "dlrm", "--remove", gone[:6]) == {"removed": [{"id": gone}]}
+    assert [each["id"] for each in ask("simulations", "dlrm")["simulations"]] == [stays]
+    store: Store
+    with connect(tmp_path / "store") as store:
+        assert sorted(each.kind for each in store.artefacts(store.find("dlrm").id)) == [
+            "breakdown", "breakdown", "simulation",
+        ]  # fmt: skip
+    told = etgraph("simulations", "dlrm", "--remove", gone, "--store", tmp_path / "store")
+    assert (told.exit_code, f"no simulation '{gone}'" in told.stderr) == (3, True)
+    assert f"there are {stays}" in told.stderr
 
 
 def test_times_of_every_operator(ask: Callable[..., Any], times: Path) -> None:

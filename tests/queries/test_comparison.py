@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -231,6 +232,37 @@ def test_traces_with_nothing_in_common_cannot_be_compared() -> None:
         compare(Subject(build(BASE), name="one"), Subject(other, name="two"))
     assert "one has" in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(("base", "other", "told"), [
+    (["a"], ["b"], "one has a; two has b"), (["a", "b"], ["x", "y"], "one has a, b; two has x, y"),
+])  # fmt: skip
+def test_operators_of_other_names_are_nothing_in_common(base: list[str], other: list[str], told: str) -> None:
+    def side(names: list[str], name: str) -> Subject:
+        at = (f"rank 0 | thread 1 | {each}  {row}..{100 - row}" for row, each in enumerate(names))
+        return Subject(build("\n".join(at)), name=name)
+
+    with pytest.raises(MissingData, match=told):
+        compare(side(base, "one"), side(other, "two"))
+
+
+def test_operators_without_a_name_are_told_as_such() -> None:
+    trace = build("rank 0 | thread 1 | a  0..10")
+    unnamed = replace(trace, operators=trace.operators.replace({"name": [0]}, {"name": pa.array([""])}))
+    with pytest.raises(MissingData, match=r"one has \(no name\); two has a"):
+        compare(Subject(unnamed, name="one"), Subject(trace, name="two"))
+
+
+def test_a_run_without_the_rank_is_left_out_and_told() -> None:
+    both = build(BASE + BASE.replace("rank 0", "rank 1"))
+    runs = [Subject(build(BASE), name="without"), Subject(both, name="with"), Subject(both, name="too")]
+    result = compare(both, runs, rank=1)
+    check_sums(result)
+    assert (result.base_ns, result.other_ns) == (100, 100)
+    assert (result.other_steps.runs, result.other_steps.steps) == (2, 2)  # type: ignore[union-attr]
+    assert "other: without is left out: no rank 1: the trace holds ranks 0" in result.trust.warnings
+    with pytest.raises(MissingData, match="no trace of the side 'other' can be compared: without is left out: no rank"):
+        compare(both, runs[:1], rank=1)
 
 
 def test_what_cannot_be_asked() -> None:

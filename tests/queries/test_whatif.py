@@ -136,6 +136,7 @@ def test_what_names_nothing_is_refused_with_what_comes_nearest(trace: Trace) -> 
 
 @pytest.mark.parametrize(("wrong", "error", "message"), [
     ({"by": "colour"}, UsageError, "no sensitivities by 'colour'"), ({"draws": 0}, UsageError, "0 draws"),
+    ({"draws": 10**12}, UsageError, "found 1000000000000 draws, expected 1 to 10,000"),
     ({"rank": 7}, MissingData, "no rank 7"), ({"iteration": 3}, MissingData, "no iteration 3"),
     ({"changes": [Buckets(1 << 20)]}, MissingData, "no gradients"),
     ({"changes": [Split("a", 2)]}, UsageError, "none of those operators is of a collective"),

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etgraph.model import Trace
-from etgraph.model.errors import UsageError
+from etgraph.model.errors import MissingData, UsageError
 from etgraph.queries import breakdown, comm_matrix, hotspots, iterations, operators, stragglers
 from etgraph.queries.breakdown import BreakdownPart
 from etgraph.queries.questions import QUESTIONS, question
 from etgraph.queries.saving import place_of
-from etgraph.queries.windows import _runs, runs_of
+from etgraph.queries.windows import _runs, on_lanes, runs_of, windows_of
 from support.build import build
 
 THREE_STEPS = """
@@ -161,3 +161,45 @@ def test_runs_hold_every_step_once_and_no_other_lies_within_one(wanted: set[int]
     assert [step for run in runs for step in run] == sorted(wanted)
     assert all(step in wanted for run in runs for step in held if run[0] <= step <= run[-1])
     assert all(any(a[-1] < step < b[0] for step in held - wanted) for a, b in pairwise(runs))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9), st.booleans()), min_size=1, max_size=20),
+    st.sets(st.integers(0, 9), min_size=1),
+)
+def test_windows_of_steps_are_those_of_a_look_at_every_row(rows: list[tuple[int, int, bool]], wanted: set[int]) -> None:
+    """Iterations in any order, with indices that repeat and some without an end."""
+    lines = ("iteration s#0  0..9", "op  0..9")
+    trace = build("\n".join(f"rank {rank} | thread 1 | {line}" for rank in range(3) for line in lines))
+    first = np.array([rank for rank, _, _ in rows])
+    i = trace.iterations.take(first)
+    places = np.arange(len(rows))
+    trace = replace(trace, iterations=i.replace(
+        {
+            "index": np.array([index for _, index, _ in rows], dtype=np.int32), "start_ns": 10 * places,
+            "end_ns": np.where([ended for _, _, ended in rows], 10 * places + 9, i.table.column("end_ns").null),
+        }
+    ))  # fmt: skip
+    for rank in range(3):
+        held = sorted({index for one, index, ended in rows if one == rank and ended})
+        if not wanted <= set(held):
+            with pytest.raises(MissingData):
+                windows_of(trace, rank, tuple(wanted), "annotation", contiguous=False)
+            continue
+        runs = _runs(sorted(wanted), held)
+        meant = [
+            tuple(at for at, (one, index, ended) in enumerate(rows) if one == rank and ended and index in run)
+            for run in runs
+        ]
+        found = windows_of(trace, rank, tuple(wanted), "annotation", contiguous=False)
+        assert [one.iterations for one in found] == meant
+        assert [(one.start_ns, one.end_ns) for one in found] == [(10 * min(run), 10 * max(run) + 9) for run in meant]
+
+
+def test_a_moment_of_each_rank_is_one_of_its_lanes() -> None:
+    trace = build(THREE_STEPS)
+    windows = windows_of(trace, 1, None, "annotation")
+    ranks = trace.lanes["rank"].tolist()
+    assert on_lanes(trace, windows, [7], -1).tolist() == [7 if rank == 1 else -1 for rank in ranks]
+    both = windows_of(trace, None, None, "annotation")
+    assert on_lanes(trace, both[::-1], [8, 9], -1).tolist() == [9 if rank == 0 else 8 for rank in ranks]

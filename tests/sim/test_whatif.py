@@ -9,14 +9,18 @@ import pytest
 
 from etgraph.ingest import read
 from etgraph.model import Category, CommType, Trace
+from etgraph.model.cancelling import Cancellation
 from etgraph.model.columns import Array
-from etgraph.model.errors import MissingData, UsageError
-from etgraph.sim import edits
+from etgraph.model.errors import Cancelled, MissingData, UsageError
+from etgraph.sim import bounds, edits
 from etgraph.sim.replay import measured_plan, run_plan
 from etgraph.sim.replay.additions import AT_ONCE, Issued
+from etgraph.sim.replay.plan import program_of
 from etgraph.sim.what_if import what_if
+from etgraph.sim.what_if.applying import edit_of
 from etgraph.sim.what_if.buckets import assign, gradients_of, rebucket
 from etgraph.sim.what_if.changes import collectives_after, first_of_each, last_of_each, work_after
+from etgraph.sim.what_if.declared import Change, Collective, LaunchLatency, Scale, Work
 from etgraph.sim.what_if.observed import Draw, observed
 from support.build import build
 from support.programs import flooded, mixed, waiting
@@ -115,6 +119,103 @@ def test_what_has_no_like_is_not_made_up(trace: Trace) -> None:
         work_after(plan, named(trace, "a"), named(trace, "x"), 1, draw)
     with pytest.raises(MissingData, match="no gradients"):
         rebucket(plan, 1 << 20, draw)
+
+
+def test_repeated_work_is_as_much_longer(trace: Trace) -> None:
+    at = named(trace, "a")
+    one, many = (edits.insert(measured_plan(trace), at, 5, times=times) for times in (1, 100_000))
+    assert ends(run_plan(many))["b"] == 90 + 500_000
+    assert [step.events for step in many.steps] == [step.events for step in one.steps]
+
+
+def test_repeated_meetings_take_the_longest_of_each_but_the_last(trace: Trace) -> None:
+    made = run_plan(edits.insert(measured_plan(trace), named(trace, "a", "c"), np.array([3, 8]), meets=True, times=4))
+    # All have come at 60; three meetings of 8, then 3 on rank 0 and its pause of 10, and 8 on rank 1.
+    assert ends(made) == {"a": 40, "b": 60 + 24 + 3 + 10 + 40, "c": 60, "d": 60 + 24 + 8 + 40}
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    (Scale("b", 1e300), r"scale, factor: found 1e\+300, expected at most 1,000,000"),
+    (Work("a", time_ns=2**52, count=4), r"found a time of 1.8e\+16 ns, expected at most 9.01e\+15 ns"),
+    (Work("a", time_ns=5, count=0), "work, count: found 0, expected 1 or more"),
+    (Collective("[ac]", "all_reduce", time_ns=5, count=10**9), "collective, count: found 1000000000, expected at most"),
+    (Collective("[abcd]", "all_reduce", time_ns=5, count=10**5, place="each"), "found 2,200,000 new events"),
+    (Collective("[ac]", "all_reduce", time_ns=2**53, count=2), "found a run of"),
+    (LaunchLatency(2**60), "launch-latency, latency_ns: found 1152921504606846976, expected at most"),
+])  # fmt: skip
+def test_what_leaves_the_numbers_is_told(
+    trace: Trace, change: Change, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MOST_EVENTS", 2_000_000)
+    with pytest.raises(UsageError, match=told):
+        what_if(trace, edit_of(trace, [change]))
+
+
+def test_direct_edits_are_bounded_too(trace: Trace) -> None:
+    plan, at = measured_plan(trace), named(trace, "b")
+    with pytest.raises(UsageError, match="found a time of"):
+        edits.scale(plan, at, 1e300)
+    with pytest.raises(UsageError, match="found a launch latency of"):
+        edits.launch_latency(plan, ns=2**60)
+    with pytest.raises(UsageError, match=r"found times of 9.02e\+18 ns in one run"):
+        run_plan(edits.insert(edits.insert(plan, at, 2**53, times=1), np.repeat(at, 1000), 2**53))
+
+
+@pytest.mark.parametrize("change", [
+    Collective("[ac]", "all_reduce", time_ns=5, count=10**5), Work("a", like="b", count=10**5),
+])  # fmt: skip
+def test_long_changes_can_be_stopped(trace: Trace, change: Change) -> None:
+    edit, plan = edit_of(trace, [change]), measured_plan(trace)
+    draw = Draw(observed(plan), np.random.default_rng(0))
+    with Cancellation() as work:
+        work.cancel()
+        with pytest.raises(Cancelled):
+            edit(plan, draw)
+
+
+def test_adding_steps_to_a_program_can_be_stopped(trace: Trace) -> None:
+    plan = edits.insert(measured_plan(trace), named(trace, "a"), 5)
+    with Cancellation() as work:
+        work.cancel()
+        with pytest.raises(Cancelled):
+            program_of(plan)
+
+
+ITERATIONS = """
+    rank 0 | thread 1 | iteration ProfilerStep#0    0..100
+    rank 0 | thread 1 | a    0..40
+    rank 0 | thread 1 | b   50..90
+    rank 0 | thread 1 | iteration ProfilerStep#1  100..200
+    rank 0 | thread 1 | a  100..140
+    rank 0 | thread 1 | b  150..190
+    rank 0 | thread 1 | iteration ProfilerStep#2  200..300
+    rank 0 | thread 1 | {}  200..240
+    rank 0 | thread 1 | {}  250..290
+"""
+
+
+def new_collectives(trace: Trace, at: str, awaited: str) -> list[tuple[list[int], list[int]]]:
+    """The places of the collectives that are added after the operators of a name, and what awaits them."""
+    plan = measured_plan(trace)
+    draw = Draw(observed(plan), np.random.default_rng(0))
+    places, until = (edits.matching(trace, name) for name in (at, awaited))
+    made = collectives_after(plan, places, CommType.ALL_REDUCE, 0, 1, draw, until, transfer_ns=5)
+    starts = trace.operators["start_ns"]
+    return [
+        (starts[step.after].tolist(), starts[step.awaited].tolist())
+        for step in made.steps if isinstance(step, Issued)
+    ]  # fmt: skip
+
+
+def test_collectives_and_what_awaits_them_are_of_one_iteration() -> None:
+    trace = build(ITERATIONS.format("x", "b"))
+    assert new_collectives(trace, "a", "b") == [([0], [50]), ([100], [150])]
+
+
+def test_a_rank_that_awaits_nothing_in_an_iteration_is_named() -> None:
+    trace = build(ITERATIONS.format("a", "x"))
+    with pytest.raises(UsageError, match="nothing that awaits the collective on rank 0 in iteration 2"):
+        new_collectives(trace, "a", "b")
 
 
 @pytest.mark.parametrize(("capacity", "first", "expected"), [

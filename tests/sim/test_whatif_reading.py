@@ -78,7 +78,7 @@ def test_a_file_says_changes_in_its_order(tmp_path: Path) -> None:
     ("remove", "*barrier*", Remove("*barrier*")), ("split", "*all_reduce*=4", Split("*all_reduce*", 4)),
     ("merge", "*all_reduce*", Merge("*all_reduce*")), ("overlap", "nccl*", Overlap("nccl*")),
     ("launch-latency", "2us", LaunchLatency(2_000)), ("launch-latency", "500 ns", LaunchLatency(500)),
-    ("launch-latency", "x0.5", LaunchLatency(factor=0.5)), ("launch-latency", "2", LaunchLatency(factor=2.0)),
+    ("launch-latency", "x0.5", LaunchLatency(factor=0.5)), ("launch-latency", "x2", LaunchLatency(factor=2.0)),
     ("queue-depth", "64", QueueDepth(64)), ("buckets", "25MB", Buckets(25_000_000)),
 ])  # fmt: skip
 def test_an_option_says_a_change(option: str, text: str, meant: Change) -> None:
@@ -89,6 +89,10 @@ def test_an_option_says_a_change(option: str, text: str, meant: Change) -> None:
     ("scale", "aten::mm", "--scale 'aten::mm': found no pattern and '=', expected PATTERN=FACTOR"),
     ("scale", "aten::mm=fast", "--scale 'aten::mm=fast': found \"fast\", expected a number, 0 or more"),
     ("scale", "aten::mm=-1", "--scale 'aten::mm=-1': found -1, expected 0 or more"),
+    ("scale", "aten::mm=1e300", "--scale 'aten::mm=1e300': found 1e+300, expected at most 1,000,000"),
+    ("launch-latency", "x1e9", "--launch-latency 'x1e9': found 1000000000.0, expected at most 1,000,000"),
+    ("launch-latency", "2", "--launch-latency '2': found a bare number, expected a time or a factor"),
+    ("split", "x=100001", "--split 'x=100001': found 100001, expected at most 100,000"),
     ("split", "x=0", "--split 'x=0': found 0, expected 1 or more"),
     ("split", "x=1.5", "--split 'x=1.5': found 1.5, expected a whole number, 1 or more"),
     ("launch-latency", "2 parsecs", "--launch-latency '2 parsecs': found \"2 parsecs\", expected a time such as"),
@@ -109,6 +113,7 @@ def test_an_option_that_says_nothing_is_told_of(option: str, text: str, message:
     ('place = "first"', 'place = "second"', 12, 'found "second", expected one of last, first, each'),
     ('like = "aten::linear@1"', 'like = "aten::linear@1"\ntime = "1 ms"', 7, "found both of time and like"),
     ('type = "all_gather"', 'type = "gather_all"', 17, 'found "gather_all", expected one of'),
+    ("count = 24", "count = 1_000_000", 11, "found 1000000, expected at most 100,000"),
     ('size = "4 MiB"', "size = 4", 18, "found 4, expected a size such as"),
     ('[[changes]]\nchange = "buckets"', '[changed]\nchange = "buckets"', 26, "found an unknown key, expected changes"),
 ])  # fmt: skip
@@ -118,6 +123,12 @@ def test_a_problem_of_a_file_has_its_line(old: str, new: str, line: int, problem
         loads(WHOLE.replace(old, new, 1))
     (found,) = error.value.problems
     assert (found.line, problem in str(found)) == (line, True), found
+
+
+def test_the_two_forms_of_a_launch_latency_are_a_hint() -> None:
+    with pytest.raises(UsageError) as error:
+        change("launch-latency", "2")
+    assert error.value.hint == "2us is a time, x2 twice what it was"
 
 
 def test_a_file_without_changes() -> None:
@@ -152,6 +163,7 @@ def test_changes_fit_the_schema() -> None:
 @pytest.mark.parametrize(("old", "new"), [
     ('"scale"', '"scales"'), ("factor = 0.5", 'factor = "half"'), ("factor = 0.5", ""), ('"4 MiB"', "4"),
     ('"first"', '"second"'), ("all_gather", "gather_all"), ("count = 24", "count = 0"), ("awaited", "awaits"),
+    ("count = 24", "count = 1_000_000"), ("factor = 0.5", "factor = 1e7"),
 ])  # fmt: skip
 def test_the_schema_refuses_what_reading_refuses(old: str, new: str) -> None:
     text = WHOLE.replace(old, new, 1)

@@ -377,7 +377,15 @@ def test_artefacts(store: Store, make_trace: MakeTrace) -> None:
     assert store.verify() == []
     with pytest.raises(StoreError, match="revision 1"):
         store.put_artefact(identity, "path", "x", pa.table({"a": [5]}), revision=0)
+    assert [store.remove_artefact(identity, "path", name) for name in ("x", "x", "z")] == [True, False, False]
+    assert [(a.kind, a.key) for a in store.artefacts(identity)] == [("path", "y/../z")]
+    assert store.get_artefact(identity, "path", "x") is None
+    assert store.verify() == []
+    store.put_artefact(identity, "path", "x", pa.table({"a": [6]}))
+    assert [a.key for a in store.artefacts(identity)] == ["x", "y/../z"]
     store.remove("w")
+    with pytest.raises(NotFound):
+        store.remove_artefact(identity, "path", "x")
     with pytest.raises(NotFound):
         store.get_artefact(identity, "path", "x")
     assert kept.to_pydict()["a"] == [1, 2]

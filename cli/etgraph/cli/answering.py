@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +55,10 @@ def ask_several(
     """Ask a question about lists of traces, and print as `ask` does; `title` is the view's whole title."""
     from etgraph.cli.progress import watched
 
+    timeline = {} if settings.simulation is None else {"simulation": settings.simulation}
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(title)
-        result = session.ask_several(question, *traces, **choices)
+        result = session.ask_several(question, *traces, **timeline, **choices)
     show_answer(settings, result, title, view, leave_out=leave_out)
 
 
@@ -68,9 +69,10 @@ def show_answer(
     view: View,
     lines: Callable[[Any, int], Iterable[str]] | None = None,
     leave_out: Collection[str] = (),
+    about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Print an answer as `ask` does, and draw it into the files of `--plot`."""
-    _print(settings, result, title, view, lines, leave_out)
+    """Print an answer as `ask` does, and draw it into the files of `--plot`; its JSON begins with `about`."""
+    _print(settings, result, title, view, lines, leave_out, about or {})
     draw_plots(settings, result, title)
 
 
@@ -81,12 +83,13 @@ def _print(
     view: View,
     lines: Callable[[Any, int], Iterable[str]] | None,
     leave_out: Collection[str],
+    about: Mapping[str, Any],
 ) -> None:
     output = settings.output()
     if settings.json:
         from etgraph.cli.documents import result_document
 
-        output.document(result_document(result, leave_out=leave_out))
+        output.document({**about, **result_document(result, leave_out=leave_out)})
         return
     output.show(view(result, title, output.answer.width))
     if lines is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 from etgraph.cli.paths import as_path
 from etgraph.cli.session import NEO4J_FORMAT, Diagnosis, Failure, Ingested
@@ -197,23 +197,31 @@ class LocalSession:
             found = self._find(name).id
             return answer(self._store, found, question, save=save, simulation=simulation, **choices)
         if simulation is not None:
-            raise _not_stored(name, "--simulation takes traces of the store, beside which simulations are kept")
+            raise _not_stored(name, _NO_SIMULATIONS)
         if save:
             raise _not_stored(name, "--save takes traces of the store, beside which the answer is kept")
         return function(_read(path), **choices)
 
-    def ask_several(self, question: str, *references: Sequence[str], **choices: Any) -> Any:
+    def ask_several(
+        self, question: str, *references: Sequence[str], simulation: str | None = None, **choices: Any
+    ) -> Any:
         """See `Session.ask_several`. A trace that is named more than once is opened once."""
         from etgraph.queries.questions import OF_SEVERAL
         from etgraph.queries.questions import question as asked
         from etgraph.queries.subjects import Subject
 
         function = asked(question, OF_SEVERAL)
-        opened = {
-            name: self._load(name) for name in dict.fromkeys(_split(one)[0] for side in references for one in side)
-        }
-        sides = [[Subject(opened[_split(one)[0]], _split(one)[1], one) for one in side] for side in references]
-        return function(*sides, **choices)
+        opened: dict[tuple[str, str | None], Trace] = {}
+
+        def subject(reference: str, timeline: str | None) -> Subject:
+            name, iterations = _split(reference)
+            if (name, timeline) not in opened:
+                opened[name, timeline] = self._load(name) if timeline is None else self._load_on(name, timeline)
+            return Subject(opened[name, timeline], iterations, reference)
+
+        *firsts, last = references
+        sides = [[subject(one, None) for one in side] for side in firsts]
+        return function(*sides, [subject(one, simulation) for one in last], **choices)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""
@@ -246,6 +254,12 @@ class LocalSession:
         if score:
             scoring.score(self._store, reference)
         return simulations(self._store, found.id, operators=operators)
+
+    def remove_simulation(self, reference: str, name: str) -> str:
+        """See `Session.remove_simulation`."""
+        from etgraph.queries import remove_simulation
+
+        return remove_simulation(self._store, self.find(reference).id, name)
 
     def sweep(
         self,
@@ -362,11 +376,22 @@ class LocalSession:
         path = as_path(name)
         return self._store.load(self._find(name).id) if path is None else _read(path)
 
+    def _load_on(self, name: str, simulation: str) -> Trace:
+        """A trace of the store on the timeline of one of its simulations."""
+        from etgraph.queries.saved_simulations import load_on
+
+        if as_path(name) is not None:
+            raise _not_stored(name, _NO_SIMULATIONS)
+        return load_on(self._store, self._find(name).id, simulation)
+
     def doctor(self, verify: bool = False) -> Diagnosis:
         """See `Session.doctor`."""
         from etgraph.cli.diagnosis import diagnose
 
         return diagnose(self.url, lambda: self._store, verify)
+
+
+_NO_SIMULATIONS: Final = "--simulation takes traces of the store, beside which simulations are kept"
 
 
 def _not_stored(name: str, why: str) -> UsageError:

@@ -139,10 +139,13 @@ class Session(Protocol):
         """
         ...
 
-    def ask_several(self, question: str, *references: Sequence[str], **choices: Any) -> Any:
+    def ask_several(
+        self, question: str, *references: Sequence[str], simulation: str | None = None, **choices: Any
+    ) -> Any:
         """The answer of one of `etgraph.queries.questions.OF_SEVERAL` about one or two lists of traces.
 
         Iterations that a reference names are those that are meant of its trace; `choices` are the question's keywords.
+        `simulation` names one that is kept beside each trace of the last list, on whose timeline these are looked at.
         """
         ...
 
@@ -162,6 +165,10 @@ class Session(Protocol):
 
         With `score`, simulations of the workload's other traces that predict this one are scored against it before.
         """
+        ...
+
+    def remove_simulation(self, reference: str, name: str) -> str:
+        """Delete a simulation that is kept beside a stored trace, with the answers on its timeline; gives its id."""
         ...
 
     def sweep(

@@ -22,7 +22,7 @@ def _scaled(value: int, scale: tuple[tuple[int, str], ...]) -> str:
     return f"0 {scale[0][1]}"
 
 
-def duration(ns: int | None) -> str:
+def duration(ns: float | None) -> str:
     """Nanoseconds in a unit that suits them.
 
     >>> [duration(n) for n in (0, 812, 12_345, 999_960, 4_560_000, 83_000_000_000)]
@@ -33,16 +33,16 @@ def duration(ns: int | None) -> str:
     if abs(ns) >= 120 * 10**9:
         minutes, seconds = divmod(round(ns / 10**9), 60)
         return f"{minutes:,} min {seconds} s"
-    return _scaled(ns, _TIMES)
+    return _scaled(round(ns), _TIMES)
 
 
-def size(count: int | None) -> str:
+def size(count: float | None) -> str:
     """Bytes in decimal units.
 
     >>> size(14_700_000)
     '14.7 MB'
     """
-    return "–" if count is None else _scaled(count, _SIZES)
+    return "–" if count is None else _scaled(round(count), _SIZES)
 
 
 def byte_rate(per_second: float | None) -> str:

@@ -89,6 +89,19 @@ class Trace:
         return {rank: slice(a, b) for rank, a, b in zip(self.ranks, starts, ends, strict=True)}
 
     @cached_property
+    def iteration_rows(self) -> Mapping[int, Array]:
+        """The rows of each rank's iterations, ascending; ranks without iterations are not there."""
+        order = np.argsort(self.iterations["rank"], kind="stable")
+        ranks, first = np.unique(self.iterations["rank"][order], return_index=True)
+        return dict(zip(ranks.tolist(), np.split(order, first[1:])))
+
+    @cached_property
+    def iterations_timed(self) -> Array:
+        """Whether each iteration has a start and an end."""
+        i = self.iterations
+        return np.asarray(~i.is_null("start_ns") & ~i.is_null("end_ns"))
+
+    @cached_property
     def iteration_indices(self) -> tuple[int, ...]:
         """Indices of the iterations, ascending, over all ranks."""
         return tuple(np.unique(self.iterations["index"]).tolist())

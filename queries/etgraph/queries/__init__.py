@@ -10,7 +10,7 @@ from etgraph.queries.hotspots import Hotspots, hotspots
 from etgraph.queries.iterations import StepTimes, iterations
 from etgraph.queries.memory import Memory, memory
 from etgraph.queries.operators import Operators, operators
-from etgraph.queries.saved_simulations import load_simulation, save_simulation, saved_simulations
+from etgraph.queries.saved_simulations import load_simulation, remove_simulation, save_simulation, saved_simulations
 from etgraph.queries.saving import answer, artefact_of
 from etgraph.queries.simulations import Simulations, simulations
 from etgraph.queries.slack import Slack, slack
@@ -51,6 +51,7 @@ __all__ = [
     "load_simulation",
     "memory",
     "operators",
+    "remove_simulation",
     "save_simulation",
     "saved_simulations",
     "simulations",

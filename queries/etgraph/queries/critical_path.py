@@ -23,7 +23,7 @@ from etgraph.queries import walk as walking
 from etgraph.queries.grouping import groups_of
 from etgraph.queries.trusting import WEAK, trust_of
 from etgraph.queries.walk import TOLERANCE_NS, Steps, Terrain, survey, walk
-from etgraph.queries.windows import Interval, Iterations, Window, left_out, rows_of, windows_of
+from etgraph.queries.windows import Interval, Iterations, Window, left_out, on_lanes, rows_of, windows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -186,9 +186,7 @@ def time_on_path(trace: Trace, path: CriticalPath) -> Array:
 def _path(
     trace: Trace, windows: Sequence[Interval], rank: int | None, came: Arrivals, terrain: Terrain
 ) -> CriticalPath:
-    ends = np.full(len(trace.lanes), np.iinfo(np.int64).max)
-    for one in windows:
-        ends[trace.lanes["rank"] == one.rank] = one.end_ns
+    ends = on_lanes(trace, windows, [one.end_ns for one in windows], np.iinfo(np.int64).max)
     found = walk(trace, windows, came if rank is None else None, terrain)
     found, _ = _cut(found, np.where(found.operator < 0, ends[found.lane], NULL))
     steps, waits = _split_at_arrivals(found, came)
@@ -283,13 +281,14 @@ def operator_details(trace: Trace, rows: Array, came: Arrivals) -> Array:
     on_cpu = ~np.isin(trace.ranks, np.unique(o["rank"][o["category"] >= int(Category.KERNEL)]))
     cpu_only = np.isin(o["rank"][rows], np.array(trace.ranks)[on_cpu])
     meets = communicates(trace, rows)
+    by_work, by_queue = _released(trace)
     runtime = np.isin(category, (int(Category.RUNTIME), int(Category.DRIVER)))
     return np.select(
         [
             meets & alone(trace, rows, came),
             meets,
-            runtime & (blocks[name] | _released(trace, by_queue=False)[rows]),
-            runtime & _released(trace, by_queue=True)[rows],
+            runtime & (blocks[name] | by_work[rows]),
+            runtime & by_queue[rows],
             runtime,
             category == int(Category.MEMCPY),
             category == int(Category.MEMSET),
@@ -302,16 +301,15 @@ def operator_details(trace: Trace, rows: Array, came: Arrivals) -> Array:
     )  # fmt: skip
 
 
-def _released(trace: Trace, *, by_queue: bool) -> Array:
-    """For every operator whether device work released it: room in the launch queue, or what a blocking call wants."""
+def _released(trace: Trace) -> tuple[Array, Array]:
+    """For every operator whether device work released it: what a blocking call wants, or room in the launch queue."""
     d = trace.dependencies
-    full = d.codes_where("method", LAUNCH_QUEUE_FULL.__eq__)
-    chosen = d["kind"] == int(DependencyKind.SYNC)
-    if len(full):
-        chosen &= full[d["method"]] == by_queue
-    found = np.zeros(len(trace), dtype=bool)
-    found[d["dst"][chosen]] = True
-    return found
+    edges = np.flatnonzero(d["kind"] == int(DependencyKind.SYNC))
+    full, method = d.codes_where("method", LAUNCH_QUEUE_FULL.__eq__), d["method"][edges]
+    for_room = np.append(full, False)[method]  # -1: no method is told
+    by_work, by_queue = np.zeros(len(trace), dtype=bool), np.zeros(len(trace), dtype=bool)
+    by_work[d["dst"][edges[~for_room]]] = by_queue[d["dst"][edges[for_room]]] = True
+    return by_work, by_queue
 
 
 def _busy(trace: Trace, rank: int, start: Array, end: Array) -> Array:
@@ -450,7 +448,7 @@ def _trust(
     passed = np.unique(trace.lanes["rank"][steps.lane])
     if there := sorted(set(passed.tolist()) - {one.rank for one in windows}):
         warnings = [f"the path goes through ranks without such a window: {', '.join(map(str, there))}"]
-    released = _released(trace, by_queue=False)
+    released, _ = _released(trace)
     blind = (detail == _CODE["synchronisation"]) & ~released[steps.operator]
     blocked = int(length[blind].sum())
     if blocked and blocked >= 0.0005 * total:

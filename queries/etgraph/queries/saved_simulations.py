@@ -6,6 +6,7 @@ a list of simulations needs none of their times.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -68,6 +69,12 @@ class Traces(Protocol):
     def artefacts(self, trace_id: str) -> Sequence[Kept]: ...
 
     def artefact_schema(self, trace_id: str, kind: str, key: str) -> pa.Schema | None: ...
+
+
+class Keeper(Traces, Protocol):
+    """What keeps traces, and lets go what was computed from them."""
+
+    def remove_artefact(self, trace_id: str, kind: str, key: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,30 @@ def find_simulation(store: Traces, reference: str, name: str) -> str:
     if len(name) < SHORTEST_ID:
         there = f"an id takes {SHORTEST_ID} characters of its beginning or more; {there}"
     raise NotFound(f"no simulation {name!r} beside trace {trace_id[:12]}", hint=there)
+
+
+def remove_simulation(store: Keeper, reference: str, name: str) -> str:
+    """Delete a kept simulation, by its id or the beginning of it, and return its id.
+
+    Answers on its timeline go first, and how it met other traces goes with it. Raises what `find_simulation` and the
+    store raise.
+    """
+    trace_id = store.find(reference).id
+    identity = find_simulation(store, trace_id, name)
+    for kept in store.artefacts(trace_id):
+        if _is_on(kept.key, identity):
+            store.remove_artefact(trace_id, kept.kind, kept.key)
+    store.remove_artefact(trace_id, simulation_tables.KIND, identity)
+    return identity
+
+
+def _is_on(key: str, simulation: str) -> bool:
+    """Whether an artefact of that key is an answer on the timeline of a simulation: see `saving.place_of`."""
+    try:
+        made = json.loads(key)
+    except ValueError:
+        return False
+    return isinstance(made, dict) and made.get("simulation") == simulation
 
 
 def load_simulation(store: Traces, reference: str, name: str) -> Simulation:

@@ -3,6 +3,10 @@
 Where the host is taken out of a step, its annotation ends before the devices do. So a step ends when all has ended
 that had ended by the end of its measured window, and begins when that has which had ended by its start: between two
 steps of a run that is the time from the one's end to the other's, whoever limits it.
+
+`etgraph.sim.steps` measures steps by another rule: there they move with the operators of the annotation's own thread,
+as `Trace.with_times` moves windows. That has a derivative by every operator and is what a what-if's interval is of, but
+a step whose host is taken out would hardly last. This rule takes work of other threads and devices into a step's end.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from etgraph.model.columns import Array
 from etgraph.model.graph import Adjacency, adjacency
 from etgraph.model.kernels import kernel
 from etgraph.model.latency import launch_latency
-from etgraph.queries.windows import Interval
+from etgraph.queries.windows import Interval, on_lanes
 
 TOLERANCE_NS = 4_000
 """A start this much after its cause is still explained by it; later than that, the rest has no recorded cause."""
@@ -108,9 +108,7 @@ def walk(
     o, n = trace.operators, len(trace)
     at = max(windows, key=lambda window: window.end_ns)
     first = min(window.start_ns for window in windows)
-    floor = np.full(len(trace.lanes), first)
-    for window in windows:
-        floor[trace.lanes["rank"] == window.rank] = window.start_ns
+    floor = on_lanes(trace, windows, [window.start_ns for window in windows], first)
     last, last_ns = (np.full(n, -1), np.full(n, NULL)) if came is None else (came.last, came.last_ns)
     found = _walk(
         first, floor, at.end_ns, at.operator if at.operator >= 0 else n + at.lane,

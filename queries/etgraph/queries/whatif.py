@@ -38,7 +38,7 @@ from etgraph.sim.what_if.declared import (
     Work,
     in_words,
 )
-from etgraph.sim.what_if.distribution import DRAWS
+from etgraph.sim.what_if.distribution import DRAWS, MOST_DRAWS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -137,12 +137,12 @@ def whatif(
 
     O(draws · replay). Raises MissingData for a trace without times, a rank or an iteration that is not there, and for
     costs that the trace has no like of; UsageError for a pattern that names no operator, with those that come nearest,
-    for an unknown `by`, and for fewer than one draw.
+    for an unknown `by`, and for fewer draws than one or more than `MOST_DRAWS`.
     """
     if by not in get_args(By):
         raise UsageError(f"no sensitivities by {by!r}: choose {', '.join(get_args(By))}")
-    if draws < 1:
-        raise UsageError(f"found {draws} draws, expected 1 or more")
+    if not 1 <= draws <= MOST_DRAWS:
+        raise UsageError(f"found {draws} draws, expected 1 to {MOST_DRAWS:,}")
     steps = indices_of(iteration)
     edit = edit_of(trace, changes)
     doubts: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import index as integer
@@ -15,6 +15,7 @@ from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 
 Window = Literal["annotation", "device", "launch"]
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +151,25 @@ def left_out(trace: Trace, windows: Sequence[Interval], rank: int | None) -> tup
     return (f"{'rank' if len(missing) == 1 else 'ranks'} {shown} left out, without operators in such a window",)
 
 
+def on_lanes(trace: Trace, windows: Sequence[Interval], ns: Sequence[int], otherwise: int) -> Array:
+    """A moment for each lane: the one that is given with the window of its rank, `otherwise` where that has none."""
+    ranks = np.array([one.rank for one in windows])
+    order = np.argsort(ranks, kind="stable")
+    place = np.searchsorted(ranks[order], trace.lanes["rank"], side="right") - 1
+    own = order[np.maximum(place, 0)]
+    return np.where((place >= 0) & (ranks[own] == trace.lanes["rank"]), np.array(ns)[own], otherwise)
+
+
 def _interval(trace: Trace, rank: int, steps: Array, window: Window) -> Interval:
-    rows = rows_of(trace, rank)
-    timed = rows[trace.timed[rows]]
-    if not len(timed):
+    if not trace.timed[trace.rank_rows[rank]].any():
         raise MissingData(
             f"rank {rank} has no operators with measured times on a thread or stream",
             hint="the model's critical path needs durations only: slack(trace), critical-path --model",
         )
-    host = _annotation(trace, rank, steps, timed)
+    host = _annotation(trace, rank, steps)
     if window == "annotation":
         return host
-    device = _device(trace, rank, steps, timed)
+    device = _device(trace, rank, steps)
     if window == "device":
         return device
     latest = host if host.end_ns >= device.end_ns else device
@@ -177,28 +185,43 @@ def _steps(trace: Trace, rank: int, iteration: Iterations) -> list[Array]:
         if wanted is not None:
             raise MissingData(f"no iteration {', '.join(map(str, wanted))}: the trace has no iterations")
         return [np.zeros(0, dtype=np.int64)]
-    own = (i["rank"] == rank) & ~i.is_null("start_ns") & ~i.is_null("end_ns")
+    rows = trace.iteration_rows.get(rank, _NONE)
+    rows = rows[trace.iterations_timed[rows]]
     if wanted is None:
-        return [np.flatnonzero(own)]
-    held = i["index"][own].tolist()
-    for step in wanted:
-        if step not in held:
-            raise MissingData(f"no iteration {step} with times on rank {rank}: it has {held or 'none'}")
-    return [np.flatnonzero(own & np.isin(i["index"], run)) for run in _runs(wanted, held)]
+        return [rows]
+    order = np.argsort(i["index"][rows], kind="stable")
+    held = i["index"][rows[order]]
+    first, end = _places(wanted, held)
+    missing = np.flatnonzero(first == end)
+    if len(missing):
+        raise MissingData(
+            f"no iteration {wanted[missing[0]]} with times on rank {rank}: it has {held.tolist() or 'none'}"
+        )
+    return [np.sort(rows[order[first[one] : end[last - 1]]]) for one, last in _stretches(first, end)]
 
 
 def _held(trace: Trace, rank: int | None) -> list[int]:
     """Indices of the steps of a rank, or of all ranks."""
-    index = trace.iterations["index"]
-    held: list[int] = (index if rank is None else index[trace.iterations["rank"] == rank]).tolist()
+    if rank is None:
+        return list(trace.iteration_indices)
+    held: list[int] = trace.iterations["index"][trace.iteration_rows.get(rank, _NONE)].tolist()
     return held
 
 
 def _runs(wanted: Sequence[int], held: Sequence[int]) -> list[tuple[int, ...]]:
     """The indices wanted, ascending, cut wherever another one that is held lies between them."""
-    place = np.searchsorted(np.unique(held), wanted)
-    cuts = (np.flatnonzero(np.diff(place) > 1) + 1).tolist()
-    return [tuple(wanted[first:end]) for first, end in pairwise([0, *cuts, len(wanted)])]
+    return [tuple(wanted[one:last]) for one, last in _stretches(*_places(wanted, np.sort(held)))]
+
+
+def _places(wanted: Sequence[int], held: Array) -> tuple[Array, Array]:
+    """From where to where each index that is wanted lies among those that are held, both ascending."""
+    return np.searchsorted(held, wanted, side="left"), np.searchsorted(held, wanted, side="right")
+
+
+def _stretches(first: Array, end: Array) -> Iterator[tuple[int, int]]:
+    """From which to which of the places others lie between none of them."""
+    cuts = (np.flatnonzero(first[1:] > end[:-1]) + 1).tolist()
+    return pairwise([0, *cuts, len(first)])
 
 
 def _apart(wanted: Sequence[int], held: Sequence[int]) -> UsageError:
@@ -209,16 +232,24 @@ def _apart(wanted: Sequence[int], held: Sequence[int]) -> UsageError:
     )
 
 
-def _annotation(trace: Trace, rank: int, steps: Array, timed: Array) -> Interval:
+def _timed(trace: Trace, rank: int) -> Array:
+    """Rows of a rank's operators that have times."""
+    rows = rows_of(trace, rank)
+    return rows[trace.timed[rows]]
+
+
+def _annotation(trace: Trace, rank: int, steps: Array) -> Interval:
     o, i = trace.operators, trace.iterations
     if len(steps):
         last = int(steps[np.argmax(i["end_ns"][steps])])
         lane = int(i["lane"][last])
         if lane < 0:  # not recorded: that of what the step did last
+            timed = _timed(trace, rank)
             own = timed[np.isin(o["iteration"][timed], steps)]
             own = own if len(own) else timed
             return _ending(trace, rank, int(i["start_ns"][steps].min()), int(i["end_ns"][last]), own)
         return Interval(rank, int(i["start_ns"][steps].min()), int(i["end_ns"][last]), lane)
+    timed = _timed(trace, rank)
     return _ending(trace, rank, int(o["start_ns"][timed].min()), int(trace.end_ns[timed].max()), timed)
 
 
@@ -230,8 +261,8 @@ def _ending(trace: Trace, rank: int, start_ns: int, end_ns: int, rows: Array) ->
     return Interval(rank, start_ns, end_ns, lane, final if on_stream else -1)
 
 
-def _device(trace: Trace, rank: int, steps: Array, timed: Array) -> Interval:
-    o = trace.operators
+def _device(trace: Trace, rank: int, steps: Array) -> Interval:
+    o, timed = trace.operators, _timed(trace, rank)
     device = timed[o["category"][timed] >= int(Category.KERNEL)]
     if len(steps):
         device = device[np.isin(o["iteration"][device], steps)]

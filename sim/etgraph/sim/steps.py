@@ -1,4 +1,9 @@
-"""The steps of a run on any timeline: from when to when each lasts, on each rank and over all of them."""
+"""The steps of a run on any timeline: from when to when each lasts, on each rank and over all of them.
+
+A step moves with the operators of its annotation's thread, so that one operator opens and one closes it: that is what
+derivatives are taken by. `etgraph.queries.step_time` goes by all work that had been done by the window's ends instead,
+for timelines on which the thread no longer says how long a step takes, such as those of a host that takes no time.
+"""
 
 from __future__ import annotations
 

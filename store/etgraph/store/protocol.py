@@ -282,6 +282,13 @@ class Store(Protocol):
         """The table kept under that kind and key, None where there is none. Raises NotFound for an unknown trace."""
         ...
 
+    def remove_artefact(self, trace_id: str, kind: str, key: str) -> bool:
+        """Delete the table kept under that kind and key, and say whether there was one.
+
+        What belongs to it goes with it: of a simulation, how it met other traces. Raises NotFound for an unknown trace.
+        """
+        ...
+
     def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
         """What is kept beside a trace, by kind and key. Raises NotFound for an unknown trace."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from etgraph.cli.answering import ask_several, part
-from etgraph.cli.group import command, pass_settings
+from etgraph.cli.group import command, pass_settings, remember
 from etgraph.cli.options import asks_of_steps, plot_option
 from etgraph.cli.settings import Settings
 
@@ -23,6 +23,10 @@ from etgraph.cli.settings import Settings
     help="What the difference is split into.",
 )
 @click.option("--all", "show_all", is_flag=True, help="Show every contribution, not only the largest.")
+@click.option(
+    "--simulation", metavar="ID", expose_value=False, callback=remember,
+    help="OTHER on the timeline of this simulation of it; 'etgraph simulations' lists them.",
+)  # fmt: skip
 @asks_of_steps
 @plot_option
 @pass_settings
@@ -51,6 +55,6 @@ def compare(
     names = (f"{refs[0]}{f' and {len(refs) - 1} more' if refs[1:] else ''}" for refs in sides)
     title = f"Comparison by {by} of {' with '.join(names)}"
     ask_several(
-        settings, "compare", *sides, title=part(title, rank=rank, iteration=iteration),
+        settings, "compare", *sides, title=part(title, rank=rank, iteration=iteration, simulation=settings.simulation),
         view=partial(comparison_view, show_all=show_all), rank=rank, iteration=iteration, window=window, by=by,
     )  # fmt: skip

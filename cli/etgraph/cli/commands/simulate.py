@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etgraph.cli.answering import limited, trust_line
+from etgraph.cli.answering import limited, show_answer
 from etgraph.cli.group import command, pass_settings, remember
 from etgraph.cli.options import load_profile, pairs, timeout_of_analysis
 from etgraph.cli.settings import Settings
@@ -55,7 +55,6 @@ def simulate(
     With --save the prediction is kept, and every analysis takes it with --simulation. When a trace of the same workload
     arrives that ran on the hardware of --profile, kept predictions of it are scored. TRACE may be a path.
     """
-    from etgraph.cli.documents import result_document
     from etgraph.cli.progress import watched
     from etgraph.cli.views.simulations import simulation_view
 
@@ -63,15 +62,12 @@ def simulate(
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(f"simulation of {trace}")
         result = session.simulate(trace, chosen, save=settings.save, **inputs)
-    output = settings.output()
-    if settings.json:
-        about = {"id": result.id, "saved": settings.save}
-        output.document(about | result_document(result, leave_out=() if nodes else ("nodes",)))
-        return
-    output.show(simulation_view(result, f"Simulation of {trace}", output.answer.width))
-    output.show(trust_line(result), soft_wrap=True)
-    if settings.save:
-        output.say(
+    show_answer(
+        settings, result, f"Simulation of {trace}", simulation_view, leave_out=() if nodes else ("nodes",),
+        about={"id": result.id, "saved": settings.save},
+    )  # fmt: skip
+    if settings.save and not settings.json:
+        settings.output().say(
             f"kept as {result.id}; 'etgraph breakdown {trace} --simulation {result.id[:6]}' asks on its timeline"
         )
 

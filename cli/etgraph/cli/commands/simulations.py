@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from etgraph.cli.answering import trust_line
+from etgraph.cli.answering import show_answer
 from etgraph.cli.group import command, pass_settings
 from etgraph.cli.settings import Settings
 
@@ -19,26 +19,45 @@ from etgraph.cli.settings import Settings
 @click.option(
     "--score", is_flag=True, help="First score the simulations of the workload's other traces that predict this one."
 )
+@click.option(
+    "--remove", "gone", metavar="ID", multiple=True,
+    help="Instead remove this simulation, with the answers that are kept on its timeline; may be repeated.",
+)  # fmt: skip
 @pass_settings
-def simulations(settings: Settings, trace: str, operators: bool, limit: int, score: bool) -> None:
+def simulations(
+    settings: Settings, trace: str, operators: bool, limit: int, score: bool, gone: tuple[str, ...]
+) -> None:
     """List the simulations that are kept beside TRACE, and how each met what was measured.
 
     Below them stand later traces of the workload that ran on the simulated hardware. A trace that is ingested is scored
     by itself; --score is for simulations that were kept only afterwards.
     """
-    from etgraph.cli.documents import result_document
+    from functools import partial
+
     from etgraph.cli.progress import watched
     from etgraph.cli.views.simulations import simulations_view
 
+    if gone:
+        _remove(settings, trace, gone)
+        return
     with settings.session() as session, watched(settings) as progress:
         progress(f"simulations of {trace}")
         result = session.simulations(trace, operators=operators, score=score)
-    output = settings.output()
-    if settings.json:
-        output.document(result_document(result, leave_out=() if operators else ("operators",)))
-    elif settings.quiet:
+    if settings.quiet and not settings.json:
         for each in result.simulations:
-            output.line(each.id)
-    else:
-        output.show(simulations_view(result, f"Simulations of {trace}", output.answer.width, limit=limit))
-        output.show(trust_line(result), soft_wrap=True)
+            settings.output().line(each.id)
+        return
+    show_answer(
+        settings, result, f"Simulations of {trace}", partial(simulations_view, limit=limit),
+        leave_out=() if operators else ("operators",),
+    )  # fmt: skip
+
+
+def _remove(settings: Settings, trace: str, names: tuple[str, ...]) -> None:
+    output = settings.output()
+    with settings.session() as session:
+        removed = [session.remove_simulation(trace, name) for name in names]
+    if settings.json:
+        output.document({"removed": [{"id": identity} for identity in removed]})
+    for identity in removed:
+        output.say(f"removed simulation {identity} of {trace}")

@@ -48,18 +48,19 @@ def compare(
     operator after it. `unexplained_ns` is the difference in pauses without a known cause.
 
     With several steps on both sides there are intervals, by bootstrap over runs and their steps. `iteration` names the
-    steps where a subject does not. Raises MissingData where a side has no such steps or the two have no operator in
-    common; UsageError for an unknown `by`, and for a side without traces.
+    steps where a subject does not. Runs of a side that lack the rank are left out, and told in the trust. Raises
+    MissingData where a side has no such steps or the two have no operator in common, by name and place; UsageError for
+    an unknown `by`, and for a side without traces.
     """
     if by not in get_args(By):
         raise UsageError(f"no comparison by {by!r}: choose {', '.join(get_args(By))}")
     grounds: dict[int, Ground] = {}
     first, second = (
-        side_of(_subjects(side, what), rank, iteration, window, grounds)
+        side_of(_subjects(side, what), what, rank, iteration, window, grounds)
         for side, what in ((base, "base"), (other, "other"))
     )
     pairing = pairing_of(first, second, rank)
-    if not any((partners.row >= 0).any() for partners in pairing.base):
+    if not _something_in_common(first, pairing):
         raise MissingData(_nothing_in_common(first, second), hint="are these traces of one program, read alike?")
     structure = structure_of(first, second, pairing)
     structure = replace(
@@ -95,14 +96,26 @@ def _steps(side: Side) -> StepTime:
     )
 
 
+def _something_in_common(base: Side, pairing: Pairing) -> bool:
+    """Whether an operator has a partner of its own name; where none has, partners were guessed by their place alone."""
+    for run, partners in zip(base.runs, pairing.base, strict=True):
+        own, theirs = run.trace.operators, partners.trace.operators
+        code = {text: code for code, text in enumerate(theirs.texts("name").to_pylist())}
+        wanted = np.array([*(code.get(text, -2) for text in own.texts("name").to_pylist()), -1])
+        rows = np.flatnonzero(partners.row >= 0)
+        if (wanted[own["name"][rows]] == theirs["name"][partners.row[rows]]).any():
+            return True
+    return False
+
+
 def _nothing_in_common(base: Side, other: Side) -> str:
     told = []
     for side in (base, other):
         run = side.runs[0]
-        names = run.trace.operators.texts("name").take(run.trace.operators["name"][run.row])
-        common = names.value_counts().to_pylist()
-        common.sort(key=lambda one: (-one["counts"], one["values"]))
-        told.append(f"{run.name} has {', '.join(one['values'] for one in common[:3]) or 'no operators'}")
+        texts = [*run.trace.operators.texts("name").to_pylist(), ""]
+        count = np.bincount(run.trace.operators["name"][run.row] % len(texts), minlength=len(texts))
+        common = sorted((-number, texts[code] or "(no name)") for code, number in enumerate(count.tolist()) if number)
+        told.append(f"{run.name} has {', '.join(name for _, name in common[:3]) or 'no operators'}")
     return f"nothing to compare: no operator of the one is found in the other; {told[0]}; {told[1]}"
 
 

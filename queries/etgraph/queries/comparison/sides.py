@@ -65,44 +65,54 @@ class Side:
 
 
 def side_of(
-    subjects: Sequence[Subject], rank: int | None, iteration: Iterations, window: Window, grounds: dict[int, Ground]
+    subjects: Sequence[Subject],
+    what: str,
+    rank: int | None,
+    iteration: Iterations,
+    window: Window,
+    grounds: dict[int, Ground],
 ) -> Side:
-    """The side that those traces make. `grounds` keeps what the paths of a trace share.
+    """The side `what` that those traces make. `grounds` keeps what the paths of a trace share.
 
-    Steps that the rank does not have are left out, and told. Raises MissingData for a step that no rank has, and where
-    none is left.
+    Steps that the rank does not have are left out, as are traces without any, and told. Raises MissingData for a step
+    that no rank has, and where none is left, with the side's name.
     """
     runs: list[Run] = []
     paths: list[CriticalPath] = []
     of: list[int] = []
-    failures: list[MissingData] = []
+    failures: list[str] = []
     for number, subject in enumerate(subjects):
-        trace = subject.trace
+        trace, name = subject.trace, subject.name or subject.trace.trace_id[:12] or f"trace {number}"
         ground = grounds.setdefault(id(trace), Ground(trace))
         kept: list[int] = []
         rows: list[Array] = []
+        lacking: list[str] = []
         for index in _asked(subject, iteration):
             check()
             try:
                 paths.append(ground.path(rank, index, window))
             except MissingData as failure:
-                failures.append(failure)
+                lacking.append(failure.message)
                 continue
             kept += [] if index is None else [index]
             rows.append(operators_of(trace, windows_of(trace, rank, index, window)))
+        if not rows:
+            failures.append(f"{name} is left out: {lacking[0]}")
+            continue
+        failures += lacking
         steps = np.arange(len(of), len(of) + len(rows))
-        of += [number] * len(rows)
+        of += [len(runs)] * len(rows)
         runs.append(
             Run(
-                subject.name or trace.trace_id[:12] or f"trace {number}",
+                name,
                 trace,
                 tuple(kept) if 0 < len(kept) < len(trace.iteration_indices) else None,
-                np.concatenate([np.zeros(0, dtype=np.int64), *rows]),
+                np.concatenate(rows),
                 np.repeat(steps, [len(some) for some in rows]),
             )
         )
-    if not paths:
-        raise failures[0]
+    if not runs:
+        raise MissingData(f"no trace of the side {what!r} can be compared: {'; '.join(dict.fromkeys(failures))}")
     segments = [_segments(runs[number].trace, path) for number, path in zip(of, paths, strict=True)]
     row, ends_at, detail, ns = (np.concatenate(column) for column in zip(*segments, strict=True))
     step = np.repeat(np.arange(len(paths)), [len(columns[0]) for columns in segments])
@@ -119,7 +129,7 @@ def side_of(
         1 if rank is not None else len(np.unique(np.concatenate([run.trace.ranks for run in runs]))),
         typical(time_ns, run),
         tuple(path.trust for path in paths),
-        tuple(dict.fromkeys(failure.message for failure in failures)),
+        tuple(dict.fromkeys(failures)),
     )
 
 

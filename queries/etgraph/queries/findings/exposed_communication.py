@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from etgraph.model.readable import duration
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.mending import without
 from etgraph.queries.findings.redundant_collective import unread
 from etgraph.queries.findings.synchronisation import barriers
-from etgraph.queries.findings.words import duration
 from etgraph.sim import edits
 from etgraph.sim.replay.plan import Plan
 

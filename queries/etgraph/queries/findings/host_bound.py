@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from etgraph.model.columns import Array
+from etgraph.model.readable import duration
 from etgraph.queries.device_idle import CALL, HOST, idle_of
 from etgraph.queries.device_work import work_of
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
-from etgraph.queries.findings.words import duration
 from etgraph.sim.idealised import without_host
 from etgraph.sim.replay.plan import Plan
 

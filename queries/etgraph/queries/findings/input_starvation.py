@@ -10,10 +10,10 @@ import numpy as np
 from etgraph.model.columns import Array
 from etgraph.model.graph import nearest_above
 from etgraph.model.intervals import union
+from etgraph.model.readable import duration
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.mending import without_own_time
-from etgraph.queries.findings.words import duration
 from etgraph.queries.input_pipeline import FIRST_OPERATOR, INPUT, preparing
 
 ADVICE = (

@@ -9,12 +9,13 @@ import numpy as np
 
 from etgraph.model import Category
 from etgraph.model.columns import Array
+from etgraph.model.readable import duration
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.lateness import FEW, blamed
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.mending import entering_earlier, quicker, without
 from etgraph.queries.findings.surplus import surplus
-from etgraph.queries.findings.words import a_step, duration
+from etgraph.queries.findings.words import a_step
 from etgraph.sim.edits import with_enclosed
 
 LEAST_SHARE = 0.5

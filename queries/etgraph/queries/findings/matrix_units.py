@@ -11,10 +11,10 @@ from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.model.families import family_of
+from etgraph.model.readable import duration
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.mending import with_durations
-from etgraph.queries.findings.words import duration
 from etgraph.sim.idealised import at_peak
 from etgraph.sim.profiles import Profile
 from etgraph.sim.profiles.peaks import MATRIX_FAMILIES

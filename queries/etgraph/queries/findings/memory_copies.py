@@ -10,11 +10,12 @@ import numpy as np
 
 from etgraph.model import Category, DependencyKind
 from etgraph.model.columns import Array
+from etgraph.model.readable import duration
 from etgraph.queries.device_stalls import blocking_calls
 from etgraph.queries.findings.candidate import Candidate, Edit
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.mending import unblocked, with_durations
-from etgraph.queries.findings.words import a_step, duration
+from etgraph.queries.findings.words import a_step
 from etgraph.sim import edits
 from etgraph.sim.replay.plan import Plan
 

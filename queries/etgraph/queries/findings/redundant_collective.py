@@ -13,11 +13,12 @@ import numpy as np
 from etgraph.model import CommType, DependencyKind
 from etgraph.model.columns import Array
 from etgraph.model.graph import nearest_above
+from etgraph.model.readable import size
 from etgraph.model.tensors import Tensor, Unknown, inputs_of
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.mending import without
-from etgraph.queries.findings.words import a_step, size
+from etgraph.queries.findings.words import a_step
 from etgraph.sim.edits import with_enclosed
 
 BY_STORAGE: Final = "last writer of the storage"

@@ -13,9 +13,10 @@ from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.families import family_of
 from etgraph.model.launching import launching_calls
+from etgraph.model.readable import duration
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
-from etgraph.queries.findings.words import a_step, duration
+from etgraph.queries.findings.words import a_step
 from etgraph.sim import edits
 from etgraph.sim.replay.plan import Plan
 

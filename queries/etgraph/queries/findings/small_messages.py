@@ -7,11 +7,12 @@ from functools import partial
 
 import numpy as np
 
+from etgraph.model.readable import size
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.queued_messages import merged, modelled, queues
 from etgraph.queries.findings.usual import Expected
-from etgraph.queries.findings.words import a_step, size
+from etgraph.queries.findings.words import a_step
 from etgraph.sim import edits
 from etgraph.sim.what_if.buckets import gradients_of, rebucket
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from etgraph.model import Category, CommType
 from etgraph.model.columns import Array
+from etgraph.model.readable import duration
 from etgraph.queries.device_stalls import blocking_calls, enclosing
 from etgraph.queries.findings.candidate import Candidate
 from etgraph.queries.findings.measured import Measured
 from etgraph.queries.findings.mending import unblocked, without
-from etgraph.queries.findings.words import a_step, duration
+from etgraph.queries.findings.words import a_step
 
 MOST = 4
 """Groups of blocking calls that are replayed, those with most blocked time."""

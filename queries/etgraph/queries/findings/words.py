@@ -1,24 +1,6 @@
-"""Figures in the evidence of findings."""
+"""Words in the evidence of findings."""
 
 from __future__ import annotations
-
-
-def duration(ns: float) -> str:
-    """Nanoseconds in µs or ms.
-
-    >>> duration(1_234_567), duration(2_500)
-    ('1.23 ms', '2.5 µs')
-    """
-    return f"{ns / 1e6:,.2f} ms" if abs(ns) >= 1e6 else f"{ns / 1e3:,.1f} µs"
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units.
-
-    >>> size(1_048_576), size(200)
-    ('1.0 MB', '0.2 kB')
-    """
-    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
 def a_step(count: float, noun: str, several: str | None = None) -> str:

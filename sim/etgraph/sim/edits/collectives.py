@@ -9,6 +9,7 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
+from etgraph.sim.bounds import check_events, whole_ns
 from etgraph.sim.edits.operators import issue, remove, with_peers
 from etgraph.sim.replay.additions import AHEAD, Issued
 from etgraph.sim.replay.peers import issues_of
@@ -30,11 +31,12 @@ def split(
     `issue_ns` is what issuing one takes the host. With `ready`, a part is issued when its share is there, and starts
     `handover_ns` later, behind what is before it on its lane; a part of which that is not known, or that is there no
     earlier than the collective is issued, starts with it. Raises UsageError for operators that are no collectives of
-    known size.
+    known size, for times beyond `bounds.MOST_NS`, and for more parts together than `bounds.MOST_EVENTS`.
     """
     members = _sized(plan, rows)
     if parts < 1:
         raise UsageError(f"found {parts} parts, expected at least one")
+    check_events(parts * len(members))
     collective = plan.trace.operators["collective"][members]
     share = -(-plan.trace.collectives["bytes"][collective] // parts)
     ns = cost(members, share)
@@ -48,17 +50,17 @@ def split(
     for same in by_collective:
         after[np.ix_(same, (after[same] < 0).any(axis=0))] = -1
     behind = _event_before(plan)
-    late = np.count_nonzero(after < 0, axis=1)
-    new = _with_transfers(plan, members, (late + 1) * ns + late * issue_ns)
+    late = np.count_nonzero(after < 0, axis=1).astype(np.float64)
+    ahead = []
     for same in by_collective:
         for part in np.flatnonzero((after[same] >= 0).all(axis=0)).tolist():
             at, count = members[same], len(same)
             lane = AHEAD - int(collective[same[0]])
-            new = issue(new, Issued(
+            ahead.append(Issued(
                 after[same, part], np.full(count, issue_ns), np.full(count, handover_ns), ns[same], at,
                 np.zeros(count, dtype=np.int64), lane, behind[at],
             ))  # fmt: skip
-    return new
+    return issue(_with_transfers(plan, members, whole_ns((late + 1) * ns + late * issue_ns)), *ahead)
 
 
 def merge(plan: Plan, rows: Array, cost: Cost) -> Plan:

@@ -8,6 +8,7 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
+from etgraph.sim.bounds import MOST_NS, scaled_ns
 from etgraph.sim.replay.plan import Plan
 from etgraph.sim.replay.waits import in_order
 
@@ -16,15 +17,15 @@ def launch_latency(plan: Plan, *, ns: int | None = None, factor: float | None = 
     """Launches of another latency, in ns or as a multiple of what it is: from the end of the call until work is ready.
 
     What counts from a call's start (copies that wait for the device) is the call's own work, and stays. Raises
-    UsageError for both or neither, and for one that is negative or not finite.
+    UsageError for both or neither, and for one that is negative, not finite, or beyond `bounds.MOST_NS`.
     """
     if (ns is None) == (factor is None):
         raise UsageError(f"found {'neither' if ns is None else 'both'}, expected a launch latency in ns or a factor")
-    given = ns if factor is None else factor
-    if given is None or not 0 <= given < float("inf"):
-        raise UsageError(f"found a launch latency of {given}, expected 0 or more")
-    new = np.full(len(plan.launch), ns) if factor is None else np.rint(plan.latency_ns * factor).astype(np.int64)
-    return replace(plan, latency_ns=np.where(plan.launch % 2 == 1, new, plan.latency_ns))
+    if ns is not None and not 0 <= ns <= MOST_NS:
+        raise UsageError(f"found a launch latency of {ns} ns, expected 0 to {MOST_NS}")
+    latency, by_end = plan.latency_ns.copy(), plan.launch % 2 == 1
+    latency[by_end] = ns if factor is None else scaled_ns(latency[by_end], factor)
+    return replace(plan, latency_ns=latency)
 
 
 def queue_depth(plan: Plan, depth: int) -> Plan:

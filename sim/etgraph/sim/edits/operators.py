@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from etgraph.model import DependencyKind, Trace
+from etgraph.model import DependencyKind, Trace, cancelling
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.model.graph import nearest_above
+from etgraph.sim.bounds import MOST_NS, check_events, scaled_ns, whole_ns
 from etgraph.sim.replay.additions import Issued, Step
 from etgraph.sim.replay.plan import Plan
 
@@ -38,16 +39,16 @@ def with_peers(plan: Plan, rows: Array) -> Array:
 def scale(plan: Plan, rows: Array, factor: float) -> Plan:
     """Own time of those operators times a factor: on threads without what they enclose, of collectives the transfer.
 
-    Raises UsageError for a factor that is negative or not finite.
+    Raises UsageError for a factor that is negative or not finite, and for times beyond `bounds.MOST_NS`.
     """
-    if not 0 <= factor < float("inf"):
-        raise UsageError(f"found factor {factor}, expected a number of 0 or more")
     some = np.zeros(len(plan.trace) + 1, dtype=bool)
     some[with_peers(plan, rows)] = True
     operators, segments = some[:-1], some[plan.threads.owner]
 
     def times(ns: Array, chosen: Array) -> Array:
-        return np.where(chosen, np.rint(ns * factor), ns).astype(np.int64)
+        new = ns.copy()
+        new[chosen] = scaled_ns(ns[chosen], factor)
+        return new
 
     return replace(
         plan,
@@ -99,7 +100,9 @@ def remove(plan: Plan, rows: Array) -> Plan:
 def insert(plan: Plan, after: Array, ns: Array | int, *, meets: bool = False, times: int = 1) -> Plan:
     """With a new step after those operators, one a rank; see `Step`. `ns` is one number, or one a rank.
 
-    Raises UsageError for two operators of one rank in a step that meets, and for a negative time.
+    `times` such steps follow each other: together they are one, since nothing else sees where one of them ends.
+    Raises UsageError for two operators of one rank in a step that meets, for a time that is negative or beyond
+    `bounds.MOST_NS`, and for more new events than `bounds.MOST_EVENTS`.
     """
     after = np.asarray(after, dtype=np.int64)
     ranks = plan.trace.operators["rank"][after]
@@ -108,23 +111,34 @@ def insert(plan: Plan, after: Array, ns: Array | int, *, meets: bool = False, ti
     length = np.broadcast_to(np.asarray(ns, dtype=np.int64), after.shape).copy()
     if (length < 0).any() or times < 1:
         raise UsageError(f"found {times} steps of {length.min(initial=0)} ns, expected at least one, of 0 ns or more")
-    return replace(plan, steps=(*plan.steps, Step(after, length, meets, times)))
+    repeated = (times - 1) * (float(length.max(initial=0)) if meets else length)
+    return _with_steps(plan, Step(after, whole_ns(length + repeated), meets))
 
 
-def issue(plan: Plan, new: Issued) -> Plan:
-    """With new communication that a thread issues; see `Issued`. All its ranks' places are given, one each.
+def issue(plan: Plan, *new: Issued) -> Plan:
+    """With new communication that threads issue; see `Issued`. All ranks' places of one are given, one each.
 
-    Raises UsageError for two places on one rank, for none, and for a negative time.
+    Raises UsageError for two places on one rank, for none, for a time that is negative or beyond `bounds.MOST_NS`, and
+    for more new events than `bounds.MOST_EVENTS`.
     """
-    ranks = plan.trace.operators["rank"][new.after]
-    if not len(ranks) or len(np.unique(ranks)) != len(ranks):
-        raise UsageError(
-            f"a collective has one place on each rank; found {len(ranks)} on {len(np.unique(ranks))} ranks"
-        )
-    least = min(int(ns.min()) for ns in (new.issue_ns, new.handover_ns, new.transfer_ns, new.waking_ns))
-    if least < 0:
-        raise UsageError(f"found {least} ns, expected 0 or more")
-    return replace(plan, steps=(*plan.steps, new))
+    for one in new:
+        cancelling.check()
+        ranks = plan.trace.operators["rank"][one.after]
+        if not len(ranks) or len(np.unique(ranks)) != len(ranks):
+            raise UsageError(
+                f"a collective has one place on each rank; found {len(ranks)} on {len(np.unique(ranks))} ranks"
+            )
+        times = np.concatenate([one.issue_ns, one.handover_ns, one.transfer_ns, one.waking_ns])
+        least, most = int(times.min()), int(times.max())
+        if least < 0 or most > MOST_NS:
+            raise UsageError(f"found {least if least < 0 else most} ns, expected 0 to {MOST_NS}")
+    return _with_steps(plan, *new)
+
+
+def _with_steps(plan: Plan, *new: Step | Issued) -> Plan:
+    steps = (*plan.steps, *new)
+    check_events(sum(step.events for step in steps))
+    return replace(plan, steps=steps)
 
 
 def overlap(plan: Plan, rows: Array) -> Plan:

@@ -9,6 +9,7 @@ import numpy as np
 from etgraph.model.cancelling import BETWEEN_LOOKS, NEVER, stopped
 from etgraph.model.columns import Array
 from etgraph.model.kernels import kernel
+from etgraph.sim.bounds import check_length, check_together
 from etgraph.sim.engine.program import Program
 
 
@@ -50,9 +51,11 @@ def run(program: Program) -> Timeline:
     """Let every event happen as early as its edges and resources allow.
 
     O(edges + a log a + a · lanes of a device) for a starts that ask for something. Of starts that ask at one time the
-    one with the lower number goes first. `etgraph.sim.engine.stuck` tells what keeps events from happening.
+    one with the lower number goes first. `etgraph.sim.engine.stuck` tells what keeps events from happening. Raises
+    UsageError for a run longer than `bounds.MOST_NS`.
     """
     p = program
+    check_together(p.floored_ns - p.zero_ns, p.lag_ns, p.after_ns, p.places.duration_ns)
     missing = np.bincount(p.targets, minlength=p.events).astype(np.int32)
     s = _special(p)
     ns = p.floor_ns
@@ -60,6 +63,7 @@ def run(program: Program) -> Timeline:
         p.offsets, p.targets, p.lag_ns, ns, missing, s.row, s.after_ns, s.lane, s.length_ns, s.tail_ns,
         s.server, s.frees, s.device, s.servers,
     )  # fmt: skip
+    check_length(int(ns.max(initial=p.zero_ns)) - p.zero_ns)
     return Timeline(p.operators, ns, happened)
 
 

@@ -20,6 +20,13 @@ class AtLeast:
 
 
 @dataclass(frozen=True, slots=True)
+class AtMost:
+    """Annotation: the largest number that a field may have."""
+
+    number: float
+
+
+@dataclass(frozen=True, slots=True)
 class OneOf:
     """Annotation: a function that gives the texts of which a text is one."""
 
@@ -33,6 +40,7 @@ class Leaf:
     type: type
     quantity: Quantity | None = None
     least: float | None = None
+    most: float | None = None
     choices: tuple[str, ...] = ()
 
 
@@ -125,6 +133,7 @@ def _kind(hint: Any, notes: tuple[Any, ...]) -> Kind:
     if hint in (int, float, str, bool):
         quantity = next((note for note in notes if isinstance(note, Quantity)), None)
         least = next((note.number for note in notes if isinstance(note, AtLeast)), 0 if quantity else None)
+        most = next((note.number for note in notes if isinstance(note, AtMost)), None)
         choices = next((note.names() for note in notes if isinstance(note, OneOf)), ())
-        return Leaf(hint, quantity, least, choices)
+        return Leaf(hint, quantity, least, most, choices)
     raise TypeError(f"{hint} has no form in a file")

@@ -127,7 +127,7 @@ class Reader:
             if kind.choices and value not in kind.choices:
                 return self.refuse(node, keys, described(node), expected, near(value, kind.choices))
         else:
-            problem = _number_problem(value, kind)
+            problem = number_problem(value, kind)
             if problem:
                 return self.refuse(node, keys, described(node), problem)
         if source is not None:
@@ -144,7 +144,7 @@ def _figure(value: object, quantity: Quantity) -> Decimal:
     return parse(value, quantity)
 
 
-def _number_problem(value: object, kind: Leaf) -> str | None:
+def number_problem(value: object, kind: Leaf) -> str | None:
     """What was expected instead of a value that is none of the numbers a leaf may hold."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or not math.isfinite(value):
         return _expected(kind, "")
@@ -156,8 +156,9 @@ def _number_problem(value: object, kind: Leaf) -> str | None:
         return f"{_least(kind)} or more"
     if kind.quantity is not None and kind.quantity.positive and value <= 0:
         return f"{kind.quantity.expected()}, more than 0"
-    if kind.type is int and value > MOST_INTEGER:
-        return f"at most {MOST_INTEGER:,}"
+    most = kind.most if kind.most is not None else MOST_INTEGER if kind.type is int else None
+    if most is not None and value > most:
+        return f"at most {most:,.15g}" if isinstance(most, float) else f"at most {most:,}"
     return None
 
 

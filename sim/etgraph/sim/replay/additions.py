@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etgraph.model import LaneKind
+from etgraph.model import LaneKind, cancelling
 from etgraph.model.columns import Array
 from etgraph.sim.engine import ProgramBuilder
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 AT_ONCE = -1
+BETWEEN_LOOKS = 256
+"""Steps that are added between two looks at whether to stop."""
 AHEAD = -1
 """Lanes from here down are those of parts that run ahead of their collectives, one for each of these."""
 
@@ -24,19 +26,18 @@ AHEAD = -1
 class Step:
     """New work after operators: `after` are rows, one a rank, and `ns` what it takes on each, by itself.
 
-    With `meets`, nobody goes on before all have come; `ns` is then the transfer, which all take. `times` such steps
-    follow each other. What follows the operator on its thread or stream follows the step.
+    With `meets`, nobody goes on before all have come; `ns` is then the transfer, which all take. What follows the
+    operator on its thread or stream follows the step.
     """
 
     after: Array
     ns: Array
     meets: bool = False
-    times: int = 1
 
     @property
     def events(self) -> int:
         """How many events it is in a program."""
-        return self.times * (2 * len(self.after) + self.meets)
+        return 2 * len(self.after) + self.meets
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,9 @@ class Issued:
 def add_steps(builder: ProgramBuilder, plan: Plan, event: int) -> None:
     """The events of a plan's new steps, numbered from `event` on, between operators and what follows those."""
     chain = _Chain(builder, plan, event)
-    for step in plan.steps:
+    for number, step in enumerate(plan.steps):
+        if number % BETWEEN_LOOKS == 0:
+            cancelling.check()
         if isinstance(step, Issued):
             chain.issue(step)
         else:
@@ -86,17 +89,14 @@ class _Chain:
         self.waking_ns = plan.waking_ns.copy()
 
     def work(self, step: Step) -> None:
-        """Steps that hold their lane."""
-        before = self._before(step.after)
-        for _ in range(step.times):
-            begin, end = self._new(len(step.after)), self._new(len(step.after))
-            self.builder.plain(before, begin)
-            if step.meets:
-                self._meet(begin, end, step.ns)
-            else:
-                self.builder.plain(begin, end, step.ns)
-            before = end
-        self.last[step.after] = before
+        """A step that holds its lane."""
+        begin, end = self._new(len(step.after)), self._new(len(step.after))
+        self.builder.plain(self._before(step.after), begin)
+        if step.meets:
+            self._meet(begin, end, step.ns)
+        else:
+            self.builder.plain(begin, end, step.ns)
+        self.last[step.after] = end
 
     def issue(self, step: Issued) -> None:
         """Communication that is issued."""

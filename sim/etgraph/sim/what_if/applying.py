@@ -10,6 +10,7 @@ from etgraph.model import CommType, Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
 from etgraph.sim import edits
+from etgraph.sim.bounds import whole_ns
 from etgraph.sim.replay.plan import Plan
 from etgraph.sim.what_if.buckets import gradients_of, outermost, ready_by_gradients, rebucket
 from etgraph.sim.what_if.changes import collectives_after, first_of_each, last_of_each, work_after
@@ -31,12 +32,14 @@ from etgraph.sim.what_if.declared import (
 )
 from etgraph.sim.what_if.distribution import Edit
 from etgraph.sim.what_if.observed import Draw
+from etgraph.sim.what_if.reading import check
 
 
 def edit_of(trace: Trace, changes: Sequence[Change]) -> Edit:
     """All those changes, one after another, as one edit of the trace's plan.
 
-    Raises UsageError for a pattern that names no operator, with the names that come nearest.
+    Raises UsageError for a pattern that names no operator, with the names that come nearest, and for a number that the
+    change's declaration does not allow.
     """
     steps = [_edit(trace, change) for change in changes]
 
@@ -49,6 +52,8 @@ def edit_of(trace: Trace, changes: Sequence[Change]) -> Edit:
 
 
 def _edit(trace: Trace, change: Change) -> Edit:
+    check(change)
+
     def named(pattern: str) -> Array:
         try:
             return edits.named(trace, pattern)
@@ -124,8 +129,7 @@ def _like_measured(plan: Plan, draw: Draw) -> edits.Cost:
             draw.usual_ns(kind, new, members) / max(draw.usual_ns(kind, old, members), 1.0)
             for kind, members, old, new in distinct.T.tolist()
         ])  # fmt: skip
-        ns: Array = np.rint(plan.transfer_ns[rows] * ratio[of.ravel()]).astype(np.int64)
-        return ns
+        return whole_ns(plan.transfer_ns[rows] * ratio[of.ravel()])
 
     return cost
 

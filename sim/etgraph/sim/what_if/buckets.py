@@ -126,7 +126,7 @@ def rebucket(plan: Plan, capacity: int | None, draw: Draw, gradients: list[Gradi
     if np.isin(old, plan.device).any():
         raise MissingData("all-reduces of a device: buckets are known where a thread of the host carries them out")
     calls = np.concatenate([g.calls for g in found])
-    new = edits.remove(plan, np.union1d(old, calls))
+    new = []
     for iteration in sorted({g.iteration for g in found}):
         same = [g for g in found if g.iteration == iteration]
         buckets = _as_issued(same[0]) if capacity is None else assign(same[0].bytes, capacity)
@@ -135,8 +135,8 @@ def rebucket(plan: Plan, capacity: int | None, draw: Draw, gradients: list[Gradi
         for bucket in range(int(buckets.max()) + 1):
             inside = np.flatnonzero(buckets == bucket)
             size = int(same[0].bytes[inside].sum())
-            new = edits.issue(new, _issued(new, same, inside, size, draw, bucket % WORKERS))
-    return new
+            new.append(_issued(plan, same, inside, size, draw, bucket % WORKERS))
+    return edits.issue(edits.remove(plan, np.union1d(old, calls)), *new)
 
 
 def _as_issued(g: Gradients) -> Array:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from etgraph.model import CommType, Trace
+from etgraph.model import CommType, Trace, cancelling
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.sim import edits
+from etgraph.sim.bounds import check_events, whole_ns
 from etgraph.sim.replay.additions import AT_ONCE, Issued
 from etgraph.sim.replay.plan import Plan
 from etgraph.sim.what_if.buckets import WORKERS, outermost
@@ -38,8 +39,11 @@ def _one_of_each(trace: Trace, rows: Array, *, last: bool) -> Array:
 
 def work_after(plan: Plan, places: Array, like: Array, count: int, draw: Draw) -> Plan:
     """After each of those operators so many more on its thread or stream, like those of rows `like`."""
-    ns = np.array([int(draw.own_ns(like, count).sum()) for _ in places])
-    return edits.insert(plan, places, ns)
+    ns = []
+    for _ in places:
+        cancelling.check()
+        ns.append(draw.own_ns(like, count).sum(dtype=np.float64))
+    return edits.insert(plan, places, whole_ns(np.array(ns)))
 
 
 def collectives_after(
@@ -58,33 +62,43 @@ def collectives_after(
     `bytes` is the size as nccl-tests counts it: of an all-gather what each rank has in the end. Each is awaited before
     the next one; with `awaited`, operators on the same ranks and in the same iterations, they are issued together, and
     those operators do not start before all of them have ended. `transfer_ns` is what one takes once all ranks are
-    there, else drawn. Raises UsageError where ranks, or the two, do not agree.
+    there, else drawn. Raises UsageError where ranks do not agree, or a rank has a place in an iteration in which it
+    has nothing that awaits, and for more new events than `bounds.MOST_EVENTS`.
     """
     waits = awaited is None
-    by_iteration = _by_iteration(plan.trace, places)
-    until = [None] * len(by_iteration) if awaited is None else _by_iteration(plan.trace, awaited)
-    if len(until) != len(by_iteration):
-        raise UsageError(f"found places in {len(by_iteration)} iterations, and what awaits them in {len(until)}")
-    for at, before in ((at, before) for same, before in zip(by_iteration, until) for at in _turns(plan.trace, same)):
+    meetings = [at for same in _by_iteration(plan.trace, places) for at in _turns(plan.trace, same)]
+    until = [np.full(len(at), AT_ONCE) for at in meetings]
+    if awaited is not None:
+        until = _awaiting(plan.trace, meetings, awaited)
+    check_events(count * sum(5 * len(at) + 1 for at in meetings))
+    new = []
+    for at, before in zip(meetings, until):
         ranks = len(at)
-        if before is not None and _ranks(plan.trace, before) != _ranks(plan.trace, at):
-            raise UsageError(f"found places on ranks {_ranks(plan.trace, at)} that {_ranks(plan.trace, before)} await")
         for number in range(count):
+            cancelling.check()
             # A thread that waits at once has nothing better to do than to issue: once that is handed over, it runs.
             issue = np.zeros(ranks, dtype=np.int64) if waits else draw.issue_ns(ranks)
             transfer = transfer_ns
             if transfer is None:
                 transfer = int(draw.transfer_ns(int(type), bytes, ranks, 1, waits=waits)[0])
-            new = Issued(
-                at, issue, draw.handover_ns(ranks), np.full(ranks, transfer),
-                np.full(ranks, AT_ONCE) if before is None else before, draw.waking_ns(ranks), number % WORKERS,
-            )  # fmt: skip
-            plan = edits.issue(plan, new)
-    return plan
+            new.append(Issued(
+                at, issue, draw.handover_ns(ranks), np.full(ranks, transfer), before, draw.waking_ns(ranks),
+                number % WORKERS,
+            ))  # fmt: skip
+    return edits.issue(plan, *new)
 
 
-def _ranks(trace: Trace, rows: Array) -> list[int]:
-    return [int(rank) for rank in trace.operators["rank"][rows]]
+def _awaiting(trace: Trace, meetings: list[Array], awaited: Array) -> list[Array]:
+    """What awaits each place of those meetings: the operator of `awaited` of its rank in its iteration."""
+
+    def where(rows: Array) -> list[tuple[int, int]]:
+        return list(zip(trace.operators["rank"][rows].tolist(), _numbers(trace, rows).tolist()))
+
+    there = dict(zip(where(awaited), awaited.tolist()))
+    for rank, iteration in (each for at in meetings for each in where(at) if each not in there):
+        on = f"rank {rank}" + (f" in iteration {iteration}" if iteration >= 0 else "")
+        raise UsageError(f"found nothing that awaits the collective on {on}, expected an operator where it has a place")
+    return [np.array([there[each] for each in where(at)], dtype=np.int64) for at in meetings]
 
 
 def _turns(trace: Trace, places: Array) -> list[Array]:
@@ -100,6 +114,11 @@ def _turns(trace: Trace, places: Array) -> list[Array]:
 def _by_iteration(trace: Trace, places: Array) -> list[Array]:
     """Those places by the number of their iteration, each in order of the rank."""
     places = places[np.argsort(trace.operators["rank"][places], kind="stable")]
-    iteration = trace.operators["iteration"][places]
-    number = np.where(iteration >= 0, trace.iterations["index"][iteration], -1) if len(trace.iterations) else iteration
+    number = _numbers(trace, places)
     return [places[number == one] for one in np.unique(number).tolist()]
+
+
+def _numbers(trace: Trace, rows: Array) -> Array:
+    """The number of each operator's iteration, -1 for none."""
+    iteration = trace.operators["iteration"][rows]
+    return np.where(iteration >= 0, trace.iterations["index"][iteration], -1) if len(trace.iterations) else iteration

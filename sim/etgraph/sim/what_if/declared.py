@@ -13,8 +13,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from etgraph.model import CommType
 from etgraph.model.errors import UsageError
+from etgraph.sim.bounds import MOST_FACTOR, MOST_TIMES
 from etgraph.sim.communication.algorithms import type_name
-from etgraph.sim.profiles.declaration import AtLeast, OneOf
+from etgraph.sim.profiles.declaration import AtLeast, AtMost, OneOf
 from etgraph.sim.profiles.units import SIZE, TIME, write
 
 Place = Literal["last", "first", "each"]
@@ -33,7 +34,7 @@ class Scale:
     """Own time of operators times a factor: on threads without what they enclose, of collectives the transfer."""
 
     pattern: Annotated[str, "which operators"]
-    factor: Annotated[float, AtLeast(0), "times the time that they take: 0.5 is twice as fast"]
+    factor: Annotated[float, AtLeast(0), AtMost(MOST_FACTOR), "times the time that they take: 0.5 is twice as fast"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Work:
     after: Annotated[str, "the operators that it follows"]
     time_ns: Annotated[int | None, TIME, "what it takes"] = None
     like: Annotated[str, "else: it takes what these operators do, drawn from what they were measured to take"] = ""
-    count: Annotated[int, AtLeast(1), "how often, one after another"] = 1
+    count: Annotated[int, AtLeast(1), AtMost(MOST_TIMES), "how often, one after another"] = 1
     place: Annotated[Place, "after the `last` or `first` of them in each rank's iteration, or after `each`"] = "last"
 
     def __post_init__(self) -> None:
@@ -66,7 +67,7 @@ class Collective:
     type: Annotated[str, OneOf(_collectives), "what it does"]
     size_bytes: Annotated[int, SIZE, "as nccl-tests counts it: of an all-gather what each rank has in the end"] = 0
     time_ns: Annotated[int | None, TIME, "what it takes once all are there; else drawn from what was measured"] = None
-    count: Annotated[int, AtLeast(1), "how often, one after another"] = 1
+    count: Annotated[int, AtLeast(1), AtMost(MOST_TIMES), "how often, one after another"] = 1
     awaited: Annotated[str, "operators that do not start before it has ended; else it is awaited at once"] = ""
     place: Annotated[Place, "after the `last` or `first` of them in each rank's iteration, or after `each`"] = "last"
 
@@ -76,7 +77,7 @@ class Split:
     """Collectives in parts, each issued when its share of the gradients is there, where the trace tells that."""
 
     pattern: Annotated[str, "which collectives"]
-    parts: Annotated[int, AtLeast(1), "how many parts of each"]
+    parts: Annotated[int, AtLeast(1), AtMost(MOST_TIMES), "how many parts of each"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class LaunchLatency:
     """Another time from the end of a launching call until the device can start."""
 
     latency_ns: Annotated[int | None, TIME, "what it takes"] = None
-    factor: Annotated[float | None, AtLeast(0), "else: times what it took"] = None
+    factor: Annotated[float | None, AtLeast(0), AtMost(MOST_FACTOR), "else: times what it took"] = None
 
     def __post_init__(self) -> None:
         """Raise UsageError where neither or both are given."""

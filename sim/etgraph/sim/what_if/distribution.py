@@ -27,6 +27,7 @@ Edit = Callable[[Plan, Draw], Plan]
 """A change: from a plan, and times drawn for what is new, to a plan."""
 
 DRAWS = 100
+MOST_DRAWS = 10_000
 LEVEL = 0.9
 RESAMPLES = 40
 """Sets of steps that are drawn from each replay."""
@@ -161,4 +162,4 @@ def _rank_step(rank: int, measured: Array, replayed: Array, shift: Array, random
 _TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
-__all__ = ["DRAWS", "ChangedSteps", "Edit", "RankStep", "what_if"]
+__all__ = ["DRAWS", "MOST_DRAWS", "ChangedSteps", "Edit", "RankStep", "what_if"]

@@ -15,6 +15,7 @@ from etgraph.model import CommType, Trace
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
+from etgraph.sim.bounds import whole_ns
 from etgraph.sim.communication.fitting import STEP_NS, TRANSFERRED, structure, type_name
 from etgraph.sim.communication.libraries import LIBRARIES, Library
 from etgraph.sim.communication.transfers import Transfers, measured
@@ -167,7 +168,8 @@ class Draw:
 
         By the algorithm that the trace's library has for it: each step is a message that wakes somebody up, which takes
         what a handover does; the bytes that it moves take what those of a measured transfer took, of one that the
-        ranks' threads waited for if they wait for this one. Raises MissingData without any that moved bytes.
+        ranks' threads waited for if they wait for this one. Raises MissingData without any that moved bytes, UsageError
+        for a time beyond `bounds.MOST_NS`.
         """
         steps, moved = work(LIBRARIES[self._library], type, bytes, ranks)
         time = sum((self._of(*self._steps, count) for _ in range(round(steps))), np.zeros(count))
@@ -179,7 +181,7 @@ class Draw:
             known = bool(((t.type == type) & (t.bytes <= 0)).any())
         if not known:
             time = time * self._carried_over(type)
-        return np.rint(time).astype(np.int64)
+        return whole_ns(time)
 
     def usual_ns(self, type: int, bytes: int, ranks: int) -> float:
         """The mean of what this draw knows of such a transfer, to compare it with another one. Raises MissingData."""

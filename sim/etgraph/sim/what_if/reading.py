@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from etgraph.model.errors import UsageError
-from etgraph.sim.profiles.declaration import declared
+from etgraph.sim.profiles.declaration import Leaf, declared
 from etgraph.sim.profiles.document import Node, document, text_of
 from etgraph.sim.profiles.problems import FileProblems, near, one_of
-from etgraph.sim.profiles.reading import MISSING, Reader, described
-from etgraph.sim.what_if.declared import CHANGES, Change
+from etgraph.sim.profiles.reading import MISSING, Reader, described, number_problem
+from etgraph.sim.what_if.declared import CHANGES, NAMES, Change
 
 
 class ChangesError(FileProblems):
@@ -106,6 +106,17 @@ def change(option: str, text: str) -> Change:
     return checked
 
 
+def check(change: Change) -> None:
+    """Raise UsageError for a number that the change's declaration does not allow, however the change was made."""
+    name = NAMES[type(change)]
+    for field in declared(CHANGES[name]).fields.values():
+        value = getattr(change, field.name)
+        if isinstance(field.kind, Leaf) and field.kind.type in (int, float) and value is not None:
+            problem = number_problem(value, field.kind)
+            if problem:
+                raise UsageError(f"{name}, {field.name}: found {value!r}, expected {problem}")
+
+
 def _keys(option: str, text: str) -> Mapping[str, Any]:
     """The keys that a text of an option gives values to."""
     if option in ("scale", "split"):
@@ -115,8 +126,14 @@ def _keys(option: str, text: str) -> Mapping[str, Any]:
             raise UsageError(f"--{option} {text!r}: found no pattern and '=', expected PATTERN={form}")
         return {"pattern": pattern, "factor" if option == "scale" else "parts": _number(value)}
     if option == "launch-latency":
-        factor = _number(text.removeprefix("x"))
-        return {"latency": text} if isinstance(factor, str) else {"factor": factor}
+        if text.startswith("x"):
+            return {"factor": _number(text.removeprefix("x"))}
+        if not isinstance(_number(text), str):
+            raise UsageError(
+                f"--{option} {text!r}: found a bare number, expected a time or a factor",
+                hint="2us is a time, x2 twice what it was",
+            )
+        return {"latency": text}
     if option == "queue-depth":
         return {"depth": _number(text)}
     return {"size": text} if option == "buckets" else {"pattern": text}
@@ -132,4 +149,4 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-__all__ = ["ChangesError", "change", "from_rows", "load", "loads"]
+__all__ = ["ChangesError", "change", "check", "from_rows", "load", "loads"]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from etgraph.model import Trace, simulation_tables
 from etgraph.model.accuracy import Score, Validation
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 T = TypeVar("T")
+_ARTEFACT: Final = "artefacts WHERE trace = ? AND kind = ? AND key = ?"
+"""An artefact in the catalogue, as SQL."""
 
 
 class LocalStore:
@@ -295,9 +297,7 @@ class LocalStore:
                 if present is None or present.folder != row.folder:
                     queries.discard(connection, destination)
                     return False
-                before = connection.execute(
-                    "SELECT file FROM artefacts WHERE trace = ? AND kind = ? AND key = ?", (row.id, kind, key)
-                ).fetchone()
+                before = connection.execute(f"SELECT file FROM {_ARTEFACT}", (row.id, kind, key)).fetchone()
                 if before is not None:
                     queries.discard(connection, before[0])
                 connection.execute(
@@ -306,6 +306,17 @@ class LocalStore:
                     (row.id, kind, key, destination, written[0].bytes, written[0].sha256, now()),
                 )
         return True
+
+    def remove_artefact(self, trace_id: str, kind: str, key: str) -> bool:
+        """See `Store.remove_artefact`."""
+        own = (self._row(trace_id).id, kind, key)
+        with self._writing() as connection:
+            found = connection.execute(f"SELECT file FROM {_ARTEFACT}", own).fetchone()
+            if found is not None:
+                queries.discard(connection, found[0])
+                connection.execute(f"DELETE FROM {_ARTEFACT}", own)
+        self._collect_garbage()
+        return found is not None
 
     def get_artefact(self, trace_id: str, kind: str, key: str) -> pa.Table | None:
         """See `Store.get_artefact`."""

@@ -289,6 +289,12 @@ class Neo4jStore:
         """See `Store.get_artefact`."""
         return artefacts.get(self._connection, trace_id, kind, key)
 
+    def remove_artefact(self, trace_id: str, kind: str, key: str) -> bool:
+        """See `Store.remove_artefact`."""
+        self._settled(lambda tx: catalogue.required(tx, trace_id))
+        self._prepare()
+        return artefacts.remove(self._connection, trace_id, kind, key)
+
     def artefacts(self, trace_id: str) -> list[ArtefactInfo]:
         """See `Store.artefacts`."""
         return self._settled(lambda tx: artefacts.listed(tx, trace_id))

@@ -244,6 +244,25 @@ def _finish(tx: Transaction, claim: _Claim, form: Form, trace: int, key: int) ->
     return [row[0] for row in replaced]
 
 
+def remove(connection: Connection, trace_id: str, kind: str, name: str) -> bool:
+    """Delete the table of that kind and name, and say whether there was one. Raises NotFound for the trace."""
+    gone: set[int] = set()
+
+    def condemn(tx: Transaction) -> None:
+        catalogue.lock(tx)
+        catalogue.required(tx, trace_id)
+        # A transaction that is repeated, although it was committed, finds nothing more: what it found before counts.
+        gone.update(key for (key,) in rows_of(
+            tx, f"{_READY} WHERE a.kind = $kind AND a.name = $name {_CONDEMN} RETURN a.key",
+            {"id": trace_id, "kind": kind, "name": name},
+        ))  # fmt: skip
+
+    connection.write(condemn)
+    for key in gone:
+        delete(connection, key)
+    return bool(gone)
+
+
 def leftovers(connection: Connection) -> list[int]:
     """Keys of artefacts that nobody will finish or see."""
     found = connection.rows(
