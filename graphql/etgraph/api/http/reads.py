@@ -53,15 +53,6 @@ class Reads:
         """The store as the request is to see it."""
         return cast(Store, self)
 
-    @property
-    def bytes(self) -> int:
-        """About how much memory the notes take."""
-        return sum(len(repr(read)) for read in self.seen.values())
-
-    def is_same(self) -> bool:
-        """Whether all that was read would be read again."""
-        return all(read.is_same(self._store) for read in self.seen.values())
-
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
         if name in _NEUTRAL or name in _OF_ROWS:
