@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from etgraph.api.limits import Limits
-from etgraph.store import Store
 
 if TYPE_CHECKING:
     from etgraph.api.access.audit import Audit
+    from etgraph.api.access.teams import TeamStore
     from etgraph.api.access.tokens import Tokens
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Context:
     `tokens` are the server's, for administrators, and `audit` is where writes are noted.
     """
 
-    store: Store
+    store: TeamStore
     viewer: Viewer
     request_id: str
     limits: Limits = field(default_factory=Limits)

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from etgraph.api.context import Viewer
 from etgraph.api.http import logs
@@ -28,22 +28,17 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A write, or an attempt: when, by whom, what it was to do, and what came of it.
+    """A write, or an attempt at one: who, what, and what came of it."""
 
-    `id` is unique and grows with time. `moment` is when it ended, `viewer` the name of the token and `token` its id,
-    null where none was needed. `action` is the mutation or route, `arguments` what it was given, and `outcome` is
-    `done`, or the code of the error.
-    """
-
-    id: str
-    moment: str
-    viewer: str
-    team: str | None
-    token: str | None
-    action: str
-    arguments: dict[str, Any]
-    outcome: str
-    request_id: str | None
+    id: Annotated[str, "names it; later events have greater ones"]
+    moment: Annotated[str, "when it ended"]
+    viewer: Annotated[str, "name of the token that was sent"]
+    team: Annotated[str | None, "its team; null for nobody's"]
+    token: Annotated[str | None, "its id; null where none was needed"]
+    action: Annotated[str, "the mutation, or the route"]
+    arguments: Annotated[dict[str, Any], "what it was given"]
+    outcome: Annotated[str, "`done`, or the code of the error"]
+    request_id: Annotated[str | None, "id of the request, as in the server's log"]
 
 
 class Audit:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from etgraph.api.access.names import EVERYONE, check_team
 from etgraph.model.errors import NotFound
@@ -19,18 +19,14 @@ CLAIM: Final = "claim"
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Something that is shared: an entry of a team, or all that it has under a workload.
+    """What others may read: a trace of a team, or all that it has under a workload."""
 
-    `shared_with` is a team, or `everyone`. `team` is whose it is, null for nobody's, `workload` the workload, null for
-    a trace without one, and `trace` the trace's id, null where all of the workload is shared. `by` is who shared it.
-    """
-
-    shared_with: str
-    team: str | None
-    workload: str | None
-    trace: str | None
-    by: str
-    created: str
+    shared_with: Annotated[str, "a team, or `everyone`"]
+    team: Annotated[str | None, "the team whose it is; null for nobody's"]
+    workload: Annotated[str | None, "the workload; null for a trace without one"]
+    trace: Annotated[str | None, "id of the trace; null where all of the workload is shared, with what comes"]
+    by: Annotated[str, "who shared it"]
+    created: Annotated[str, "when"]
 
 
 def visible_to(records: Records, team: str | None) -> Visible:

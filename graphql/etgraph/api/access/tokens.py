@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from etgraph.api.access.names import check_team
 from etgraph.api.access.scopes import SCOPES
@@ -39,20 +39,16 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of a token; its secret is not.
-
-    Moments are `created`, `expires`, null for never, `revoked`, null where it is not, and `used`, the last time to
-    within an hour.
-    """
+    """What is known of a token; its secret is not."""
 
     id: str
-    name: str
-    team: str
-    scopes: tuple[str, ...]
-    created: str
-    expires: str | None
-    revoked: str | None
-    used: str | None
+    name: Annotated[str, "what its owner is called in logs"]
+    team: Annotated[str, "the team that it acts for"]
+    scopes: Annotated[tuple[str, ...], "what it may do"]
+    created: Annotated[str, "when it was made"]
+    expires: Annotated[str | None, "when it ends to be good; null is never"]
+    revoked: Annotated[str | None, "when it was revoked; null where it is not"]
+    used: Annotated[str | None, "when it was used last, to within an hour; null where it never was"]
 
 
 @dataclass(frozen=True, slots=True)

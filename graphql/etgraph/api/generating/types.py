@@ -29,6 +29,7 @@ MOST: Final = 1000
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "etgraph.api.access.audit.Event": "AuditEvent",
         "etgraph.api.fetch.cypher.CypherRows": "CypherResult",
         "etgraph.queries.iterations.Cause": "StepCause",
         "etgraph.queries.iterations.StepTimes": "IterationSummary",

@@ -8,7 +8,7 @@ from typing import Any
 import flask
 from graphql import ExecutionResult, GraphQLSchema, OperationDefinitionNode, OperationType
 
-from etgraph.api.access import Audit, Tokens, view_of
+from etgraph.api.access import Audit, TeamStore, Tokens, view_of
 from etgraph.api.context import Context, Viewer
 from etgraph.api.errors import BadRequest, CostExceeded, Forbidden, Unauthenticated
 from etgraph.api.http import idempotency
@@ -146,7 +146,7 @@ class GraphQLView:
         return cost
 
     def _executed(
-        self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer, store: Store
+        self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer, store: TeamStore
     ) -> ExecutionResult:
         context = Context(store, viewer, flask.g.request_id, self.limits, self.tokens, self.audit)
         return execute(self.schema, valid, operation, asked.variables, context)
