@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -56,13 +56,10 @@ def unshare(records: Records, shared: Shared, group: str) -> None:
         raise NotFound(f"{what} is not shared with {group}", hint="what is shared as a whole workload is taken back so")
 
 
-def forget(records: Records, gone: Iterable[Shared]) -> None:
-    """Take every share of entries back that are no more."""
-    missing = set(gone)
-    for trace in {shared.trace for shared in missing if shared.trace is not None}:
-        for each in _all(records, {"trace": trace}):
-            if _shared(each) in missing:
-                records.remove(SHARE, each.name)
+def forget(records: Records, trace: str, team: str | None = None) -> None:
+    """Take back what a team, or all of them, shared of a trace that is no more."""
+    for each in _all(records, {"trace": trace} if team is None else {"trace": trace, "team": team}):
+        records.remove(SHARE, each.name)
 
 
 def shares(records: Records, team: str | None = None) -> list[Share]:

@@ -206,9 +206,8 @@ class TeamStore:
         """See `Store.remove`; the entries of the viewer's team, and the trace with the last entry of all."""
         require(self._viewer, "ingest")
         found = self._owned(reference)
-        gone = [each for each in self._own.traces() if each.id == found.id]
         self._own.remove(found.id)
-        shares.forget(self._store.records, [Shared(each.team, each.workload, each.id) for each in gone])
+        shares.forget(self._store.records, found.id, None if self._viewer.is_admin else self._team)
         self._known.discard(found.id)
 
     def tag(self, reference: str, name: str) -> None:
@@ -345,7 +344,7 @@ class TeamStore:
         if self._viewer.is_admin or workload is None:
             return
         owner = shares.owner_of(self._store.records, workload)
-        if owner != self._viewer.team if owner is not None else self._is_foreign(workload, self._team):
+        if self._is_foreign(workload, self._team) if owner is None else owner != self._team:
             raise Forbidden(
                 f"workload {workload!r} belongs to others: the team that published first under it has the name",
                 hint="publish under another workload, or ask them to share",

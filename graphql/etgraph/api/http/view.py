@@ -66,7 +66,7 @@ class GraphQLView:
             media = media_type(request.headers.get("Accept"))
             encoding = content_encoding(request.headers.get("Accept-Encoding"))
             viewer = self.viewer_of(request)
-            flask.g.fields["viewer"] = viewer.name
+            flask.g.fields |= {"viewer": viewer.name, "token": viewer.token}
             with deadline(self.limits.deadline_s):
                 answer = self._answered(request, viewer)
         except Exception as error:
