@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from etgraph.api.access import SCOPES, TeamStore, view_of
+from etgraph.api.access import SCOPES, TeamStore, shares, view_of
 from etgraph.api.access.asking import PROBE, TEAM, check_cypher
 from etgraph.api.context import Viewer
 from etgraph.api.errors import Forbidden
@@ -22,7 +24,7 @@ from etgraph.model.errors import NotFound, UsageError
 from etgraph.queries import library
 from etgraph.store import Store
 from etgraph.store.rows import NeighboursRequest, RowsRequest
-from etgraph.store.visible import Visible
+from etgraph.store.visible import Shared, Visible
 from support.build import build
 from support.teams import BOTH, NOBODYS, OURS, SECRETS, THEIRS, WITHOUT_ADMIN, World, trace, world_of
 
@@ -176,6 +178,21 @@ def test_a_workloads_name_is_of_the_team_that_came_first(world: World) -> None:
     with pytest.raises(Forbidden, match="for team ads, and for no other"):
         theirs.publish(trace("f"), team="nlp")
     assert {info.id[0] for info in world.store.traces()} == set("abcd")
+
+
+def test_of_many_who_come_at_once_one_has_the_name_and_no_share_is_lost(two_teams: Store) -> None:
+    teams = [f"team-{number}" for number in range(6)]
+    barrier = threading.Barrier(len(teams))
+
+    def come(team: str) -> str:
+        barrier.wait(30)
+        shares.share(two_teams.records, Shared(team, "contended"), "web", team)
+        return shares.claim(two_teams.records, "contended", team)
+
+    with ThreadPoolExecutor(len(teams)) as pool:
+        (owner,) = set(pool.map(come, teams))
+    assert owner == shares.owner_of(two_teams.records, "contended")
+    assert {each.team for each in shares.visible_to(two_teams.records, "web").shared} == set(teams)
 
 
 def test_a_revoked_token_is_refused_at_once_and_keeps_no_answers(world: World) -> None:
