@@ -56,7 +56,8 @@ def test_a_file_and_the_environment_above_it(tmp_path: Path) -> None:
 def test_every_setting_can_be_given_by_the_environment(name: str) -> None:
     _, kind = variables()[name]
     quantity = getattr(kind, "quantity", None)
-    value = {f"{PREFIX}HOST": "::1", f"{PREFIX}LIMITS_INTROSPECTION": "false"}.get(name, "7")
+    told = {"AUTHENTICATION": "tokens", "HOST": "::1", "LIMITS_INTROSPECTION": "false"}
+    value = told.get(name.removeprefix(PREFIX), "7")
     assert load(None, {name: quantity.example if quantity else value}) != Settings()
 
 
@@ -95,8 +96,19 @@ def test_what_is_no_toml_and_what_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "", "192.168.0.7", "example.org", "::"])
 def test_other_machines_cannot_be_listened_to_without_authentication(host: str) -> None:
     for settings in (lambda: load(None, {f"{PREFIX}HOST": host}), lambda: with_address(Settings(), host, None)):
-        with pytest.raises(UsageError, match="there is no authentication yet"):
+        with pytest.raises(UsageError, match="without authentication"):
             settings()
+
+
+def test_with_tokens_any_address_may_be_listened_to_under_any_name() -> None:
+    found = load(None, {f"{PREFIX}HOST": "0.0.0.0", f"{PREFIX}AUTHENTICATION": "tokens"})
+    assert (found.host, found.asked_as) == ("0.0.0.0", ())
+    named = load(None, {f"{PREFIX}HOSTS": "etgraph.example", f"{PREFIX}AUTHENTICATION": "tokens"})
+    assert named.asked_as == ("127.0.0.1", "localhost", "::1", "etgraph.example")
+    with pytest.raises(UsageError, match="found an empty name"):
+        load(None, {f"{PREFIX}HOST": "", f"{PREFIX}AUTHENTICATION": "tokens"})
+    with pytest.raises(SettingsError, match="authentication"):
+        load(None, {f"{PREFIX}AUTHENTICATION": "maybe"})
 
 
 def test_an_address_given_by_hand_comes_first() -> None:
