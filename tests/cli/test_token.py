@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from etgraph.api.access import Tokens, view_of
+from etgraph.api.access import Audit, Tokens, view_of
 from etgraph.api.context import Viewer
 from etgraph.cli.main import main
 from etgraph.model.errors import NotFound
@@ -25,6 +25,9 @@ def test_a_token_is_made_listed_and_revoked(tmp_path: Path) -> None:
     secret = made.stdout.strip()
     with connect(tmp_path / "s") as store:
         viewer = Tokens(lambda: store.records).viewer(secret)
+        (event,) = Audit(lambda: store.records).newest(5)
+    assert (event.viewer, event.action, event.arguments["name"]) == ("command line", "createToken", "root")
+    assert secret.split("_")[2] not in str(event)
     assert (viewer.name, viewer.team, viewer.scopes) == ("root", "ops", {"admin"})
     (listed,) = json.loads(run(tmp_path / "s", "token", "list", "--json").stdout)["tokens"]
     assert listed["id"] == secret.split("_")[1]
