@@ -234,6 +234,11 @@ class TeamStore:
         require(self.viewer, "simulate")
         self._store.put_artefact(self._owned(trace_id).id, kind, key, table, revision=revision)
 
+    def remove_artefact(self, trace_id: str, kind: str, key: str) -> bool:
+        """See `Store.remove_artefact`; beside traces of the viewer's team."""
+        require(self.viewer, "simulate")
+        return self._store.remove_artefact(self._owned(trace_id).id, kind, key)
+
     def put_validation(self, trace_id: str, simulation: str, measured: str, score: Score) -> None:
         """See `Store.put_validation`."""
         require(self.viewer, "simulate")
