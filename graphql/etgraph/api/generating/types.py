@@ -51,7 +51,7 @@ _SMALL: Final = frozenset({
     "revision", "slowest_rank", "unrecorded_ranks", "world_size",
 })  # fmt: skip
 """Names of numbers that fit in 32 bits: they number things, or are few."""
-_INSTANTS: Final = frozenset({"created", "newest"})
+_INSTANTS: Final = frozenset({"created", "ended", "newest", "started"})
 _ARROW: Final = MappingProxyType({"int32": graphene.Int, "double": graphene.Float, "string": graphene.String,
                                   "bool": graphene.Boolean})  # fmt: skip
 

@@ -11,12 +11,18 @@ from graphql import GraphQLSchema
 from werkzeug.exceptions import HTTPException
 
 from etgraph.api.http import logs, pages
+from etgraph.api.http import uploads as uploading
 from etgraph.api.http.answers import encoded
+from etgraph.api.http.exports import Exports
 from etgraph.api.http.failures import documents_of
 from etgraph.api.http.guard import Guard
+from etgraph.api.http.jobs import job_view
 from etgraph.api.http.metrics import Metrics
+from etgraph.api.http.uploads import Uploads
 from etgraph.api.http.view import METHODS, GraphQLView
 from etgraph.api.http.viewers import ViewerOf, local_viewer
+from etgraph.api.jobs.queue import Queue
+from etgraph.api.jobs.spool import spool_of
 from etgraph.api.settings import Settings
 from etgraph.model.cancelling import deadline
 from etgraph.model.errors import EtgraphError
@@ -44,6 +50,7 @@ def create_app(
 
     view = GraphQLView(store, schema, settings, viewer_of, metrics)
     app.add_url_rule("/graphql", "graphql", view, methods=METHODS)
+    _add_rest(app, store, settings, viewer_of)
     app.add_url_rule("/graphiql", "graphiql", pages.page)
     app.add_url_rule("/graphiql/<name>", "graphiql-file", pages.file)
     app.add_url_rule("/", "root", lambda: flask.redirect("graphiql"))
@@ -51,6 +58,19 @@ def create_app(
     app.add_url_rule("/readyz", "readyz", lambda: _ready(store))
     app.add_url_rule("/metrics", "metrics", lambda: _plain(metrics.text()))
     return app
+
+
+def _add_rest(app: flask.Flask, store: Store, settings: Settings, viewer_of: ViewerOf) -> None:
+    """The paths for files, which GraphQL does not carry, and for the jobs that ingest them."""
+    queue = Queue(store.records, settings.jobs)
+    uploads = Uploads(store, queue, spool_of(store.url, settings.jobs.spool), settings.limits, viewer_of)
+    app.add_url_rule(uploading.PATH, "uploads", uploads, methods=["POST"])
+    app.add_url_rule(
+        f"{uploading.PATH}/<path:reference>/export", "export", Exports(store, settings.limits, viewer_of)
+    )  # fmt: skip
+    app.add_url_rule(
+        "/api/v1/jobs/<job_id>", "job", lambda job_id: job_view(queue, viewer_of, job_id), methods=["GET", "DELETE"]
+    )
 
 
 def _share(app: flask.Flask, guard: Guard, metrics: Metrics) -> None:
@@ -108,7 +128,9 @@ def _share(app: flask.Flask, guard: Guard, metrics: Metrics) -> None:
         status = error.http_status if isinstance(error, EtgraphError) else 500
         metrics.errors.labels(errors[0]["extensions"]["code"]).inc()
         body = encoded({"errors": errors, "extensions": {"requestId": flask.g.request_id}})
-        return flask.Response(body, status, mimetype="application/json")
+        response = flask.Response(body, status, mimetype="application/json")
+        response.headers.update(getattr(error, "headers", {}))
+        return response
 
 
 def _ready(store: Store) -> flask.Response:

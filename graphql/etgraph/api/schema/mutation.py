@@ -11,6 +11,7 @@ from etgraph.api.fetch import changes
 from etgraph.api.generating.descriptions import of_type
 from etgraph.api.generating.types import object_type
 from etgraph.api.schema.inputs import LabelInput, labels_of
+from etgraph.api.schema.job import Job
 from etgraph.api.schema.query import reference_argument
 from etgraph.api.schema.trace import Trace
 from etgraph.model.errors import EtgraphError, UsageError
@@ -157,16 +158,39 @@ class Mutation(graphene.ObjectType):
                 description="On this hardware: a built-in profile. Else the trace is run again from its dependencies.",
             ),
             "save": graphene.Argument(
-                graphene.NonNull(graphene.Boolean), default_value=False,
-                description="Keep it beside the trace, so that analyses take it as `simulation`.",
+                graphene.NonNull(graphene.Boolean),
+                default_value=False,
+                description="Keep it beside the trace, so that analyses take it as `simulation`. A job does that.",
+            ),
+            "wait": graphene.Argument(
+                graphene.NonNull(graphene.Boolean),
+                default_value=True,
+                description="Answer when the job has ended; where that takes long, or without this, while it is at it.",
             ),
         },
         {
             "trace": _trace(),
             "simulation": graphene.Field(
-                graphene.NonNull(SimulationResult), description="What was predicted.",
-                resolver=lambda root, info: root.more,
+                SimulationResult,
+                description="What was predicted; null while the job is at it.",
+                resolver=lambda root, info: root.more.simulation,
             ),
+            "job": graphene.Field(
+                Job,
+                description="The job that keeps it; null where it is not to be kept.",
+                resolver=lambda root, info: root.more.job,
+            ),
+        },
+    )
+    cancel_job = _mutation(
+        "CancelJob",
+        "Have a job stopped: at once where it waits, soon where it runs; one that has ended stays as it is.",
+        changes.cancel_job,
+        {"id": graphene.Argument(graphene.NonNull(graphene.ID), description="The job's id.")},
+        {
+            "job": graphene.Field(
+                graphene.NonNull(Job), description="The job as it is now.", resolver=lambda root, info: root.more
+            )
         },
     )  # fmt: skip
 
