@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import chain, takewhile
+from types import MappingProxyType
 from typing import Any, Final
 
 from etgraph.api.jobs.job import ENDED, ID, RECORD, Job, JobError, job_of, moment_of, new_id, written
@@ -20,6 +21,7 @@ from etgraph.store.records import Conflict, Record, Records
 
 _LOOKED_AT: Final = 100
 """Jobs of a state that are looked at together."""
+_NO_PROGRESS: Final = MappingProxyType({"step": None, "done": 0, "total": None})
 
 
 class LeaseLost(EtgraphError):
@@ -118,7 +120,7 @@ class Queue:
                 continue
             document = {
                 **said, "state": "running", "worker": worker, "until": now + self.rules.lease_ns / 1e9,
-                "started": written(now), "attempts": said["attempts"] + 1, "step": None, "done": 0, "total": None,
+                "started": written(now), "attempts": said["attempts"] + 1, **_NO_PROGRESS,
             }  # fmt: skip
             with suppress(Conflict):
                 return Lease(job_of(self.records.put(RECORD, record.name, document, record.version)), worker)
@@ -138,7 +140,7 @@ class Queue:
     def give_back(self, lease: Lease, *, counted: bool = False) -> None:
         """Let another worker take a job at once; `counted`: as an attempt. Raises LeaseLost."""
         attempts = lease.job.attempts - (0 if counted else 1)
-        self._change_mine(lease, {"state": "queued", "attempts": attempts, "worker": None, "step": None})
+        self._change_mine(lease, {"state": "queued", "attempts": attempts, "worker": None, **_NO_PROGRESS})
 
     def cancel(self, job_id: str) -> Job:
         """Have a job stopped: at once where it waits, else by its worker. One that has ended stays as it is."""
@@ -204,7 +206,7 @@ class Queue:
     def _ending(self, outcome: Outcome) -> dict[str, Any]:
         """What an end adds to a record."""
         return {
-            "state": outcome.state, "ended": written(self.clock()), "worker": None, "cancelling": False,
+            **(_NO_PROGRESS if outcome.state == "done" else {}), "state": outcome.state, "ended": written(self.clock()), "worker": None, "cancelling": False,
             "trace_ids": list(outcome.trace_ids), "simulation": outcome.simulation,
             "error": asdict(outcome.error) if outcome.error else None, "failures": list(map(asdict, outcome.failures)),
         }  # fmt: skip

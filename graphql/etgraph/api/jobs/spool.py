@@ -172,9 +172,10 @@ class Spool:
                 with FileLock(folder / _LOCK):
                     yield upload
             except BaseException:
-                upload.close()
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+            finally:
+                upload.close()
 
     @contextmanager
     def committing(self) -> Iterator[None]:

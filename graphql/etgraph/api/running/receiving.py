@@ -46,6 +46,11 @@ def channel_class(spool: Spool, most: int) -> type[HTTPChannel]:
     class Channel(HTTPChannel):
         parser_class = Parser
 
+        def handle_close(self) -> None:
+            super().handle_close()
+            if self.request is not None:  # what was received of it goes now, and not when memory is cleared
+                self.request.close()
+
     return Channel
 
 
