@@ -268,7 +268,8 @@ def test_a_checksum_must_match_where_one_is_sent(local: Server) -> None:
 
 
 def test_each_part_of_a_form_may_have_a_checksum(local: Server) -> None:
-    part = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.json"\r\nContent-Digest: %s\r\n\r\n%s\r\n--x--\r\n'
+    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.json"\r\n'
+    part = head + b"Content-Digest: %s\r\n\r\n%s\r\n--x--\r\n"
     form = "multipart/form-data; boundary=x"
     assert send_body(local.app, part % (digest_of(b"?").encode(), kineto()), form).status_code == 400
     whole = part % (digest_of(kineto()).encode(), kineto())

@@ -67,7 +67,7 @@ class Exports:
         if not self._places.acquire(blocking=False):
             raise Busy(f"{AT_ONCE} exports are being written", hint="try again soon")
         try:
-            with Scratch() as scratch, deadline(self._limits.export_ns / 1e9):
+            with Scratch() as scratch, deadline(self._limits.export_time_ns / 1e9):
                 return self._response(viewer, reference, format, scratch)
         finally:
             self._places.release()

@@ -126,9 +126,7 @@ class Workers:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            assert process.stdin is not None
-            with suppress(OSError):
-                process.stdin.close()
+            _close_pipe(process)
 
     def processes(self) -> list[subprocess.Popen[bytes]]:
         """The processes that there are."""
@@ -144,6 +142,7 @@ class Workers:
         for place in self._places:
             if place.process is not None and (code := place.process.poll()) is not None:
                 logs.LOG.warning("worker died", extra={"fields": {"pid": place.process.pid, "code": code}})
+                _close_pipe(place.process)
                 short = now - place.began < _SHORT_SECONDS
                 place.wait = min(_LONGEST_WAIT_SECONDS, place.wait * 2 or 0.5) if short else 0.0
                 place.process, place.next = None, now + place.wait
@@ -160,6 +159,12 @@ class Workers:
             pickle.dump(_Orders(self.store, self.settings, self.quiet), process.stdin)
             process.stdin.flush()
         return process
+
+
+def _close_pipe(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with suppress(OSError):  # it may hold what the process did not take
+        process.stdin.close()
 
 
 __all__ = ["Workers", "child", "work"]

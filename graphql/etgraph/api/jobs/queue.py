@@ -206,8 +206,8 @@ class Queue:
     def _ending(self, outcome: Outcome) -> dict[str, Any]:
         """What an end adds to a record."""
         return {
-            **(_NO_PROGRESS if outcome.state == "done" else {}), "state": outcome.state, "ended": written(self.clock()), "worker": None, "cancelling": False,
-            "trace_ids": list(outcome.trace_ids), "simulation": outcome.simulation,
+            **(_NO_PROGRESS if outcome.state == "done" else {}), "state": outcome.state,
+            "ended": written(self.clock()), "worker": None, "cancelling": False, "trace_ids": list(outcome.trace_ids), "simulation": outcome.simulation,
             "error": asdict(outcome.error) if outcome.error else None, "failures": list(map(asdict, outcome.failures)),
         }  # fmt: skip
 

@@ -29,7 +29,7 @@ from etgraph.store.errors import StoreBusy, StoreUnavailable
 IDLE_SECONDS: Final = 0.5
 """Between two looks for jobs."""
 BEAT_SECONDS: Final = 1.0
-"""Between two signs of life at least."""
+"""Between two signs of life, at which a job that was cancelled is noticed."""
 STOP_SECONDS: Final = 10.0
 """That work has to end after it was told to."""
 SWEEP_SECONDS: Final = 60.0
@@ -123,29 +123,23 @@ class Worker:
 
         What is told to stop and does not is left behind, with the process, after it was noted as if it had.
         """
-        beaten = time.monotonic()
-        lasts = self._settings.jobs.lease_ns / 1e9
+        pause = min(BEAT_SECONDS, self._settings.jobs.lease_ns / 3e9)
         until = began + self._settings.jobs.time_ns / 1e9
-        stopped: float | None = None
+        beaten, stopped = began, None
         while work.is_alive():
-            self._woken.wait(min(BEAT_SECONDS, lasts / 3))
+            self._woken.wait(pause)
             self._woken.clear()
-            now = time.monotonic()
-            if self._stopping and stopped is None:
+            now, reason = time.monotonic(), None
+            if self._stopping and work.reason is None:
                 self._give_back(lease)
-                work.stop(Stopped("the worker ends"))
+                reason = Stopped("the worker ends")
+            elif now > until:
+                reason = _too_long(self._settings.jobs.time_ns)
+            elif now - beaten >= pause and work.is_alive():
+                reason, beaten = self._beat(lease, work), now
+            if reason is not None and work.reason is None:
+                work.stop(reason)
                 stopped = now
-            elif now > until and stopped is None:
-                work.stop(_too_long(self._settings.jobs.time_ns))
-                stopped = now
-            elif work.is_alive() and (
-                now - beaten >= lasts / 3 or (work.has_news and now - beaten >= BEAT_SECONDS)
-            ):  # fmt: skip
-                reason = self._beat(lease, work)
-                beaten = now
-                if reason is not None and stopped is None:
-                    work.stop(reason)
-                    stopped = now
             if stopped is not None and now - stopped > STOP_SECONDS and work.is_alive():
                 self._noted(lease, work.reason)
                 logs.LOG.error("work does not stop", extra={"fields": {"job": lease.job.id, "worker": self.name}})
@@ -157,7 +151,7 @@ class Worker:
     def _beat(self, lease: Lease, work: _Work) -> Cancelled | None:
         """A sign of life; why the work is to stop, where it is."""
         try:
-            if not self._queue.beat(lease, work.news()):
+            if not self._queue.beat(lease, work.latest):
                 return Cancelled("the job was cancelled")
         except LeaseLost as error:
             return _Lost(error.message)
@@ -210,8 +204,8 @@ class _Work(threading.Thread):
         self._lease = lease
         self._ended = ended
         self._cancellation = Cancellation()
-        self._latest: tuple[str, int, int | None] | None = None
-        self._told: tuple[str, int, int | None] | None = None
+        self.latest: tuple[str, int, int | None] | None = None
+        """What the work is at."""
 
     def run(self) -> None:
         """Do the job."""
@@ -228,19 +222,9 @@ class _Work(threading.Thread):
         self.reason = reason
         self._cancellation.cancel(reason)
 
-    @property
-    def has_news(self) -> bool:
-        """Whether the work is further than it was last told to be."""
-        return self._latest is not self._told
-
-    def news(self) -> tuple[str, int, int | None] | None:
-        """What the work is at, which is told now."""
-        self._told = self._latest
-        return self._told
-
     def progress(self, step: str, done: int = 0, total: int | None = None) -> None:
         """Told by the work what it is at, which is stopped here where it is to."""
-        self._latest = (step[:200], done, total)
+        self.latest = (step[:200], done, total)
         cancelling.check()
 
 

@@ -40,7 +40,7 @@ class Limits:
     archive_files: Annotated[int, AtLeast(1), "files of an uploaded archive and those inside it"] = 100_000
     ratio: Annotated[int, AtLeast(1), "times that an upload may grow when unpacked, beyond its first 256 MB"] = 250
     export_bytes: Annotated[int, SIZE, "of an export"] = 4 << 30
-    export_ns: Annotated[int, TIME, "for writing an export, which is stopped then"] = 120 * 10**9
+    export_time_ns: Annotated[int, TIME, "for writing an export, which is stopped then"] = 120 * 10**9
     introspection: Annotated[bool, "whether the schema may be asked for itself"] = True
 
     @property

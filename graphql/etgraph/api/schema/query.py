@@ -112,7 +112,9 @@ class Query(graphene.ObjectType):
             "kind": graphene.Argument(JobKindEnum, description="Only those of this kind."),
             **page_arguments(),
         },
-        resolver=lambda root, info, **asked: fetch_jobs.jobs(info.context, **asked),
+        resolver=lambda root, info, state=None, kind=None, **page: fetch_jobs.jobs(
+            info.context, state=state and state.value, kind=kind and kind.value, **page
+        ),
     )
     job = graphene.Field(
         Job,
