@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from etgraph.api.access import SCOPES, view_of
+from etgraph.api.context import Viewer
 from etgraph.api.jobs.job import Job
 from etgraph.api.jobs.queue import Queue
 from etgraph.model.results import to_json
@@ -32,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def ask(store: Store) -> Ask:
-    return asking(store, scopes=EVERYTHING)
+    return asking(store)
 
 
 def data(found: Any) -> Any:
@@ -62,7 +64,7 @@ def test_jobs_a_page_at_a_time_with_one_look_at_the_catalogue(store: Store) -> N
     ids = [upload(store, name) for name in "abcde"]
     do_all(store)
     counting = CountingStore(store)
-    ask = asking(counting, scopes=EVERYTHING)
+    ask = asking(counting)
     query = """query ($after: String) { jobs(first: 2, after: $after, state: done, kind: ingest) {
         nodes { id traces { id } } pageInfo { hasNextPage hasPreviousPage endCursor } } }"""
     found, after = list[str](), None
@@ -82,7 +84,7 @@ def test_jobs_a_page_at_a_time_with_one_look_at_the_catalogue(store: Store) -> N
 def test_jobs_are_those_of_the_team(store: Store) -> None:
     queue = Queue(store.records)
     ids = {
-        team: queue.add("ingest", {"files": []}, by="x", team=team, job_id=f"{number:024x}").id
+        team: queue.add("ingest", {"files": []}, Viewer("x", team), job_id=f"{number:024x}").id
         for number, team in enumerate(["nlp", "ads", None])
     }
 
@@ -108,8 +110,8 @@ def test_a_job_is_cancelled(store: Store, ask: Ask) -> None:
     assert data(ask(CANCEL, id=waits))["cancelJob"]["job"] == {"state": "cancelled"}
     assert data(ask(CANCEL, id="f" * 24))["cancelJob"]["__typename"] == "NotFoundError"
     other = upload(store, "b")
-    (error,) = asking(store, scopes=frozenset({"read", "simulate"}))(CANCEL, id=other).errors
-    assert error.original_error.code == "FORBIDDEN"
+    others = asking(store, scopes={"read", "simulate"})
+    assert data(others(CANCEL, id=other))["cancelJob"]["__typename"] == "ForbiddenError"
     assert job(store, other).state == "queued"
 
 
@@ -141,7 +143,7 @@ def test_whoever_waits_too_long_gets_the_job_as_it_is(
     from etgraph.api.fetch import jobs as fetched
 
     monkeypatch.setattr(fetched, "_MOST_SECONDS", 0.0)
-    found = data(asking(store, scopes=EVERYTHING)(SIMULATE, wait=True))["simulate"]
+    found = data(asking(store)(SIMULATE, wait=True))["simulate"]
     assert (found["simulation"], found["job"]["state"]) == (None, "queued")
 
 
@@ -154,13 +156,26 @@ def test_what_a_simulation_lacks_is_an_outcome(store: Store, trace: str, monkeyp
 
     monkeypatch.setattr(fetched, "_waited_for", ended)
     code = "MISSING_DATA"
-    found = data(asking(store, scopes=EVERYTHING)(SIMULATE, wait=True))["simulate"]
+    found = data(asking(store)(SIMULATE, wait=True))["simulate"]
     assert found == {"__typename": "MissingDataError", "message": "no times", "code": "MISSING_DATA"}
     code = "WORKER_DIED"
-    (error,) = asking(store, scopes=EVERYTHING)(SIMULATE, wait=True).errors
+    (error,) = asking(store)(SIMULATE, wait=True).errors
     assert (error.original_error.code, error.message) == ("JOB_FAILED", "no times")
 
 
 def test_simulations_need_their_scope(store: Store, trace: str) -> None:
-    (error,) = asking(store)(SIMULATE, wait=False).errors
-    assert error.original_error.code == "FORBIDDEN"
+    found = data(asking(store, scopes={"read"})(SIMULATE, wait=False))["simulate"]
+    assert (found["__typename"], Queue(store.records).page()) == ("ForbiddenError", [])
+
+
+def test_a_simulation_is_kept_beside_ones_own_traces(store: Store, trace: str) -> None:
+    store.publish(replace(build("rank 0 | thread 1 | aten::mm 0..9"), trace_id="b" * 64), workload="own", team="nlp")
+    view_of(store, Viewer("a", None, frozenset(SCOPES))).share("w", "nlp")
+    ask = asking(store, team="nlp", scopes=EVERYTHING)
+    for workload, state in (("own", "done"), ("w", "failed")):
+        found = data(ask(SIMULATE.replace('"w"', f'"{workload}"'), wait=False))["simulate"]
+        do_all(store)
+        assert job(store, found["job"]["id"]).state == state
+    failed = job(store, found["job"]["id"]).error
+    assert failed is not None
+    assert (failed.code, store.artefacts(trace)) == ("FORBIDDEN", [])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from etgraph.api.context import Viewer
 from etgraph.api.jobs.job import Job
 from etgraph.api.jobs.queue import Lease, LeaseLost, Outcome, Queue
 from etgraph.api.jobs.rules import Rules
@@ -40,11 +41,11 @@ def queue(empty_store: Store, clock: Clock) -> Queue:
     return Queue(empty_store.records, Rules(lease_ns=30 * SECOND, attempts=3, kept_ns=100 * SECOND), clock)
 
 
-def add(queue: Queue, clock: Clock | None = None, **more: Any) -> Job:
+def add(queue: Queue, clock: Clock | None = None, *, team: str | None = None, spool: str = "") -> Job:
     """A new job, a second after the one before it."""
     if clock is not None:
         clock.now += 1
-    return queue.add("ingest", {"files": []}, **({"by": "me", "team": None} | more))
+    return queue.add("ingest", {"files": []}, Viewer("me", team), spool=spool)
 
 
 def leased(queue: Queue, worker: str = "w", spool: str = "") -> Lease:

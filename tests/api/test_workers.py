@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -276,7 +277,8 @@ def test_a_servers_workers_do_jobs_are_started_again_and_end_with_it(store: Stor
 def test_workers_end_when_their_server_is_killed(store: Store) -> None:
     code = (
         "import sys, time; from etgraph.api.jobs.process import Workers; from etgraph.api.settings import Settings\n"
-        "with Workers(sys.argv[1], Settings()) as running: print(running.processes()[0].pid, flush=True); time.sleep(60)"
+        "with Workers(sys.argv[1], Settings()) as running:\n"
+        "    print(running.processes()[0].pid, flush=True); time.sleep(60)"
     )
     server = subprocess.Popen([sys.executable, "-c", code, store.url], stdout=subprocess.PIPE, text=True)
     with server:
@@ -311,6 +313,6 @@ def test_processes_that_die_at_once_are_started_at_growing_intervals(
     for _ in range(1200):
         running.look()
         clock[0] += 0.1
-    gaps = [round(b - a, 1) for a, b in zip(started, started[1:])]
+    gaps = [round(b - a, 1) for a, b in itertools.pairwise(started)]
     assert gaps[:6] == pytest.approx([0.6, 1.1, 2.1, 4.1, 8.1, 16.1], abs=0.15)
     assert max(gaps) <= 30.2

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from etgraph.api.access import require
+from etgraph.api.access.audit import DONE
 from etgraph.api.context import Context
+from etgraph.api.errors import INTERNAL, Forbidden
 from etgraph.api.fetch import catalogue, hardware, jobs, simulations
 from etgraph.api.fetch.batches import One, alone
 from etgraph.api.jobs.job import Job
-from etgraph.api.viewing import require
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
 from etgraph.queries import load_simulation
 from etgraph.sim.simulation import Simulation
@@ -20,7 +22,7 @@ from etgraph.store.references import check_label
 
 T = TypeVar("T")
 
-EXPECTED: Final[tuple[type[EtgraphError], ...]] = (NotFound, UsageError, MissingData, ReadOnlyStore)
+EXPECTED: Final[tuple[type[EtgraphError], ...]] = (NotFound, UsageError, MissingData, ReadOnlyStore, Forbidden)
 """Errors that are outcomes; all others are errors of the request."""
 
 
@@ -41,14 +43,26 @@ class Failed:
     hint: str | None
 
 
-def outcome(context: Context, work: Callable[[], T]) -> T | Failed:
-    """What a change gives, or the error that is its outcome. What was read before it is read again after it."""
+def outcome(context: Context, action: str, arguments: Mapping[str, Any], work: Callable[[], T]) -> T | Failed:
+    """What a change gives, or the error that is its outcome; either is noted in the log of writes.
+
+    What was read before the change is read again after it.
+    """
+    told = INTERNAL
     try:
-        return work()
+        found = work()
+        told = DONE
+        return found
     except EXPECTED as error:
+        told = error.code
         return Failed(next(kind for kind in EXPECTED if isinstance(error, kind)), error.message, error.hint)
+    except EtgraphError as error:
+        told = error.code
+        raise
     finally:
         context.remembered.clear()
+        if context.audit is not None:
+            context.audit.note(context.viewer, action, arguments, told, context.request_id)
 
 
 def tag(context: Context, reference: str, name: str) -> Done:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
+from etgraph.api.access import require
 from etgraph.api.context import Context, Viewer
+from etgraph.api.errors import Forbidden
 from etgraph.api.fetch.batches import One, alone, together
 from etgraph.api.fetch.lists import Listed, checked_first, listed
 from etgraph.api.fetch.tokens import cursor, place_of
 from etgraph.api.jobs.job import Job
 from etgraph.api.jobs.queue import Queue
-from etgraph.api.viewing import require, sees, team_of_jobs
 from etgraph.model import cancelling
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
 from etgraph.sim.profiles import Profile
@@ -24,7 +25,7 @@ _LOOK_SECONDS: Final = 0.1
 _SHARE_OF_DEADLINE: Final = 0.5
 _MOST_SECONDS: Final = 10.0
 """For which a request waits for a job, and holds one of the server's threads."""
-_KINDS: Final = MappingProxyType({kind.code: kind for kind in (NotFound, UsageError, MissingData)})
+_KINDS: Final = MappingProxyType({kind.code: kind for kind in (NotFound, UsageError, MissingData, Forbidden)})
 """Errors that are raised as themselves where a job ended in one."""
 
 
@@ -37,18 +38,18 @@ class JobFailed(EtgraphError):
 
 def seen_job(queue: Queue, viewer: Viewer, job_id: str) -> Job:
     """The job of that id. Raises NotFound for one that is not there, or that the viewer must not know of."""
-    require(viewer, "read")
     job = queue.get(job_id)
-    if not sees(viewer, job):
+    if _team_of_jobs(viewer) not in (None, job.team or ""):
         raise NotFound(f"no job {job_id[:40]!r}")
+    if job.kind not in viewer.scopes:  # whoever may ask for such jobs may look at them
+        require(viewer, "read")
     return job
 
 
 def cancelled_job(queue: Queue, viewer: Viewer, job_id: str) -> Job:
     """The job, told to stop: by whoever may ask for such. Raises NotFound; Forbidden without the scope."""
     job = seen_job(queue, viewer, job_id)
-    if "admin" not in viewer.scopes:
-        require(viewer, job.kind)
+    require(viewer, job.kind)
     return queue.cancel(job.id)
 
 
@@ -62,7 +63,7 @@ def jobs(
 ) -> Listed[One[Job]]:
     """Jobs, newest first."""
     require(context.viewer, "read")
-    team = team_of_jobs(context.viewer)
+    team = _team_of_jobs(context.viewer)
     name = f"jobs {team} {state} {kind}"
     place = place_of(after, name)
     if place is not None and not isinstance(place[0], str):
@@ -104,7 +105,7 @@ def simulation(context: Context, reference: str, profile: Profile | None, *, wai
     given = {"trace": context.store.find(reference).id, "profile": None if profile is None else profile.name}
     key = f"simulate {given['trace']} {given['profile']} {viewer.team}"
     at_work = (job for job in queue.page(key=key, first=1) if not job.has_ended and not job.cancelling)
-    job = next(at_work, None) or queue.add("simulate", given, by=viewer.name, team=viewer.team, key=key)
+    job = next(at_work, None) or queue.add("simulate", given, viewer, key=key)
     if wait:
         job = _waited_for(queue, job, context.limits.deadline_s * _SHARE_OF_DEADLINE)
     if job.error is not None:
@@ -123,7 +124,14 @@ def _waited_for(queue: Queue, job: Job, seconds: float) -> Job:
 
 
 def _queue(context: Context) -> Queue:
-    return Queue(context.store.records)
+    if context.queue is None:
+        raise UsageError("jobs: this has none")
+    return context.queue
+
+
+def _team_of_jobs(viewer: Viewer) -> str | None:
+    """The team whose jobs a viewer sees, as `Queue.page` takes it: None for those of all."""
+    return None if viewer.is_admin else viewer.team or ""
 
 
 __all__ = ["JobFailed", "cancel", "cancelled_job", "job", "jobs", "seen_job", "simulation", "traces_of"]

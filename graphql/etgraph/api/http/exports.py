@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Final
 import flask
 from werkzeug.wsgi import wrap_file
 
-from etgraph.api.context import Viewer
+from etgraph.api.access import TeamStore, require, view_of
 from etgraph.api.errors import Busy, CostExceeded
 from etgraph.api.http.viewers import ViewerOf
 from etgraph.api.limits import Limits
-from etgraph.api.viewing import require
 from etgraph.ingest.scratch import Scratch
 from etgraph.ingest.writers import FOLDERS, TIMELINES, WRITERS, write
 from etgraph.model import Trace, cancelling
@@ -58,8 +57,9 @@ class Exports:
 
     def __call__(self, reference: str) -> flask.Response:
         """The response to Flask's current request."""
-        viewer = require(self._viewer_of(flask.request), "read")
-        flask.g.fields["viewer"] = viewer.name
+        viewer = self._viewer_of(flask.request)
+        flask.g.fields |= {"viewer": viewer.name, "token": viewer.token}
+        require(viewer, "read")
         format = flask.request.args.get("format", "")
         if format not in WRITERS:
             found = repr(format[:40]) if format else "nothing"
@@ -68,13 +68,12 @@ class Exports:
             raise Busy(f"{AT_ONCE} exports are being written", hint="try again soon")
         try:
             with Scratch() as scratch, deadline(self._limits.export_time_ns / 1e9):
-                return self._response(viewer, reference, format, scratch)
+                return self._response(view_of(self._store, viewer), reference, format, scratch)
         finally:
             self._places.release()
 
-    def _response(self, viewer: Viewer, reference: str, format: str, scratch: Scratch) -> flask.Response:
+    def _response(self, store: TeamStore, reference: str, format: str, scratch: Scratch) -> flask.Response:
         name, iterations = split_iterations(reference)
-        store = self._store
         entry = store.find(name)
         trace = store.load(entry.id)
         path = path_to_show(trace, iterations)[0] if format in TIMELINES else None

@@ -15,15 +15,17 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.wsgi import get_input_stream
 
+from etgraph.api.access import Audit, require
+from etgraph.api.context import Viewer
 from etgraph.api.errors import BadRequest
 from etgraph.api.http.jobs import job_response
 from etgraph.api.http.viewers import ViewerOf
-from etgraph.api.jobs.job import new_id
+from etgraph.api.http.writes import noted
+from etgraph.api.jobs.job import Job, new_id
 from etgraph.api.jobs.queue import Queue
 from etgraph.api.jobs.spool import Spool, Upload
 from etgraph.api.jobs.uploads import Details, accept
 from etgraph.api.limits import Limits
-from etgraph.api.viewing import require
 from etgraph.ingest.discovery.members import Refusals
 from etgraph.ingest.source import Limits as ReadingLimits
 from etgraph.store import Store
@@ -55,31 +57,40 @@ _CHUNK: Final = 1 << 20
 class Uploads:
     """Answers `POST /api/v1/traces`."""
 
-    def __init__(self, store: Store, queue: Queue, spool: Spool, limits: Limits, viewer_of: ViewerOf) -> None:
+    def __init__(
+        self, store: Store, queue: Queue, spool: Spool, limits: Limits, viewer_of: ViewerOf, audit: Audit
+    ) -> None:
         self._store = store
         self._queue = queue
         self._spool = spool
         self._limits = limits
         self._viewer_of = viewer_of
+        self._audit = audit
 
     def __call__(self) -> flask.Response:
         """The response to Flask's current request: 202 with a job, 200 with one that has ended already."""
-        request = flask.request
-        viewer = require(self._viewer_of(request), "ingest")
-        flask.g.fields["viewer"] = viewer.name
+        viewer = self._viewer_of(flask.request)
+        flask.g.fields |= {"viewer": viewer.name, "token": viewer.token}
+        told: dict[str, Any] = {}
+        with noted(self._audit, viewer, f"POST {PATH}", told):
+            require(viewer, "ingest")
+            job, new = self._accepted(flask.request, viewer)
+            told |= {"job": job.id, "new": new}
+        flask.g.fields |= told
+        return job_response(job, 200 if job.has_ended else 202)
+
+    def _accepted(self, request: flask.Request, viewer: Viewer) -> tuple[Job, bool]:
+        """The job for what a request brings, and whether it is new."""
         body = _Body(request, self._limits)
         self._spool.check_room(request.content_length or 0)
         job_id = new_id(self._queue.clock())
         with self._spool.receiving(job_id) as upload:
             details = body.receive(upload)
             details.check(viewer.team)
-            job, new = accept(
-                self._store, self._queue, self._spool, upload, details, by=viewer.name, team=viewer.team
-            )  # fmt: skip
+            job, new = accept(self._store, self._queue, self._spool, upload, details, viewer)
         if not new:
             self._spool.remove(job_id)
-        flask.g.fields |= {"job": job.id, "new": new}
-        return job_response(job, 200 if job.has_ended else 202)
+        return job, new
 
 
 class _Body:

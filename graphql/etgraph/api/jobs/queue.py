@@ -14,6 +14,7 @@ from itertools import chain, takewhile
 from types import MappingProxyType
 from typing import Any, Final
 
+from etgraph.api.context import Viewer
 from etgraph.api.jobs.job import ENDED, ID, RECORD, Job, JobError, job_of, moment_of, new_id, written
 from etgraph.api.jobs.rules import Rules
 from etgraph.model.errors import EtgraphError, NotFound
@@ -36,6 +37,8 @@ class Lease:
 
     job: Job
     worker: str
+    viewer: Viewer
+    """Whoever asked for the job, and what it may."""
 
     def holds(self, document: Mapping[str, Any]) -> bool:
         """Whether a record's document says that this lease is the one that counts."""
@@ -66,17 +69,20 @@ class Queue:
         self,
         kind: str,
         given: Mapping[str, Any],
+        viewer: Viewer,
         *,
-        by: str,
-        team: str | None,
         job_id: str | None = None,
         key: str = "",
         spool: str = "",
     ) -> Job:
-        """A new job. `key` is what other jobs for the same would have too; `spool` names where its files lie."""
+        """A new job, for which counts what the viewer may.
+
+        `key` is what other jobs for the same would have too; `spool` names where its files lie.
+        """
         moment = self.clock()
         document = {
-            "kind": kind, "state": "queued", "team": team or "", "by": by, "created": written(moment), "attempts": 0,
+            "kind": kind, "state": "queued", "team": viewer.team or "", "by": viewer.name,
+            "scopes": sorted(viewer.scopes), "created": written(moment), "attempts": 0,
             "input": dict(given), "key": key, "spool": spool,
         }  # fmt: skip
         return job_of(self.records.put(RECORD, job_id or new_id(moment), document, 0))
@@ -123,7 +129,8 @@ class Queue:
                 "started": written(now), "attempts": said["attempts"] + 1, **_NO_PROGRESS,
             }  # fmt: skip
             with suppress(Conflict):
-                return Lease(job_of(self.records.put(RECORD, record.name, document, record.version)), worker)
+                job = job_of(self.records.put(RECORD, record.name, document, record.version))
+                return Lease(job, worker, Viewer(job.by, job.team, frozenset(said["scopes"])))
         return None
 
     def beat(self, lease: Lease, progress: tuple[str, int, int | None] | None = None) -> bool:
@@ -206,8 +213,9 @@ class Queue:
     def _ending(self, outcome: Outcome) -> dict[str, Any]:
         """What an end adds to a record."""
         return {
-            **(_NO_PROGRESS if outcome.state == "done" else {}), "state": outcome.state,
-            "ended": written(self.clock()), "worker": None, "cancelling": False, "trace_ids": list(outcome.trace_ids), "simulation": outcome.simulation,
+            **(_NO_PROGRESS if outcome.state == "done" else {}),
+            "state": outcome.state, "ended": written(self.clock()), "worker": None, "cancelling": False,
+            "trace_ids": list(outcome.trace_ids), "simulation": outcome.simulation,
             "error": asdict(outcome.error) if outcome.error else None, "failures": list(map(asdict, outcome.failures)),
         }  # fmt: skip
 

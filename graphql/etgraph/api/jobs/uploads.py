@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from etgraph.api.access import TeamStore, view_of
+from etgraph.api.context import Viewer
 from etgraph.api.jobs.job import Job
 from etgraph.api.jobs.queue import Queue
 from etgraph.api.jobs.spool import FileInfo, Spool, Upload
@@ -37,7 +39,7 @@ class Details:
 
 
 def accept(
-    store: Store, queue: Queue, spool: Spool, upload: Upload, details: Details, *, by: str, team: str | None
+    store: Store, queue: Queue, spool: Spool, upload: Upload, details: Details, viewer: Viewer
 ) -> tuple[Job, bool]:
     """The job that ingests an upload, and whether it is new: the same team's same files have one job.
 
@@ -46,19 +48,18 @@ def accept(
     files = upload.finish()
     if not files:
         raise UsageError("upload: found no file, expected one or more")
-    key = _key(files, details, team)
+    key = _key(files, details, viewer.team)
     spool_name = spool.name
     with spool.committing():
-        before = _same(store, queue, key)
+        before = _same(view_of(store, _reading(viewer)), queue, key)
         if before is not None:
             return before, False
         given = asdict(details) | {"files": list(map(asdict, files))}
-        return queue.add(
-            "ingest", given, by=by, team=team, job_id=upload.job_id, key=key, spool=spool_name
-        ), True  # fmt: skip
+        job = queue.add("ingest", given, viewer, job_id=upload.job_id, key=key, spool=spool_name)
+        return job, True
 
 
-def _same(store: Store, queue: Queue, key: str) -> Job | None:
+def _same(store: TeamStore, queue: Queue, key: str) -> Job | None:
     """The job of an upload that was the same, where it may still succeed, or has and its traces are there."""
     for job in queue.page(key=key, first=1):
         if job.state in ("queued", "running") and not job.cancelling:
@@ -68,12 +69,17 @@ def _same(store: Store, queue: Queue, key: str) -> Job | None:
     return None
 
 
-def _is_there(store: Store, trace_id: str) -> bool:
+def _is_there(store: TeamStore, trace_id: str) -> bool:
     try:
         store.find(trace_id)
     except NotFound:
         return False
     return True
+
+
+def _reading(viewer: Viewer) -> Viewer:
+    """The viewer, who may see whether the traces of its own upload are there."""
+    return replace(viewer, scopes=viewer.scopes | {"read"})
 
 
 def _key(files: Sequence[FileInfo], details: Details, team: str | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from etgraph.api.access import TeamStore
 from etgraph.api.jobs.job import Job, JobError, error_of
 from etgraph.api.jobs.queue import Outcome
 from etgraph.api.jobs.spool import Spool
@@ -15,15 +16,14 @@ from etgraph.api.limits import Limits
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError, InputError, StoreError, UsageError
 from etgraph.model.progress import Progress
-from etgraph.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a job may use. `store` is as the job's team sees it."""
+    """What a job may use. `store` is as whoever asked for it sees it."""
 
     job: Job
-    store: Store
+    store: TeamStore
     spool: Spool
     limits: Limits
     progress: Progress

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from etgraph.api.access import view_of
 from etgraph.api.http import logs
 from etgraph.api.jobs.job import JobError, error_of
 from etgraph.api.jobs.queue import Lease, LeaseLost, Outcome, Queue
@@ -125,11 +126,13 @@ class Worker:
         """
         pause = min(BEAT_SECONDS, self._settings.jobs.lease_ns / 3e9)
         until = began + self._settings.jobs.time_ns / 1e9
-        beaten, stopped = began, None
+        beaten = began
+        stopped: float | None = None
         while work.is_alive():
             self._woken.wait(pause)
             self._woken.clear()
-            now, reason = time.monotonic(), None
+            now = time.monotonic()
+            reason: Cancelled | None = None
             if self._stopping and work.reason is None:
                 self._give_back(lease)
                 reason = Stopped("the worker ends")
@@ -185,7 +188,8 @@ class Worker:
         return outcome.state
 
     def _task(self, lease: Lease, work: _Work) -> Task:
-        return Task(lease.job, self._store, self._spool, self._settings.limits, work.progress)
+        store = view_of(self._store, lease.viewer)
+        return Task(lease.job, store, self._spool, self._settings.limits, work.progress)
 
 
 class _Lost(Cancelled):
