@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,22 +28,24 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from etgraph.api.jobs.job import Job
+from etgraph.api.jobs.job import RECORD, Job
 from etgraph.api.jobs.queue import Queue
 from etgraph.api.jobs.spool import Spool
 from etgraph.api.settings import PREFIX
 from etgraph.model.errors import NotFound
-from etgraph.store import connect
+from etgraph.store import Store, connect
 
 CLIENTS: Final = 3
 PAUSE_SECONDS: Final = 0.3
 OPERATORS: Final = 10_000
-WORKERS: Final = 2
+WORKERS: Final = 3
 LEASE_SECONDS: Final = 2.0
-LONGEST_SECONDS: Final = 3.0
-"""After which something is killed."""
+BUSY_SECONDS: Final = 30.0
+"""For which a round waits until a job is being done; then something is killed within LONGEST_SECONDS."""
+LONGEST_SECONDS: Final = 0.5
 SETTLE_SECONDS: Final = 180.0
-KILLS: Final = ("server", "worker", "worker", "both", "end")
+KILLS: Final = {"worker": 6, "server": 2, "both": 1, "end": 1}
+"""What is killed, and how often."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,8 @@ class Summary:
 
     rounds: int = 0
     killed: Counter[str] = field(default_factory=Counter)
+    midst: int = 0
+    """Kills while a job was at work."""
     sent: int = 0
     broken: int = 0
     accepted: dict[str, str] = field(default_factory=dict)
@@ -104,12 +108,12 @@ class Server:
         self.seen.update(each.pid for each in found)
         return found
 
-    def kill(self, what: str, rng: random.Random) -> None:
-        """Kill the server, a worker, or both; or tell the server to end."""
+    def kill(self, what: str, busy: int | None) -> None:
+        """Kill the server, the worker that is busy (or another), or both; or tell the server to end."""
         workers = self.workers()
         if what in ("worker", "both") and workers:
             with suppress(psutil.NoSuchProcess):
-                rng.choice(workers).kill()
+                next((each for each in workers if each.pid == busy), workers[0]).kill()
         if what == "end":
             self.process.terminate()
         elif what in ("server", "both"):
@@ -196,11 +200,12 @@ def run(rounds: int, seed: int, folder: Path, store: str | None = None) -> Summa
     server = Server(store, spool, folder / "log")
     try:
         clients = Clients(server, summary, seed)
-        with clients.sending():
+        with clients.sending(), connect(store) as opened:
             for _ in range(rounds):
-                what = rng.choice(KILLS)
-                time.sleep(rng.uniform(0.0, LONGEST_SECONDS))
-                server.kill(what, rng)
+                (what,) = rng.choices(list(KILLS), list(KILLS.values()))
+                busy = _busy(opened, lambda: rng.uniform(0.0, LONGEST_SECONDS))
+                summary.midst += busy is not None
+                server.kill(what, busy)
                 summary.killed[what] += 1
                 summary.rounds += 1
                 if what != "worker":
@@ -211,6 +216,17 @@ def run(rounds: int, seed: int, folder: Path, store: str | None = None) -> Summa
         server.stop()
     _check(store, spool, server, summary)
     return summary
+
+
+def _busy(store: Store, wait: Callable[[], float]) -> int | None:
+    """The process that does a job, a random time after it was begun; None where none was for long."""
+    until = time.monotonic() + BUSY_SECONDS
+    while time.monotonic() < until:
+        for record in store.records.find(RECORD, {"state": "running"}, newest=True, first=1):
+            time.sleep(wait())
+            return int(record.document["worker"].split("-")[-2])
+        time.sleep(0.02)
+    return None
 
 
 def _settle(store: str, summary: Summary) -> None:
@@ -290,7 +306,8 @@ def main(rounds: int = 60, seed: int = 1, store: str | None = None) -> Summary:
     killed = ", ".join(f"{count} {what}" for what, count in sorted(summary.killed.items()))
     ended = ", ".join(f"{count} {how}" for how, count in sorted(summary.ended.items()))
     print(
-        f"crash_jobs: {summary.rounds} rounds ({killed}), {summary.sent} uploads, {summary.broken} broken off, "
+        f"crash_jobs: {summary.rounds} rounds ({killed}; {summary.midst} within a job), "
+        f"{summary.sent} uploads, {summary.broken} broken off, "
         f"{len(summary.accepted)} accepted ({ended}), {summary.again} begun more than once, "
         f"{len(summary.faults)} faults, {time.perf_counter() - began:.0f} s (seed {seed})"
     )
