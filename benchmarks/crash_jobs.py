@@ -35,16 +35,16 @@ from etgraph.api.settings import PREFIX
 from etgraph.model.errors import NotFound
 from etgraph.store import Store, connect
 
-CLIENTS: Final = 3
-PAUSE_SECONDS: Final = 0.3
-OPERATORS: Final = 10_000
+CLIENTS: Final = 2
+PAUSE_SECONDS: Final = 0.5
+OPERATORS: Final = 2_000
 WORKERS: Final = 3
 LEASE_SECONDS: Final = 2.0
 BUSY_SECONDS: Final = 30.0
 """For which a round waits until a job is being done; then something is killed within LONGEST_SECONDS."""
-LONGEST_SECONDS: Final = 0.5
+LONGEST_SECONDS: Final = 1.0
 SETTLE_SECONDS: Final = 180.0
-KILLS: Final = {"worker": 6, "server": 2, "both": 1, "end": 1}
+KILLS: Final = {"worker": 7, "server": 1, "both": 1, "end": 1}
 """What is killed, and how often."""
 
 
