@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from etgraph.api.context import Viewer
 from etgraph.api.fetch.tokens import node_id
+from etgraph.api.jobs.queue import Queue
 from etgraph.api.schema import SCHEMA
 from etgraph.store import Store, connect
 from support.neo4j import Neo4jUnderTest
 from support.teams import OURS, WITHOUT_ADMIN, World, world_of
+from support.uploading import kineto
 
 DONE, EMPTY, NOT_FOUND, FORBIDDEN = "done", "empty", "NOT_FOUND", "FORBIDDEN"
 
@@ -30,6 +33,8 @@ class Rule(NamedTuple):
     cypher: bool = False
 
 
+JOB = f"{1:024x}"
+"""A job of team nlp."""
 CODE = "{ __typename ... on Error { code } }"
 RULES = {
     "Query.node": Rule(f'node(id: "{node_id("Workload", "gpt")}") {{ id }}', "read", NOT_FOUND),
@@ -43,6 +48,8 @@ RULES = {
         'comparison(base: [{reference: "gpt"}], other: [{reference: "gpt"}]) { baseNs }', "read", NOT_FOUND
     ),
     "Query.waterfall": Rule('waterfall(references: ["gpt"]) { rows { trace } }', "read", NOT_FOUND),
+    "Query.jobs": Rule("jobs { nodes { id } }", "read", EMPTY),
+    "Query.job": Rule(f'job(id: "{JOB}") {{ id }}', "read", NOT_FOUND),
     "Query.hardwareProfiles": Rule("hardwareProfiles { name }", None, DONE),
     "Query.hardwareProfile": Rule('hardwareProfile(name: "dgx-h100") { name }', None, DONE),
     "Query.namedQueries": Rule("namedQueries { name }", None, DONE),
@@ -65,6 +72,7 @@ RULES = {
     ),
     "Mutation.deleteTrace": Rule(f'deleteTrace(reference: "gpt-2") {CODE}', "ingest", NOT_FOUND),
     "Mutation.simulate": Rule(f'simulate(reference: "gpt") {CODE}', "simulate", NOT_FOUND),
+    "Mutation.cancelJob": Rule(f'cancelJob(id: "{JOB}") {CODE}', "simulate", NOT_FOUND),
     "Mutation.shareTrace": Rule(
         f'shareTrace(reference: "gpt", with: "mlsys") {CODE}', "ingest", NOT_FOUND,
         undone=f'unshareTrace(reference: "gpt", with: "mlsys") {CODE}',
@@ -88,6 +96,9 @@ RULES = {
 OPEN = "open"
 ROUTES = {
     "/": OPEN,
+    "/api/v1/jobs/<job_id>": "token",
+    "/api/v1/traces": "token",
+    "/api/v1/traces/<path:reference>/export": "token",
     "/graphiql": OPEN,
     "/graphiql/<name>": OPEN,
     "/graphql": "token",
@@ -115,6 +126,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A server over a store of each kind, which all tests of this file ask."""
     with pytest.MonkeyPatch.context() as patch, opened(request, tmp_path_factory.mktemp("world"), patch) as store:
         made = world_of(store)
+        Queue(store.records).add("simulate", {"trace": OURS, "profile": None}, Viewer("a", "nlp"), job_id=JOB)
         for undone in (RULES["Mutation.unshareTrace"].undone, RULES["Mutation.unshareWorkload"].undone):
             made.data(f"mutation {{ {undone} }}", made.tokens["ours"])
         yield made
@@ -181,7 +193,8 @@ def test_who_is_not_known_is_answered_nothing(world: World, sender: str) -> None
         assert set(answer.json) == {"errors", "extensions"}
         assert [error["extensions"]["code"] for error in answer.json["errors"]] == ["UNAUTHENTICATED"]
     for path, rule in ROUTES.items():
-        answer = world.send(path.replace("<name>", "start.js"), headers=headers)
+        method = "POST" if path == "/api/v1/traces" else "GET"
+        answer = world.send(path.replace("<name>", "start.js"), method=method, headers=headers)
         assert (answer.status_code == 401) == (rule != OPEN), path
 
 
@@ -212,6 +225,30 @@ def test_paths_with_a_token(world: World) -> None:
     assert world.send("/readyz").data == b"ready\n"
     figures = world.send("/metrics", nothing).get_data(as_text=True)
     assert not any(name in figures for name in ("gpt", "zeta", "nlp", OURS[:12]))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope", "others"),
+    [
+        ("GET", f"/api/v1/jobs/{JOB}", "read", 404),
+        ("DELETE", f"/api/v1/jobs/{JOB}", "simulate", 404),
+        ("GET", "/api/v1/traces/gpt/export?format=dot", "read", 404),
+        ("POST", "/api/v1/traces", "ingest", 202),
+    ],
+)
+def test_paths_for_files_and_jobs(world: World, method: str, path: str, scope: str, others: int) -> None:
+    def status(token: str) -> int:
+        body = {"data": kineto(), "content_type": "application/json"} if method == "POST" else {}
+        return world.send(path, token, method, buffered=True, **body).status_code
+
+    assert status(world.token("nlp", *{"alert", "ingest", "read", "simulate"} - {scope, *SUFFICE.get(path, ())})) == 403
+    assert status(world.token("web", *WITHOUT_ADMIN)) == others
+    assert status(world.token("nlp", scope, "read")) in (200, 202)
+    assert status(world.tokens["admin"]) in (200, 202)
+
+
+SUFFICE = {f"/api/v1/jobs/{JOB}": ("read", "simulate")}
+"""Scopes of which any lets a job be seen."""
 
 
 def test_what_was_refused_changed_nothing(world: World) -> None:

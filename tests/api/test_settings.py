@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from etgraph.api.jobs.rules import Rules
 from etgraph.api.limits import Limits
 from etgraph.api.settings import PREFIX, Settings, SettingsError, load, variables, with_address
 from etgraph.model.errors import NotFound, UsageError
@@ -62,7 +63,7 @@ def test_every_setting_can_be_given_by_the_environment(name: str) -> None:
 
 
 def test_no_two_settings_share_a_name() -> None:
-    assert len(variables()) == len(fields(Settings)) - 1 + len(fields(Limits))
+    assert len(variables()) == len(fields(Settings)) - 2 + len(fields(Limits)) + len(fields(Rules))
 
 
 def test_all_problems_are_told_with_their_places(tmp_path: Path) -> None:

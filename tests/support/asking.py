@@ -10,6 +10,7 @@ from graphql import ExecutionResult
 
 from etgraph.api.access import SCOPES, view_of
 from etgraph.api.context import Context, Viewer
+from etgraph.api.jobs.queue import Queue
 from etgraph.api.schema import SCHEMA
 from etgraph.store import Store
 
@@ -40,7 +41,7 @@ def asking(store: Any, team: str | None = None, scopes: Iterable[str] = SCOPES) 
     viewer = Viewer("tester", team, frozenset(scopes))
 
     def ask(query: str, **variables: Any) -> ExecutionResult:
-        context = Context(view_of(store, viewer), viewer, "test")
+        context = Context(view_of(store, viewer), viewer, "test", queue=Queue(store.records))
         found: ExecutionResult = SCHEMA.execute(query, context=context, variables=variables)
         return found
 

@@ -79,6 +79,8 @@ COMMANDS = (
     Entry("share", f"{_HERE}.share:share", "Let other teams read a trace or a workload.", "Servers"),
     Entry("token", f"{_HERE}.token:token", "Who may ask a server: make, list and revoke tokens.", "Servers"),
     Entry("serve", f"{_HERE}.serve:serve", "Serve the store's traces over HTTP, as GraphQL.", "Servers"),
+    Entry("worker", f"{_HERE}.worker:worker", "Do the jobs that a server was given.", "Servers"),
+    Entry("jobs", f"{_HERE}.jobs:jobs", "List the jobs of the store, show one, or cancel it.", "Servers"),
     Entry("neo4j", f"{_HERE}.neo4j:neo4j", "Run a Neo4j server on this machine.", "Servers"),
 )
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from etgraph.api.access.audit import Audit
     from etgraph.api.access.teams import TeamStore
     from etgraph.api.access.tokens import Tokens
+    from etgraph.api.jobs.queue import Queue
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class Viewer:
 class Context:
     """One request: its store as its viewer sees it, its viewer, the id under which it is logged, what it may cost.
 
-    `tokens` are the server's, for administrators, and `audit` is where writes are noted.
+    `tokens` are the server's, for administrators, `audit` is where writes are noted, `queue` holds everybody's jobs.
     """
 
     store: TeamStore
@@ -49,6 +50,7 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     tokens: Tokens | None = field(default=None, repr=False)
     audit: Audit | None = field(default=None, repr=False)
+    queue: Queue | None = field(default=None, repr=False)
     remembered: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, key: Hashable, work: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from etgraph.api.http.guard import LOOPBACK
+from etgraph.api.jobs.rules import Rules
 from etgraph.api.limits import Limits
 from etgraph.api.limits.documents import KEPT_BYTES
 from etgraph.model.errors import UsageError
@@ -60,6 +61,7 @@ class Settings:
     mutations_bytes: Annotated[int, SIZE, "of answers kept for mutations that are sent again"] = 16 << 20
     idempotency_ns: Annotated[int, TIME, "for which answers of mutations are kept"] = 24 * 3600 * 10**9
     limits: Annotated[Limits, "what one request may cost"] = field(default_factory=Limits)
+    jobs: Annotated[Rules, "who runs jobs, and where uploads wait"] = field(default_factory=Rules)
 
     @property
     def asked_as(self) -> tuple[str, ...]:

@@ -10,9 +10,12 @@ from etgraph.api.access import require
 from etgraph.api.access.audit import DONE
 from etgraph.api.context import Context
 from etgraph.api.errors import INTERNAL, Forbidden
-from etgraph.api.fetch import catalogue, hardware, simulations
+from etgraph.api.fetch import catalogue, hardware, jobs, simulations
 from etgraph.api.fetch.batches import One, alone
+from etgraph.api.jobs.job import Job
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
+from etgraph.queries import load_simulation
+from etgraph.sim.simulation import Simulation
 from etgraph.store import TraceInfo, entry_of
 from etgraph.store.errors import ReadOnlyStore
 from etgraph.store.references import check_label
@@ -92,11 +95,31 @@ def delete(context: Context, reference: str) -> Done:
     return Done(more=found.id)
 
 
-def simulate(context: Context, reference: str, profile: str | None = None, *, save: bool) -> Done:
-    """Run a trace again, or on other hardware."""
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A simulation, where there is one yet, and the job that keeps it."""
+
+    simulation: Simulation | None
+    job: One[Job] | None = None
+
+
+def simulate(context: Context, reference: str, profile: str | None = None, *, save: bool, wait: bool) -> Done:
+    """Run a trace again, or on other hardware: here where it is not kept, else by a job."""
     require(context.viewer, "simulate")
-    found = simulations.simulated(context, reference, None if profile is None else hardware.profile(profile), save=save)
+    hardware_of = None if profile is None else hardware.profile(profile)
+    if not save:
+        found = Simulated(simulations.simulated(context, reference, hardware_of))
+    else:
+        job = jobs.simulation(context, reference, hardware_of, wait=wait)
+        (trace_id,) = job.trace_ids or (None,)
+        kept = load_simulation(context.store, trace_id, job.simulation) if trace_id and job.simulation else None
+        found = Simulated(kept, job)
     return Done(catalogue.trace(context, reference), found)
 
 
-__all__ = ["EXPECTED", "Done", "Failed", "delete", "label", "outcome", "simulate", "tag", "untag"]
+def cancel_job(context: Context, id: str) -> Done:
+    """Have a job stopped."""
+    return Done(more=jobs.cancel(context, id))
+
+
+__all__ = ["EXPECTED", "Done", "Failed", "cancel_job", "delete", "label", "outcome", "simulate", "tag", "untag"]

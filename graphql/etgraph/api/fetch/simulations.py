@@ -10,10 +10,12 @@ from etgraph.api.context import Context
 from etgraph.api.fetch.analyses import OpenOnce
 from etgraph.api.fetch.batches import One
 from etgraph.api.fetch.rows import StoredRow
+from etgraph.model import Trace
 from etgraph.model.accuracy import Validation
 from etgraph.model.results import Trust
-from etgraph.queries import load_simulation, save_simulation, saved_simulations, simulations
+from etgraph.queries import load_simulation, saved_simulations, simulations
 from etgraph.queries.saved_simulations import SimulationSummary, find_simulation
+from etgraph.sim.profiles import Profile
 from etgraph.sim.simulation import Simulation
 from etgraph.sim.simulators import simulate
 from etgraph.store.rows import ROW
@@ -90,16 +92,15 @@ def _prediction(summary: SimulationSummary, node: dict[str, Any]) -> Prediction:
     return Prediction(summary.id, summary.simulator, summary.profile, *(node.get(name) for name in _OF_NODES))
 
 
-def simulated(context: Context, reference: str, profile: Any, *, save: bool) -> Simulation:
-    """A trace run again on its own hardware or, given a profile, on that; kept beside it with `save`."""
+def simulated(context: Context, reference: str, profile: Profile | None) -> Simulation:
+    """A trace run again on its own hardware or, given a profile, on that."""
     store = OpenOnce(context)
-    trace_id = store.find(reference).id
-    trace = store.load(trace_id)
-    name, inputs = ("replay", {}) if profile is None else ("predict", {"profile": profile})
-    found = simulate(trace, name, **inputs)
-    if save:
-        save_simulation(store, trace_id, found, profile=profile, trace=trace)
-    return found
+    return simulate_on(store.load(store.find(reference).id), profile)
 
 
-__all__ = ["Prediction", "SavedSimulations", "of_trace", "predictions", "simulated", "with_validations"]
+def simulate_on(trace: Trace, profile: Profile | None) -> Simulation:
+    """A trace run again on its own hardware or, given a profile, on that."""
+    return simulate(trace, "replay") if profile is None else simulate(trace, "predict", profile=profile)
+
+
+__all__ = ["Prediction", "SavedSimulations", "of_trace", "predictions", "simulate_on", "simulated", "with_validations"]

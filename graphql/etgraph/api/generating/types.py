@@ -52,7 +52,7 @@ _SMALL: Final = frozenset({
     "revision", "slowest_rank", "unrecorded_ranks", "world_size",
 })  # fmt: skip
 """Names of numbers that fit in 32 bits: they number things, or are few."""
-_INSTANTS: Final = frozenset({"created", "expires", "moment", "newest", "revoked", "used"})
+_INSTANTS: Final = frozenset({"created", "ended", "expires", "moment", "newest", "revoked", "started", "used"})
 _ARROW: Final = MappingProxyType({"int32": graphene.Int, "double": graphene.Float, "string": graphene.String,
                                   "bool": graphene.Boolean})  # fmt: skip
 

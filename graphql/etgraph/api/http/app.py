@@ -13,12 +13,18 @@ from werkzeug.exceptions import HTTPException
 
 from etgraph.api.access import Audit, Tokens
 from etgraph.api.http import logs, pages
+from etgraph.api.http import uploads as uploading
 from etgraph.api.http.answers import encoded
+from etgraph.api.http.exports import Exports
 from etgraph.api.http.failures import documents_of
 from etgraph.api.http.guard import Guard
+from etgraph.api.http.jobs import job_view
 from etgraph.api.http.metrics import Metrics
+from etgraph.api.http.uploads import Uploads
 from etgraph.api.http.view import METHODS, GraphQLView
 from etgraph.api.http.viewers import ViewerOf, challenge, local_viewer, token_viewer
+from etgraph.api.jobs.queue import Queue
+from etgraph.api.jobs.spool import spool_of
 from etgraph.api.settings import Settings
 from etgraph.model.cancelling import deadline
 from etgraph.model.errors import EtgraphError
@@ -48,8 +54,10 @@ def create_app(
     metrics = Metrics()
     _share(app, guard, metrics)
 
-    view = GraphQLView(store, schema, settings, viewer_of, metrics, tokens=tokens, audit=audit)
+    queue = Queue(store.records, settings.jobs)
+    view = GraphQLView(store, schema, settings, viewer_of, metrics, tokens=tokens, audit=audit, queue=queue)
     app.add_url_rule("/graphql", "graphql", view, methods=METHODS)
+    _add_rest(app, store, settings, viewer_of, audit, queue)
     app.add_url_rule("/graphiql", "graphiql", pages.page)
     app.add_url_rule("/graphiql/<name>", "graphiql-file", pages.file)
     app.add_url_rule("/", "root", lambda: flask.redirect("graphiql"))
@@ -57,6 +65,24 @@ def create_app(
     app.add_url_rule("/readyz", "readyz", lambda: _ready(store))
     app.add_url_rule("/metrics", "metrics", lambda: _metrics(metrics, viewer_of))
     return app
+
+
+def _add_rest(
+    app: flask.Flask, store: Store, settings: Settings, viewer_of: ViewerOf, audit: Audit, queue: Queue
+) -> None:
+    """The paths for files, which GraphQL does not carry, and for the jobs that ingest them."""
+    spool = spool_of(store.url, settings.jobs.spool)
+    uploads = Uploads(store, queue, spool, settings.limits, viewer_of, audit)
+    app.add_url_rule(uploading.PATH, "uploads", uploads, methods=["POST"])
+    app.add_url_rule(
+        f"{uploading.PATH}/<path:reference>/export", "export", Exports(store, settings.limits, viewer_of)
+    )  # fmt: skip
+    app.add_url_rule(
+        "/api/v1/jobs/<job_id>",
+        "job",
+        lambda job_id: job_view(queue, viewer_of, audit, job_id),
+        methods=["GET", "DELETE"],
+    )
 
 
 def _share(app: flask.Flask, guard: Guard, metrics: Metrics) -> None:
@@ -114,7 +140,8 @@ def _share(app: flask.Flask, guard: Guard, metrics: Metrics) -> None:
         status = error.http_status if isinstance(error, EtgraphError) else 500
         metrics.errors.labels(errors[0]["extensions"]["code"]).inc()
         body = encoded({"errors": errors, "extensions": {"requestId": flask.g.request_id}})
-        return flask.Response(body, status, challenge(error, flask.request), mimetype="application/json")
+        headers = {**getattr(error, "headers", {}), **challenge(error, flask.request)}
+        return flask.Response(body, status, headers, mimetype="application/json")
 
 
 def _ready(store: Store) -> flask.Response:

@@ -22,6 +22,7 @@ from etgraph.api.http.persisted import PersistedQueries
 from etgraph.api.http.reads import Reads
 from etgraph.api.http.request import Asked, asked_by
 from etgraph.api.http.viewers import ViewerOf, challenge
+from etgraph.api.jobs.queue import Queue
 from etgraph.api.limits import Documents, Validated
 from etgraph.api.limits.cost import cost_of
 from etgraph.api.limits.fragments import fields_of, innermost_first
@@ -46,10 +47,12 @@ class GraphQLView:
         *,
         tokens: Tokens,
         audit: Audit,
+        queue: Queue,
     ) -> None:
         self.view_of = partial(view_of, store)
         self.tokens = tokens
         self.audit = audit
+        self.queue = queue
         self.schema = schema
         self.limits = settings.limits
         self.viewer_of = viewer_of
@@ -150,7 +153,7 @@ class GraphQLView:
     def _executed(
         self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer, store: TeamStore
     ) -> ExecutionResult:
-        context = Context(store, viewer, flask.g.request_id, self.limits, self.tokens, self.audit)
+        context = Context(store, viewer, flask.g.request_id, self.limits, self.tokens, self.audit, self.queue)
         return execute(self.schema, valid, operation, asked.variables, context)
 
     def _answer(self, result: ExecutionResult, cost: int, *, lasting: bool = False) -> Answer:

@@ -13,6 +13,7 @@ from etgraph.api.generating.descriptions import of_type
 from etgraph.api.generating.types import object_type
 from etgraph.api.schema.access import Share, Token
 from etgraph.api.schema.inputs import LabelInput, labels_of
+from etgraph.api.schema.job import Job
 from etgraph.api.schema.query import reference_argument
 from etgraph.api.schema.trace import Trace
 from etgraph.model.errors import EtgraphError, UsageError
@@ -163,14 +164,32 @@ class Mutation(graphene.ObjectType):
             ),
             "save": graphene.Argument(
                 graphene.NonNull(graphene.Boolean), default_value=False,
-                description="Keep it beside the trace, so that analyses take it as `simulation`.",
+                description="Keep it beside the trace, so that analyses take it as `simulation`. A job does that.",
+            ),
+            "wait": graphene.Argument(
+                graphene.NonNull(graphene.Boolean), default_value=True,
+                description="Answer when the job has ended; where that takes long, or without this, while it is at it.",
             ),
         },
         {
             "trace": _trace(),
-            "simulation": _told(SimulationResult, "What was predicted.", lambda done: done.more),
+            "simulation": graphene.Field(
+                SimulationResult, description="What was predicted; null while the job is at it.",
+                resolver=lambda root, info: root.more.simulation,
+            ),
+            "job": graphene.Field(
+                Job, description="The job that keeps it; null where it is not to be kept.",
+                resolver=lambda root, info: root.more.job,
+            ),
         },
     )  # fmt: skip
+    cancel_job = _mutation(
+        "CancelJob",
+        "Have a job stopped: at once where it waits, soon where it runs; one that has ended stays as it is.",
+        changes.cancel_job,
+        {"id": graphene.Argument(graphene.NonNull(graphene.ID), description="Its id.")},
+        {"job": _told(Job, "The job as it is now.", lambda done: done.more)},
+    )
     share_trace = _mutation(
         "ShareTrace",
         "Let a team, or everyone, read a trace of one's own.",

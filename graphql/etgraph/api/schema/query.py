@@ -9,6 +9,7 @@ import graphene
 from etgraph.api.access.asking import MOST_SECONDS
 from etgraph.api.fetch import access, catalogue, hardware, nodes
 from etgraph.api.fetch import cypher as fetch_cypher
+from etgraph.api.fetch import jobs as fetch_jobs
 from etgraph.api.fetch import simulations as fetch_simulations
 from etgraph.api.fetch.server import server_info
 from etgraph.api.generating.types import object_type
@@ -19,6 +20,7 @@ from etgraph.api.schema.connection import page_arguments
 from etgraph.api.schema.cypher import CypherResult, NamedQueryType
 from etgraph.api.schema.hardware import HardwareProfile
 from etgraph.api.schema.inputs import REFERENCE, LabelInput, labels_of
+from etgraph.api.schema.job import Job, JobConnection, JobKindEnum, JobStateEnum
 from etgraph.api.schema.node import Node
 from etgraph.api.schema.server import ServerInfo, Viewer
 from etgraph.api.schema.trace import Tag, Trace, TraceConnection
@@ -104,6 +106,24 @@ class Query(graphene.ObjectType):
     )
     comparison = comparison_field()
     waterfall = waterfall_field()
+    jobs = graphene.Field(
+        graphene.NonNull(JobConnection),
+        description="Jobs of the viewer's team, newest first; of all teams for the scope admin.",
+        args={
+            "state": graphene.Argument(JobStateEnum, description="Only those in this state."),
+            "kind": graphene.Argument(JobKindEnum, description="Only those of this kind."),
+            **page_arguments(),
+        },
+        resolver=lambda root, info, state=None, kind=None, **page: fetch_jobs.jobs(
+            info.context, state=state and state.value, kind=kind and kind.value, **page
+        ),
+    )
+    job = graphene.Field(
+        Job,
+        description="The job of that id.",
+        args={"id": graphene.Argument(graphene.NonNull(graphene.ID), description="Its id.")},
+        resolver=lambda root, info, id: fetch_jobs.job(info.context, id),
+    )
     hardware_profiles = graphene.Field(
         _all_of(HardwareProfile),
         description="The profiles that come with etgraph: devices first, then nodes and clusters of them.",
