@@ -38,7 +38,7 @@ def ask(
     timeline = {} if settings.simulation is None else {"simulation": settings.simulation}
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(f"{title.lower()} of {trace}")
-        result = session.ask(question, trace, save=settings.save, **timeline, **choices)
+        result = session.ask(question, trace, save=settings.save, **timeline, **unseen(settings, leave_out), **choices)
     whole = f"{title} of {part(trace, simulation=settings.simulation, **choices)}"
     show_answer(settings, result, whole, view, lines, leave_out)
 
@@ -57,8 +57,13 @@ def ask_several(
 
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(title)
-        result = session.ask_several(question, *traces, **choices)
+        result = session.ask_several(question, *traces, **unseen(settings, leave_out), **choices)
     show_answer(settings, result, title, view, leave_out=leave_out)
+
+
+def unseen(settings: Settings, leave_out: Collection[str]) -> dict[str, Collection[str]]:
+    """The fields that an answer may lack, as a keyword of `Session.ask`: those left out of JSON, where that is all."""
+    return {"without": leave_out} if leave_out and settings.json and not settings.plots else {}
 
 
 def show_answer(

@@ -21,7 +21,7 @@ UNUSABLE = 4
 
 def diagnose(url: str, store: Callable[[], Store], verify: bool) -> Diagnosis:
     """All checks. A store that does not open is a failed check, not an error."""
-    checks = [_python(), _packages(), *_extras(), _chakra(), _kernel_cache()]
+    checks = of_this_machine()
     try:
         opened = store()
         health = list(opened.health())
@@ -36,6 +36,11 @@ def diagnose(url: str, store: Callable[[], Store], verify: bool) -> Diagnosis:
         checks.append(Check("store", False, error.message + (f" ({error.hint})" if error.hint else "")))
         exit_code = DAMAGED if isinstance(error, CorruptStore) else UNUSABLE
     return Diagnosis(tuple(checks), exit_code)
+
+
+def of_this_machine() -> list[Check]:
+    """The checks that concern no store."""
+    return [_python(), _packages(), *_extras(), _chakra(), _kernel_cache()]
 
 
 def _python() -> Check:

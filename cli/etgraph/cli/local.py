@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from etgraph.cli.paths import as_path
+from etgraph.cli.paths import as_path, explain_not_found, not_stored, split, whole, with_steps
 from etgraph.cli.session import NEO4J_FORMAT, Diagnosis, Failure, Ingested
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
 from etgraph.model.progress import Progress, silent
-from etgraph.store import Store, TraceInfo, connect, describe, entry_of, split_iterations
+from etgraph.store import Store, TraceInfo, connect, describe, entry_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,7 +121,7 @@ class LocalSession:
 
     def show(self, reference: str) -> TraceInfo:
         """See `Session.show`."""
-        name, iterations = _split(reference)
+        name, iterations = split(reference)
         path = as_path(name)
         if path is not None:
             return describe(_selected(_read(path), iterations))
@@ -136,23 +136,13 @@ class LocalSession:
 
     def find(self, reference: str) -> TraceInfo:
         """See `Session.find`. Raises UsageError for a part of a trace, which the catalogue does not know."""
-        name, iterations = _split(reference, exists=False)
-        if iterations is not None:
-            raise UsageError(
-                f"{reference!r} names iterations of a trace; this command takes whole traces", hint=f"say {name!r}"
-            )
-        return self._find(name, stored=True)
+        return self._find(whole(reference), stored=True)
 
     def _find(self, name: str, *, stored: bool = False) -> TraceInfo:
         try:
             return self._store.find(name)
         except NotFound as error:
-            if stored and as_path(name) is not None:
-                error.hint = "this command takes traces of the store, which 'etgraph ls' lists, and not their files"
-            elif "/" in name:
-                error.hint = f"there is no such file or folder either; the store is {self.url}"
-            else:
-                error.hint = error.hint or f"'etgraph ls' lists the traces of the store {self.url}"
+            explain_not_found(error, name, self.url, stored=stored)
             raise
 
     def remove(self, reference: str) -> TraceInfo:
@@ -179,30 +169,29 @@ class LocalSession:
         return entry_of(self._store, entry.id, entry.workload)
 
     def ask(
-        self, question: str, reference: str, *, save: bool = False, simulation: str | None = None, **choices: Any
-    ) -> Any:
+        self, question: str, reference: str, *, save: bool = False, simulation: str | None = None,
+        without: Collection[str] = (), **choices: Any,
+    ) -> Any:  # fmt: skip
         """See `Session.ask`. The function sees the whole trace: what a step waited for may lie before it."""
         from etgraph.queries import answer
         from etgraph.queries.questions import question as asked
 
         function = asked(question)
-        name, steps = _split(reference)
-        one = choices.get("iteration")
-        if steps is not None and one is not None and one not in steps:
-            raise UsageError(f"{reference!r} does not hold iteration {one}", hint="leave --iteration or # out")
-        if steps is not None and one is None:
-            choices["iteration"] = steps
+        name, steps = split(reference)
+        choices = with_steps(reference, steps, choices)
         path = as_path(name)
         if path is None:
             found = self._find(name).id
             return answer(self._store, found, question, save=save, simulation=simulation, **choices)
         if simulation is not None:
-            raise _not_stored(name, "--simulation takes traces of the store, beside which simulations are kept")
+            raise not_stored(name, "--simulation takes traces of the store, beside which simulations are kept")
         if save:
-            raise _not_stored(name, "--save takes traces of the store, beside which the answer is kept")
+            raise not_stored(name, "--save takes traces of the store, beside which the answer is kept")
         return function(_read(path), **choices)
 
-    def ask_several(self, question: str, *references: Sequence[str], **choices: Any) -> Any:
+    def ask_several(
+        self, question: str, *references: Sequence[str], without: Collection[str] = (), **choices: Any
+    ) -> Any:
         """See `Session.ask_several`. A trace that is named more than once is opened once."""
         from etgraph.queries.questions import OF_SEVERAL
         from etgraph.queries.questions import question as asked
@@ -210,9 +199,9 @@ class LocalSession:
 
         function = asked(question, OF_SEVERAL)
         opened = {
-            name: self._load(name) for name in dict.fromkeys(_split(one)[0] for side in references for one in side)
+            name: self._load(name) for name in dict.fromkeys(split(one)[0] for side in references for one in side)
         }
-        sides = [[Subject(opened[_split(one)[0]], _split(one)[1], one) for one in side] for side in references]
+        sides = [[Subject(opened[split(one)[0]], split(one)[1], one) for one in side] for side in references]
         return function(*sides, **choices)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
@@ -220,9 +209,9 @@ class LocalSession:
         from etgraph.queries import save_simulation
         from etgraph.sim.simulators import simulate
 
-        name, _ = _split(reference)
+        name, _ = split(reference)
         if save and as_path(name) is not None:
-            raise _not_stored(name, "--save takes traces of the store, beside which the simulation is kept")
+            raise not_stored(name, "--save takes traces of the store, beside which the simulation is kept")
         if save:
             self.find(reference)
         trace = self._open(reference)
@@ -263,9 +252,9 @@ class LocalSession:
         from etgraph.queries.tables import to_table
         from etgraph.sim.sweeps import KeptPoints, sweep
 
-        name, iterations = _split(reference)
+        name, iterations = split(reference)
         if save and as_path(name) is not None:
-            raise _not_stored(name, "--save takes traces of the store, beside which the sweep is kept")
+            raise not_stored(name, "--save takes traces of the store, beside which the sweep is kept")
         if save and iterations is not None:
             raise UsageError(f"{reference!r} names iterations of a trace: a sweep is kept beside a whole one")
         progress = progress or silent
@@ -354,7 +343,7 @@ class LocalSession:
 
     def _whole(self, reference: str) -> tuple[Trace, tuple[int, ...] | None]:
         """The trace that a reference means, from its path or from the store, and the iterations that it names."""
-        name, iterations = _split(reference)
+        name, iterations = split(reference)
         return self._load(name), iterations
 
     def _load(self, name: str) -> Trace:
@@ -367,14 +356,6 @@ class LocalSession:
         from etgraph.cli.diagnosis import diagnose
 
         return diagnose(self.url, lambda: self._store, verify)
-
-
-def _not_stored(name: str, why: str) -> UsageError:
-    """The error for a path where a stored trace is needed."""
-    return UsageError(
-        f"{name} is read from disk: {why}",
-        hint="ingest it first, and name it by its workload or id; 'etgraph ls' lists what is stored",
-    )
 
 
 def _by_rows(progress: Progress, what: str) -> Progress:
@@ -426,13 +407,6 @@ def _kept_ranks_folder() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("etgraph", appauthor=False) / "ranks"
-
-
-def _split(reference: str, *, exists: bool = True) -> tuple[str, tuple[int, ...] | None]:
-    """A reference without its iterations, and these. A file whose own name ends in `#1` is taken as a whole."""
-    if exists and "#" in reference and Path(reference).exists():
-        return reference, None
-    return split_iterations(reference)
 
 
 def _read(path: Path) -> Trace:

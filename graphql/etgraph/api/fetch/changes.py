@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from etgraph.api.context import Context
-from etgraph.api.fetch import catalogue, hardware, simulations
+from etgraph.api.fetch import analyses, catalogue, hardware, simulations
 from etgraph.api.fetch.batches import One, alone
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
-from etgraph.store import TraceInfo, entry_of
+from etgraph.store import TraceInfo, entry_of, scoring
 from etgraph.store.errors import ReadOnlyStore
 from etgraph.store.references import check_label
 
@@ -77,10 +77,32 @@ def delete(context: Context, reference: str) -> Done:
     return Done(more=found.id)
 
 
-def simulate(context: Context, reference: str, profile: str | None = None, *, save: bool) -> Done:
-    """Run a trace again, or on other hardware."""
-    found = simulations.simulated(context, reference, None if profile is None else hardware.profile(profile), save=save)
+def simulate(
+    context: Context,
+    reference: str,
+    profile: str | None = None,
+    iterations: Sequence[int] | None = None,
+    *,
+    save: bool,
+) -> Done:
+    """Run a trace, or some iterations of it, again or on other hardware."""
+    on = None if profile is None else hardware.given_profile(profile)
+    found = simulations.simulated(context, reference, on, iterations, save=save)
     return Done(catalogue.trace(context, reference), found)
 
 
-__all__ = ["EXPECTED", "Done", "Failed", "delete", "label", "outcome", "simulate", "tag", "untag"]
+def score(context: Context, reference: str) -> Done:
+    """Score the simulations of a workload's other traces that predict a trace."""
+    scoring.score(context.store, reference)
+    return Done(catalogue.trace(context, reference))
+
+
+def keep(
+    context: Context, reference: str, question: str, choices: Mapping[str, Any] | None, simulation: str | None = None
+) -> Done:
+    """Keep an answer beside its trace."""
+    analyses.keep(context, context.store.find(reference).id, question, choices or {}, simulation)
+    return Done(catalogue.trace(context, reference))
+
+
+__all__ = ["EXPECTED", "Done", "Failed", "delete", "keep", "label", "outcome", "score", "simulate", "tag", "untag"]

@@ -11,6 +11,7 @@ from etgraph.api.fetch.analyses import OpenOnce
 from etgraph.api.fetch.batches import One
 from etgraph.api.fetch.rows import StoredRow
 from etgraph.model.accuracy import Validation
+from etgraph.model.errors import UsageError
 from etgraph.model.results import Trust
 from etgraph.queries import load_simulation, save_simulation, saved_simulations, simulations
 from etgraph.queries.saved_simulations import SimulationSummary, find_simulation
@@ -90,11 +91,20 @@ def _prediction(summary: SimulationSummary, node: dict[str, Any]) -> Prediction:
     return Prediction(summary.id, summary.simulator, summary.profile, *(node.get(name) for name in _OF_NODES))
 
 
-def simulated(context: Context, reference: str, profile: Any, *, save: bool) -> Simulation:
-    """A trace run again on its own hardware or, given a profile, on that; kept beside it with `save`."""
+def simulated(
+    context: Context, reference: str, profile: Any, iterations: Sequence[int] | None = None, *, save: bool
+) -> Simulation:
+    """A trace, or some iterations of it, run again on its own hardware or, given a profile, on that.
+
+    With `save` it is kept beside the trace. Raises UsageError where that is to be done with a part of one.
+    """
+    if save and iterations is not None:
+        raise UsageError("iterations: found some, expected none with save: a simulation is kept of a whole trace")
     store = OpenOnce(context)
     trace_id = store.find(reference).id
     trace = store.load(trace_id)
+    if iterations is not None:
+        trace = trace.select_iterations(tuple(iterations))
     name, inputs = ("replay", {}) if profile is None else ("predict", {"profile": profile})
     found = simulate(trace, name, **inputs)
     if save:

@@ -10,6 +10,7 @@ import graphene
 from etgraph.api.fetch import changes
 from etgraph.api.generating.descriptions import of_type
 from etgraph.api.generating.types import object_type
+from etgraph.api.scalars import Attributes
 from etgraph.api.schema.inputs import LabelInput, labels_of
 from etgraph.api.schema.query import reference_argument
 from etgraph.api.schema.trace import Trace
@@ -146,6 +147,27 @@ class Mutation(graphene.ObjectType):
             )
         },
     )
+    keep_answer = _mutation(
+        "KeepAnswer",
+        "Work an answer out and keep it beside its trace, from where whoever asks the same gets it.",
+        changes.keep,
+        {
+            "reference": reference_argument(),
+            "question": _text("The question; `serverInfo` tells which there are."),
+            "choices": graphene.Argument(Attributes, description="Arguments of the question by name."),
+            "simulation": graphene.Argument(
+                graphene.ID, description="On the timeline of this simulation of the trace: its id, or the beginning."
+            ),
+        },
+        {"trace": _trace()},
+    )
+    score_simulations = _mutation(
+        "ScoreSimulations",
+        "Score the simulations of a workload's other traces that predict a trace, against its measured times.",
+        changes.score,
+        {"reference": reference_argument()},
+        {"trace": _trace()},
+    )
     simulate = _mutation(
         "Simulate",
         "Predict when every operator of a trace starts and how long it takes.",
@@ -154,7 +176,11 @@ class Mutation(graphene.ObjectType):
             "reference": reference_argument(),
             "profile": graphene.Argument(
                 graphene.String,
-                description="On this hardware: a built-in profile. Else the trace is run again from its dependencies.",
+                description="On this hardware: a built-in profile, or one as the text of its file, whole. Else as it ran.",
+            ),
+            "iterations": graphene.Argument(
+                graphene.List(graphene.NonNull(graphene.Int)),
+                description="Only these iterations of the trace, by index. What is kept is of a whole one.",
             ),
             "save": graphene.Argument(
                 graphene.NonNull(graphene.Boolean), default_value=False,

@@ -21,6 +21,7 @@ from etgraph.api.schema.node import Node
 from etgraph.api.schema.server import ServerInfo, Viewer
 from etgraph.api.schema.trace import Tag, Trace, TraceConnection
 from etgraph.api.schema.workload import Workload, WorkloadConnection
+from etgraph.queries import Workloads
 
 
 def reference_argument() -> graphene.Argument:
@@ -87,6 +88,12 @@ class Query(graphene.ObjectType):
         description="Workloads that have traces, those with the newest first.",
         args={"team": _TEAM, **page_arguments()},
         resolver=lambda root, info, **asked: catalogue.workloads(info.context, **asked),
+    )
+    workload_summary = graphene.Field(
+        graphene.NonNull(object_type(Workloads)),
+        description="The workloads with what the steps of each lose, and a summary of each team.",
+        args={"team": _TEAM},
+        resolver=lambda root, info, **asked: catalogue.summaries(info.context, **asked),
     )
     tags = graphene.Field(
         _all_of(Tag),

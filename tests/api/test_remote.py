@@ -1,0 +1,90 @@
+"""Every command with a server in place of its store: the same answer, message and exit code."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from click.testing import CliRunner
+
+from etgraph.api.http.app import create_app
+from etgraph.api.running.serving import the_schema
+from etgraph.cli.main import COMMANDS, main
+from etgraph.queries import saved_simulations
+from etgraph.sim.profiles import dump, load
+from etgraph.store import Store, connect
+from support.api import serving
+from support.remote_calls import ALL, CALLS, WITHOUT_A_STORE
+from support.device_trace import on_a_device
+
+CHANGES = """
+[[changes]]
+change = "work"
+after = "aten::mm"
+time = "250 us"
+count = 2
+
+[[changes]]
+change = "launch-latency"
+factor = 0.5
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a call gave."""
+
+    code: int
+    answer: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Both:
+    """A folder, and the server over it."""
+
+    folder: str
+    url: str
+    words: dict[str, str]
+
+    def call(self, store: str, *arguments: str) -> Said:
+        """What etgraph says on a store."""
+        filled = [self.words.get(each, each) for each in arguments]
+        found = CliRunner().invoke(main, [*filled, "--store", store], prog_name="etgraph")
+        return Said(
+            found.exit_code, found.stdout, found.stderr.replace(self.url, "STORE").replace(self.folder, "STORE")
+        )
+
+
+@pytest.fixture(scope="module")
+def both(samples_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    """The samples' store with a trace that has a device, and a server over it."""
+    folder = tmp_path_factory.mktemp("remote")
+    shutil.copytree(samples_store.url.removeprefix("file://"), folder / "store")
+    store = connect(folder / "store")
+    store.publish(on_a_device(), workload="device", team="ads")
+    (profile, changes) = (folder / "own.toml", folder / "changes.toml")
+    profile.write_text(dump(load("h100-sxm")).replace('name = "h100-sxm"', 'name = "own"'))
+    changes.write_text(CHANGES)
+    words = {
+        "SIMULATION": saved_simulations(store, "dlrm")[0].id,
+        "FILE": str(profile),
+        "CHANGES": str(changes),
+        "RETURN_1": "RETURN 1",
+    }
+    with serving(create_app(store, the_schema())) as url:
+        yield Both(str(folder / "store"), url, words)
+
+
+@pytest.mark.parametrize("form", ["json", "terminal"])
+@pytest.mark.parametrize("call", ALL)
+def test_a_server_answers_as_its_store_does(both: Both, call: str, form: str) -> None:
+    arguments = [*shlex.split(call), *(["--json"] if form == "json" else [])]
+    assert both.call(both.url, *arguments) == both.call(both.folder, *arguments)
+
+
+def test_every_command_is_tried_or_says_why_not() -> None:
+    assert {entry.name for entry in COMMANDS} == {*CALLS, *WITHOUT_A_STORE}
