@@ -17,8 +17,8 @@ from etgraph.queries import saved_simulations
 from etgraph.sim.profiles import dump, load
 from etgraph.store import Store, connect
 from support.api import serving
-from support.remote_calls import ALL, CALLS, WITHOUT_A_STORE
 from support.device_trace import on_a_device
+from support.remote_calls import AS_JSON, CALLS, IN_A_TERMINAL, WITHOUT_A_STORE
 
 CHANGES = """
 [[changes]]
@@ -79,11 +79,9 @@ def both(samples_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield Both(str(folder / "store"), url, words)
 
 
-@pytest.mark.parametrize("form", ["json", "terminal"])
-@pytest.mark.parametrize("call", ALL)
-def test_a_server_answers_as_its_store_does(both: Both, call: str, form: str) -> None:
-    arguments = [*shlex.split(call), *(["--json"] if form == "json" else [])]
-    assert both.call(both.url, *arguments) == both.call(both.folder, *arguments)
+@pytest.mark.parametrize("call", [*AS_JSON, *IN_A_TERMINAL])
+def test_a_server_answers_as_its_store_does(both: Both, call: str) -> None:
+    assert both.call(both.url, *shlex.split(call)) == both.call(both.folder, *shlex.split(call))
 
 
 def test_every_command_is_tried_or_says_why_not() -> None:

@@ -102,7 +102,9 @@ def _whole(selection: Selection, ask: Callable[[str], Mapping[str, Any]]) -> dic
             for name in offsets:
                 found[name] = found[name] + part[name]
         offsets = {
-            name: offset + first for name, offset in offsets.items() if part[name] is not None and len(part[name]) == first
+            name: offset + first
+            for name, offset in offsets.items()
+            if part[name] is not None and len(part[name]) == first
         }
     return found
 

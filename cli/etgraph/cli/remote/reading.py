@@ -17,7 +17,13 @@ from etgraph.model.results import camel_case
 
 T = TypeVar("T")
 
-_ARROW: Final = {"int32": pa.int32(), "int64": pa.int64(), "double": pa.float64(), "string": pa.string(), "bool": pa.bool_()}
+_ARROW: Final = {
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "double": pa.float64(),
+    "string": pa.string(),
+    "bool": pa.bool_(),
+}
 
 
 def read(kind: type[T], found: Mapping[str, Any], without: Collection[str] = ()) -> T:
@@ -39,8 +45,7 @@ def value_of(hint: Any, value: Any, *, empty: bool = False) -> Any:
     origin = get_origin(one) or one
     if one is pa.Table:
         row = row_declared(hint)
-        assert row is not None
-        return None if value is None and not empty else _table(row, value or [])
+        return None if row is None or (value is None and not empty) else _table(row, value or [])
     if origin is tuple and (value is not None or empty):
         return _tuple(get_args(one), value or [])
     if value is None:

@@ -39,9 +39,7 @@ class Selection:
 
     def text(self, first: int, offsets: Mapping[str, int], *, whole: bool = True) -> str:
         """The selection with the next rows of the windows that have an offset; `whole` with the other fields too."""
-        listed = (
-            f"{name}(first: {first}, offset: {offset}) {self.windows[name]}" for name, offset in offsets.items()
-        )
+        listed = (f"{name}(first: {first}, offset: {offset}) {self.windows[name]}" for name, offset in offsets.items())
         return f"{{ __typename {self.whole if whole else ''} {' '.join(listed)} }}"
 
 
@@ -56,7 +54,9 @@ def _selection(kind: type, without: Collection[str], windows: bool) -> Selection
     apart = {name: hint for name, hint in hints.items() if windows and has_rows(hint)}
     whole = " ".join(f"{camel_case(name)} {_inner(hint)}" for name, hint in hints.items() if name not in apart)
     inner = {camel_case(name): _inner(hint) for name, hint in apart.items()}
-    return Selection(whole, inner, sum(1 + len(each.replace("{", "").replace("}", "").split()) for each in inner.values()))
+    return Selection(
+        whole, inner, sum(1 + len(each.replace("{", "").replace("}", "").split()) for each in inner.values())
+    )
 
 
 def _inner(hint: Any) -> str:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 from etgraph.cli.local import LocalSession
-from etgraph.cli.paths import as_path, explain_not_found, not_stored, split, whole, with_steps
+from etgraph.cli.paths import as_path, explain_not_found, split, whole, with_steps
 from etgraph.cli.remote import catalogue
 from etgraph.cli.remote.asking import (
     Arguments,
@@ -237,7 +237,9 @@ class RemoteSession:
     ) -> CypherResult:
         """See `Session.cypher`. A server only lets read, and gives MOST_ROWS rows at most."""
         if write:
-            raise UsageError(f"{self.url}: a server's graph can be read by Cypher, and not changed", hint="leave --write out")
+            raise UsageError(
+                f"{self.url}: a server's graph can be read by Cypher, and not changed", hint="leave --write out"
+            )
         given = self._given(
             query=text, parameters=dict(parameters or {}), timeout=timeout_s, limit=min(limit, MOST_ROWS)
         )

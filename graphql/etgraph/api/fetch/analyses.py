@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from etgraph.api.context import Context
 from etgraph.api.fetch.hardware import given_profile
+from etgraph.api.fetch.worked_out import worked_out
 from etgraph.api.generating.arguments import choices_of
 from etgraph.model import Trace
 from etgraph.queries.comparison import Comparison
 from etgraph.queries.questions import OF_SEVERAL
-from etgraph.queries.saving import answer
+from etgraph.queries.saved_simulations import find_simulation
+from etgraph.queries.saving import answer, place_of
 from etgraph.queries.subjects import Subject
 from etgraph.queries.waterfall import Waterfall, Waterfalls, together
 from etgraph.sim.what_if.reading import from_rows
@@ -65,12 +67,14 @@ def ask(context: Context, trace_id: str, question: str, arguments: Mapping[str, 
 
     Nothing is kept: a query changes nothing. Raises NotFound for an unknown profile, and what the question raises.
     """
-    return answer(OpenOnce(context), trace_id, question, save=False, **_choices(arguments))
+    store, choices = OpenOnce(context), _choices(arguments)
+    if choices.get("simulation") is not None:
+        choices["simulation"] = find_simulation(store, trace_id, choices["simulation"])
+    key = (context.store.url, trace_id, store.find(trace_id).revision, *place_of(question, **choices))
+    return worked_out(key, lambda: answer(store, trace_id, question, save=False, **choices))
 
 
-def keep(
-    context: Context, trace_id: str, question: str, choices: Mapping[str, Any], simulation: str | None
-) -> Result:
+def keep(context: Context, trace_id: str, question: str, choices: Mapping[str, Any], simulation: str | None) -> Result:
     """The answer, kept beside its trace from now on. The choices are values of the question's keywords, as JSON.
 
     Raises UsageError for choices that the question does not have.

@@ -10,11 +10,13 @@ from etgraph.api.context import Context
 from etgraph.api.fetch.analyses import OpenOnce
 from etgraph.api.fetch.batches import One
 from etgraph.api.fetch.rows import StoredRow
+from etgraph.api.fetch.worked_out import worked_out
 from etgraph.model.accuracy import Validation
 from etgraph.model.errors import UsageError
 from etgraph.model.results import Trust
 from etgraph.queries import load_simulation, save_simulation, saved_simulations, simulations
 from etgraph.queries.saved_simulations import SimulationSummary, find_simulation
+from etgraph.sim.profiles import fingerprint
 from etgraph.sim.simulation import Simulation
 from etgraph.sim.simulators import simulate
 from etgraph.store.rows import ROW
@@ -102,13 +104,18 @@ def simulated(
         raise UsageError("iterations: found some, expected none with save: a simulation is kept of a whole trace")
     store = OpenOnce(context)
     trace_id = store.find(reference).id
-    trace = store.load(trace_id)
-    if iterations is not None:
-        trace = trace.select_iterations(tuple(iterations))
     name, inputs = ("replay", {}) if profile is None else ("predict", {"profile": profile})
-    found = simulate(trace, name, **inputs)
+
+    def work() -> Simulation:
+        trace = store.load(trace_id)
+        return simulate(trace if iterations is None else trace.select_iterations(tuple(iterations)), name, **inputs)
+
+    content = None if profile is None else (profile.name, fingerprint(profile))
+    steps = None if iterations is None else tuple(iterations)
+    key = (context.store.url, trace_id, store.find(trace_id).revision, "simulate", content, steps)
+    found = worked_out(key, work)
     if save:
-        save_simulation(store, trace_id, found, profile=profile, trace=trace)
+        save_simulation(store, trace_id, found, profile=profile)
     return found
 
 
