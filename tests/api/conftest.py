@@ -57,6 +57,16 @@ def gpt(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
+@pytest.fixture(params=["local", pytest.param("neo4j", marks=pytest.mark.neo4j)])
+def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store of each kind."""
+    new: Callable[[], Store] = (
+        request.getfixturevalue("new_neo4j_store") if request.param == "neo4j" else lambda: connect(tmp_path / "store")
+    )
+    with new() as store:
+        yield store
+
+
 @pytest.fixture(autouse=True)
 def _new_gates() -> None:
     GATES.renew()

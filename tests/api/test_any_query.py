@@ -50,7 +50,7 @@ VALUES = {
                                              HealthCheck.data_too_large],
 )  # fmt: skip
 def test_no_query_meets_an_unexpected_error(samples_store: Store, document: str) -> None:
-    found = asking(samples_store, scopes=frozenset({"read", "admin"}))(document)
+    found = asking(samples_store)(document)
     for error in found.errors or ():
         meant = isinstance(error.original_error, EtgraphError)
         # What graphql-core itself says of a value in the document.

@@ -32,7 +32,7 @@ def in_neo4j(new_neo4j_store: Callable[[], Store]) -> Iterator[Ask]:
     """Executes a query on a store in Neo4j that holds a sample."""
     with new_neo4j_store() as store:
         store.publish(sample("dlrm_alltoall"), workload="dlrm")
-        yield asking(store, scopes=frozenset({"read", "admin"}))
+        yield asking(store)
 
 
 def test_answers_are_equal(in_neo4j: Ask, samples_store: Store) -> None:

@@ -16,6 +16,7 @@ from support.api_schema import GATES
 from support.build import build
 
 TRACE = '{ trace(reference: "gpt") { id workload tags operators } }'
+ADMIN = frozenset({"admin"})
 LONG = "{ item { text(length: 5000) } }"
 
 
@@ -28,7 +29,7 @@ def test_an_answer_over_a_trace_is_executed_once(gpt: Store) -> None:
 
 
 def test_another_document_other_variables_or_other_rights_are_another_answer(gpt: Store) -> None:
-    app = application(gpt, viewer_of=lambda request: Viewer("Ada", request.headers.get("Authorization")))
+    app = application(gpt, viewer_of=lambda request: Viewer("Ada", request.headers.get("Authorization"), ADMIN))
     document = "query ($r: String!) { trace(reference: $r) { id } }"
     post(app, document, variables={"r": "gpt"})
     post(app, document, variables={"r": "gpt"})

@@ -13,6 +13,7 @@ from etgraph.model import Trace
 from etgraph.store import Store, connect
 from support.asking import asking
 from support.build import build
+from support.uploading import working
 
 Do = Callable[..., Any]
 
@@ -93,6 +94,7 @@ SIMULATE = """
     ... on Error { message code }
     ... on SimulateSuccess {
       simulation { id simulator profile makespanNs measuredNs error nodes(first: 1) { rank index startNs durationNs } }
+      job { state }
       trace { simulations { id } }
     }
   }
@@ -108,7 +110,10 @@ def test_a_replay(store: Store, do: Do) -> None:
 
 
 def test_a_prediction_is_kept_where_that_is_asked(store: Store, do: Do) -> None:
-    found = do(SIMULATE, profile="epyc-9654", save=True)
+    with working(store):
+        found = do(SIMULATE, profile="epyc-9654", save=True)
+    assert found["job"] == {"state": "done"}
+    assert found["simulation"] == do(SIMULATE, profile="epyc-9654")["simulation"]
     assert found["simulation"]["profile"] == "epyc-9654"
     assert found["trace"]["simulations"] == [{"id": found["simulation"]["id"]}]
     assert [each.key for each in store.artefacts("b" * 64)] == [found["simulation"]["id"]]

@@ -60,7 +60,7 @@ def test_options_come_before_the_environment_and_that_before_the_file(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--host", "0.0.0.0"), "there is no authentication yet"),
+        (("--host", "0.0.0.0"), "without authentication"),
         (("--config", "nowhere.toml"), "nowhere.toml: there is no such file"),
         (("--store", "http://localhost:1"), "this version cannot talk to a server"),
     ],

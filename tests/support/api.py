@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from etgraph.api.http.app import create_app
 from etgraph.api.http.viewers import ViewerOf, local_viewer
+from etgraph.api.jobs.spool import Spool
 from etgraph.api.limits import Limits
 from etgraph.api.running.server import Server
 from etgraph.api.settings import Settings
@@ -52,9 +53,10 @@ def codes(response: TestResponse) -> list[str]:
 
 
 @contextmanager
-def serving(app: Flask, **changes: Any) -> Iterator[str]:
+def serving(app: Flask, spool: Spool | None = None, **changes: Any) -> Iterator[str]:
     """The application at a free port of this machine; gives the server's address."""
-    server = Server(app, Settings(port=0, **changes))
+    limits = Limits(**changes.pop("limits", {}))
+    server = Server(app, Settings(port=0, limits=limits, **changes), spool)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

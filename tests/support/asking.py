@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from graphql import ExecutionResult
 
+from etgraph.api.access import SCOPES, view_of
 from etgraph.api.context import Context, Viewer
+from etgraph.api.jobs.queue import Queue
 from etgraph.api.schema import SCHEMA
 from etgraph.store import Store
 
@@ -34,11 +36,12 @@ class CountingStore:
         return call
 
 
-def asking(store: Any, **viewer: Any) -> Ask:
-    """A function that executes a query on a store; keywords are its variables."""
+def asking(store: Any, team: str | None = None, scopes: Iterable[str] = SCOPES) -> Ask:
+    """A function that executes a query on a store for a viewer, who may do all; keywords are its variables."""
+    viewer = Viewer("tester", team, frozenset(scopes))
 
     def ask(query: str, **variables: Any) -> ExecutionResult:
-        context = Context(store, Viewer("tester", **viewer), "test")
+        context = Context(view_of(store, viewer), viewer, "test", queue=Queue(store.records))
         found: ExecutionResult = SCHEMA.execute(query, context=context, variables=variables)
         return found
 

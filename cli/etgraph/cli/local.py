@@ -17,8 +17,6 @@ from etgraph.model.progress import Progress, silent
 from etgraph.store import Store, TraceInfo, connect, describe, entry_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
@@ -300,6 +298,7 @@ class LocalSession:
     ) -> Written:
         """See `Session.export`. The target is looked at before the trace, which may take long to read."""
         from etgraph.ingest.writers import TIMELINES, check, write
+        from etgraph.queries.shown_path import path_to_show
 
         progress = progress or silent
         check(target, format, workload_for)
@@ -308,7 +307,7 @@ class LocalSession:
         if format not in TIMELINES or workload_for is not None:
             return write(_selected(trace, iterations), target, format, progress, workload_for=workload_for)
         progress("finding the critical path")
-        path, note = _path_to_show(trace, iterations)
+        path, note = path_to_show(trace, iterations)
         written = write(_selected(trace, iterations), target, format, progress, path=path)
         return replace(written, notes=(*written.notes, *note))
 
@@ -413,16 +412,6 @@ def _read(path: Path) -> Trace:
     from etgraph.ingest import read
 
     return read(path)
-
-
-def _path_to_show(trace: Trace, iterations: tuple[int, ...] | None) -> tuple[pa.Table | None, list[str]]:
-    """The segments of the critical path of a timeline; or none, and why there is none."""
-    from etgraph.queries import critical_path
-
-    try:
-        return critical_path(trace, iteration=iterations).segments, []
-    except EtgraphError as error:
-        return None, [f"no critical path: {error}"]
 
 
 def _selected(trace: Trace, iterations: tuple[int, ...] | None) -> Trace:

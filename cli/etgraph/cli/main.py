@@ -76,7 +76,11 @@ COMMANDS = (
     Entry("sweep", f"{_HERE}.sweep:sweep", "Try a trace on many variations of hardware.", "Simulation"),
     Entry("query", f"{_HERE}.query:query", "Ask a question of the library of Cypher queries.", "Cypher"),
     Entry("cypher", f"{_HERE}.cypher:cypher", "Run a query in Cypher.", "Cypher"),
+    Entry("share", f"{_HERE}.share:share", "Let other teams read a trace or a workload.", "Servers"),
+    Entry("token", f"{_HERE}.token:token", "Who may ask a server: make, list and revoke tokens.", "Servers"),
     Entry("serve", f"{_HERE}.serve:serve", "Serve the store's traces over HTTP, as GraphQL.", "Servers"),
+    Entry("worker", f"{_HERE}.worker:worker", "Do the jobs that a server was given.", "Servers"),
+    Entry("jobs", f"{_HERE}.jobs:jobs", "List the jobs of the store, show one, or cancel it.", "Servers"),
     Entry("neo4j", f"{_HERE}.neo4j:neo4j", "Run a Neo4j server on this machine.", "Servers"),
 )
 

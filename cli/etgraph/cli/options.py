@@ -140,6 +140,13 @@ profile_option: Callable[[Any], Any] = click.option(
 """`--profile P`, as parameter `profile`: the profile itself, None without the option."""
 
 
+config_option: Callable[[Any], Any] = click.option(
+    "--config", metavar="FILE", type=click.Path(path_type=Path),
+    help="Settings in TOML. Else those of the file that ETGRAPH_SERVER_CONFIG names.",
+)  # fmt: skip
+"""`--config FILE` of a server and its workers, as parameter `config`."""
+
+
 def labels_option(help: str) -> Callable[[Any], Any]:
     """`--label KEY=VALUE`, repeatable, as parameter `labels`."""
     return click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, callback=pairs, help=help)

@@ -28,6 +28,7 @@ _BY_STATUS: Final[Mapping[int, str]] = MappingProxyType(
         422: BAD_USER_INPUT,
         499: TIMEOUT,
         504: TIMEOUT,
+        507: COST_EXCEEDED,
     }
 )
 
@@ -54,6 +55,13 @@ class CostExceeded(EtgraphError):
     code = COST_EXCEEDED
     exit_code = 2
     http_status = 400
+
+
+class Busy(CostExceeded):
+    """The server does as many of these as it can at once."""
+
+    http_status = 503
+    headers: Final = MappingProxyType({"Retry-After": "5"})
 
 
 class BadRequest(UsageError):
@@ -87,6 +95,7 @@ __all__ = [
     "TIMEOUT",
     "UNAUTHENTICATED",
     "BadRequest",
+    "Busy",
     "CostExceeded",
     "Forbidden",
     "Unauthenticated",

@@ -9,9 +9,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from etgraph.api.http.guard import LOOPBACK
+from etgraph.api.jobs.rules import Rules
 from etgraph.api.limits import Limits
 from etgraph.api.limits.documents import KEPT_BYTES
 from etgraph.model.errors import UsageError
@@ -38,11 +39,16 @@ class SettingsError(FileProblems):
 class Settings:
     """The settings of a server. Times are ns, sizes bytes; files write them with their units."""
 
-    host: Annotated[
-        str, "address to listen at; other machines reach none but the loopback's without authentication"
-    ] = "127.0.0.1"
+    host: Annotated[str, "address to listen at; without authentication one of the loopback's"] = "127.0.0.1"
     port: Annotated[int, AtLeast(0), "port to listen at; 0 for any that is free"] = PORT
-    hosts: Annotated[tuple[str, ...], "names under which the server may be asked, beside those of the loopback"] = ()
+    authentication: Annotated[
+        Literal["off", "tokens"], "`tokens`: who asks sends one; `off`: whoever reaches the server may do all"
+    ] = "off"
+    audit_ns: Annotated[int, TIME, "for which it is kept who wrote what"] = 90 * 24 * 3600 * 10**9
+    hosts: Annotated[
+        tuple[str, ...],
+        "names under which the server may be asked, beside those of the loopback; with tokens and none named, any",
+    ] = ()
     origins: Annotated[tuple[str, ...], "origins of pages elsewhere that may ask, such as `https://example.org`"] = ()
     threads: Annotated[int, AtLeast(1), "requests that are worked on at the same time"] = 8
     connections: Annotated[int, AtLeast(1), "connections that are open at the same time"] = 200
@@ -55,10 +61,16 @@ class Settings:
     mutations_bytes: Annotated[int, SIZE, "of answers kept for mutations that are sent again"] = 16 << 20
     idempotency_ns: Annotated[int, TIME, "for which answers of mutations are kept"] = 24 * 3600 * 10**9
     limits: Annotated[Limits, "what one request may cost"] = field(default_factory=Limits)
+    jobs: Annotated[Rules, "who runs jobs, and where uploads wait"] = field(default_factory=Rules)
 
     @property
     def asked_as(self) -> tuple[str, ...]:
-        """Every name under which the server may be asked; none where it may be any."""
+        """Every name under which the server may be asked; none where it may be any.
+
+        A page that reaches the server under a name of its own has no token.
+        """
+        if self.authentication == "tokens" and not self.hosts:
+            return ()
         return tuple(dict.fromkeys(each.lower() for each in (*LOOPBACK, *self.hosts)))
 
 
@@ -83,11 +95,13 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
 
 def checked(settings: Settings) -> Settings:
     """The settings, if they go together. Raises UsageError for an address that other machines reach."""
-    if settings.host not in LOOPBACK:
+    if settings.authentication == "off" and settings.host not in LOOPBACK:
         raise UsageError(
-            f"host: found {settings.host!r}, expected one of {', '.join(LOOPBACK)}: there is no authentication yet",
-            hint="let a proxy on this machine that knows its users forward requests, and name it in `hosts`",
+            f"host: found {settings.host!r}, expected one of {', '.join(LOOPBACK)} without authentication",
+            hint='set authentication = "tokens", and make the first token: etgraph token create --scope admin …',
         )
+    if settings.host == "":
+        raise UsageError("host: found an empty name, expected an address; 0.0.0.0 is any of this machine's")
     if settings.port > 65_535:
         raise UsageError(f"port: found {settings.port}, expected 0 to 65535")
     return settings

@@ -13,6 +13,7 @@ from etgraph.model.errors import UsageError
 from etgraph.model.progress import Progress
 from etgraph.store.records import Records
 from etgraph.store.rows import Neighbours, NeighboursRequest, Page, RowsRequest
+from etgraph.store.visible import Visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,6 +171,15 @@ class Store(Protocol):
     @property
     def records(self) -> Records:
         """Documents of a server that are kept beside the traces. None of them belongs to a trace."""
+        ...
+
+    def among(self, visible: Visible | None) -> Store:
+        """The same store, whose catalogue is those entries alone: what references mean, what lists hold, whose tags
+        and labels change, and what errors name. None is every entry.
+
+        `publish` neither finds nor changes an entry out of sight; `remove` deletes the visible entries of a trace, and
+        the trace with the last of all. Methods that are given trace ids, not references, are as they were.
+        """
         ...
 
     def close(self) -> None:

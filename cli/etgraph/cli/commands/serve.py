@@ -7,18 +7,14 @@ from pathlib import Path
 import click
 
 from etgraph.cli.group import command, pass_settings
+from etgraph.cli.options import config_option
 from etgraph.cli.settings import Settings
 
 
 @command("serve")
 @click.option("--host", metavar="ADDRESS", help="Where to listen: 127.0.0.1 if nothing is said, ::1 or localhost.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port, 8321 if nothing is said; 0 for a free one.")
-@click.option(
-    "--config",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Settings in TOML. Else those of the file that ETGRAPH_SERVER_CONFIG names.",
-)
+@config_option
 @pass_settings
 def serve(settings: Settings, host: str | None, port: int | None, config: Path | None) -> None:
     """Serve the store's traces over HTTP: GraphQL at /graphql, a page to try it at /graphiql.
@@ -45,5 +41,6 @@ def serve(settings: Settings, host: str | None, port: int | None, config: Path |
             output.line(url)
         sys.stdout.flush()
 
-    with connect(local_store_url(settings.store)) as store, logs.to_stderr(quiet=settings.quiet):
-        serve(store, chosen, ready=ready)
+    url = local_store_url(settings.store)
+    with connect(url) as store, logs.to_stderr(quiet=settings.quiet):
+        serve(store, chosen, ready=ready, store_url=url, quiet=settings.quiet)

@@ -6,17 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from etgraph.api.access import require
+from etgraph.api.access.audit import DONE
 from etgraph.api.context import Context
-from etgraph.api.fetch import analyses, catalogue, hardware, simulations
+from etgraph.api.errors import INTERNAL, Forbidden
+from etgraph.api.fetch import analyses, catalogue, hardware, jobs, simulations
 from etgraph.api.fetch.batches import One, alone
+from etgraph.api.jobs.job import Job
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
+from etgraph.queries import load_simulation
+from etgraph.sim.simulation import Simulation
 from etgraph.store import TraceInfo, entry_of, scoring
 from etgraph.store.errors import ReadOnlyStore
 from etgraph.store.references import check_label
 
 T = TypeVar("T")
 
-EXPECTED: Final[tuple[type[EtgraphError], ...]] = (NotFound, UsageError, MissingData, ReadOnlyStore)
+EXPECTED: Final[tuple[type[EtgraphError], ...]] = (NotFound, UsageError, MissingData, ReadOnlyStore, Forbidden)
 """Errors that are outcomes; all others are errors of the request."""
 
 
@@ -37,14 +43,26 @@ class Failed:
     hint: str | None
 
 
-def outcome(context: Context, work: Callable[[], T]) -> T | Failed:
-    """What a change gives, or the error that is its outcome. What was read before it is read again after it."""
+def outcome(context: Context, action: str, arguments: Mapping[str, Any], work: Callable[[], T]) -> T | Failed:
+    """What a change gives, or the error that is its outcome; either is noted in the log of writes.
+
+    What was read before the change is read again after it.
+    """
+    told = INTERNAL
     try:
-        return work()
+        found = work()
+        told = DONE
+        return found
     except EXPECTED as error:
+        told = error.code
         return Failed(next(kind for kind in EXPECTED if isinstance(error, kind)), error.message, error.hint)
+    except EtgraphError as error:
+        told = error.code
+        raise
     finally:
         context.remembered.clear()
+        if context.audit is not None:
+            context.audit.note(context.viewer, action, arguments, told, context.request_id)
 
 
 def tag(context: Context, reference: str, name: str) -> Done:
@@ -77,6 +95,14 @@ def delete(context: Context, reference: str) -> Done:
     return Done(more=found.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A simulation, where there is one yet, and the job that keeps it."""
+
+    simulation: Simulation | None
+    job: One[Job] | None = None
+
+
 def simulate(
     context: Context,
     reference: str,
@@ -84,10 +110,20 @@ def simulate(
     iterations: Sequence[int] | None = None,
     *,
     save: bool,
+    wait: bool,
 ) -> Done:
-    """Run a trace, or some iterations of it, again or on other hardware."""
-    on = None if profile is None else hardware.given_profile(profile)
-    found = simulations.simulated(context, reference, on, iterations, save=save)
+    """Run a trace, or iterations of it, again or on other hardware: here where it is not kept, else by a job."""
+    require(context.viewer, "simulate")
+    hardware_of = None if profile is None else hardware.given_profile(profile)
+    if save and iterations is not None:
+        raise UsageError("iterations: found some, expected none with save: a simulation is kept of a whole trace")
+    if not save:
+        found = Simulated(simulations.simulated(context, reference, hardware_of, iterations))
+    else:
+        job = jobs.simulation(context, reference, profile, wait=wait)
+        (trace_id,) = job.trace_ids or (None,)
+        kept = load_simulation(context.store, trace_id, job.simulation) if trace_id and job.simulation else None
+        found = Simulated(kept, job)
     return Done(catalogue.trace(context, reference), found)
 
 
@@ -105,4 +141,9 @@ def keep(
     return Done(catalogue.trace(context, reference))
 
 
-__all__ = ["EXPECTED", "Done", "Failed", "delete", "keep", "label", "outcome", "score", "simulate", "tag", "untag"]
+def cancel_job(context: Context, id: str) -> Done:
+    """Have a job stopped."""
+    return Done(more=jobs.cancel(context, id))
+
+
+__all__ = ["EXPECTED", "Done", "Failed", "cancel_job", "delete", "keep", "label", "outcome", "score", "simulate", "tag", "untag"]

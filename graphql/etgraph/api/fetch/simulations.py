@@ -11,12 +11,12 @@ from etgraph.api.fetch.analyses import OpenOnce
 from etgraph.api.fetch.batches import One
 from etgraph.api.fetch.rows import StoredRow
 from etgraph.api.fetch.worked_out import worked_out
+from etgraph.model import Trace
 from etgraph.model.accuracy import Validation
-from etgraph.model.errors import UsageError
 from etgraph.model.results import Trust
-from etgraph.queries import load_simulation, save_simulation, saved_simulations, simulations
+from etgraph.queries import load_simulation, saved_simulations, simulations
 from etgraph.queries.saved_simulations import SimulationSummary, find_simulation
-from etgraph.sim.profiles import fingerprint
+from etgraph.sim.profiles import Profile, fingerprint
 from etgraph.sim.simulation import Simulation
 from etgraph.sim.simulators import simulate
 from etgraph.store.rows import ROW
@@ -94,29 +94,24 @@ def _prediction(summary: SimulationSummary, node: dict[str, Any]) -> Prediction:
 
 
 def simulated(
-    context: Context, reference: str, profile: Any, iterations: Sequence[int] | None = None, *, save: bool
+    context: Context, reference: str, profile: Profile | None, iterations: Sequence[int] | None = None
 ) -> Simulation:
-    """A trace, or some iterations of it, run again on its own hardware or, given a profile, on that.
-
-    With `save` it is kept beside the trace. Raises UsageError where that is to be done with a part of one.
-    """
-    if save and iterations is not None:
-        raise UsageError("iterations: found some, expected none with save: a simulation is kept of a whole trace")
+    """A trace, or some iterations of it, run again on its own hardware or, given a profile, on that."""
     store = OpenOnce(context)
-    trace_id = store.find(reference).id
-    name, inputs = ("replay", {}) if profile is None else ("predict", {"profile": profile})
+    found = store.find(reference)
 
     def work() -> Simulation:
-        trace = store.load(trace_id)
-        return simulate(trace if iterations is None else trace.select_iterations(tuple(iterations)), name, **inputs)
+        trace = store.load(found.id)
+        return simulate_on(trace if iterations is None else trace.select_iterations(tuple(iterations)), profile)
 
     content = None if profile is None else (profile.name, fingerprint(profile))
     steps = None if iterations is None else tuple(iterations)
-    key = (context.store.url, trace_id, store.find(trace_id).revision, "simulate", content, steps)
-    found = worked_out(key, work)
-    if save:
-        save_simulation(store, trace_id, found, profile=profile)
-    return found
+    return worked_out((context.store.url, found.id, found.revision, "simulate", content, steps), work)
 
 
-__all__ = ["Prediction", "SavedSimulations", "of_trace", "predictions", "simulated", "with_validations"]
+def simulate_on(trace: Trace, profile: Profile | None) -> Simulation:
+    """A trace run again on its own hardware or, given a profile, on that."""
+    return simulate(trace, "replay") if profile is None else simulate(trace, "predict", profile=profile)
+
+
+__all__ = ["Prediction", "SavedSimulations", "of_trace", "predictions", "simulate_on", "simulated", "with_validations"]

@@ -29,6 +29,7 @@ MOST: Final = 1000
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "etgraph.api.access.audit.Event": "AuditEvent",
         "etgraph.api.fetch.cypher.CypherRows": "CypherResult",
         "etgraph.queries.iterations.Cause": "StepCause",
         "etgraph.queries.iterations.StepTimes": "IterationSummary",
@@ -51,7 +52,7 @@ _SMALL: Final = frozenset({
     "revision", "slowest_rank", "unrecorded_ranks", "world_size",
 })  # fmt: skip
 """Names of numbers that fit in 32 bits: they number things, or are few."""
-_INSTANTS: Final = frozenset({"created", "newest"})
+_INSTANTS: Final = frozenset({"created", "ended", "expires", "moment", "newest", "revoked", "started", "used"})
 _ARROW: Final = MappingProxyType({"int32": graphene.Int, "double": graphene.Float, "string": graphene.String,
                                   "bool": graphene.Boolean})  # fmt: skip
 

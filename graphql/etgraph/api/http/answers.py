@@ -13,7 +13,8 @@ import msgspec
 
 from etgraph.api.bounded import Bounded
 from etgraph.api.context import Viewer
-from etgraph.api.http.reads import Reads
+from etgraph.api.http.reads import Read
+from etgraph.store import Store
 
 CACHED_ROOTS: Final = frozenset({"__typename", "comparison", "trace", "waterfall"})
 """Root fields whose answers follow from the traces that they name. Others tell of the server or of the moment."""
@@ -47,8 +48,17 @@ class Kept:
     """An answer with what it was read from."""
 
     answer: Answer
-    reads: Reads
+    reads: tuple[Read, ...]
     cost: int
+
+    def holds(self, store: Store) -> bool:
+        """Whether all that was read would be read again, by who sees the store so."""
+        return all(read.is_same(store) for read in self.reads)
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory the notes take."""
+        return sum(len(repr(read)) for read in self.reads)
 
 
 Key = tuple[str, str | None, bytes, tuple[str | None, tuple[str, ...]]]
@@ -66,10 +76,10 @@ class Answers:
     def __init__(self, most_bytes: int) -> None:
         self._kept: Bounded[Key, Kept] = Bounded(most_bytes)
 
-    def get(self, key: Key) -> Kept | None:
-        """The answer, if the catalogue still says what it was read from."""
+    def get(self, key: Key, store: Store) -> Kept | None:
+        """The answer, if the catalogue still says what it was read from; `store` is as the viewer sees it now."""
         found = self._kept.get(key)
-        if found is not None and not found.reads.is_same():
+        if found is not None and not found.holds(store):
             self._kept.drop(key)
             return None
         return found
@@ -77,7 +87,7 @@ class Answers:
     def put(self, key: Key, kept: Kept) -> None:
         """Keep an answer, with its packed form beside it."""
         packed = kept.answer.packed
-        size = len(kept.answer.body) + len(packed or b"") + len(key[2]) + kept.reads.bytes
+        size = len(kept.answer.body) + len(packed or b"") + len(key[2]) + kept.bytes
         self._kept.put(key, kept, _OVERHEAD + size)
 
 

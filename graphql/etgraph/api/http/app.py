@@ -5,18 +5,26 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from datetime import timedelta
 
 import flask
 from graphql import GraphQLSchema
 from werkzeug.exceptions import HTTPException
 
+from etgraph.api.access import Audit, Tokens
 from etgraph.api.http import logs, pages
+from etgraph.api.http import uploads as uploading
 from etgraph.api.http.answers import encoded
+from etgraph.api.http.exports import Exports
 from etgraph.api.http.failures import documents_of
 from etgraph.api.http.guard import Guard
+from etgraph.api.http.jobs import job_view
 from etgraph.api.http.metrics import Metrics
+from etgraph.api.http.uploads import Uploads
 from etgraph.api.http.view import METHODS, GraphQLView
-from etgraph.api.http.viewers import ViewerOf, local_viewer
+from etgraph.api.http.viewers import ViewerOf, challenge, local_viewer, token_viewer
+from etgraph.api.jobs.queue import Queue
+from etgraph.api.jobs.spool import spool_of
 from etgraph.api.settings import Settings
 from etgraph.model.cancelling import deadline
 from etgraph.model.errors import EtgraphError
@@ -32,25 +40,49 @@ def create_app(
     schema: GraphQLSchema,
     settings: Settings | None = None,
     *,
-    viewer_of: ViewerOf = local_viewer,
+    viewer_of: ViewerOf | None = None,
 ) -> flask.Flask:
-    """The WSGI application that answers for a store; `viewer_of` tells who sends a request."""
+    """The WSGI application that answers for a store; `viewer_of` tells who sends a request, else the settings do."""
     settings = settings or Settings()
+    tokens = Tokens(lambda: store.records)
+    audit = Audit(lambda: store.records, timedelta(microseconds=settings.audit_ns // 1000))
+    if viewer_of is None:
+        viewer_of = token_viewer(tokens) if settings.authentication == "tokens" else local_viewer
     app = flask.Flask("etgraph.api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.body_bytes
     guard = Guard(settings.asked_as, settings.origins)
     metrics = Metrics()
     _share(app, guard, metrics)
 
-    view = GraphQLView(store, schema, settings, viewer_of, metrics)
+    queue = Queue(store.records, settings.jobs)
+    view = GraphQLView(store, schema, settings, viewer_of, metrics, tokens=tokens, audit=audit, queue=queue)
     app.add_url_rule("/graphql", "graphql", view, methods=METHODS)
+    _add_rest(app, store, settings, viewer_of, audit, queue)
     app.add_url_rule("/graphiql", "graphiql", pages.page)
     app.add_url_rule("/graphiql/<name>", "graphiql-file", pages.file)
     app.add_url_rule("/", "root", lambda: flask.redirect("graphiql"))
     app.add_url_rule("/healthz", "healthz", lambda: _plain("ok\n"))
     app.add_url_rule("/readyz", "readyz", lambda: _ready(store))
-    app.add_url_rule("/metrics", "metrics", lambda: _plain(metrics.text()))
+    app.add_url_rule("/metrics", "metrics", lambda: _metrics(metrics, viewer_of))
     return app
+
+
+def _add_rest(
+    app: flask.Flask, store: Store, settings: Settings, viewer_of: ViewerOf, audit: Audit, queue: Queue
+) -> None:
+    """The paths for files, which GraphQL does not carry, and for the jobs that ingest them."""
+    spool = spool_of(store.url, settings.jobs.spool)
+    uploads = Uploads(store, queue, spool, settings.limits, viewer_of, audit)
+    app.add_url_rule(uploading.PATH, "uploads", uploads, methods=["POST"])
+    app.add_url_rule(
+        f"{uploading.PATH}/<path:reference>/export", "export", Exports(store, settings.limits, viewer_of)
+    )  # fmt: skip
+    app.add_url_rule(
+        "/api/v1/jobs/<job_id>",
+        "job",
+        lambda job_id: job_view(queue, viewer_of, audit, job_id),
+        methods=["GET", "DELETE"],
+    )
 
 
 def _share(app: flask.Flask, guard: Guard, metrics: Metrics) -> None:
@@ -108,7 +140,8 @@ def _share(app: flask.Flask, guard: Guard, metrics: Metrics) -> None:
         status = error.http_status if isinstance(error, EtgraphError) else 500
         metrics.errors.labels(errors[0]["extensions"]["code"]).inc()
         body = encoded({"errors": errors, "extensions": {"requestId": flask.g.request_id}})
-        return flask.Response(body, status, mimetype="application/json")
+        headers = {**getattr(error, "headers", {}), **challenge(error, flask.request)}
+        return flask.Response(body, status, headers, mimetype="application/json")
 
 
 def _ready(store: Store) -> flask.Response:
@@ -120,6 +153,12 @@ def _ready(store: Store) -> flask.Response:
         logs.LOG.warning("not ready", exc_info=error)
         failed = ["store"]
     return _plain(f"not ready: {', '.join(failed)}\n", 503) if failed else _plain("ready\n")
+
+
+def _metrics(metrics: Metrics, viewer_of: ViewerOf) -> flask.Response:
+    """The server's figures, for whoever is known to it: they hold no names, but tell how much it is used."""
+    viewer_of(flask.request)
+    return _plain(metrics.text())
 
 
 def _plain(text: str | bytes, status: int = 200) -> flask.Response:

@@ -40,7 +40,7 @@ class IdempotencyKeys:
     """Answers of mutations by viewer and key, for a time and within a bound of bytes."""
 
     def __init__(self, most_bytes: int, seconds: float) -> None:
-        self._entries: Bounded[tuple[str, str | None, str], _Entry] = Bounded(most_bytes, seconds=seconds)
+        self._entries: Bounded[tuple[str, str | None, str | None, str], _Entry] = Bounded(most_bytes, seconds=seconds)
 
     @contextmanager
     def once(self, key: str, viewer: Viewer, body: bytes) -> Iterator[Once]:
@@ -51,7 +51,7 @@ class IdempotencyKeys:
         """
         if not _KEY.fullmatch(key):
             raise BadRequest(f"{HEADER}: expected 1 to 255 printable characters without blanks")
-        place, told = (viewer.name, viewer.team, key), hashlib.sha256(body).digest()
+        place, told = (viewer.name, viewer.team, viewer.token, key), hashlib.sha256(body).digest()
         found = self._entries.claim(place, _Entry(told), _OVERHEAD)
         if found is not None:
             yield Once(_answer_of(found, told))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from etgraph.api.access import TeamStore
 from etgraph.model.errors import EtgraphError
 from etgraph.store import Store
 
@@ -43,24 +44,15 @@ class Read:
 class Reads:
     """What one request read; `lasting` is false where it read or changed what cannot be compared."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: TeamStore) -> None:
         self._store = store
         self.seen: dict[tuple[str, str], Read] = {}
         self.lasting = True
 
     @property
-    def store(self) -> Store:
+    def store(self) -> TeamStore:
         """The store as the request is to see it."""
-        return cast(Store, self)
-
-    @property
-    def bytes(self) -> int:
-        """About how much memory the notes take."""
-        return sum(len(repr(read)) for read in self.seen.values())
-
-    def is_same(self) -> bool:
-        """Whether all that was read would be read again."""
-        return all(read.is_same(self._store) for read in self.seen.values())
+        return cast(TeamStore, self)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import flask
 from graphql import ExecutionResult, GraphQLSchema, OperationDefinitionNode, OperationType
 
+from etgraph.api.access import Audit, TeamStore, Tokens, view_of
 from etgraph.api.context import Context, Viewer
 from etgraph.api.errors import BadRequest, CostExceeded, Forbidden, Unauthenticated
 from etgraph.api.http import idempotency
@@ -19,7 +21,8 @@ from etgraph.api.http.negotiation import GRAPHQL, JSON, content_encoding, media_
 from etgraph.api.http.persisted import PersistedQueries
 from etgraph.api.http.reads import Reads
 from etgraph.api.http.request import Asked, asked_by
-from etgraph.api.http.viewers import ViewerOf
+from etgraph.api.http.viewers import ViewerOf, challenge
+from etgraph.api.jobs.queue import Queue
 from etgraph.api.limits import Documents, Validated
 from etgraph.api.limits.cost import cost_of
 from etgraph.api.limits.fragments import fields_of, innermost_first
@@ -35,9 +38,21 @@ class GraphQLView:
     """Answers GraphQL requests over a store, within the settings' limits."""
 
     def __init__(
-        self, store: Store, schema: GraphQLSchema, settings: Settings, viewer_of: ViewerOf, metrics: Metrics
+        self,
+        store: Store,
+        schema: GraphQLSchema,
+        settings: Settings,
+        viewer_of: ViewerOf,
+        metrics: Metrics,
+        *,
+        tokens: Tokens,
+        audit: Audit,
+        queue: Queue,
     ) -> None:
-        self.store = store
+        self.view_of = partial(view_of, store)
+        self.tokens = tokens
+        self.audit = audit
+        self.queue = queue
         self.schema = schema
         self.limits = settings.limits
         self.viewer_of = viewer_of
@@ -54,7 +69,7 @@ class GraphQLView:
             media = media_type(request.headers.get("Accept"))
             encoding = content_encoding(request.headers.get("Accept-Encoding"))
             viewer = self.viewer_of(request)
-            flask.g.fields["viewer"] = viewer.name
+            flask.g.fields |= {"viewer": viewer.name, "token": viewer.token}
             with deadline(self.limits.deadline_s):
                 answer = self._answered(request, viewer)
         except Exception as error:
@@ -85,18 +100,19 @@ class GraphQLView:
     def _query(self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer) -> Answer:
         """The answer to a query: the bytes of last time where they still hold."""
         key = key_of(valid.hash, asked.operation, asked.variables, viewer)
-        kept = self.answers.get(key)
+        store = self.view_of(viewer)
+        kept = self.answers.get(key, store)
         self.metrics.answers.labels("executed" if kept is None else "kept").inc()
         flask.g.fields["kept"] = kept is not None
         if kept is not None:
             flask.g.fields["cost"] = kept.cost
             return kept.answer
-        reads = Reads(self.store)
+        reads = Reads(store)
         cost = self._cost(asked, valid, operation)
         result = self._executed(asked, valid, operation, viewer, reads.store)
         answer = self._answer(result, cost, lasting=_is_lasting(valid, operation) and not result.errors)
         if answer.lasting and reads.lasting:
-            self.answers.put(key, Kept(answer, reads, cost))
+            self.answers.put(key, Kept(answer, tuple(reads.seen.values()), cost))
             return answer
         return Answer(answer.body)
 
@@ -112,10 +128,11 @@ class GraphQLView:
         cost = self._cost(asked, valid, operation)
         key = request.headers.get(idempotency.HEADER)
         if key is None:
-            return self._answer(self._executed(asked, valid, operation, viewer, self.store), cost)
+            return self._answer(self._executed(asked, valid, operation, viewer, self.view_of(viewer)), cost)
         with self.keys.once(key, viewer, request.get_data(cache=True)) as once:
             if once.answer is None:
-                once.answer = self._answer(self._executed(asked, valid, operation, viewer, self.store), cost)
+                result = self._executed(asked, valid, operation, viewer, self.view_of(viewer))
+                once.answer = self._answer(result, cost)
             else:
                 flask.g.headers[idempotency.REPLAYED] = "true"
             return once.answer
@@ -132,9 +149,9 @@ class GraphQLView:
         return cost
 
     def _executed(
-        self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer, store: Store
+        self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer, store: TeamStore
     ) -> ExecutionResult:
-        context = Context(store, viewer, flask.g.request_id, self.limits)
+        context = Context(store, viewer, flask.g.request_id, self.limits, self.tokens, self.audit, self.queue)
         return execute(self.schema, valid, operation, asked.variables, context)
 
     def _answer(self, result: ExecutionResult, cost: int, *, lasting: bool = False) -> Answer:
@@ -167,8 +184,7 @@ class GraphQLView:
         response = flask.Response(encoded({"errors": errors, "extensions": extensions}), status)
         if isinstance(error, BadRequest):
             response.headers.update(error.headers)
-        if isinstance(error, Unauthenticated):
-            response.headers["WWW-Authenticate"] = 'Bearer realm="etgraph"'
+        response.headers.update(challenge(error, flask.request))
         return _typed(response, media)
 
     def _count(self, errors: list[dict[str, Any]]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from etgraph.sim.profiles.declaration import AtLeast, Leaf, declared
 from etgraph.sim.profiles.units import SIZE, TIME, Quantity, write
+
+if TYPE_CHECKING:
+    from etgraph.ingest.source import Limits as ReadingLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,30 @@ class Limits:
     )
     deadline_ns: Annotated[int, TIME, "for validating and executing a request, which is stopped then"] = 30 * 10**9
     response_bytes: Annotated[int, SIZE, "of an answer, before compression"] = 8 << 20
+    upload_bytes: Annotated[int, SIZE, "of an upload's body"] = 4 << 30
+    upload_files: Annotated[int, AtLeast(1), "files of one upload"] = 1_000
+    unpacked_bytes: Annotated[int, SIZE, "of an uploaded file, or of all files of an archive, unpacked"] = 64 << 30
+    archive_files: Annotated[int, AtLeast(1), "files of an uploaded archive and those inside it"] = 100_000
+    ratio: Annotated[int, AtLeast(1), "times that an upload may grow when unpacked, beyond its first 256 MB"] = 250
+    export_bytes: Annotated[int, SIZE, "of an export"] = 4 << 30
+    export_time_ns: Annotated[int, TIME, "for writing an export, which is stopped then"] = 120 * 10**9
     introspection: Annotated[bool, "whether the schema may be asked for itself"] = True
 
     @property
     def deadline_s(self) -> float:
         """The deadline in seconds."""
         return self.deadline_ns / 1e9
+
+    def of_reading(self) -> ReadingLimits:
+        """The limits on how uploaded files may grow when they are read."""
+        from etgraph.ingest.source import Limits as ReadingLimits
+
+        return ReadingLimits(
+            max_bytes=self.unpacked_bytes,
+            max_ratio=self.ratio,
+            max_members=self.archive_files,
+            max_archive_bytes=self.unpacked_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)

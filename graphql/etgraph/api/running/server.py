@@ -1,7 +1,8 @@
 """A waitress server that drops slow clients, and that ends without breaking off the requests that it has.
 
 Waitress asks each connection for a sign of life only, which a client gives with one byte now and then. Here a request
-has to be there as a whole, and an answer to be taken, within `receive` seconds.
+has to be there as a whole, and an answer to be taken, within `receive` seconds; large ones have more, at a slow line's
+rate.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from waitress import wasyncore
@@ -18,6 +20,8 @@ from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ThreadedTaskDispatcher
 
 from etgraph.api.http import logs
+from etgraph.api.jobs.spool import Spool
+from etgraph.api.running.receiving import channel_class
 from etgraph.api.settings import Settings
 from etgraph.model.errors import StoreError
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS: Final = 0.5
 """How long the loop may sleep: between two looks at clients, and at whether to stop."""
+SLOWEST: Final = 64 << 10
+"""Bytes a second at which a client must send or take what is large."""
 _BEYOND: Final = 1 << 20
 """Room in an output buffer beside an answer of the greatest size, so that no thread waits for a client to read."""
 
@@ -43,11 +49,18 @@ class ServerError(StoreError):
 class Server:
     """A server that listens once it is made; `run` answers until `stop`, from a signal or another thread."""
 
-    def __init__(self, app: WSGIApplication, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        settings: Settings,
+        spool: Spool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`spool` is where uploads go; without it they have the bound of other requests."""
         self._settings = settings
         self._clock = clock
         self._map: dict[int, Any] = {}
-        self._waiting: dict[HTTPChannel, float] = {}
+        self._waiting: dict[HTTPChannel, _Waiting] = {}
         self._stopping = threading.Event()
         self._dispatcher = ThreadedTaskDispatcher()
         self._dispatcher.set_thread_count(settings.threads)
@@ -74,6 +87,9 @@ class Server:
                 f"cannot listen at {settings.host}, port {settings.port}: {error.strerror or error}",
                 hint="choose another port with --port, or 0 for any that is free",
             ) from None
+        if spool is not None:
+            for listener in self._of(BaseWSGIServer):
+                listener.channel_class = channel_class(spool, settings.limits.upload_bytes)
         self._listener = self._of(BaseWSGIServer)[0]
         host, port = self._listener.effective_host, self._listener.effective_port
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -108,15 +124,32 @@ class Server:
     def _drop_slow(self) -> None:
         """Close connections that are in the midst of a request, or of taking an answer, for too long."""
         now, most = self._clock(), self._settings.receive_ns / 1e9
-        waiting = {channel: self._waiting.get(channel, now) for channel in self._of(HTTPChannel) if _waits(channel)}
+        waiting = {
+            channel: self._waiting.get(channel) or _Waiting(now, channel.total_outbufs_len)
+            for channel in self._of(HTTPChannel)
+            if _waits(channel)
+        }
         for channel, since in waiting.items():
-            if now - since > most:
+            if now - since.moment > most + since.moved(channel) / SLOWEST:
                 logs.LOG.warning("slow client", extra={"fields": {"address": channel.addr[0]}})
                 channel.handle_close()
         self._waiting = waiting
 
     def _of(self, kind: type[Any]) -> list[Any]:
         return [each for each in self._map.values() if isinstance(each, kind)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Since when it is a client's turn, and how many bytes it had to take then."""
+
+    moment: float
+    to_take: int
+
+    def moved(self, channel: HTTPChannel) -> int:
+        """Bytes that came from the client or went to it since."""
+        received = 0 if channel.request is None else channel.request.body_bytes_received
+        return received + max(0, self.to_take - channel.total_outbufs_len)
 
 
 def _waits(channel: HTTPChannel) -> bool:

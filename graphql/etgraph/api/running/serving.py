@@ -12,6 +12,8 @@ from graphql import GraphQLSchema
 
 from etgraph.api.http import logs
 from etgraph.api.http.app import create_app
+from etgraph.api.jobs.process import Workers
+from etgraph.api.jobs.spool import spool_of
 from etgraph.api.running.server import Server
 from etgraph.api.settings import Settings
 from etgraph.store import Store
@@ -26,14 +28,23 @@ def the_schema() -> GraphQLSchema:
 
 
 def serve(
-    store: Store, settings: Settings, *, schema: GraphQLSchema | None = None, ready: Callable[[str], Any] | None = None
+    store: Store,
+    settings: Settings,
+    *,
+    schema: GraphQLSchema | None = None,
+    ready: Callable[[str], Any] | None = None,
+    store_url: str | None = None,
+    quiet: bool = False,
 ) -> None:
     """Answer for a store until SIGTERM or SIGINT; requests that run then are answered. `ready` is told the URL.
 
-    Raises ServerError where the address cannot be had.
+    Workers do its jobs meanwhile; they connect to `store_url`, where the store's own URL lacks a password. Raises
+    ServerError where the address cannot be had.
     """
-    server = Server(create_app(store, schema or the_schema(), settings), settings)
-    with _stopped_by_signals(server):
+    server = Server(
+        create_app(store, schema or the_schema(), settings), settings, spool_of(store.url, settings.jobs.spool)
+    )
+    with _stopped_by_signals(server), Workers(store_url or store.url, settings, quiet=quiet):
         logs.event("listening", url=server.url, store=store.url)
         if ready is not None:
             ready(server.url)

@@ -7,11 +7,14 @@ from typing import Any
 
 import graphene
 
-from etgraph.api.fetch import changes
+from etgraph.api.access.scopes import SCOPES
+from etgraph.api.fetch import access, changes
 from etgraph.api.generating.descriptions import of_type
 from etgraph.api.generating.types import object_type
 from etgraph.api.scalars import Attributes
+from etgraph.api.schema.access import Share, Token
 from etgraph.api.schema.inputs import LabelInput, labels_of
+from etgraph.api.schema.job import Job
 from etgraph.api.schema.query import reference_argument
 from etgraph.api.schema.trace import Trace
 from etgraph.model.errors import EtgraphError, UsageError
@@ -74,7 +77,9 @@ def _mutation(
         graphene.NonNull(Result),
         description=description,
         args=arguments,
-        resolver=lambda root, info, **given: changes.outcome(info.context, lambda: does(info.context, **given)),
+        resolver=lambda root, info, **given: changes.outcome(
+            info.context, info.field_name, given, lambda: does(info.context, **given)
+        ),
     )
 
 
@@ -98,6 +103,15 @@ def _trace() -> graphene.Field:
     return graphene.Field(graphene.NonNull(Trace), description="The trace as it is now.")
 
 
+def _group() -> graphene.Argument:
+    return _text("A team, or `everyone`.")
+
+
+def _told(kind: Any, description: str, value: Callable[[Any], Any]) -> graphene.Field:
+    """A field of a success, as a function of what was done."""
+    return graphene.Field(graphene.NonNull(kind), description=description, resolver=lambda root, info: value(root))
+
+
 class Mutation(graphene.ObjectType):
     """What can be changed."""
 
@@ -114,12 +128,8 @@ class Mutation(graphene.ObjectType):
         changes.untag,
         {"workload": _text("The workload that has the tag."), "name": _text("The tag.")},
         {
-            "workload": graphene.Field(
-                graphene.NonNull(graphene.String), description="The workload.", resolver=lambda root, info: root.more[0]
-            ),
-            "name": graphene.Field(
-                graphene.NonNull(graphene.String), description="The tag.", resolver=lambda root, info: root.more[1]
-            ),
+            "workload": _told(graphene.String, "The workload.", lambda done: done.more[0]),
+            "name": _told(graphene.String, "The tag.", lambda done: done.more[1]),
         },
     )
     label_trace = _mutation(
@@ -140,11 +150,7 @@ class Mutation(graphene.ObjectType):
         changes.delete,
         {"reference": reference_argument()},
         {
-            "id": graphene.Field(
-                graphene.NonNull(graphene.ID),
-                description="Id of the trace that was.",
-                resolver=lambda root, info: root.more,
-            )
+            "id": _told(graphene.ID, "Id of the trace that was.", lambda done: done.more),
         },
     )
     keep_answer = _mutation(
@@ -184,17 +190,91 @@ class Mutation(graphene.ObjectType):
             ),
             "save": graphene.Argument(
                 graphene.NonNull(graphene.Boolean), default_value=False,
-                description="Keep it beside the trace, so that analyses take it as `simulation`.",
+                description="Keep it beside the trace, so that analyses take it as `simulation`. A job does that.",
+            ),
+            "wait": graphene.Argument(
+                graphene.NonNull(graphene.Boolean), default_value=True,
+                description="Answer when the job has ended; where that takes long, or without this, while it is at it.",
             ),
         },
         {
             "trace": _trace(),
             "simulation": graphene.Field(
-                graphene.NonNull(SimulationResult), description="What was predicted.",
-                resolver=lambda root, info: root.more,
+                SimulationResult, description="What was predicted; null while the job is at it.",
+                resolver=lambda root, info: root.more.simulation,
+            ),
+            "job": graphene.Field(
+                Job, description="The job that keeps it; null where it is not to be kept.",
+                resolver=lambda root, info: root.more.job,
             ),
         },
     )  # fmt: skip
+    cancel_job = _mutation(
+        "CancelJob",
+        "Have a job stopped: at once where it waits, soon where it runs; one that has ended stays as it is.",
+        changes.cancel_job,
+        {"id": graphene.Argument(graphene.NonNull(graphene.ID), description="Its id.")},
+        {"job": _told(Job, "The job as it is now.", lambda done: done.more)},
+    )
+    share_trace = _mutation(
+        "ShareTrace",
+        "Let a team, or everyone, read a trace of one's own.",
+        lambda context, reference, **group: access.share(context, reference, group["with"]),
+        {"reference": reference_argument(), "with": _group()},
+        {"trace": _trace(), "share": _told(Share, "What is shared with whom.", lambda done: done.more)},
+    )
+    unshare_trace = _mutation(
+        "UnshareTrace",
+        "Take back that a team, or everyone, may read a trace.",
+        lambda context, reference, **group: access.unshare(context, reference, group["with"]),
+        {"reference": reference_argument(), "with": _group()},
+        {"trace": _trace()},
+    )
+    share_workload = _mutation(
+        "ShareWorkload",
+        "Let a team, or everyone, read all of one's own traces under a workload, those to come included.",
+        lambda context, workload, **group: access.share_workload(context, workload, group["with"]),
+        {"workload": _text("The workload."), "with": _group()},
+        {"share": _told(Share, "What is shared with whom.", lambda share: share)},
+    )
+    unshare_workload = _mutation(
+        "UnshareWorkload",
+        "Take back that a team, or everyone, may read a workload; single traces that are shared stay so.",
+        lambda context, workload, **group: access.unshare_workload(context, workload, group["with"]),
+        {"workload": _text("The workload."), "with": _group()},
+        {
+            "workload": _told(graphene.String, "The workload.", lambda done: done[0]),
+            "shared_with": _told(graphene.String, "The team, or `everyone`.", lambda done: done[1]),
+        },
+    )
+    create_token = _mutation(
+        "CreateToken",
+        "Make a token. For the scope admin.",
+        access.create_token,
+        {
+            "name": _text("What its owner is called in logs."),
+            "team": _text("The team that it acts for."),
+            "scopes": graphene.Argument(
+                graphene.NonNull(graphene.List(graphene.NonNull(graphene.String))),
+                description=f"What it may do: {', '.join(SCOPES)}.",
+            ),
+            "days": graphene.Argument(graphene.Int, description="For so many days; without, for ever."),
+        },
+        {
+            "token": _told(Token, "What is known of it.", lambda made: made.token),
+            "secret": _told(
+                graphene.String, "What its owner sends as `Authorization: Bearer`. It is never told again.",
+                lambda made: made.secret,
+            ),
+        },
+    )  # fmt: skip
+    revoke_token = _mutation(
+        "RevokeToken",
+        "End a token: at once where it is asked, within two seconds everywhere. For the scope admin.",
+        access.revoke_token,
+        {"id": _text("Its id.")},
+        {"token": _told(Token, "What is known of it.", lambda token: token)},
+    )
 
 
 __all__ = ["ERRORS", "Mutation"]

@@ -12,6 +12,7 @@ from etgraph.api.fetch.batches import One
 from etgraph.api.fetch.nodes import TABLES_OF
 from etgraph.api.fetch.rows import StoredRow
 from etgraph.api.fetch.tokens import node_id
+from etgraph.api.jobs.job import Job
 from etgraph.store import TraceInfo
 
 
@@ -21,7 +22,7 @@ def type_name(value: One[Any]) -> str:
         return "Trace"
     if isinstance(value.value, StoredRow):
         return next(name for name, table in TABLES_OF.items() if table == value.value.table)
-    return "Workload"
+    return "Job" if isinstance(value.value, Job) else "Workload"
 
 
 class Node(graphene.Interface):

@@ -6,17 +6,21 @@ from typing import Any
 
 import graphene
 
-from etgraph.api.fetch import catalogue, hardware, nodes
+from etgraph.api.access.asking import MOST_SECONDS
+from etgraph.api.fetch import access, catalogue, hardware, nodes
 from etgraph.api.fetch import cypher as fetch_cypher
+from etgraph.api.fetch import jobs as fetch_jobs
 from etgraph.api.fetch import simulations as fetch_simulations
 from etgraph.api.fetch.server import server_info
 from etgraph.api.generating.types import object_type
 from etgraph.api.scalars import Attributes
+from etgraph.api.schema.access import AuditEventConnection, Share, Token
 from etgraph.api.schema.analyses import comparison_field, waterfall_field
 from etgraph.api.schema.connection import page_arguments
 from etgraph.api.schema.cypher import CypherResult, NamedQueryType
 from etgraph.api.schema.hardware import HardwareProfile
 from etgraph.api.schema.inputs import REFERENCE, LabelInput, labels_of
+from etgraph.api.schema.job import Job, JobConnection, JobKindEnum, JobStateEnum
 from etgraph.api.schema.node import Node
 from etgraph.api.schema.server import ServerInfo, Viewer
 from etgraph.api.schema.trace import Tag, Trace, TraceConnection
@@ -109,6 +113,24 @@ class Query(graphene.ObjectType):
     )
     comparison = comparison_field()
     waterfall = waterfall_field()
+    jobs = graphene.Field(
+        graphene.NonNull(JobConnection),
+        description="Jobs of the viewer's team, newest first; of all teams for the scope admin.",
+        args={
+            "state": graphene.Argument(JobStateEnum, description="Only those in this state."),
+            "kind": graphene.Argument(JobKindEnum, description="Only those of this kind."),
+            **page_arguments(),
+        },
+        resolver=lambda root, info, state=None, kind=None, **page: fetch_jobs.jobs(
+            info.context, state=state and state.value, kind=kind and kind.value, **page
+        ),
+    )
+    job = graphene.Field(
+        Job,
+        description="The job of that id.",
+        args={"id": graphene.Argument(graphene.NonNull(graphene.ID), description="Its id.")},
+        resolver=lambda root, info, id: fetch_jobs.job(info.context, id),
+    )
     hardware_profiles = graphene.Field(
         _all_of(HardwareProfile),
         description="The profiles that come with etgraph: devices first, then nodes and clusters of them.",
@@ -127,7 +149,8 @@ class Query(graphene.ObjectType):
     )
     named_query = graphene.Field(
         CypherResult,
-        description="The answer of a query of the library. Traces among its parameters are given as references.",
+        description="The answer of a query of the library. Traces among its parameters are given as references. "
+        "A query of a team is of the viewer's, unless it has the scope admin.",
         args={"name": _name("query"), "parameters": _PARAMETERS, "limit": _LIMIT},
         resolver=lambda root, info, **asked: fetch_cypher.run(info.context, **asked),
     )
@@ -139,8 +162,8 @@ class Query(graphene.ObjectType):
             "parameters": _PARAMETERS,
             "timeout": graphene.Argument(
                 graphene.NonNull(graphene.Float),
-                default_value=fetch_cypher.MOST_SECONDS,
-                description=f"Seconds after which the store ends it; {fetch_cypher.MOST_SECONDS:g} at most.",
+                default_value=MOST_SECONDS,
+                description=f"Seconds after which the store ends it; {MOST_SECONDS:g} at most.",
             ),
             "limit": _LIMIT,
         },
@@ -153,6 +176,22 @@ class Query(graphene.ObjectType):
     )
     viewer = graphene.Field(
         graphene.NonNull(Viewer), description="Who asks.", resolver=lambda root, info: info.context.viewer
+    )
+    shares = graphene.Field(
+        _all_of(Share),
+        description="What the viewer's team shares with others; what every team does for the scope admin.",
+        resolver=lambda root, info: access.shares(info.context),
+    )
+    tokens = graphene.Field(
+        _all_of(Token),
+        description="Every token, oldest first, without what it is proved by. For the scope admin.",
+        resolver=lambda root, info: access.tokens(info.context),
+    )
+    audit_log = graphene.Field(
+        graphene.NonNull(AuditEventConnection),
+        description="Who changed what, or tried to, the newest first. For the scope admin.",
+        args=page_arguments(),
+        resolver=lambda root, info, **asked: access.audit_log(info.context, **asked),
     )
 
 

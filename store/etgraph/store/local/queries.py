@@ -15,6 +15,7 @@ from etgraph.store.clock import now
 from etgraph.store.local.files import StoredFile
 from etgraph.store.protocol import ArtefactInfo, TraceInfo, WorkloadInfo
 from etgraph.store.references import Candidate
+from etgraph.store.visible import SEPARATOR, Visible, check_free
 
 _ENTRY_OF_TRACE = (
     "id", "revision", "created", "workload", "team", "commit", "branch", "labels", "tags", "bytes",
@@ -31,15 +32,36 @@ class TraceRow:
     files: tuple[StoredFile, ...]
 
 
-class SqlLookup:
-    """Candidates for references out of the catalogue, newest first."""
+def among(visible: Visible | None) -> tuple[str, list[str | None]]:
+    """The condition that entries `e` are visible, with its values; None is everything.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    >>> among(None)
+    ('1', [])
+    """
+    if visible is None:
+        return "1", []
+    if not visible.shared:
+        return "e.team IS NOT NULL AND e.team = ?", [visible.team]
+    of_workload = "coalesce(e.team, '') || ? || coalesce(? || e.workload, '') || ?"
+    return (
+        f"(e.team = ? OR {of_workload} IN (SELECT value FROM json_each(?)) "
+        f"OR {of_workload} || e.trace IN (SELECT value FROM json_each(?)))",
+        [visible.team, *(2 * [SEPARATOR, SEPARATOR, SEPARATOR, json.dumps(visible.keys)])],
+    )
+
+
+class SqlLookup:
+    """Candidates for references out of the catalogue, newest first, of those entries that are visible."""
+
+    def __init__(self, connection: sqlite3.Connection, visible: Visible | None = None) -> None:
         self._connection = connection
+        self._visible, self._values = among(visible)
 
     def _candidates(self, condition: str, values: Sequence[str]) -> list[Candidate]:
         rows = self._connection.execute(
-            f"SELECT trace, workload, created, commit_id FROM entries e WHERE {condition} ORDER BY id DESC", values
+            f"SELECT trace, workload, created, commit_id FROM entries e WHERE {condition} AND {self._visible} "
+            "ORDER BY id DESC",
+            (*values, *self._values),
         )
         return [Candidate(*row) for row in rows]
 
@@ -54,8 +76,9 @@ class SqlLookup:
     def tagged(self, workload: str, name: str) -> str | None:
         """Id of the trace that the tag names."""
         row = self._connection.execute(
-            "SELECT e.trace FROM tags t JOIN entries e ON e.id = t.entry WHERE t.workload = ? AND t.name = ?",
-            (workload, name),
+            "SELECT e.trace FROM tags t JOIN entries e ON e.id = t.entry "
+            f"WHERE t.workload = ? AND t.name = ? AND {self._visible}",
+            (workload, name, *self._values),
         ).fetchone()
         return None if row is None else str(row[0])
 
@@ -68,7 +91,11 @@ class SqlLookup:
 
     def tags_of(self, workload: str) -> list[str]:
         """Names of the workload's tags."""
-        rows = self._connection.execute("SELECT name FROM tags WHERE workload = ? ORDER BY name", (workload,))
+        rows = self._connection.execute(
+            "SELECT t.name FROM tags t JOIN entries e ON e.id = t.entry "
+            f"WHERE t.workload = ? AND {self._visible} ORDER BY t.name",
+            (workload, *self._values),
+        )
         return [row[0] for row in rows]
 
     def all(self) -> list[Candidate]:
@@ -113,20 +140,27 @@ def _grouped(
     return grouped
 
 
-def workload_infos(connection: sqlite3.Connection, team: str | None) -> list[WorkloadInfo]:
-    """Workloads by name, of one team or of all."""
+def workload_infos(
+    connection: sqlite3.Connection, team: str | None, visible: Visible | None = None
+) -> list[WorkloadInfo]:
+    """Workloads by name, of one team or of all, by the entries that are visible."""
+    seen, values = among(visible)
     teams: dict[str, list[str]] = {}
     for workload, name in connection.execute(
-        "SELECT DISTINCT workload, team FROM entries WHERE workload NOT NULL AND team NOT NULL ORDER BY team"
+        f"SELECT DISTINCT workload, team FROM entries e WHERE workload NOT NULL AND team NOT NULL AND {seen} "
+        "ORDER BY team",
+        values,
     ):
         teams.setdefault(workload, []).append(name)
     tags: dict[str, list[str]] = {}
-    for workload, name in connection.execute("SELECT workload, name FROM tags ORDER BY name"):
+    for workload, name in connection.execute(
+        f"SELECT t.workload, t.name FROM tags t JOIN entries e ON e.id = t.entry WHERE {seen} ORDER BY t.name", values
+    ):
         tags.setdefault(workload, []).append(name)
     rows = connection.execute(
-        "SELECT workload, count(*), max(created) FROM entries WHERE workload NOT NULL AND (?1 IS NULL OR team = ?1) "
-        "GROUP BY workload ORDER BY workload",
-        (team,),
+        "SELECT workload, count(*), max(created) FROM entries e "
+        f"WHERE workload NOT NULL AND (? IS NULL OR team = ?) AND {seen} GROUP BY workload ORDER BY workload",
+        (team, team, *values),
     )
     return [
         WorkloadInfo(name, count, newest, tuple(teams.get(name, ())), tuple(tags.get(name, ())))
@@ -169,12 +203,15 @@ def put_trace(connection: sqlite3.Connection, info: TraceInfo, folder: str, file
 
 def put_entry(
     connection: sqlite3.Connection, trace_id: str, workload: str | None, details: Mapping[str, str | None],
-    labels: Mapping[str, str],
+    labels: Mapping[str, str], visible: Visible | None = None,
 ) -> None:  # fmt: skip
-    """Enter a trace under a workload, or add to the entries that it has; `details` are team, commit and branch."""
-    entries: list[tuple[int, str | None]] = connection.execute(
-        "SELECT id, workload FROM entries WHERE trace = ?", (trace_id,)
-    ).fetchall()
+    """Enter a trace under a workload, or add to the entries that it has, of those that are visible.
+
+    `details` are team, commit and branch.
+    """
+    entries = entries_of(connection, trace_id, None, visible)
+    ours = {entry for entry, _ in entries}
+    check_free(workload, [name for entry, name in entries_of(connection, trace_id, None) if entry not in ours])
     chosen = [entry for entry, name in entries if workload is None or name == workload]
     if not chosen:
         unnamed = [entry for entry, name in entries if name is None]
@@ -210,11 +247,15 @@ def put_labels(connection: sqlite3.Connection, entry: int, labels: Mapping[str, 
     )
 
 
-def entries_of(connection: sqlite3.Connection, trace_id: str, workload: str | None) -> list[tuple[int, str | None]]:
-    """Ids and workloads of a trace's entries, under one workload or all, newest first."""
+def entries_of(
+    connection: sqlite3.Connection, trace_id: str, workload: str | None, visible: Visible | None = None
+) -> list[tuple[int, str | None]]:
+    """Ids and workloads of a trace's visible entries, under one workload or all, newest first."""
+    seen, values = among(visible)
     return connection.execute(
-        "SELECT id, workload FROM entries WHERE trace = ?1 AND (?2 IS NULL OR workload = ?2) ORDER BY id DESC",
-        (trace_id, workload),
+        f"SELECT id, workload FROM entries e WHERE trace = ? AND (? IS NULL OR workload = ?) AND {seen} "
+        "ORDER BY id DESC",
+        (trace_id, workload, workload, *values),
     ).fetchall()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import sqlite3
 import warnings
@@ -47,6 +48,7 @@ from etgraph.store.references import (
 from etgraph.store.rows import Neighbours, NeighboursRequest, Page, RowsRequest, checked
 from etgraph.store.scoring import score_published
 from etgraph.store.summary import describe
+from etgraph.store.visible import Visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,6 +71,7 @@ class LocalStore:
         self._network = self._mount is not None and self._mount.network
         self._catalogue = Catalogue(self.folder, network=self._network)
         self._swept = False
+        self._visible: Visible | None = None
         self._catalogue.read(lambda connection: None)
         if self._network:
             warnings.warn(NetworkFileSystemWarning(self._network_words()), stacklevel=3)
@@ -82,6 +85,12 @@ class LocalStore:
     def records(self) -> LocalRecords:
         """See `Store.records`."""
         return LocalRecords(self._catalogue)
+
+    def among(self, visible: Visible | None) -> LocalStore:
+        """See `Store.among`. It shares the catalogue's connection."""
+        found = copy.copy(self)
+        found._visible = visible
+        return found
 
     def __repr__(self) -> str:
         return f"<LocalStore {self.folder}>"
@@ -116,7 +125,7 @@ class LocalStore:
         check_publication(trace.trace_id, workload, details, labels or {})
 
         def enter(connection: sqlite3.Connection) -> None:
-            queries.put_entry(connection, trace.trace_id, workload, details, labels or {})
+            queries.put_entry(connection, trace.trace_id, workload, details, labels or {}, self._visible)
 
         with self._writing() as connection:
             row = queries.trace_row(connection, trace.trace_id)
@@ -177,8 +186,8 @@ class LocalStore:
         """See `Store.find`."""
 
         def ask(connection: sqlite3.Connection) -> TraceInfo:
-            match = resolve(reference, queries.SqlLookup(connection))
-            entry = queries.entries_of(connection, match.trace_id, match.workload)[0][0]
+            match = resolve(reference, self._lookup(connection))
+            entry = queries.entries_of(connection, match.trace_id, match.workload, self._visible)[0][0]
             return queries.infos(connection, "e.id = ?", (entry,))[0]
 
         return self._catalogue.read(ask)
@@ -187,7 +196,8 @@ class LocalStore:
         self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
     ) -> list[TraceInfo]:
         """See `Store.traces`."""
-        conditions, values = ["1"], []
+        seen, values = queries.among(self._visible)
+        conditions = [seen]
         for column, wanted in (("workload", workload), ("team", team)):
             if wanted is not None:
                 conditions.append(f"e.{column} = ?")
@@ -199,7 +209,7 @@ class LocalStore:
 
     def workloads(self, team: str | None = None) -> list[WorkloadInfo]:
         """See `Store.workloads`."""
-        return self._catalogue.read(lambda connection: queries.workload_infos(connection, team))
+        return self._catalogue.read(lambda connection: queries.workload_infos(connection, team, self._visible))
 
     # Parts of traces
 
@@ -232,9 +242,11 @@ class LocalStore:
     def remove(self, reference: str) -> None:
         """See `Store.remove`."""
         with self._changing(reference) as (connection, match):
+            for entry, _ in queries.entries_of(connection, match.trace_id, None, self._visible):
+                connection.execute("DELETE FROM entries WHERE id = ?", (entry,))
             row = queries.trace_row(connection, match.trace_id)
-            connection.execute("DELETE FROM traces WHERE id = ?", (match.trace_id,))
-            if row is not None:
+            if row is not None and not queries.entries_of(connection, match.trace_id, None):
+                connection.execute("DELETE FROM traces WHERE id = ?", (match.trace_id,))
                 queries.discard(connection, row.folder)
         self._collect_garbage()
 
@@ -244,7 +256,7 @@ class LocalStore:
         """See `Store.tag`."""
         check_tag(name)
         with self._changing(reference) as (connection, match):
-            entries = queries.entries_of(connection, match.trace_id, match.workload)
+            entries = queries.entries_of(connection, match.trace_id, match.workload, self._visible)
             named = [(entry, workload) for entry, workload in entries if workload is not None]
             check_one_workload(match.trace_id, [workload for _, workload in named])
             connection.execute(
@@ -255,7 +267,7 @@ class LocalStore:
 
     def untag(self, workload: str, name: str) -> None:
         """See `Store.untag`."""
-        tags = self._catalogue.read(lambda connection: queries.SqlLookup(connection).tags_of(workload))
+        tags = self._catalogue.read(lambda connection: self._lookup(connection).tags_of(workload))
         if name not in tags:
             raise no_tag(workload, name, tags)
         with self._writing() as connection:
@@ -265,7 +277,7 @@ class LocalStore:
         """See `Store.label`."""
         check_label(key, value)
         with self._changing(reference) as (connection, match):
-            for entry, _ in queries.entries_of(connection, match.trace_id, match.workload):
+            for entry, _ in queries.entries_of(connection, match.trace_id, match.workload, self._visible):
                 queries.put_labels(connection, entry, {key: value})
 
     # Artefacts
@@ -456,7 +468,10 @@ class LocalStore:
         return row
 
     def _resolve(self, reference: str) -> Match:
-        return self._catalogue.read(lambda connection: resolve(reference, queries.SqlLookup(connection)))
+        return self._catalogue.read(lambda connection: resolve(reference, self._lookup(connection)))
+
+    def _lookup(self, connection: sqlite3.Connection) -> queries.SqlLookup:
+        return queries.SqlLookup(connection, self._visible)
 
     def _referenced(self, path: str) -> bool:
         return self._catalogue.read(lambda connection: queries.is_referenced(connection, path))
@@ -485,7 +500,7 @@ class LocalStore:
         """A transaction on what a reference means; a reference to nothing does not make a store."""
         self._resolve(reference)
         with self._writing() as connection:
-            yield connection, resolve(reference, queries.SqlLookup(connection))
+            yield connection, resolve(reference, self._lookup(connection))
 
     def _sweep_stale(self) -> list[str]:
         with explained(self.folder):

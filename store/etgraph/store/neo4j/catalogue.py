@@ -17,6 +17,7 @@ from etgraph.store.neo4j.migrations import ROOT
 from etgraph.store.neo4j.types import Transaction
 from etgraph.store.protocol import TraceInfo, WorkloadInfo
 from etgraph.store.references import Candidate, no_id
+from etgraph.store.visible import SEPARATOR, Visible, check_free
 
 T = TypeVar("T")
 
@@ -25,6 +26,10 @@ LOOKS: Final = 5
 
 _ENTRY = "MATCH (t:Trace)<-[e:HAS_TRACE]-(w) "
 _NAME = "CASE WHEN w:Workload THEN w.name END"
+_OF_WORKLOAD = f"coalesce(e.team, '') + $separator + coalesce($separator + {_NAME}, '') + $separator"
+_SEEN = f"""($everything OR (e.team IS NOT NULL AND e.team = $viewers)
+    OR (size($shared) > 0 AND ({_OF_WORKLOAD} IN $shared OR {_OF_WORKLOAD} + t.id IN $shared)))"""
+"""That an entry `e` of a trace `t` under `w` is visible; its values are `among`."""
 
 
 def lock(tx: Transaction) -> int:
@@ -91,18 +96,25 @@ def condemned(tx: Transaction, trace_id: str) -> list[int]:
     return [row[0] for row in found]
 
 
-class GraphLookup:
-    """Candidates for references out of the graph, newest first."""
+def among(visible: Visible | None) -> dict[str, Any]:
+    """The values by which entries are visible; None is everything."""
+    seen = visible or Visible(None)
+    return {"everything": visible is None, "viewers": seen.team, "shared": seen.keys, "separator": SEPARATOR}
 
-    def __init__(self, tx: Transaction) -> None:
+
+class GraphLookup:
+    """Candidates for references out of the graph, newest first, of those entries that are visible."""
+
+    def __init__(self, tx: Transaction, visible: Visible | None = None) -> None:
         self._tx = tx
+        self._among = among(visible)
 
     def _candidates(self, condition: str, **values: object) -> list[Candidate]:
         found = rows_of(
             self._tx,
-            f"{_ENTRY} WHERE t.state = 'ready' AND {condition} "
+            f"{_ENTRY} WHERE t.state = 'ready' AND {condition} AND {_SEEN} "
             f"RETURN t.id, {_NAME}, e.created, e.commit ORDER BY e.order DESC",
-            values,
+            {**values, **self._among},
         )
         return [Candidate(*row) for row in found]
 
@@ -118,8 +130,9 @@ class GraphLookup:
         """Id of the trace that the tag names."""
         found = rows_of(
             self._tx,
-            "MATCH (:Tag {workload: $workload, name: $name})-[:NAMES]->(t:Trace {state: 'ready'}) RETURN t.id",
-            {"workload": workload, "name": name},
+            "MATCH (:Tag {workload: $workload, name: $name})-[:NAMES]->(t:Trace {state: 'ready'}) "
+            f"MATCH (t)<-[e:HAS_TRACE]-(w:Workload {{name: $workload}}) WHERE {_SEEN} RETURN t.id",
+            {"workload": workload, "name": name, **self._among},
         )
         return found[0][0] if found else None
 
@@ -133,7 +146,10 @@ class GraphLookup:
     def tags_of(self, workload: str) -> list[str]:
         """Names of the workload's tags."""
         found = rows_of(
-            self._tx, "MATCH (g:Tag {workload: $workload}) RETURN g.name ORDER BY g.name", {"workload": workload}
+            self._tx,
+            "MATCH (g:Tag {workload: $workload})-[:NAMES]->(t:Trace)<-[e:HAS_TRACE]-(w:Workload {name: $workload}) "
+            f"WHERE {_SEEN} RETURN g.name ORDER BY g.name",
+            {"workload": workload, **self._among},
         )
         return [row[0] for row in found]
 
@@ -142,34 +158,39 @@ class GraphLookup:
         return self._candidates("true")
 
 
-def infos(tx: Transaction, condition: str = "true", values: Mapping[str, Any] | None = None) -> list[TraceInfo]:
-    """Entries `e` of traces `t` under workloads `w` that satisfy a condition, newest first."""
+def infos(
+    tx: Transaction,
+    condition: str = "true",
+    values: Mapping[str, Any] | None = None,
+    visible: Visible | None = None,
+) -> list[TraceInfo]:
+    """Visible entries `e` of traces `t` under workloads `w` that satisfy a condition, newest first."""
     found = rows_of(
         tx,
-        f"""{_ENTRY} WHERE t.state = 'ready' AND ({condition})
+        f"""{_ENTRY} WHERE t.state = 'ready' AND ({condition}) AND {_SEEN}
         RETURN properties(t), properties(e), {_NAME},
                COLLECT {{ MATCH (w)-[:HAS_TAG]->(g:Tag)-[:NAMES]->(t) RETURN g.name }},
                COLLECT {{ MATCH (t)-[:READ_FROM]->(f:Source)
                           RETURN f {{.*, document: CASE WHEN f.format STARTS WITH 'chakra' THEN f.document END}}
                           ORDER BY f.key }}
         ORDER BY e.order DESC""",
-        values,
+        {**(values or {}), **among(visible)},
     )
     return [info_of(trace, sources, entry, workload, tags) for trace, entry, workload, tags, sources in found]
 
 
-def workload_infos(tx: Transaction, team: str | None) -> list[WorkloadInfo]:
-    """Workloads that have traces, by name; with `team`, the entries that the team published only."""
+def workload_infos(tx: Transaction, team: str | None, visible: Visible | None = None) -> list[WorkloadInfo]:
+    """Workloads that have visible traces, by name; with `team`, the entries that the team published only."""
     found = rows_of(
         tx,
-        """MATCH (w:Workload)-[e:HAS_TRACE]->(:Trace {state: 'ready'})
-        WITH w, collect(DISTINCT e.team) AS teams, collect(e) AS entries
-        WITH w, teams, [e IN entries WHERE $team IS NULL OR e.team = $team] AS chosen
+        f"""MATCH (w:Workload)-[e:HAS_TRACE]->(t:Trace {{state: 'ready'}}) WHERE {_SEEN}
+        WITH w, collect(DISTINCT e.team) AS teams, collect(e) AS entries, collect(t) AS seen
+        WITH w, teams, seen, [e IN entries WHERE $team IS NULL OR e.team = $team] AS chosen
         WHERE size(chosen) > 0
         UNWIND chosen AS e
         RETURN w.name AS name, count(*), max(e.created), teams,
-               COLLECT { MATCH (w)-[:HAS_TAG]->(g:Tag) RETURN g.name } ORDER BY name""",
-        {"team": team},
+               COLLECT {{ MATCH (w)-[:HAS_TAG]->(g:Tag)-[:NAMES]->(t) WHERE t IN seen RETURN g.name }} ORDER BY name""",
+        {"team": team, **among(visible)},
     )
     return [WorkloadInfo(n, count, newest, tuple(sorted(teams)), tuple(sorted(tags)))
             for n, count, newest, teams, tags in found]  # fmt: skip
@@ -182,37 +203,51 @@ def put_entry(
     workload: str | None,
     details: Mapping[str, str | None],
     labels: Mapping[str, str],
+    visible: Visible | None = None,
 ) -> None:
-    """Enter a trace under a workload, or add to the entries that it has; `details` are team, commit and branch."""
-    names: list[str | None] = [
-        row[0] for row in rows_of(tx, f"{_ENTRY} WHERE t.key = $trace RETURN {_NAME}", {"trace": trace})
-    ]
+    """Enter a trace under a workload, or add to the entries that it has, of those that are visible.
+
+    `details` are team, commit and branch.
+    """
+    entries = rows_of(tx, f"{_ENTRY} WHERE t.key = $trace RETURN {_NAME}, {_SEEN}", {"trace": trace, **among(visible)})
+    check_free(workload, [name for name, seen in entries if not seen])
+    names: list[str | None] = [name for name, seen in entries if seen]
     if (workload is not None and workload not in names) or not names:
         entry = {"created": now(), "order": order}
         if None in names:
             # It takes on the workload, and with a new number comes to stand as the newest there.
             taken = rows_of(
                 tx,
-                "MATCH (:Store)-[e:HAS_TRACE]->(:Trace {key: $trace}) WITH e, properties(e) AS p DELETE e RETURN p",
-                {"trace": trace},
+                f"MATCH (w:Store)-[e:HAS_TRACE]->(t:Trace {{key: $trace}}) WHERE {_SEEN} "
+                "WITH e, properties(e) AS p DELETE e RETURN p",
+                {"trace": trace, **among(visible)},
             )
             entry = {**taken[0][0], **entry}
         owner = "(w:Workload {name: $workload})" if workload is not None else "(w:Store {name: $root})"
         tx.run(
             f"MERGE {owner} WITH w MATCH (t:Trace {{key: $trace}}) CREATE (w)-[e:HAS_TRACE]->(t) SET e = $entry",
-            {"workload": workload, "root": ROOT, "trace": trace, "entry": entry},
+            {"workload": workload, "root": ROOT, "trace": trace, "entry": entry | _given(details)},
         ).consume()
-    given = {name: value for name, value in details.items() if value is not None} | label_properties(labels)
-    change_entries(tx, trace, workload, given)
+    change_entries(tx, trace, workload, _given(details) | label_properties(labels), visible)
 
 
-def change_entries(tx: Transaction, trace: int, workload: str | None, properties: Mapping[str, str]) -> None:
-    """Set properties of a trace's entry under a workload, or of all its entries."""
+def _given(details: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in details.items() if value is not None}
+
+
+def change_entries(
+    tx: Transaction,
+    trace: int,
+    workload: str | None,
+    properties: Mapping[str, str],
+    visible: Visible | None = None,
+) -> None:
+    """Set properties of a trace's visible entry under a workload, or of all its visible entries."""
     if properties:
         tx.run(
             f"{_ENTRY} WHERE t.key = $trace AND ($workload IS NULL OR (w:Workload AND w.name = $workload)) "
-            "SET e += $properties",
-            {"trace": trace, "workload": workload, "properties": dict(properties)},
+            f"AND {_SEEN} SET e += $properties",
+            {"trace": trace, "workload": workload, "properties": dict(properties), **among(visible)},
         ).consume()
     if "team" in properties:
         tx.run(
@@ -223,18 +258,20 @@ def change_entries(tx: Transaction, trace: int, workload: str | None, properties
         forget_unused(tx)
 
 
-def put_labels(tx: Transaction, trace: int, workload: str | None, labels: Mapping[str, str]) -> None:
-    """Set labels of a trace's entry under a workload, or of all its entries."""
-    change_entries(tx, trace, workload, label_properties(labels))
+def put_labels(
+    tx: Transaction, trace: int, workload: str | None, labels: Mapping[str, str], visible: Visible | None = None
+) -> None:
+    """Set labels of a trace's visible entry under a workload, or of all its visible entries."""
+    change_entries(tx, trace, workload, label_properties(labels), visible)
 
 
-def workloads_of(tx: Transaction, trace: int, workload: str | None) -> list[str]:
-    """Workloads of a trace's entries, that one only or all, newest first."""
+def workloads_of(tx: Transaction, trace: int, workload: str | None, visible: Visible | None = None) -> list[str]:
+    """Workloads of a trace's visible entries, that one only or all, newest first."""
     found = rows_of(
         tx,
-        "MATCH (w:Workload)-[e:HAS_TRACE]->(:Trace {key: $trace}) WHERE $workload IS NULL OR w.name = $workload "
-        "RETURN w.name ORDER BY e.order DESC",
-        {"trace": trace, "workload": workload},
+        "MATCH (w:Workload)-[e:HAS_TRACE]->(t:Trace {key: $trace}) "
+        f"WHERE ($workload IS NULL OR w.name = $workload) AND {_SEEN} RETURN w.name ORDER BY e.order DESC",
+        {"trace": trace, "workload": workload, **among(visible)},
     )
     return [row[0] for row in found]
 
@@ -271,6 +308,19 @@ def move_names(tx: Transaction, old: int, new: int) -> None:
     ).consume()
 
 
+def take_out(tx: Transaction, trace: int, visible: Visible | None) -> bool:
+    """Take a trace's visible entries out of the catalogue, with the tags that name it there; whether none is left."""
+    values = {"trace": trace, **among(visible)}
+    tx.run(
+        f"MATCH (w:Workload)-[e:HAS_TRACE]->(t:Trace {{key: $trace}}) WHERE {_SEEN} "
+        "MATCH (g:Tag {workload: w.name})-[:NAMES]->(t) DETACH DELETE g",
+        values,
+    ).consume()
+    tx.run(f"MATCH (w)-[e:HAS_TRACE]->(t:Trace {{key: $trace}}) WHERE {_SEEN} DELETE e", values).consume()
+    forget_unused(tx)
+    return not rows_of(tx, "MATCH (:Trace {key: $trace})<-[e:HAS_TRACE]-() RETURN 1 LIMIT 1", {"trace": trace})
+
+
 def forget(tx: Transaction, trace: int) -> None:
     """Take a trace out of the catalogue: its entries, the tags that name it, workloads and teams left without any."""
     tx.run("MATCH (g:Tag)-[:NAMES]->(:Trace {key: $trace}) DETACH DELETE g", {"trace": trace}).consume()
@@ -302,7 +352,7 @@ def conditions(workload: str | None, team: str | None, labels: Mapping[str, str]
     return " AND ".join(parts), values
 
 
-def entries_of(tx: Transaction, trace_id: str, workload: str | None) -> list[TraceInfo]:
-    """The entries of a trace, under one workload or all, newest first."""
+def entries_of(tx: Transaction, trace_id: str, workload: str | None, visible: Visible | None = None) -> list[TraceInfo]:
+    """The visible entries of a trace, under one workload or all, newest first."""
     condition = "t.id = $id AND ($workload IS NULL OR (w:Workload AND w.name = $workload))"
-    return infos(tx, condition, {"id": trace_id, "workload": workload})
+    return infos(tx, condition, {"id": trace_id, "workload": workload}, visible)

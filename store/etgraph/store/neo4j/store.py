@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,7 @@ from etgraph.store.references import (
 )
 from etgraph.store.rows import Neighbours, NeighboursRequest, Page, RowsRequest, checked
 from etgraph.store.scoring import score_published
+from etgraph.store.visible import Visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +61,8 @@ class Neo4jStore:
     def __init__(self, url: str) -> None:
         """Raises UsageError for a malformed URL, StoreError for a server that is not there, refuses or is too old."""
         self._connection = Connection(parse(url))
-        self._prepared = False
+        self._visible: Visible | None = None
+        self._prepared = threading.Event()
         self._preparing = threading.Lock()
         try:
             refuse_newer(self._connection.read(found_format), self.url)
@@ -76,6 +79,12 @@ class Neo4jStore:
     def records(self) -> Neo4jRecords:
         """See `Store.records`."""
         return Neo4jRecords(self._connection, self._prepare)
+
+    def among(self, visible: Visible | None) -> Neo4jStore:
+        """See `Store.among`. It shares the connections."""
+        found = copy.copy(self)
+        found._visible = visible
+        return found
 
     def __repr__(self) -> str:
         return f"<Neo4jStore {self.url}>"
@@ -110,7 +119,7 @@ class Neo4jStore:
         check_publication(trace.trace_id, workload, details, labels or {})
 
         def enter(tx: Transaction, key: int, order: int) -> None:
-            catalogue.put_entry(tx, key, order, workload, details, labels or {})
+            catalogue.put_entry(tx, key, order, workload, details, labels or {}, self._visible)
 
         self._prepare()
         with lease.owner() as owner:
@@ -171,15 +180,15 @@ class Neo4jStore:
                 return trace
 
     def _key(self, tx: Transaction, reference: str) -> int | None:
-        there = catalogue.ready(tx, resolve(reference, catalogue.GraphLookup(tx)).trace_id)
+        there = catalogue.ready(tx, resolve(reference, self._lookup(tx)).trace_id)
         return None if there is None else there.key
 
     def find(self, reference: str) -> TraceInfo:
         """See `Store.find`."""
 
         def ask(tx: Transaction) -> list[TraceInfo]:
-            match = resolve(reference, catalogue.GraphLookup(tx))
-            return catalogue.entries_of(tx, match.trace_id, match.workload)
+            match = resolve(reference, self._lookup(tx))
+            return catalogue.entries_of(tx, match.trace_id, match.workload, self._visible)
 
         while not (found := self._settled(ask)):
             pass
@@ -190,11 +199,11 @@ class Neo4jStore:
     ) -> list[TraceInfo]:
         """See `Store.traces`."""
         condition, values = catalogue.conditions(workload, team, labels)
-        return self._settled(lambda tx: catalogue.infos(tx, condition, values))
+        return self._settled(lambda tx: catalogue.infos(tx, condition, values, self._visible))
 
     def workloads(self, team: str | None = None) -> list[WorkloadInfo]:
         """See `Store.workloads`."""
-        return self._settled(lambda tx: catalogue.workload_infos(tx, team))
+        return self._settled(lambda tx: catalogue.workload_infos(tx, team, self._visible))
 
     # Parts of traces
 
@@ -220,18 +229,23 @@ class Neo4jStore:
         """See `Store.remove`."""
 
         discarded: list[int] = []
+        kept: list[int] = []
 
         def work(tx: Transaction, match: Match, key: int) -> None:
-            discarded.append(key)
-            loading.discard(tx, key)
+            if catalogue.take_out(tx, key, self._visible):
+                discarded.append(key)
+                loading.discard(tx, key)
+            else:
+                kept.append(key)
 
         try:
             self._change(reference, work)
         except NotFound:
             # It is gone where only the answer was lost.
-            if not discarded:
+            if not discarded and not kept:
                 raise
-        deleting.delete(self._connection, discarded[-1])
+        for key in discarded[-1:]:
+            deleting.delete(self._connection, key)
 
     # Names
 
@@ -240,7 +254,7 @@ class Neo4jStore:
         check_tag(name)
 
         def work(tx: Transaction, match: Match, key: int) -> None:
-            workloads = catalogue.workloads_of(tx, key, match.workload)
+            workloads = catalogue.workloads_of(tx, key, match.workload, self._visible)
             check_one_workload(match.trace_id, workloads)
             catalogue.put_tag(tx, key, workloads[0], name)
 
@@ -248,7 +262,7 @@ class Neo4jStore:
 
     def untag(self, workload: str, name: str) -> None:
         """See `Store.untag`."""
-        tags = self._settled(lambda tx: catalogue.GraphLookup(tx).tags_of(workload))
+        tags = self._settled(lambda tx: self._lookup(tx).tags_of(workload))
         if name not in tags:
             raise no_tag(workload, name, tags)
         self._connection.write(lambda tx: catalogue.delete_tag(tx, workload, name))
@@ -258,7 +272,7 @@ class Neo4jStore:
         check_label(key, value)
 
         def work(tx: Transaction, match: Match, trace: int) -> None:
-            catalogue.put_labels(tx, trace, match.workload, {key: value})
+            catalogue.put_labels(tx, trace, match.workload, {key: value}, self._visible)
 
         self._change(reference, work)
 
@@ -270,10 +284,10 @@ class Neo4jStore:
             catalogue.lock(tx)
             # A change that is repeated, although it was committed, is still one of the same trace.
             if not meant:
-                meant.append(resolve(reference, catalogue.GraphLookup(tx)))
+                meant.append(resolve(reference, self._lookup(tx)))
             return work(tx, meant[0], catalogue.required(tx, meant[0].trace_id).key)
 
-        self._settled(lambda tx: resolve(reference, catalogue.GraphLookup(tx)))
+        self._settled(lambda tx: resolve(reference, self._lookup(tx)))
         self._prepare()
         return self._connection.write(change)
 
@@ -335,7 +349,7 @@ class Neo4jStore:
     def verify(self, reference: str | None = None) -> list[Problem]:
         """See `Store.verify`. A graph has no checksums: it must be whole and make a valid trace, edited or not."""
         if reference is not None:
-            match = self._settled(lambda tx: resolve(reference, catalogue.GraphLookup(tx)))
+            match = self._settled(lambda tx: resolve(reference, self._lookup(tx)))
             return health.verify(self._connection, match.trace_id)
         listed = self._connection.rows("MATCH (t:Trace {state: 'ready'}) RETURN t.id ORDER BY t.id")
         return [problem for (trace_id,) in listed for problem in health.verify(self._connection, trace_id)]
@@ -350,13 +364,16 @@ class Neo4jStore:
 
     # Within
 
+    def _lookup(self, tx: Transaction) -> catalogue.GraphLookup:
+        return catalogue.GraphLookup(tx, self._visible)
+
     def _settled(self, look: Callable[[Transaction], T]) -> T:
         return catalogue.settled(self._connection, look)
 
     def _prepare(self) -> None:
         """Before the first change: today's format, and without what publishers left that are long dead."""
         with self._preparing:
-            if not self._prepared:
+            if not self._prepared.is_set():
                 migrate(self._connection)
                 deleting.sweep(self._connection, deleting.RESUMABLE_SECONDS)
-                self._prepared = True
+                self._prepared.set()

@@ -1,0 +1,35 @@
+"""`etgraph share`: let other teams read a trace, or a workload."""
+
+from __future__ import annotations
+
+import click
+
+from etgraph.cli.group import command, pass_settings
+from etgraph.cli.settings import Settings
+
+
+@command("share")
+@click.argument("trace")
+@click.option("--with", "group", metavar="TEAM", required=True, help="The team; 'everyone' for all teams.")
+@click.option("--workload", is_flag=True, help="TRACE is a workload: share all its traces, those to come included.")
+@click.option("--undo", is_flag=True, help="Take it back.")
+@pass_settings
+def share(settings: Settings, trace: str, group: str, workload: bool, undo: bool) -> None:
+    """Let a team read TRACE on servers of the store, and change nothing of it. Its own team sees it anyway."""
+    from etgraph.api.access import SCOPES, view_of
+    from etgraph.api.context import Viewer
+    from etgraph.cli.session import local_store_url
+    from etgraph.store import connect
+
+    output = settings.output()
+    with connect(local_store_url(settings.store)) as store:
+        view = view_of(store, Viewer("local", scopes=frozenset(SCOPES)))
+        if workload:
+            (view.unshare_workload if undo else view.share_workload)(trace, group)
+            what, told = f"workload {trace}", {"id": None, "workload": trace}
+        else:
+            found = view.unshare(trace, group) if undo else view.share(trace, group)[0]
+            what, told = f"trace {found.id[:12]}", {"id": found.id, "workload": found.workload}
+    if settings.json:
+        output.document({"unshared" if undo else "shared": [told | {"with": group}]})
+    output.say(f"{what} is {'no longer ' if undo else ''}shared with {group}")

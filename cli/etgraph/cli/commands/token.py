@@ -1,0 +1,121 @@
+"""`etgraph token create`, `list` and `revoke`: who may ask a server of this store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from etgraph.cli.group import Entry, LazyGroup, command, pass_settings
+from etgraph.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from etgraph.api.access import Tokens
+
+_HERE = "etgraph.cli.commands.token"
+
+
+@click.group(
+    "token",
+    cls=LazyGroup,
+    entries=(
+        Entry("create", f"{_HERE}:create", "Make a token; its secret is printed once."),
+        Entry("list", f"{_HERE}:list_", "The tokens, those that are good no more included."),
+        Entry("revoke", f"{_HERE}:revoke", "End a token."),
+    ),
+    no_args_is_help=True,
+)
+def token() -> None:
+    """Tokens by which a server of the store knows who asks: docs/api/access.md.
+
+    They lie in the store that --store names, which whoever can write to it administrates.
+    """
+
+
+class Duration(click.ParamType[timedelta]):
+    """A number of days, hours or weeks."""
+
+    name = "duration"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The time that a text such as `90d` means."""
+        parts = re.fullmatch(r"([1-9]\d{0,5})([hdw])", value, re.ASCII)
+        if parts is None:
+            self.fail(f"found {value!r}, expected a number of hours, days or weeks, such as 12h, 90d or 4w", param, ctx)
+        return int(parts[1]) * {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[parts[2]]
+
+
+@command("create")
+@click.option("--team", metavar="TEAM", required=True, help="The team that it acts for.")
+@click.option("--name", metavar="NAME", required=True, help="What its owner is called in logs.")
+@click.option(
+    "--scope",
+    "scopes",
+    metavar="SCOPE",
+    multiple=True,
+    help="What it may do: read, ingest, simulate, alert, admin; may be repeated. Without, only the server's figures.",
+)
+@click.option("--expires", metavar="TIME", type=Duration(), help="How long it is good: 12h, 90d, 4w. Else for ever.")
+@pass_settings
+def create(settings: Settings, team: str, name: str, scopes: tuple[str, ...], expires: timedelta | None) -> None:
+    """Make a token and print it. It is kept nowhere: who loses it makes another one."""
+    from etgraph.cli.views.tokens import token_document
+
+    with _tokens(settings) as tokens:
+        made = tokens.create(name, team, scopes, lasts=expires)
+    output = settings.output()
+    if settings.json:
+        output.document({"token": token_document(made.token), "secret": made.secret})
+    else:
+        output.line(made.secret)
+        output.say("sent as 'Authorization: Bearer …'; it is not kept anywhere, and cannot be shown again")
+
+
+@command("list")
+@pass_settings
+def list_(settings: Settings) -> None:
+    """List the tokens, oldest first. With -q, print their ids only."""
+    from etgraph.cli.views.tokens import token_document, tokens_view
+
+    with _tokens(settings) as tokens:
+        found = tokens.listed()
+    output = settings.output()
+    if settings.json:
+        output.document({"tokens": [token_document(each) for each in found]})
+    elif settings.quiet:
+        for each in found:
+            output.line(each.id)
+    elif found:
+        output.show(tokens_view(found))
+    else:
+        output.say("the store has no tokens; 'etgraph token create' makes one")
+
+
+@command("revoke")
+@click.argument("id", metavar="ID")
+@pass_settings
+def revoke(settings: Settings, id: str) -> None:
+    """End the token of that ID; a server that runs learns it within two seconds."""
+    from etgraph.cli.views.tokens import token_document
+
+    with _tokens(settings) as tokens:
+        found = tokens.revoke(id)
+    output = settings.output()
+    if settings.json:
+        output.document({"token": token_document(found)})
+    output.say(f"token {found.id} of {found.name}, team {found.team}, is revoked")
+
+
+@contextmanager
+def _tokens(settings: Settings) -> Iterator[Tokens]:
+    """The tokens of the store."""
+    from etgraph.api.access import Tokens
+    from etgraph.cli.session import local_store_url
+    from etgraph.store import connect
+
+    with connect(local_store_url(settings.store)) as store:
+        yield Tokens(lambda: store.records)
