@@ -37,12 +37,11 @@ def ask(
     """
     from etgraph.cli.progress import watched
 
-    timeline = {} if settings.simulation is None else {"simulation": settings.simulation}
+    timeline: dict[str, Any] = {} if settings.simulation is None else {"simulation": settings.simulation}
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(f"{title.lower()} of {trace}")
-        result = session.ask(
-            question, trace, save=settings.save, **timeline, **_without(settings, leave_out, unseen), **choices
-        )
+        lacking = _without(settings, leave_out, unseen)
+        result = session.ask(question, trace, save=settings.save, **timeline, **lacking, **choices)
     whole = f"{title} of {part(trace, simulation=settings.simulation, **choices)}"
     show_answer(settings, result, whole, view, lines, leave_out)
 
@@ -65,9 +64,7 @@ def ask_several(
     show_answer(settings, result, title, view, leave_out=leave_out)
 
 
-def _without(
-    settings: Settings, leave_out: Collection[str], unseen: Collection[str] = ()
-) -> dict[str, Collection[str]]:
+def _without(settings: Settings, leave_out: Collection[str], unseen: Collection[str] = ()) -> dict[str, Any]:
     """The fields that an answer may lack, as a keyword of `Session.ask`: none where it is drawn."""
     lacking = () if settings.plots else leave_out if settings.json else unseen
     return {"without": lacking} if lacking else {}

@@ -332,7 +332,7 @@ class LocalSession:
 
     def _entries(self, references: Sequence[str]) -> list[TraceInfo]:
         """What the catalogue says of the traces that are named as a whole, oldest first."""
-        names = [name for name, iterations in map(_split, references) if iterations is None and as_path(name) is None]
+        names = [name for name, iterations in map(split, references) if iterations is None and as_path(name) is None]
         ids = {self._find(name).id for name in names}
         return [entry for entry in reversed(self._store.traces()) if entry.id in ids] if ids else []
 
@@ -349,6 +349,19 @@ class LocalSession:
         """The trace of a path or of the store."""
         path = as_path(name)
         return self._store.load(self._find(name).id) if path is None else _read(path)
+
+    @property
+    def is_remote(self) -> bool:
+        """See `Session.is_remote`."""
+        return False
+
+    def push(self, paths: Sequence[Path], **details: Any) -> list[Mapping[str, Any]]:
+        """See `Session.push`."""
+        raise UsageError(f"{self.url} is no server")
+
+    def jobs(self, job: str | None = None, *, cancel: bool = False) -> list[Mapping[str, Any]]:
+        """See `Session.jobs`."""
+        raise UsageError(f"{self.url} is no server")
 
     def doctor(self, verify: bool = False) -> Diagnosis:
         """See `Session.doctor`."""

@@ -56,7 +56,7 @@ def whole(reference: str) -> str:
 
 
 def with_steps(reference: str, steps: tuple[int, ...] | None, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Choices of a question with the steps that its reference names. Raises UsageError where `--iteration` is another."""
+    """Choices of a question with the steps that its reference names. Raises UsageError where `iteration` is none."""
     one = choices.get("iteration")
     if steps is not None and one is not None and one not in steps:
         raise UsageError(f"{reference!r} does not hold iteration {one}", hint="leave --iteration or # out")

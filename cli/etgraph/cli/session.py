@@ -66,6 +66,11 @@ class Session(Protocol):
         """The store or server, as `--store` takes it."""
         ...
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server keeps the traces, which then has jobs too."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -219,6 +224,24 @@ class Session(Protocol):
 
         Stored traces come with their workloads, teams, labels and tags, paths and parts of traces without.
         """
+        ...
+
+    def push(
+        self,
+        paths: Sequence[Path],
+        *,
+        each: bool = False,
+        workload: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        commit: str | None = None,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Send files to the server, as `ingest` does, and give the jobs that read them there. Of a server alone."""
+        ...
+
+    def jobs(self, job: str | None = None, *, cancel: bool = False) -> list[Mapping[str, Any]]:
+        """The server's jobs, newest first, or the one of that id; `cancel` has it stopped. Of a server alone."""
         ...
 
     def doctor(self, verify: bool = False) -> Diagnosis:

@@ -17,8 +17,6 @@ from etgraph.model.errors import (
     UsageError,
 )
 
-_USAGE: Final = ("BAD_USER_INPUT", "COST_EXCEEDED")
-
 
 class Unreachable(StoreError):
     """No answer comes from the server, or none that is a server's of etgraph."""
@@ -51,11 +49,11 @@ class TooCostly(UsageError):
     code = "COST_EXCEEDED"
 
 
-_KNOWN: Final = {
+_KNOWN: Final[Mapping[str, type[EtgraphError]]] = {
     kind.code: kind
     for kind in (
-        CorruptStore, CycleError, DeadlineExceeded, InputError, MissingData, NotFound, Refused, ServerFailed, StoreError,
-        TooCostly, UsageError,
+        CorruptStore, CycleError, DeadlineExceeded, InputError, MissingData, NotFound, Refused, ServerFailed,
+        StoreError, TooCostly, UsageError,
     )
 }  # fmt: skip
 _TOKEN: Final = "ETGRAPH_TOKEN holds the token; 'etgraph token' on the server's side makes one"
@@ -73,16 +71,14 @@ def error_of(document: Mapping[str, Any]) -> EtgraphError:
         return ServerFailed(message, hint=f"its log tells more, under request id {asked}" if asked else hint)
     if not document.get("path") and document.get("locations") and code == "BAD_USER_INPUT":
         return NotUnderstood(f"the server does not know what it was asked: {message}")
-    return made(str(extensions.get("reason") or code), message, hint, wide=code)
+    return made(str(extensions.get("reason") or code), message, hint)
 
 
-def made(code: str, message: str, hint: str | None, *, wide: str = "") -> EtgraphError:
-    """An error of a kind by its code; one that this side has no class for is data's, or the caller's by its wide code."""
-    kind = _KNOWN.get(code)
-    if kind is None:
-        base = UsageError if code in _USAGE else EtgraphError
-        kind = type("ServerError", (base,), {"code": code})
-    error = kind.__new__(kind, message)
+def made(code: str, message: str, hint: str | None) -> EtgraphError:
+    """An error of a kind by its code; all that have none here are about data, as their root is."""
+    kind: Any = _KNOWN.get(code) or type("ServerError", (EtgraphError,), {"code": code})
+    # Some kinds are made of more than their message, and say it in that.
+    error: EtgraphError = kind.__new__(kind, message)
     EtgraphError.__init__(error, message, hint=hint)
     return error
 

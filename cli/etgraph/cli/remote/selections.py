@@ -23,7 +23,7 @@ WORTH: Final = 40_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The fields of an answer: those that come `whole`, as text, and lists that come in windows, each with its rows' text.
+    """The fields of an answer: those that come `whole`, as text, and lists that come in `windows`, with that of a row.
 
     `values` is how many values a row of all windows together has.
     """
@@ -44,7 +44,7 @@ class Selection:
 
 
 def selection_of(kind: type, without: Iterable[str] = (), *, windows: bool | None = None) -> Selection:
-    """What to ask of a dataclass' type, `without` some of its fields. Lists of answers come in windows, others whole."""
+    """What to ask of a dataclass' type, `without` some fields. Lists of answers come in windows, others whole."""
     return _selection(kind, frozenset(without), issubclass(kind, Result) if windows is None else windows)
 
 
@@ -54,9 +54,8 @@ def _selection(kind: type, without: Collection[str], windows: bool) -> Selection
     apart = {name: hint for name, hint in hints.items() if windows and has_rows(hint)}
     whole = " ".join(f"{camel_case(name)} {_inner(hint)}" for name, hint in hints.items() if name not in apart)
     inner = {camel_case(name): _inner(hint) for name, hint in apart.items()}
-    return Selection(
-        whole, inner, sum(1 + len(each.replace("{", "").replace("}", "").split()) for each in inner.values())
-    )
+    values = sum(1 + sum(word.isalnum() for word in each.split()) for each in inner.values())
+    return Selection(whole, inner, values)
 
 
 def _inner(hint: Any) -> str:

@@ -23,9 +23,9 @@ from etgraph.cli.remote.asking import (
 )
 from etgraph.cli.remote.http import Client, checked_url
 from etgraph.cli.remote.simulations import simulations_of
-from etgraph.cli.session import Diagnosis, Ingested
-from etgraph.model.errors import NotFound, UsageError
-from etgraph.model.progress import Progress
+from etgraph.cli.session import Diagnosis, Failure, Ingested
+from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
+from etgraph.model.progress import Progress, silent
 from etgraph.store import TraceInfo
 from etgraph.store.protocol import CypherResult
 
@@ -93,8 +93,61 @@ class RemoteSession:
         resume: bool = False,
         progress: Progress | None = None,
     ) -> Ingested:
-        """See `Session.ingest`. The server reads the files; the team is that of the token."""
-        raise UsageError(f"{self.url}: this version sends no files to a server", hint="ingest where its store is")
+        """See `Session.ingest`. The server reads the files, as it sees fit, and the team is that of the token."""
+        from etgraph.cli.remote.uploads import outcome_of, waited_for
+
+        if team is not None or workers is not None or resume:
+            option = "--team" if team is not None else "--workers" if workers is not None else "--resume"
+            raise UsageError(f"{option} with a server: it reads files by itself, and its tokens have teams")
+        stored: list[TraceInfo] = []
+        failures: list[Failure] = []
+        progress = progress or silent
+        for path in paths:
+            try:
+                (job,) = self.push(
+                    [path], each=each, workload=workload, labels=labels, commit=commit, branch=branch, progress=progress
+                )
+                traces, failed = outcome_of(self._client, waited_for(self._client, job, progress), path, workload)
+            except (StoreError, UsageError):
+                raise
+            except EtgraphError as error:
+                failed, traces = [Failure(str(path), error)], []
+            stored += traces
+            failures += failed
+        progress("done", len(paths), len(paths))
+        return Ingested(tuple(stored), tuple(failures))
+
+    @property
+    def is_remote(self) -> bool:
+        """See `Session.is_remote`."""
+        return True
+
+    def push(
+        self,
+        paths: Sequence[Path],
+        *,
+        each: bool = False,
+        workload: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        commit: str | None = None,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """See `Session.push`."""
+        from etgraph.cli.remote.uploads import upload
+
+        said = {"workload": workload, "commit": commit, "branch": branch, "each": "true" if each else None}
+        details = [(name, value) for name, value in said.items() if value]
+        details += [("label", f"{key}={value}") for key, value in (labels or {}).items()]
+        return [upload(self._client, path, details, progress or silent) for path in paths]
+
+    def jobs(self, job: str | None = None, *, cancel: bool = False) -> list[Mapping[str, Any]]:
+        """See `Session.jobs`."""
+        from etgraph.cli.remote import uploads
+
+        if job is None:
+            return uploads.jobs_of(self._client)
+        return [uploads.cancelled(self._client, job) if cancel else uploads.job_of(self._client, job)]
 
     def traces(
         self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
@@ -164,7 +217,7 @@ class RemoteSession:
     def ask_several(
         self, question: str, *references: Sequence[str], without: Collection[str] = (), **choices: Any
     ) -> Any:
-        """See `Session.ask_several`. Raises UsageError where traces of the server and files are to be asked together."""
+        """See `Session.ask_several`. Raises UsageError where files are to be asked with traces of the server."""
         from etgraph.queries.saving import type_of_answers
 
         if self._all_here(*(one for side in references for one in side)):
@@ -189,9 +242,17 @@ class RemoteSession:
                 hint="give the trace as a path, or run this where the server's store is",
             )
 
+        told = {"reference": found, "iterations": iterations, **_as_json(inputs)}
+        if save:
+            from etgraph.cli.remote.uploads import outcome_of, waited_for
+
+            outcome = change(self._client, "simulate", self._given(save=True, **told), "job { id }")
+            job = waited_for(self._client, self.jobs(outcome["job"]["id"])[0], silent)
+            for failure in outcome_of(self._client, job, Path(name), None)[1]:
+                raise failure.error
+
         def ask(selection: str) -> Mapping[str, Any]:
-            given = self._given(reference=found, save=save, iterations=iterations, **_as_json(inputs))
-            outcome = change(self._client, "simulate", given, f"simulation {selection}")
+            outcome = change(self._client, "simulate", self._given(**told), f"simulation {selection}")
             simulated: Mapping[str, Any] = outcome["simulation"]
             return simulated
 
@@ -262,9 +323,14 @@ class RemoteSession:
         workload_for: str | None = None,
         progress: Progress | None = None,
     ) -> Written:
-        """See `Session.export`."""
-        self._only_here("this version exports", [reference])
-        return self._here.export(reference, target, format, workload_for=workload_for, progress=progress)
+        """See `Session.export`. The server writes it; formats of several files come as folders."""
+        from etgraph.cli.remote.exports import export
+
+        name, iterations = split(reference)
+        if as_path(name) is not None:
+            return self._here.export(reference, target, format, workload_for=workload_for, progress=progress)
+        part = "" if iterations is None else f"#{','.join(map(str, iterations))}"
+        return export(self._client, self._named(name) + part, target, format, workload_for, progress or silent)
 
     def export_for_neo4j(self, references: Sequence[str], target: Path, *, progress: Progress | None = None) -> Written:
         """See `Session.export_for_neo4j`. Raises UsageError for traces of the server."""

@@ -146,4 +146,7 @@ def cancel_job(context: Context, id: str) -> Done:
     return Done(more=jobs.cancel(context, id))
 
 
-__all__ = ["EXPECTED", "Done", "Failed", "cancel_job", "delete", "keep", "label", "outcome", "score", "simulate", "tag", "untag"]
+__all__ = [
+    "EXPECTED", "Done", "Failed", "cancel_job", "delete", "keep", "label", "outcome", "score", "simulate", "tag",
+    "untag",
+]  # fmt: skip

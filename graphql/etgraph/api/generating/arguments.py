@@ -54,7 +54,7 @@ def arguments_of(
 
 
 def choices_of(question: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords of a question, which clients name as its arguments, out of a JSON object. Profiles and changes stay JSON.
+    """Keywords of a question, which clients name as its arguments, out of JSON. Profiles and changes stay as they are.
 
     Raises UsageError for a keyword that the question does not have, and for a value that it does not take.
     """

@@ -182,7 +182,7 @@ class Mutation(graphene.ObjectType):
             "reference": reference_argument(),
             "profile": graphene.Argument(
                 graphene.String,
-                description="On this hardware: a built-in profile, or one as the text of its file, whole. Else as it ran.",
+                description="On this hardware: a built-in profile, or the text of a whole one. Else as it ran.",
             ),
             "iterations": graphene.Argument(
                 graphene.List(graphene.NonNull(graphene.Int)),

@@ -23,7 +23,8 @@ def to_rows(changes: Sequence[Change]) -> list[dict[str, Any]]:
 
 def _keys(change: Change) -> Iterator[tuple[str, Any]]:
     """The keys of a change; one without a value stays out."""
-    for field in declared(type(change)).fields.values():
+    kind_of_change: type = type(change)
+    for field in declared(kind_of_change).fields.values():
         value, kind = getattr(change, field.name), field.kind
         if value is not None:
             yield field.key, write(value, kind.quantity) if isinstance(kind, Leaf) and kind.quantity else value
