@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,7 +47,13 @@ def push(
             raise UsageError(
                 f"{session.url} is no server", hint="name one: --store http(s)://host, or use 'etgraph ingest'"
             )
-        told = {"workload": workload, "labels": labels, "commit": commit, "branch": branch, "each": each}
+        told: dict[str, Any] = {
+            "workload": workload,
+            "labels": labels,
+            "commit": commit,
+            "branch": branch,
+            "each": each,
+        }
         if wait:
             return show_ingested(settings, session.ingest(paths, progress=progress, **told))
         jobs = session.push(paths, progress=progress, **told)

@@ -155,8 +155,8 @@ def jobs_of(client: Client) -> list[Mapping[str, Any]]:
 
 
 def waited_for(
-    client: Client, job: dict[str, Any], progress: Progress, pause: Callable[[float], None] = time.sleep
-) -> dict[str, Any]:
+    client: Client, job: Mapping[str, Any], progress: Progress, pause: Callable[[float], None] = time.sleep
+) -> Mapping[str, Any]:
     """A job as it ended."""
     looks = iter(_LOOKS)
     while job["state"] in ("queued", "running"):
