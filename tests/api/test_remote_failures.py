@@ -44,7 +44,7 @@ class Fake:
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
         self.thread.start()
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ def call(url: str, *arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(main, [*(arguments or ("ls",)), "--store", url], prog_name="etgraph", env=environment)
 
 
-NOTHING = {"traces": {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}}
+NOTHING = {"answer": {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}}
 
 ANSWERS = {
     "HTML": (says(200, "<html>hello</html>", "text/html"), 4, "answers 200 with text/html"),

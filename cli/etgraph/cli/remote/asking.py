@@ -109,19 +109,29 @@ def _whole(selection: Selection, ask: Callable[[str], Mapping[str, Any]]) -> dic
     return found
 
 
+def found_at(data: Mapping[str, Any], *names: str) -> Any:
+    """What an answer's data hold under names, one inside the other. Raises NotUnderstood where there is nothing."""
+    found: Any = data
+    for name in names:
+        if not isinstance(found, Mapping) or found.get(name) is None:
+            raise NotUnderstood(f"the answer is not as this version knows it: found nothing at {'.'.join(names)}")
+        found = found[name]
+    return found
+
+
 def ask_trace(client: Client, trace_id: str, field: str, arguments: Arguments) -> Callable[[str], Mapping[str, Any]]:
     """Asks a field of a trace for a selection."""
     more = f", {arguments.declared}" if arguments.types else ""
     text = f"query ($reference: String!{more}) {{ trace(reference: $reference) {{ answer: {field}{arguments.text} "
     variables = {"reference": trace_id, **arguments.variables}
-    return lambda selection: client.graphql(f"{text}{selection} }} }}", variables)["trace"]["answer"]
+    return lambda selection: found_at(client.graphql(f"{text}{selection} }} }}", variables), "trace", "answer")
 
 
 def ask_root(client: Client, field: str, arguments: Arguments) -> Callable[[str], Mapping[str, Any]]:
     """Asks a field of the root for a selection."""
     more = f"({arguments.declared}) " if arguments.types else ""
     text = f"query {more}{{ answer: {field}{arguments.text} "
-    return lambda selection: client.graphql(f"{text}{selection} }}", arguments.variables)["answer"]
+    return lambda selection: found_at(client.graphql(f"{text}{selection} }}", arguments.variables), "answer")
 
 
 def change(client: Client, field: str, arguments: Arguments, success: str) -> Mapping[str, Any]:
@@ -131,7 +141,7 @@ def change(client: Client, field: str, arguments: Arguments, success: str) -> Ma
         f"mutation ({arguments.declared}) {{ outcome: {field}{arguments.text} {{ __typename "
         f"... on {kind}Success {{ {success} }} ... on Error {{ code message hint }} }} }}"
     )
-    found: Mapping[str, Any] = client.graphql(document, arguments.variables, again=False)["outcome"]
+    found: Mapping[str, Any] = found_at(client.graphql(document, arguments.variables, again=False), "outcome")
     if "code" in found:
         raise made(found["code"], found["message"], found["hint"])
     return found
@@ -153,5 +163,5 @@ def pages(ask: Callable[[str, str], Mapping[str, Any]], nodes: str, first: int) 
 
 
 __all__ = [
-    "Arguments", "answered", "arguments_of", "ask_root", "ask_trace", "change", "field_of", "pages",
+    "Arguments", "answered", "arguments_of", "ask_root", "ask_trace", "change", "field_of", "found_at", "pages",
 ]  # fmt: skip

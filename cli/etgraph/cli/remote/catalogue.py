@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from etgraph.cli.remote.asking import arguments_of, ask_root, ask_trace, pages
+from etgraph.cli.remote.asking import arguments_of, ask_root, ask_trace, found_at, pages
 from etgraph.cli.remote.http import Client
 from etgraph.cli.remote.reading import read, value_of
 from etgraph.cli.remote.selections import MOST_ROWS, selection_of
@@ -61,7 +61,7 @@ def _steps(client: Client, found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def entry(client: Client, reference: str, more: str = "") -> Mapping[str, Any]:
     """What the server says of the trace that a reference means: an object of `ENTRY`, or of what else is selected."""
     document = f"query ($reference: String!) {{ trace(reference: $reference) {{ {more or ENTRY} }} }}"
-    found: Mapping[str, Any] = client.graphql(document, {"reference": reference})["trace"]
+    found: Mapping[str, Any] = found_at(client.graphql(document, {"reference": reference}), "trace")
     return found
 
 
