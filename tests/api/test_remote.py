@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -82,6 +84,15 @@ def both(samples_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.mark.parametrize("call", [*AS_JSON, *IN_A_TERMINAL])
 def test_a_server_answers_as_its_store_does(both: Both, call: str) -> None:
     assert both.call(both.url, *shlex.split(call)) == both.call(both.folder, *shlex.split(call))
+
+
+@pytest.mark.parametrize("options", ["", "--verify"])
+def test_doctor_says_of_a_servers_store_what_it_says_of_the_store(both: Both, options: str) -> None:
+    said = [both.call(store, "doctor", *options.split(), "--json") for store in (both.folder, both.url)]
+    here, there = (json.loads(re.sub(r"\d+ bytes", "", each.answer))["checks"] for each in said)
+    assert [each for each in there if each["name"] not in ("server", "viewer")] == here
+    assert len(there) == len(here) + 2
+    assert said[1].code == said[0].code
 
 
 def test_every_command_is_tried_or_says_why_not() -> None:

@@ -227,9 +227,10 @@ def test_doctor_says_that_there_is_no_server(fake: Fake) -> None:
     found = call(fake.url, "doctor")
     assert found.exit_code == 4
     assert "server" in found.stdout
-    fake.answers = [data(serverInfo={"version": "9", "revision": 1, "store": "local"},
-                         viewer={"name": "ci", "team": "ads", "scopes": ["read"]})]  # fmt: skip
+    viewer = {"name": "ci", "team": "ads", "scopes": ["read"]}
+    fake.answers = [data(serverInfo={"version": "9", "store": "local"}, viewer=viewer), fails("FORBIDDEN", "no")]
     found = call(fake.url, "doctor")
+    assert found.exit_code == 0
     assert "ci of team ads, who may read" in found.stdout
 
 

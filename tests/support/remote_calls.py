@@ -16,7 +16,10 @@ WITHOUT_A_STORE: Final = MappingProxyType(
         "jobs": "is about a server alone: test_remote_changes.py",
         "push": "is about a server alone: test_remote_changes.py",
         "serve": "opens the store itself",
+        "share": "is for who runs a server, on its store",
         "sweep": "runs on this machine",
+        "token": "is for who runs a server, on its store",
+        "worker": "opens the store itself",
     }
 )
 """Commands that ask no server, and why."""
