@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
@@ -21,29 +19,8 @@ from etgraph.queries.saving import type_of_answers
 from etgraph.sim.profiles import load
 from etgraph.store import Store
 from support.asking import Ask, asking
-from support.build import build
-from support.memory_events import with_memory
+from support.device_trace import on_a_device
 from support.selections import everything
-
-DEVICES = """
-    rank 0 | thread 1 | iteration ProfilerStep#1   0..200
-    rank 0 | thread 1 | aten::mm                   0..20
-    rank 0 | thread 1 | cudaLaunchKernel           5..10   -> gemm
-    rank 0 | stream 7 | gemm                      15..60   -EVENT-> k2
-    rank 0 | stream 9 | k2: add                   61..70
-    rank 0 | stream 7 | all_reduce 4MB            70..90
-"""
-MEMORY = """
-    rank 0 | thread 1 | cuda:0   15  @a  +100  =600
-    rank 0 | thread 1 | cuda:0   40  @b  +50   =650
-    rank 0 | thread 1 | cuda:0   60  @a  -100  =550
-"""
-
-
-@cache
-def on_a_device() -> Trace:
-    """A small trace with a device and with memory events, which no bundled sample has."""
-    return replace(with_memory(build(DEVICES), MEMORY), trace_id="d" * 64)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ from etgraph.store import Store, connect
 from support.asking import asking
 from support.uploading import working
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "api" / "queries.md"
-QUERIES = re.findall(r"^## ([^\n]+)$|^```graphql\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "api"
+TEXT = "".join((PAGES / name).read_text("utf-8") for name in ("queries.md", "client.md"))
+QUERIES = re.findall(r"^## ([^\n]+)$|^```graphql\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def _titled() -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from click.testing import Result
 
 from etgraph.cli.group import LazyGroup
 from etgraph.cli.main import COMMANDS, main
-from etgraph.cli.session import open_session, store_url
+from etgraph.cli.session import local_store_url, open_session, store_url
 from etgraph.model import errors
 
 Run = Callable[..., Result]
@@ -74,9 +74,10 @@ def test_the_store_is_the_option_then_the_environment_then_the_user(monkeypatch:
     assert Path(store_url(None)).parts[-2:] == ("etgraph", "store")
 
 
-def test_a_server_is_refused_clearly() -> None:
-    with pytest.raises(errors.UsageError, match="cannot talk to a server"):
-        open_session("https://traces.example.org")
+def test_a_server_is_asked_and_not_opened() -> None:
+    assert open_session("HTTPS://traces.example.org/").url == "https://traces.example.org"
+    with pytest.raises(errors.UsageError, match="needs a store of its own"):
+        local_store_url("https://traces.example.org")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,11 @@ def test_what_was_asked_reaches_the_session(run: Run, session: Any) -> None:
         {"rank": 2, "iteration": 4, "window": "device", "save": False},
     )
     run("critical-path", "gpt#3-7", "--model", "--rank", "2", "--iteration", "4", "--window", "annotation", "--save")
-    assert session.asked[2] == ("slack", "gpt#3-7", {"rank": 2, "iteration": 4, "save": True})
+    assert session.asked[2] == (
+        "slack",
+        "gpt#3-7",
+        {"rank": 2, "iteration": 4, "save": True, "without": ("operators",)},
+    )
     run("ingest", "a", "b", "--workload", "w", "--team", "t", "--label", "k=v=w", "--label", "l=m", "--commit", "c",
         "--branch", "b", "--each", "--workers", "3", "--resume")  # fmt: skip
     assert session.asked[4] == (

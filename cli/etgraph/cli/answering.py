@@ -27,18 +27,21 @@ def ask(
     view: View,
     lines: Callable[[Any, int], Iterable[str]] | None = None,
     leave_out: Collection[str] = (),
+    unseen: Collection[str] = (),
     **choices: Any,
 ) -> None:
     """Ask, and print the view, the lines below it where there are any, and the trust; or the JSON without some fields.
 
-    `title` says what the answer is of the trace; `choices` are keywords of the question.
+    `title` says what the answer is of the trace; `choices` are keywords of the question. Fields `unseen` are those that
+    view and lines have no use for.
     """
     from etgraph.cli.progress import watched
 
-    timeline = {} if settings.simulation is None else {"simulation": settings.simulation}
+    timeline: dict[str, Any] = {} if settings.simulation is None else {"simulation": settings.simulation}
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(f"{title.lower()} of {trace}")
-        result = session.ask(question, trace, save=settings.save, **timeline, **choices)
+        lacking = _without(settings, leave_out, unseen)
+        result = session.ask(question, trace, save=settings.save, **timeline, **lacking, **choices)
     whole = f"{title} of {part(trace, simulation=settings.simulation, **choices)}"
     show_answer(settings, result, whole, view, lines, leave_out)
 
@@ -58,8 +61,15 @@ def ask_several(
     timeline = {} if settings.simulation is None else {"simulation": settings.simulation}
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         progress(title)
-        result = session.ask_several(question, *traces, **timeline, **choices)
+        told = _without(settings, leave_out)
+        result = session.ask_several(question, *traces, **timeline, **told, **choices)
     show_answer(settings, result, title, view, leave_out=leave_out)
+
+
+def _without(settings: Settings, leave_out: Collection[str], unseen: Collection[str] = ()) -> dict[str, Any]:
+    """The fields that an answer may lack, as a keyword of `Session.ask`: none where it is drawn."""
+    lacking = () if settings.plots else leave_out if settings.json else unseen
+    return {"without": lacking} if lacking else {}
 
 
 def show_answer(

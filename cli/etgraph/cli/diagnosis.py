@@ -6,14 +6,14 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
 from etgraph.cli.session import Diagnosis
-from etgraph.cli.units import counted
 from etgraph.model.errors import CorruptStore, EtgraphError
-from etgraph.store import Check, Store, TraceInfo
+from etgraph.store import Check, Store
+from etgraph.store.checking import INTEGRITY, checks_of
 
 DAMAGED = 3
 UNUSABLE = 4
@@ -21,21 +21,27 @@ UNUSABLE = 4
 
 def diagnose(url: str, store: Callable[[], Store], verify: bool) -> Diagnosis:
     """All checks. A store that does not open is a failed check, not an error."""
-    checks = [_python(), _packages(), *_extras(), _chakra(), _kernel_cache()]
+    checks = of_this_machine()
     try:
-        opened = store()
-        health = list(opened.health())
-        checks += [*health, _contents(opened)]
-        exit_code = 0 if all(check.ok for check in health) else UNUSABLE
-        if verify:
-            integrity = list(_integrity(opened))
-            checks += integrity
-            if not all(check.ok for check in integrity):
-                exit_code = DAMAGED
+        found = checks_of(store(), verify=verify)
+        checks += found
+        exit_code = exit_code_of(found)
     except EtgraphError as error:
         checks.append(Check("store", False, error.message + (f" ({error.hint})" if error.hint else "")))
         exit_code = DAMAGED if isinstance(error, CorruptStore) else UNUSABLE
     return Diagnosis(tuple(checks), exit_code)
+
+
+def exit_code_of(checks: Sequence[Check]) -> int:
+    """What checks of a store mean for who called."""
+    if all(check.ok for check in checks):
+        return 0
+    return DAMAGED if any(check.name == INTEGRITY and not check.ok for check in checks) else UNUSABLE
+
+
+def of_this_machine() -> list[Check]:
+    """The checks that concern no store."""
+    return [_python(), _packages(), *_extras(), _chakra(), _kernel_cache()]
 
 
 def _python() -> Check:
@@ -95,26 +101,6 @@ def _chakra() -> Check:
     return Check("chakra", True, f"{PACKAGE}, {len(MESSAGES)} messages, protobuf's implementation is {kind}")
 
 
-def _contents(store: Store) -> Check:
-    """How many traces there are, and which of them are not whole."""
-    traces = list({entry.id: entry for entry in store.traces()}.values())
-    faults = {
-        "with dependencies that lead nowhere": [t for t in traces if t.report.dangling_dependencies],
-        "with dependencies on cycles left out": [t for t in traces if t.report.counts.get("cyclicDependencies")],
-        "with ranks missing": [t for t in traces if _lacks_ranks(t)],
-    }
-    told = [f"{len(which)} {what} ({', '.join(t.id[:12] for t in which[:3])}{', …' if len(which) > 3 else ''})"
-            for what, which in faults.items() if which]  # fmt: skip
-    return Check("traces", True, "; ".join([counted(len(traces), "trace"), *told]))
-
-
-def _lacks_ranks(trace: TraceInfo) -> bool:
-    """Whether the world is larger than what was recorded, or the ranks have gaps."""
-    held = {source.rank for source in trace.sources}
-    size = trace.world_size if trace.world_size is not None else max(held, default=-1) + 1
-    return (len(held) < size and len(trace.sources) > 1) or len(held) < (trace.world_size or 0)
-
-
 def _kernel_cache() -> Check:
     """Whether numba can keep compiled kernels: without that, each process compiles them anew for a few seconds."""
     import etgraph.model.kernels as kernels
@@ -130,15 +116,3 @@ def _kernel_cache() -> Check:
         )  # fmt: skip
     kept = len(list(folder.glob("*.nbc"))) if folder.is_dir() else 0
     return Check("kernel cache", True, f"{folder}: {kept} compiled kernels kept")
-
-
-def _integrity(store: Store) -> Iterator[Check]:
-    """One line a fault, or one line that says there is none."""
-    problems = store.verify()
-    for problem in problems:
-        yield Check(
-            "integrity", False, f"trace {problem.trace_id[:12]}: {problem}" if problem.trace_id else str(problem)
-        )
-    if not problems:
-        traces = len({entry.id for entry in store.traces()})
-        yield Check("integrity", True, f"{counted(traces, 'trace')} read, every file as it was written")

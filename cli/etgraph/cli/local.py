@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
-from etgraph.cli.paths import as_path
+from etgraph.cli.paths import as_path, explain_not_found, not_stored, split, whole, with_steps
 from etgraph.cli.session import NEO4J_FORMAT, Diagnosis, Failure, Ingested
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
 from etgraph.model.progress import Progress, silent
-from etgraph.store import Store, TraceInfo, connect, describe, entry_of, split_iterations
+from etgraph.store import Store, TraceInfo, connect, describe, entry_of
 
 if TYPE_CHECKING:
     from etgraph.ingest.writers import Written
@@ -119,7 +119,7 @@ class LocalSession:
 
     def show(self, reference: str) -> TraceInfo:
         """See `Session.show`."""
-        name, iterations = _split(reference)
+        name, iterations = split(reference)
         path = as_path(name)
         if path is not None:
             return describe(_selected(_read(path), iterations))
@@ -134,23 +134,13 @@ class LocalSession:
 
     def find(self, reference: str) -> TraceInfo:
         """See `Session.find`. Raises UsageError for a part of a trace, which the catalogue does not know."""
-        name, iterations = _split(reference, exists=False)
-        if iterations is not None:
-            raise UsageError(
-                f"{reference!r} names iterations of a trace; this command takes whole traces", hint=f"say {name!r}"
-            )
-        return self._find(name, stored=True)
+        return self._find(whole(reference), stored=True)
 
     def _find(self, name: str, *, stored: bool = False) -> TraceInfo:
         try:
             return self._store.find(name)
         except NotFound as error:
-            if stored and as_path(name) is not None:
-                error.hint = "this command takes traces of the store, which 'etgraph ls' lists, and not their files"
-            elif "/" in name:
-                error.hint = f"there is no such file or folder either; the store is {self.url}"
-            else:
-                error.hint = error.hint or f"'etgraph ls' lists the traces of the store {self.url}"
+            explain_not_found(error, name, self.url, stored=stored)
             raise
 
     def remove(self, reference: str) -> TraceInfo:
@@ -177,31 +167,33 @@ class LocalSession:
         return entry_of(self._store, entry.id, entry.workload)
 
     def ask(
-        self, question: str, reference: str, *, save: bool = False, simulation: str | None = None, **choices: Any
-    ) -> Any:
+        self, question: str, reference: str, *, save: bool = False, simulation: str | None = None,
+        without: Collection[str] = (), **choices: Any,
+    ) -> Any:  # fmt: skip
         """See `Session.ask`. The function sees the whole trace: what a step waited for may lie before it."""
         from etgraph.queries import answer
         from etgraph.queries.questions import question as asked
 
         function = asked(question)
-        name, steps = _split(reference)
-        one = choices.get("iteration")
-        if steps is not None and one is not None and one not in steps:
-            raise UsageError(f"{reference!r} does not hold iteration {one}", hint="leave --iteration or # out")
-        if steps is not None and one is None:
-            choices["iteration"] = steps
+        name, steps = split(reference)
+        choices = with_steps(reference, steps, choices)
         path = as_path(name)
         if path is None:
             found = self._find(name).id
             return answer(self._store, found, question, save=save, simulation=simulation, **choices)
         if simulation is not None:
-            raise _not_stored(name, _NO_SIMULATIONS)
+            raise not_stored(name, _NO_SIMULATIONS)
         if save:
-            raise _not_stored(name, "--save takes traces of the store, beside which the answer is kept")
+            raise not_stored(name, "--save takes traces of the store, beside which the answer is kept")
         return function(_read(path), **choices)
 
     def ask_several(
-        self, question: str, *references: Sequence[str], simulation: str | None = None, **choices: Any
+        self,
+        question: str,
+        *references: Sequence[str],
+        simulation: str | None = None,
+        without: Collection[str] = (),
+        **choices: Any,
     ) -> Any:
         """See `Session.ask_several`. A trace that is named more than once is opened once."""
         from etgraph.queries.questions import OF_SEVERAL
@@ -212,7 +204,7 @@ class LocalSession:
         opened: dict[tuple[str, str | None], Trace] = {}
 
         def subject(reference: str, timeline: str | None) -> Subject:
-            name, iterations = _split(reference)
+            name, iterations = split(reference)
             if (name, timeline) not in opened:
                 opened[name, timeline] = self._load(name) if timeline is None else self._load_on(name, timeline)
             return Subject(opened[name, timeline], iterations, reference)
@@ -226,9 +218,9 @@ class LocalSession:
         from etgraph.queries import save_simulation
         from etgraph.sim.simulators import simulate
 
-        name, _ = _split(reference)
+        name, _ = split(reference)
         if save and as_path(name) is not None:
-            raise _not_stored(name, "--save takes traces of the store, beside which the simulation is kept")
+            raise not_stored(name, "--save takes traces of the store, beside which the simulation is kept")
         if save:
             self.find(reference)
         trace = self._open(reference)
@@ -275,9 +267,9 @@ class LocalSession:
         from etgraph.queries.tables import to_table
         from etgraph.sim.sweeps import KeptPoints, sweep
 
-        name, iterations = _split(reference)
+        name, iterations = split(reference)
         if save and as_path(name) is not None:
-            raise _not_stored(name, "--save takes traces of the store, beside which the sweep is kept")
+            raise not_stored(name, "--save takes traces of the store, beside which the sweep is kept")
         if save and iterations is not None:
             raise UsageError(f"{reference!r} names iterations of a trace: a sweep is kept beside a whole one")
         progress = progress or silent
@@ -357,7 +349,7 @@ class LocalSession:
 
     def _entries(self, references: Sequence[str]) -> list[TraceInfo]:
         """What the catalogue says of the traces that are named as a whole, oldest first."""
-        names = [name for name, iterations in map(_split, references) if iterations is None and as_path(name) is None]
+        names = [name for name, iterations in map(split, references) if iterations is None and as_path(name) is None]
         ids = {self._find(name).id for name in names}
         return [entry for entry in reversed(self._store.traces()) if entry.id in ids] if ids else []
 
@@ -367,7 +359,7 @@ class LocalSession:
 
     def _whole(self, reference: str) -> tuple[Trace, tuple[int, ...] | None]:
         """The trace that a reference means, from its path or from the store, and the iterations that it names."""
-        name, iterations = _split(reference)
+        name, iterations = split(reference)
         return self._load(name), iterations
 
     def _load(self, name: str) -> Trace:
@@ -380,8 +372,21 @@ class LocalSession:
         from etgraph.queries.saved_simulations import load_on
 
         if as_path(name) is not None:
-            raise _not_stored(name, _NO_SIMULATIONS)
+            raise not_stored(name, _NO_SIMULATIONS)
         return load_on(self._store, self._find(name).id, simulation)
+
+    @property
+    def is_remote(self) -> bool:
+        """See `Session.is_remote`."""
+        return False
+
+    def push(self, paths: Sequence[Path], **details: Any) -> list[Mapping[str, Any]]:
+        """See `Session.push`."""
+        raise UsageError(f"{self.url} is no server")
+
+    def jobs(self, job: str | None = None, *, cancel: bool = False) -> list[Mapping[str, Any]]:
+        """See `Session.jobs`."""
+        raise UsageError(f"{self.url} is no server")
 
     def doctor(self, verify: bool = False) -> Diagnosis:
         """See `Session.doctor`."""
@@ -391,14 +396,6 @@ class LocalSession:
 
 
 _NO_SIMULATIONS: Final = "--simulation takes traces of the store, beside which simulations are kept"
-
-
-def _not_stored(name: str, why: str) -> UsageError:
-    """The error for a path where a stored trace is needed."""
-    return UsageError(
-        f"{name} is read from disk: {why}",
-        hint="ingest it first, and name it by its workload or id; 'etgraph ls' lists what is stored",
-    )
 
 
 def _by_rows(progress: Progress, what: str) -> Progress:
@@ -450,13 +447,6 @@ def _kept_ranks_folder() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("etgraph", appauthor=False) / "ranks"
-
-
-def _split(reference: str, *, exists: bool = True) -> tuple[str, tuple[int, ...] | None]:
-    """A reference without its iterations, and these. A file whose own name ends in `#1` is taken as a whole."""
-    if exists and "#" in reference and Path(reference).exists():
-        return reference, None
-    return split_iterations(reference)
 
 
 def _read(path: Path) -> Trace:

@@ -12,6 +12,7 @@ COMMANDS = (
     Entry("demo", f"{_HERE}.demo:demo", "A guided tour on a bundled trace.", "Start"),
     Entry("doctor", f"{_HERE}.doctor:doctor", "Check versions, the store, and what is installed.", "Start"),
     Entry("ingest", f"{_HERE}.ingest:ingest", "Read trace files and keep them in the store.", "Traces"),
+    Entry("push", f"{_HERE}.push:push", "Send trace files to a server.", "Traces"),
     Entry("ls", f"{_HERE}.ls:ls", "List the traces of the store.", "Traces"),
     Entry(
         "workloads",
@@ -81,6 +82,7 @@ COMMANDS = (
     Entry("serve", f"{_HERE}.serve:serve", "Serve the store's traces over HTTP, as GraphQL.", "Servers"),
     Entry("worker", f"{_HERE}.worker:worker", "Do the jobs that a server was given.", "Servers"),
     Entry("jobs", f"{_HERE}.jobs:jobs", "List the jobs of the store, show one, or cancel it.", "Servers"),
+    Entry("jobs", f"{_HERE}.jobs:jobs", "What a server is at: uploads that it reads, simulations.", "Servers"),
     Entry("neo4j", f"{_HERE}.neo4j:neo4j", "Run a Neo4j server on this machine.", "Servers"),
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +64,11 @@ class Session(Protocol):
     @property
     def url(self) -> str:
         """The store or server, as `--store` takes it."""
+        ...
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server keeps the traces, which then has jobs too."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -129,18 +134,25 @@ class Session(Protocol):
         ...
 
     def ask(
-        self, question: str, reference: str, *, save: bool = False, simulation: str | None = None, **choices: Any
-    ) -> Any:
+        self, question: str, reference: str, *, save: bool = False, simulation: str | None = None,
+        without: Collection[str] = (), **choices: Any,
+    ) -> Any:  # fmt: skip
         """The answer of one of `etgraph.queries.questions`, whose keywords `choices` are.
 
         Iterations that the reference names choose the window; `simulation` names one that is kept beside the trace, on
         whose timeline the question is asked. Where this was saved for a stored trace before, the
-        saved answer is given; with `save`, it is saved for the next time.
+        saved answer is given; with `save`, it is saved for the next time. Fields `without` which it will do may be
+        empty, where it takes long to get them.
         """
         ...
 
     def ask_several(
-        self, question: str, *references: Sequence[str], simulation: str | None = None, **choices: Any
+        self,
+        question: str,
+        *references: Sequence[str],
+        simulation: str | None = None,
+        without: Collection[str] = (),
+        **choices: Any,
     ) -> Any:
         """The answer of one of `etgraph.queries.questions.OF_SEVERAL` about one or two lists of traces.
 
@@ -224,6 +236,24 @@ class Session(Protocol):
         """
         ...
 
+    def push(
+        self,
+        paths: Sequence[Path],
+        *,
+        each: bool = False,
+        workload: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        commit: str | None = None,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> list[Mapping[str, Any]]:
+        """Send files to the server, as `ingest` does, and give the jobs that read them there. Of a server alone."""
+        ...
+
+    def jobs(self, job: str | None = None, *, cancel: bool = False) -> list[Mapping[str, Any]]:
+        """The server's jobs, newest first, or the one of that id; `cancel` has it stopped. Of a server alone."""
+        ...
+
     def doctor(self, verify: bool = False) -> Diagnosis:
         """Check this installation and the store; with `verify`, read every stored byte."""
         ...
@@ -243,19 +273,28 @@ def store_url(option: str | None) -> str:
 def local_store_url(option: str | None) -> str:
     """The URL of a store that this process opens itself. Raises UsageError for a server, which has its own."""
     url = store_url(option)
-    if re.match(r"https?://", url, re.IGNORECASE):
+    if is_server(url):
         from etgraph.model.errors import UsageError
 
         raise UsageError(
-            f"store {url}: this version cannot talk to a server",
-            hint="give a folder instead: --store PATH, or ETGRAPH_STORE",
+            f"store {url} is a server, and this command needs a store of its own",
+            hint="give a folder or a database: --store PATH, or ETGRAPH_STORE",
         )
     return url
 
 
+def is_server(url: str) -> bool:
+    """Whether a store's URL is that of a server, which is asked over HTTP."""
+    return re.match(r"https?://", url, re.IGNORECASE) is not None
+
+
 def open_session(option: str | None) -> Session:
-    """The session for a store's URL. Raises UsageError for a server, which this version cannot reach."""
-    url = local_store_url(option)
+    """The session for a store's URL, or for a server's. Raises UsageError for a URL that cannot be one."""
+    url = store_url(option)
+    if is_server(url):
+        from etgraph.cli.remote.session import RemoteSession
+
+        return RemoteSession(url)
     from etgraph.cli.local import LocalSession
 
     return LocalSession(url)

@@ -8,6 +8,7 @@ can do so while it runs. Nothing is ended by force: whoever is stopped leaves fi
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -90,6 +91,8 @@ class Cancellation:
 
 
 _current: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
+_until: ContextVar[float | None] = ContextVar("until", default=None)
+"""When the time is over, as `time.monotonic` counts."""
 
 
 def current_flag() -> Array:
@@ -105,6 +108,12 @@ def check() -> None:
         work.check()
 
 
+def remaining() -> float | None:
+    """Seconds that what this thread does has left, for who waits for others; None where they are not bounded."""
+    until = _until.get()
+    return None if until is None else until - time.monotonic()
+
+
 @contextmanager
 def deadline(seconds: float) -> Iterator[Cancellation]:
     """Stop what is done inside after so many seconds, with `DeadlineExceeded`; at once where that is not above 0."""
@@ -117,7 +126,10 @@ def deadline(seconds: float) -> Iterator[Cancellation]:
         timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), work.cancel, (error,))
         timer.daemon = True
         timer.start()
+        left = remaining()
+        token = _until.set(time.monotonic() + (seconds if left is None else min(seconds, left)))
         try:
             yield work
         finally:
+            _until.reset(token)
             timer.cancel()

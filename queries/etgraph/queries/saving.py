@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from etgraph.model import path_tables
 from etgraph.model.errors import CorruptStore
 from etgraph.model.results import Result, camel_case
-from etgraph.queries.questions import QUESTIONS, question
+from etgraph.queries.questions import OF_SEVERAL, QUESTIONS, question
 from etgraph.queries.saved_simulations import Traces, find_simulation, load_on
 from etgraph.queries.tables import from_table, to_table
 from etgraph.queries.windows import indices_of
@@ -109,7 +109,7 @@ def answer_in(table: pa.Table, name: str, *, revision: int) -> Result | None:
 
 def type_of_answers(name: str) -> type[Result]:
     """The dataclass of a question's answers."""
-    function = question(name).function
+    function = question(name, {**QUESTIONS, **OF_SEVERAL}).function
     declared = function.__annotations__["return"]
     found: type[Result] = getattr(inspect.getmodule(function), declared) if isinstance(declared, str) else declared
     return found

@@ -67,6 +67,7 @@ def _ask_model(
 
     ask(
         settings, "slack", trace, title="Model critical path", view=slack_view,
-        lines=chain_lines if segments else None, leave_out=() if segments else ("segments", "operators"),
+        lines=chain_lines if segments else None,
+        leave_out=() if segments else ("segments", "operators"), unseen=("operators",),
         rank=rank, iteration=iteration,
     )  # fmt: skip

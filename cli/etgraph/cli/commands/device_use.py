@@ -25,6 +25,6 @@ def device_use(
 
     ask(
         settings, "device-use", trace, title="Device use", view=device_use_view,
-        lines=phase_lines if phases else None, leave_out=() if phases else ("slices",),
+        lines=phase_lines if phases else None, leave_out=() if phases else ("slices",), unseen=("slices",),
         rank=rank, iteration=iteration, window=window,
     )  # fmt: skip

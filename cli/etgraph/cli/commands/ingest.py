@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from etgraph.cli.group import command, pass_settings
 from etgraph.cli.options import labels_option
 from etgraph.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from etgraph.cli.session import Ingested
 
 
 @command("ingest")
@@ -47,7 +51,6 @@ def ingest(
     The same files again change nothing. A path that cannot be read does not stop the others; the exit code is then 3.
     With -q, print the traces' ids only.
     """
-    from etgraph.cli.documents import failure_document, trace_document
     from etgraph.cli.progress import watched
 
     with settings.session() as session, watched(settings) as progress:
@@ -55,6 +58,13 @@ def ingest(
             paths, each=each, workload=workload, team=team, labels=labels, commit=commit, branch=branch,
             workers=workers, resume=resume, progress=progress,
         )  # fmt: skip
+    return show_ingested(settings, ingested)
+
+
+def show_ingested(settings: Settings, ingested: Ingested) -> int:
+    """Print what was stored, and what could not be read; returns the exit code."""
+    from etgraph.cli.documents import failure_document, trace_document
+
     if not ingested.traces and len(ingested.failures) == 1:
         raise ingested.failures[0].error
     output = settings.output()

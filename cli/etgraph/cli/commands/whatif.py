@@ -104,7 +104,8 @@ def whatif(
     from etgraph.cli.views.whatif import whatif_view
 
     ask(
-        settings, "whatif", trace, title="What-if", view=whatif_view, leave_out=() if operators else ("operators",),
+        settings, "whatif", trace, title="What-if", view=whatif_view,
+        leave_out=() if operators else ("operators",), unseen=("operators",),
         changes=_in_order(context, given), profile=profile, rank=rank, iteration=iteration, by=by, draws=draws,
         seed=seed,
     )  # fmt: skip

@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from etgraph.api.context import Context
-from etgraph.api.fetch.hardware import profile
+from etgraph.api.fetch.hardware import given_profile
+from etgraph.api.fetch.worked_out import worked_out
+from etgraph.api.generating.arguments import choices_of
 from etgraph.model import Trace
 from etgraph.queries.comparison import Comparison
 from etgraph.queries.questions import OF_SEVERAL
-from etgraph.queries.saving import answer
+from etgraph.queries.saved_simulations import find_simulation
+from etgraph.queries.saving import answer, place_of
 from etgraph.queries.subjects import Subject
 from etgraph.queries.waterfall import Waterfall, Waterfalls, together
 from etgraph.sim.what_if.reading import from_rows
@@ -64,7 +67,20 @@ def ask(context: Context, trace_id: str, question: str, arguments: Mapping[str, 
 
     Nothing is kept: a query changes nothing. Raises NotFound for an unknown profile, and what the question raises.
     """
-    return answer(OpenOnce(context), trace_id, question, save=False, **_choices(arguments))
+    store, choices = OpenOnce(context), _choices(arguments)
+    if choices.get("simulation") is not None:
+        choices["simulation"] = find_simulation(store, trace_id, choices["simulation"])
+    key = (context.store.url, trace_id, store.find(trace_id).revision, *place_of(question, **choices))
+    return worked_out(key, lambda: answer(store, trace_id, question, save=False, **choices))
+
+
+def keep(context: Context, trace_id: str, question: str, choices: Mapping[str, Any], simulation: str | None) -> Result:
+    """The answer, kept beside its trace from now on. The choices are values of the question's keywords, as JSON.
+
+    Raises UsageError for choices that the question does not have.
+    """
+    found = _choices(choices_of(question, choices))
+    return answer(OpenOnce(context), trace_id, question, save=True, simulation=simulation, **found)
 
 
 def compare(
@@ -74,13 +90,15 @@ def compare(
     store = OpenOnce(context)
 
     def side(runs: Sequence[Mapping[str, Any]]) -> list[Subject]:
-        return [_subject(store, each["reference"], each.get("iterations")) for each in runs]
+        return [_subject(store, **each) for each in runs]
 
     return cast(Comparison, OF_SEVERAL["compare"](side(base), side(other), **_choices(arguments)))
 
 
-def _subject(store: OpenOnce, reference: str, iterations: Sequence[int] | None) -> Subject:
-    return Subject(store.load(reference), None if iterations is None else tuple(iterations), reference)
+def _subject(
+    store: OpenOnce, reference: str, iterations: Sequence[int] | None = None, name: str | None = None
+) -> Subject:
+    return Subject(store.load(reference), None if iterations is None else tuple(iterations), name or reference)
 
 
 def waterfall(context: Context, references: Sequence[str], arguments: Mapping[str, Any]) -> Waterfalls:
@@ -93,10 +111,10 @@ def _choices(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments as the question's function takes them."""
     choices = {name: getattr(value, "value", value) for name, value in arguments.items()}
     if choices.get("profile") is not None:
-        choices["profile"] = profile(choices["profile"])
+        choices["profile"] = given_profile(choices["profile"])
     if choices.get("changes") is not None:
         choices["changes"] = from_rows(choices["changes"])
     return choices
 
 
-__all__ = ["OpenOnce", "ask", "compare", "waterfall"]
+__all__ = ["OpenOnce", "ask", "compare", "keep", "waterfall"]

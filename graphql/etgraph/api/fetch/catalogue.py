@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from etgraph.api.context import Context
+from etgraph.api.fetch.analyses import OpenOnce
 from etgraph.api.fetch.batches import One, alone
 from etgraph.api.fetch.lists import Listed, page_of
 from etgraph.model import Report
-from etgraph.store import TraceInfo, WorkloadInfo
+from etgraph.queries import Workloads
+from etgraph.queries import workloads as workload_summaries
+from etgraph.store import IterationInfo, TraceInfo, WorkloadInfo, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,18 @@ class MatchReport(Report):
     """
 
     files: tuple[ReadFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TracePart:
+    """What is known of some iterations of a trace: `operators` and `collectives` count those that belong to them."""
+
+    ranks: tuple[int, ...]
+    operators: int
+    dependencies: dict[str, int]
+    collectives: int
+    span_ns: int
+    iterations: tuple[IterationInfo, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +132,17 @@ def report(info: TraceInfo) -> MatchReport:
     return MatchReport(**known, files=files)
 
 
+def part(context: Context, info: TraceInfo, iterations: Sequence[int]) -> TracePart:
+    """What is known of some iterations of a trace, which is opened for it."""
+    found = describe(OpenOnce(context).load(info.id).select_iterations(tuple(iterations)))
+    return TracePart(**{name: getattr(found, name) for name in TracePart.__dataclass_fields__})
+
+
+def summaries(context: Context, team: str | None = None) -> Workloads:
+    """The workloads of the store with what their steps lose, and a summary of each team."""
+    return workload_summaries(context.store, team)
+
+
 def _entries(
     context: Context, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
 ) -> list[TraceInfo]:
@@ -127,5 +153,5 @@ def _page(found: Sequence[TraceInfo], name: str, *, first: int, after: str | Non
     return page_of(found, lambda one: (one.created or "", one.id, one.workload or ""), name, first=first, after=after)
 
 
-__all__ = ["MatchReport", "ReadFile", "Tag", "report", "tags", "trace", "traces", "traces_of", "workload",
-           "workloads"]  # fmt: skip
+__all__ = ["MatchReport", "ReadFile", "Tag", "TracePart", "part", "report", "summaries", "tags", "trace", "traces",
+           "traces_of", "workload", "workloads"]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -10,13 +10,13 @@ from etgraph.api.access import require
 from etgraph.api.access.audit import DONE
 from etgraph.api.context import Context
 from etgraph.api.errors import INTERNAL, Forbidden
-from etgraph.api.fetch import catalogue, hardware, jobs, simulations
+from etgraph.api.fetch import analyses, catalogue, hardware, jobs, simulations
 from etgraph.api.fetch.batches import One, alone
 from etgraph.api.jobs.job import Job
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
 from etgraph.queries import load_simulation
 from etgraph.sim.simulation import Simulation
-from etgraph.store import TraceInfo, entry_of
+from etgraph.store import TraceInfo, entry_of, scoring
 from etgraph.store.errors import ReadOnlyStore
 from etgraph.store.references import check_label
 
@@ -103,18 +103,42 @@ class Simulated:
     job: One[Job] | None = None
 
 
-def simulate(context: Context, reference: str, profile: str | None = None, *, save: bool, wait: bool) -> Done:
-    """Run a trace again, or on other hardware: here where it is not kept, else by a job."""
+def simulate(
+    context: Context,
+    reference: str,
+    profile: str | None = None,
+    iterations: Sequence[int] | None = None,
+    *,
+    save: bool,
+    wait: bool,
+) -> Done:
+    """Run a trace, or iterations of it, again or on other hardware: here where it is not kept, else by a job."""
     require(context.viewer, "simulate")
-    hardware_of = None if profile is None else hardware.profile(profile)
+    hardware_of = None if profile is None else hardware.given_profile(profile)
+    if save and iterations is not None:
+        raise UsageError("iterations: found some, expected none with save: a simulation is kept of a whole trace")
     if not save:
-        found = Simulated(simulations.simulated(context, reference, hardware_of))
+        found = Simulated(simulations.simulated(context, reference, hardware_of, iterations))
     else:
-        job = jobs.simulation(context, reference, hardware_of, wait=wait)
+        job = jobs.simulation(context, reference, profile, wait=wait)
         (trace_id,) = job.trace_ids or (None,)
         kept = load_simulation(context.store, trace_id, job.simulation) if trace_id and job.simulation else None
         found = Simulated(kept, job)
     return Done(catalogue.trace(context, reference), found)
+
+
+def score(context: Context, reference: str) -> Done:
+    """Score the simulations of a workload's other traces that predict a trace."""
+    scoring.score(context.store, reference)
+    return Done(catalogue.trace(context, reference))
+
+
+def keep(
+    context: Context, reference: str, question: str, choices: Mapping[str, Any] | None, simulation: str | None = None
+) -> Done:
+    """Keep an answer beside its trace."""
+    analyses.keep(context, context.store.find(reference).id, question, choices or {}, simulation)
+    return Done(catalogue.trace(context, reference))
 
 
 def cancel_job(context: Context, id: str) -> Done:
@@ -122,4 +146,7 @@ def cancel_job(context: Context, id: str) -> Done:
     return Done(more=jobs.cancel(context, id))
 
 
-__all__ = ["EXPECTED", "Done", "Failed", "cancel_job", "delete", "label", "outcome", "simulate", "tag", "untag"]
+__all__ = [
+    "EXPECTED", "Done", "Failed", "cancel_job", "delete", "keep", "label", "outcome", "score", "simulate", "tag",
+    "untag",
+]  # fmt: skip

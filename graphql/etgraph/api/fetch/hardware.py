@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Final
 
-from etgraph.model.errors import NotFound
-from etgraph.sim.profiles import Profile, builtin_names, load
+from etgraph.model.errors import NotFound, UsageError
+from etgraph.sim.profiles import Profile, builtin_names, load, loads
+from etgraph.sim.profiles.document import document
+
+GIVEN: Final = "profile.toml"
+"""What messages call the text of a profile that a client gives."""
 
 
 @cache
 def profiles() -> tuple[Profile, ...]:
     """All of them: devices first, then nodes and clusters of them."""
     return tuple(sorted(map(load, builtin_names()), key=lambda each: (each.device.kind, bool(each.tiers), each.name)))
+
+
+def given_profile(text: str) -> Profile:
+    """The profile that an argument gives: a built-in one by its name, or all of one as the text of a file.
+
+    Raises NotFound for an unknown name, UsageError for a text that builds on another file, ProfileError for a bad one.
+    """
+    if "\n" not in text:
+        return profile(text)
+    if "extends" in document(text, GIVEN).table:
+        raise UsageError(
+            f"{GIVEN}: found `extends`, expected a profile that is whole",
+            hint="'etgraph profile show FILE --toml' prints it with all that it builds on",
+        )
+    return loads(text, file=GIVEN)
 
 
 def profile(name: str) -> Profile:
@@ -21,4 +41,4 @@ def profile(name: str) -> Profile:
     return load(name)
 
 
-__all__ = ["profile", "profiles"]
+__all__ = ["given_profile", "profile", "profiles"]

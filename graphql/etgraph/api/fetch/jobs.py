@@ -17,7 +17,6 @@ from etgraph.api.jobs.job import Job
 from etgraph.api.jobs.queue import Queue
 from etgraph.model import cancelling
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
-from etgraph.sim.profiles import Profile
 from etgraph.store import TraceInfo
 
 _LOOK_SECONDS: Final = 0.1
@@ -97,13 +96,13 @@ def cancel(context: Context, job_id: str) -> One[Job]:
     return alone(cancelled_job(_queue(context), context.viewer, job_id))
 
 
-def simulation(context: Context, reference: str, profile: Profile | None, *, wait: bool) -> One[Job]:
+def simulation(context: Context, reference: str, profile: str | None, *, wait: bool) -> One[Job]:
     """The job that keeps a simulation of a trace; with `wait` as it is when it has ended, or when time runs short.
 
     The same that waits or runs already is not asked for twice. Raises what the job ended in.
     """
     viewer, queue = context.viewer, _queue(context)
-    given = {"trace": context.store.find(reference).id, "profile": None if profile is None else profile.name}
+    given = {"trace": context.store.find(reference).id, "profile": profile}
     key = f"simulate {given['trace']} {given['profile']} {viewer.team}"
     at_work = (job for job in queue.page(key=key, first=1) if not job.has_ended and not job.cancelling)
     job = next(at_work, None) or queue.add("simulate", given, viewer, key=key)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from etgraph.api.access import require
 from etgraph.api.context import Context
 from etgraph.api.limits.limits import Limit, described
 from etgraph.model.schema import REVISION
 from etgraph.queries.questions import OF_SEVERAL, QUESTIONS
 from etgraph.sim.simulators import SIMULATORS
+from etgraph.store import Check
+from etgraph.store.checking import checks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +40,10 @@ def server_info(context: Context) -> ServerInfo:
     )
 
 
-__all__ = ["ServerInfo", "server_info"]
+def store_checks(context: Context, *, verify: bool) -> list[Check]:
+    """Whether the store of a request is in order. Raises Forbidden for viewers who are no administrators."""
+    require(context.viewer, "admin")
+    return checks_of(context.store, verify=verify)
+
+
+__all__ = ["ServerInfo", "server_info", "store_checks"]

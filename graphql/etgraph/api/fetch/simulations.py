@@ -10,12 +10,13 @@ from etgraph.api.context import Context
 from etgraph.api.fetch.analyses import OpenOnce
 from etgraph.api.fetch.batches import One
 from etgraph.api.fetch.rows import StoredRow
+from etgraph.api.fetch.worked_out import worked_out
 from etgraph.model import Trace
 from etgraph.model.accuracy import Validation
 from etgraph.model.results import Trust
 from etgraph.queries import load_simulation, saved_simulations, simulations
 from etgraph.queries.saved_simulations import SimulationSummary, find_simulation
-from etgraph.sim.profiles import Profile
+from etgraph.sim.profiles import Profile, fingerprint
 from etgraph.sim.simulation import Simulation
 from etgraph.sim.simulators import simulate
 from etgraph.store.rows import ROW
@@ -92,10 +93,20 @@ def _prediction(summary: SimulationSummary, node: dict[str, Any]) -> Prediction:
     return Prediction(summary.id, summary.simulator, summary.profile, *(node.get(name) for name in _OF_NODES))
 
 
-def simulated(context: Context, reference: str, profile: Profile | None) -> Simulation:
-    """A trace run again on its own hardware or, given a profile, on that."""
+def simulated(
+    context: Context, reference: str, profile: Profile | None, iterations: Sequence[int] | None = None
+) -> Simulation:
+    """A trace, or some iterations of it, run again on its own hardware or, given a profile, on that."""
     store = OpenOnce(context)
-    return simulate_on(store.load(store.find(reference).id), profile)
+    found = store.find(reference)
+
+    def work() -> Simulation:
+        trace = store.load(found.id)
+        return simulate_on(trace if iterations is None else trace.select_iterations(tuple(iterations)), profile)
+
+    content = None if profile is None else (profile.name, fingerprint(profile))
+    steps = None if iterations is None else tuple(iterations)
+    return worked_out((context.store.url, found.id, found.revision, "simulate", content, steps), work)
 
 
 def simulate_on(trace: Trace, profile: Profile | None) -> Simulation:

@@ -11,6 +11,9 @@ import graphene
 
 from etgraph.api.generating.enums import choice_of
 from etgraph.api.scalars import Attributes
+from etgraph.model.errors import UsageError
+from etgraph.model.results import camel_case
+from etgraph.queries.questions import question as asked
 from etgraph.queries.windows import Iterations, Window
 from etgraph.sim.what_if.declared import Change
 
@@ -19,7 +22,7 @@ _EVERY: Final[Mapping[str, str]] = MappingProxyType(
         "rank": "Only this rank.",
         "iteration": "Only these steps, by index; one alone needs no brackets.",
         "window": "What counts as a step: its annotation on the host, its work on the device, or both together.",
-        "profile": "Compare with the peaks of this hardware: the name of a built-in profile.",
+        "profile": "This hardware: the name of a built-in profile, or a profile as the text of its file, whole.",
         "by": "What makes rows of the answer.",
         "each": "A row for every iteration rather than one for all of them.",
         "lane": "Only operators of hosts, or of devices.",
@@ -48,6 +51,35 @@ def arguments_of(
     found = {each.name: _argument(question, each, hints[each.name], _EVERY[each.name]) for each in keywords}
     on_another = after == 1 if simulation is None else simulation
     return found | ({"simulation": graphene.Argument(graphene.ID, description=_SIMULATION)} if on_another else {})
+
+
+def choices_of(question: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords of a question, which clients name as its arguments, out of JSON. Profiles and changes stay as they are.
+
+    Raises UsageError for a keyword that the question does not have, and for a value that it does not take.
+    """
+    import msgspec
+
+    hints = _hints(asked(question).function)
+    names = {camel_case(name): name for name in list(inspect.signature(asked(question).function).parameters)[1:]}
+    found = {}
+    for key, value in given.items():
+        if key not in names:
+            raise UsageError(f"choices: found {key!r}, expected what {question} takes: {', '.join(names)}")
+        try:
+            found[names[key]] = msgspec.convert(value, _plain(hints[names[key]]))
+        except msgspec.ValidationError as error:
+            raise UsageError(f"choices, {key}: {error}") from None
+    return found
+
+
+def _plain(hint: Any) -> Any:
+    """The type of a keyword as JSON has it."""
+    from etgraph.sim.profiles import Profile
+
+    if hint == Sequence[Change]:
+        return list[dict[str, Any]]
+    return str | None if Profile in get_args(hint) else hint
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tarfile
 import threading
@@ -19,7 +20,7 @@ from etgraph.api.errors import Busy, CostExceeded
 from etgraph.api.http.viewers import ViewerOf
 from etgraph.api.limits import Limits
 from etgraph.ingest.scratch import Scratch
-from etgraph.ingest.writers import FOLDERS, TIMELINES, WRITERS, write
+from etgraph.ingest.writers import FOLDERS, TIMELINES, WRITERS, Written, write
 from etgraph.model import Trace, cancelling
 from etgraph.model.cancelling import deadline
 from etgraph.model.errors import UsageError
@@ -43,6 +44,8 @@ ENDINGS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """Ending and media type of the formats that are one file; the others are folders, and sent as tar archives."""
+WRITTEN: Final = "Etgraph-Written"
+"""Header that says what an export holds: an object with the fields of `etgraph.ingest.writers.Written`."""
 _TAR: Final = (".tar", "application/x-tar")
 
 
@@ -76,9 +79,11 @@ class Exports:
         name, iterations = split_iterations(reference)
         entry = store.find(name)
         trace = store.load(entry.id)
-        path = path_to_show(trace, iterations)[0] if format in TIMELINES else None
+        simulator = flask.request.args.get("for")
+        timeline = format in TIMELINES and simulator is None
+        path, notes = path_to_show(trace, iterations) if timeline else (None, [])
         shown = trace if iterations is None else trace.select_iterations(iterations)
-        target = _written(shown, format, scratch, self._limits.export_bytes, path)
+        target, written = _written(shown, format, scratch, self._limits.export_bytes, path, simulator)
         ending, media = ENDINGS.get(format, _TAR)
         file = target.open("rb")  # which outlives the name, so that nothing is left to delete
         response = flask.Response(
@@ -87,11 +92,15 @@ class Exports:
         response.content_length = target.stat().st_size
         response.headers["Content-Disposition"] = f'attachment; filename="{_name(entry.workload, entry.id)}{ending}"'
         response.headers["Cache-Control"] = "no-store"
+        told = {name: getattr(written, name) for name in ("operators", "dependencies", "bytes", "replaced")}
+        response.headers[WRITTEN] = json.dumps(told | {"notes": [*written.notes, *notes]})
         return response
 
 
-def _written(trace: Trace, format: str, scratch: Scratch, most: int, path: pa.Table | None) -> Path:
-    """The export as one file. Raises CostExceeded where it becomes too large."""
+def _written(
+    trace: Trace, format: str, scratch: Scratch, most: int, path: pa.Table | None, simulator: str | None
+) -> tuple[Path, Written]:
+    """The export as one file, and what it holds. Raises CostExceeded where it becomes too large."""
     looked = time.monotonic()
 
     def progress(step: str, done: int = 0, total: int | None = None) -> None:
@@ -102,17 +111,17 @@ def _written(trace: Trace, format: str, scratch: Scratch, most: int, path: pa.Ta
             _check_size(scratch.path, most)
 
     target = scratch.new(ENDINGS[format][0] if format in ENDINGS else "")
-    write(trace, target, format, progress, path=path)
+    written = write(trace, target, format, progress, path=path, workload_for=simulator)
     _check_size(scratch.path, most)
     if format not in FOLDERS:
-        return target
+        return target, written
     archive = scratch.new(_TAR[0])
     with tarfile.open(archive, "w") as tar:
         for file in sorted(target.rglob("*")):
             cancelling.check()
             if file.is_file():
                 tar.add(file, file.relative_to(target).as_posix())
-    return archive
+    return archive, written
 
 
 def _check_size(folder: Path, most: int) -> None:

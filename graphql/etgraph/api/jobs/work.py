@@ -84,12 +84,12 @@ def _plain(error: EtgraphError, folder: Path) -> EtgraphError:
 
 def simulate(task: Task) -> Outcome:
     """Run a trace again, on its own hardware or on a profile, and keep the simulation beside it."""
-    from etgraph.api.fetch.hardware import profile as profile_of
+    from etgraph.api.fetch.hardware import given_profile
     from etgraph.api.fetch.simulations import simulate_on
     from etgraph.queries import save_simulation
 
     given = task.job.input
-    profile = None if given["profile"] is None else profile_of(given["profile"])
+    profile = None if given["profile"] is None else given_profile(given["profile"])
     task.progress("reading")
     trace = task.store.load(given["trace"])
     task.progress("simulating")

@@ -27,6 +27,7 @@ class SideInput(graphene.InputObjectType):
     iterations = graphene.List(
         graphene.NonNull(graphene.Int), description="Only these steps of it, by index; without, all that are asked for."
     )
+    name = graphene.String(description="What the answer calls it; without, its reference.")
 
 
 def labels_of(given: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:

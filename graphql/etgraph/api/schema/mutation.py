@@ -11,6 +11,7 @@ from etgraph.api.access.scopes import SCOPES
 from etgraph.api.fetch import access, changes
 from etgraph.api.generating.descriptions import of_type
 from etgraph.api.generating.types import object_type
+from etgraph.api.scalars import Attributes
 from etgraph.api.schema.access import Share, Token
 from etgraph.api.schema.inputs import LabelInput, labels_of
 from etgraph.api.schema.job import Job
@@ -152,6 +153,27 @@ class Mutation(graphene.ObjectType):
             "id": _told(graphene.ID, "Id of the trace that was.", lambda done: done.more),
         },
     )
+    keep_answer = _mutation(
+        "KeepAnswer",
+        "Work an answer out and keep it beside its trace, from where whoever asks the same gets it.",
+        changes.keep,
+        {
+            "reference": reference_argument(),
+            "question": _text("The question; `serverInfo` tells which there are."),
+            "choices": graphene.Argument(Attributes, description="Arguments of the question by name."),
+            "simulation": graphene.Argument(
+                graphene.ID, description="On the timeline of this simulation of the trace: its id, or the beginning."
+            ),
+        },
+        {"trace": _trace()},
+    )
+    score_simulations = _mutation(
+        "ScoreSimulations",
+        "Score the simulations of a workload's other traces that predict a trace, against its measured times.",
+        changes.score,
+        {"reference": reference_argument()},
+        {"trace": _trace()},
+    )
     simulate = _mutation(
         "Simulate",
         "Predict when every operator of a trace starts and how long it takes.",
@@ -160,7 +182,11 @@ class Mutation(graphene.ObjectType):
             "reference": reference_argument(),
             "profile": graphene.Argument(
                 graphene.String,
-                description="On this hardware: a built-in profile. Else the trace is run again from its dependencies.",
+                description="On this hardware: a built-in profile, or the text of a whole one. Else as it ran.",
+            ),
+            "iterations": graphene.Argument(
+                graphene.List(graphene.NonNull(graphene.Int)),
+                description="Only these iterations of the trace, by index. What is kept is of a whole one.",
             ),
             "save": graphene.Argument(
                 graphene.NonNull(graphene.Boolean), default_value=False,

@@ -11,7 +11,7 @@ from etgraph.api.fetch import access, catalogue, hardware, nodes
 from etgraph.api.fetch import cypher as fetch_cypher
 from etgraph.api.fetch import jobs as fetch_jobs
 from etgraph.api.fetch import simulations as fetch_simulations
-from etgraph.api.fetch.server import server_info
+from etgraph.api.fetch.server import server_info, store_checks
 from etgraph.api.generating.types import object_type
 from etgraph.api.scalars import Attributes
 from etgraph.api.schema.access import AuditEventConnection, Share, Token
@@ -25,6 +25,8 @@ from etgraph.api.schema.node import Node
 from etgraph.api.schema.server import ServerInfo, Viewer
 from etgraph.api.schema.trace import Tag, Trace, TraceConnection
 from etgraph.api.schema.workload import Workload, WorkloadConnection
+from etgraph.queries import Workloads
+from etgraph.store import Check
 
 
 def reference_argument() -> graphene.Argument:
@@ -91,6 +93,12 @@ class Query(graphene.ObjectType):
         description="Workloads that have traces, those with the newest first.",
         args={"team": _TEAM, **page_arguments()},
         resolver=lambda root, info, **asked: catalogue.workloads(info.context, **asked),
+    )
+    workload_summary = graphene.Field(
+        graphene.NonNull(object_type(Workloads)),
+        description="The workloads with what the steps of each lose, and a summary of each team.",
+        args={"team": _TEAM},
+        resolver=lambda root, info, **asked: catalogue.summaries(info.context, **asked),
     )
     tags = graphene.Field(
         _all_of(Tag),
@@ -167,6 +175,17 @@ class Query(graphene.ObjectType):
         description="What answers.",
         resolver=lambda root, info: server_info(info.context),
     )
+    store_checks = graphene.Field(
+        _all_of(object_type(Check)),
+        description="Whether the store is in order, as `etgraph doctor` says it. For the scope admin.",
+        args={
+            "verify": graphene.Argument(
+                graphene.NonNull(graphene.Boolean), default_value=False,
+                description="Read all that is stored, and compare it with its checksums.",
+            )
+        },
+        resolver=lambda root, info, verify: store_checks(info.context, verify=verify),
+    )  # fmt: skip
     viewer = graphene.Field(
         graphene.NonNull(Viewer), description="Who asks.", resolver=lambda root, info: info.context.viewer
     )

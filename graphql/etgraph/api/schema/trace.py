@@ -6,6 +6,7 @@ import graphene
 
 from etgraph.api.fetch import catalogue, simulations
 from etgraph.api.generating.types import fields_of, object_type, window, window_arguments
+from etgraph.api.scalars import Count
 from etgraph.api.schema.analyses import analysis_fields
 from etgraph.api.schema.collective import collectives_field
 from etgraph.api.schema.connection import connection_of
@@ -18,6 +19,7 @@ from etgraph.queries.saved_simulations import SimulationSummary
 from etgraph.store import TraceInfo
 
 MatchReport = object_type(catalogue.MatchReport)
+TracePart = object_type(catalogue.TracePart)
 Simulation = object_type(SimulationSummary)
 
 Trace = type(
@@ -32,6 +34,23 @@ Trace = type(
         "report": graphene.Field(
             graphene.NonNull(MatchReport), description="How its files became a graph.",
             resolver=lambda root, info: catalogue.report(root.value),
+        ),
+        "operator_count": graphene.Field(
+            graphene.NonNull(Count), description="Number of its operators.",
+            resolver=lambda root, info: root.value.operators,
+        ),
+        "collective_count": graphene.Field(
+            graphene.NonNull(Count), description="Number of its collectives.",
+            resolver=lambda root, info: root.value.collectives,
+        ),
+        "part": graphene.Field(
+            graphene.NonNull(TracePart), description="What is known of some of its iterations alone.",
+            args={
+                "iterations": graphene.Argument(
+                    graphene.NonNull(graphene.List(graphene.NonNull(graphene.Int))), description="Which, by index."
+                )
+            },
+            resolver=lambda root, info, iterations: catalogue.part(info.context, root.value, iterations),
         ),
         "operators": operators_field("Its operators, a page at a time."),
         "collectives": collectives_field("Its collectives, a page at a time."),

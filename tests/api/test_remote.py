@@ -1,0 +1,99 @@
+"""Every command with a server in place of its store: the same answer, message and exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from click.testing import CliRunner
+
+from etgraph.api.http.app import create_app
+from etgraph.api.running.serving import the_schema
+from etgraph.cli.main import COMMANDS, main
+from etgraph.queries import saved_simulations
+from etgraph.sim.profiles import dump, load
+from etgraph.store import Store, connect
+from support.api import serving
+from support.device_trace import on_a_device
+from support.remote_calls import AS_JSON, CALLS, IN_A_TERMINAL, WITHOUT_A_STORE
+
+CHANGES = """
+[[changes]]
+change = "work"
+after = "aten::mm"
+time = "250 us"
+count = 2
+
+[[changes]]
+change = "launch-latency"
+factor = 0.5
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a call gave."""
+
+    code: int
+    answer: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Both:
+    """A folder, and the server over it."""
+
+    folder: str
+    url: str
+    words: dict[str, str]
+
+    def call(self, store: str, *arguments: str) -> Said:
+        """What etgraph says on a store."""
+        filled = [self.words.get(each, each) for each in arguments]
+        found = CliRunner().invoke(main, [*filled, "--store", store], prog_name="etgraph")
+        return Said(
+            found.exit_code, found.stdout, found.stderr.replace(self.url, "STORE").replace(self.folder, "STORE")
+        )
+
+
+@pytest.fixture(scope="module")
+def both(samples_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    """The samples' store with a trace that has a device, and a server over it."""
+    folder = tmp_path_factory.mktemp("remote")
+    shutil.copytree(samples_store.url.removeprefix("file://"), folder / "store")
+    store = connect(folder / "store")
+    store.publish(on_a_device(), workload="device", team="ads")
+    (profile, changes) = (folder / "own.toml", folder / "changes.toml")
+    profile.write_text(dump(load("h100-sxm")).replace('name = "h100-sxm"', 'name = "own"'))
+    changes.write_text(CHANGES)
+    words = {
+        "SIMULATION": saved_simulations(store, "dlrm")[0].id,
+        "FILE": str(profile),
+        "CHANGES": str(changes),
+        "RETURN_1": "RETURN 1",
+    }
+    with serving(create_app(store, the_schema())) as url:
+        yield Both(str(folder / "store"), url, words)
+
+
+@pytest.mark.parametrize("call", [*AS_JSON, *IN_A_TERMINAL])
+def test_a_server_answers_as_its_store_does(both: Both, call: str) -> None:
+    assert both.call(both.url, *shlex.split(call)) == both.call(both.folder, *shlex.split(call))
+
+
+@pytest.mark.parametrize("options", ["", "--verify"])
+def test_doctor_says_of_a_servers_store_what_it_says_of_the_store(both: Both, options: str) -> None:
+    said = [both.call(store, "doctor", *options.split(), "--json") for store in (both.folder, both.url)]
+    here, there = (json.loads(re.sub(r"\d+ bytes", "", each.answer))["checks"] for each in said)
+    assert [each for each in there if each["name"] not in ("server", "viewer")] == here
+    assert len(there) == len(here) + 2
+    assert said[1].code == said[0].code
+
+
+def test_every_command_is_tried_or_says_why_not() -> None:
+    assert {entry.name for entry in COMMANDS} == {*CALLS, *WITHOUT_A_STORE}
