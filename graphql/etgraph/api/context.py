@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from etgraph.api.limits import Limits
+from etgraph.api.shared import Shared
 from etgraph.store import Store
 
 T = TypeVar("T")
@@ -23,12 +24,13 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request: its store, its viewer, the id under which it is logged, and what it may cost."""
+    """One request: its store, its viewer, the id under which it is logged, what it may cost, and what all share."""
 
     store: Store
     viewer: Viewer
     request_id: str
     limits: Limits = field(default_factory=Limits)
+    shared: Shared = field(default_factory=Shared, compare=False, repr=False)
     remembered: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, key: Hashable, work: Callable[[], T]) -> T:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 from etgraph.api.http.guard import LOOPBACK
 from etgraph.api.limits import Limits
 from etgraph.api.limits.documents import KEPT_BYTES
+from etgraph.api.shared import RESULTS_BYTES, TRACES_BYTES
 from etgraph.model.errors import UsageError
 from etgraph.sim.profiles.declaration import AtLeast, Items, Kind, Leaf, Record, declared
 from etgraph.sim.profiles.document import Node, document, merged, text_of
@@ -50,6 +51,10 @@ class Settings:
     receive_ns: Annotated[int, TIME, "in which a request must be sent as a whole, and an answer be taken"] = 20 * 10**9
     grace_ns: Annotated[int, TIME, "that requests have to end after the server was told to stop"] = 30 * 10**9
     answers_bytes: Annotated[int, SIZE, "of answers kept to be sent again"] = 64 << 20
+    results_bytes: Annotated[int, SIZE, "of answers to questions kept for requests that select other parts of them"] = (
+        RESULTS_BYTES
+    )
+    traces_bytes: Annotated[int, SIZE, "of traces kept open"] = TRACES_BYTES
     documents_bytes: Annotated[int, SIZE, "of documents kept parsed and validated"] = KEPT_BYTES
     persisted_bytes: Annotated[int, SIZE, "of documents kept for clients that send their hash"] = 8 << 20
     mutations_bytes: Annotated[int, SIZE, "of answers kept for mutations that are sent again"] = 16 << 20

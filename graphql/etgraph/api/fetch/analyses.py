@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from etgraph.api.context import Context
 from etgraph.api.fetch.hardware import profile
+from etgraph.api.shared import Made, bytes_of
 from etgraph.model import Trace
+from etgraph.model.results import Result
 from etgraph.queries.comparison import Comparison
 from etgraph.queries.questions import OF_SEVERAL
-from etgraph.queries.saving import answer
+from etgraph.queries.saved_simulations import find_simulation
+from etgraph.queries.saving import answer, place_of
 from etgraph.queries.subjects import Subject
 from etgraph.queries.waterfall import Waterfall, Waterfalls, together
 from etgraph.sim.what_if.reading import from_rows
@@ -19,8 +22,12 @@ from etgraph.sim.what_if.reading import from_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from etgraph.model.results import Result
     from etgraph.queries.saved_simulations import Described, Kept
+
+R = TypeVar("R", bound=Result)
+
+_WITH_DERIVED: Final = 4
+"""Times the bytes of its columns."""
 
 
 class OpenOnce:
@@ -34,8 +41,14 @@ class OpenOnce:
         return self._context.once(("find", reference), lambda: self._context.store.find(reference))
 
     def load(self, reference: str) -> Trace:
-        """See `Store.load`."""
-        return self._context.once(("load", reference), lambda: self._context.store.load(reference))
+        """See `Store.load`. The trace stays open for other requests that find it in this revision."""
+        found = self.find(reference)
+
+        def load() -> Made[Trace]:
+            trace = self._context.store.load(found.id)
+            return Made(trace, _bytes_of_trace(trace), lasting=trace.revision == found.revision)
+
+        return self._context.shared.traces.get((found.id, found.revision), load)
 
     def get_artefact(self, trace_id: str, kind: str, key: str) -> pa.Table | None:
         """See `Store.get_artefact`."""
@@ -59,12 +72,18 @@ class OpenOnce:
         )
 
 
-def ask(context: Context, trace_id: str, question: str, arguments: Mapping[str, Any]) -> Result:
-    """The answer to a question of `etgraph.queries.questions`: a kept one where there is, else worked out now.
+def ask(context: Context, trace: Described, question: str, arguments: Mapping[str, Any]) -> Result:
+    """The answer to a question of `etgraph.queries.questions` about a trace that this request has found.
 
-    Nothing is kept: a query changes nothing. Raises NotFound for an unknown profile, and what the question raises.
+    It follows from id, revision and choices, and is worked out once for all requests. Nothing is kept in the store: a
+    query changes nothing. Raises NotFound for an unknown profile, and what the question raises.
     """
-    return answer(OpenOnce(context), trace_id, question, save=False, **_choices(arguments))
+    store, choices = OpenOnce(context), _choices(arguments)
+    if choices.get("simulation") is not None:
+        choices["simulation"] = find_simulation(store, trace.id, choices["simulation"])
+    return _once(
+        context, (trace,), place_of(question, **choices), lambda: answer(store, trace.id, question, save=False, **choices)
+    )
 
 
 def compare(
@@ -72,20 +91,43 @@ def compare(
 ) -> Comparison:
     """The comparison of the traces of two sides, each a `SideInput`. A trace of several sides is opened once."""
     store = OpenOnce(context)
+    choices = _choices(arguments)
+    sides = [[(each["reference"], _steps(each.get("iterations"))) for each in side] for side in (base, other)]
 
-    def side(runs: Sequence[Mapping[str, Any]]) -> list[Subject]:
-        return [_subject(store, each["reference"], each.get("iterations")) for each in runs]
+    def work() -> Comparison:
+        subjects = [[Subject(store.load(name), steps, name) for name, steps in side] for side in sides]
+        return cast(Comparison, OF_SEVERAL["compare"](*subjects, **choices))
 
-    return cast(Comparison, OF_SEVERAL["compare"](side(base), side(other), **_choices(arguments)))
+    found = [store.find(name) for side in sides for name, _ in side]
+    return _once(context, found, ("compare", repr(sides), repr(sorted(choices.items()))), work)
 
 
-def _subject(store: OpenOnce, reference: str, iterations: Sequence[int] | None) -> Subject:
-    return Subject(store.load(reference), None if iterations is None else tuple(iterations), reference)
+def _steps(iterations: Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if iterations is None else tuple(iterations)
+
+
+def _once(context: Context, traces: Sequence[Described], asked: tuple[str, ...], work: Callable[[], R]) -> R:
+    """What follows from traces and what was asked of them; kept if the traces are those that were found till the end."""
+    revisions = {each.id: each.revision for each in traces}
+
+    def made() -> Made[Result]:
+        result = work()
+        lasting = all(context.store.find(each).revision == revision for each, revision in revisions.items())
+        return Made(result, bytes_of(result), lasting)
+
+    key = (*((each.id, each.revision) for each in traces), *asked)
+    return cast(R, context.shared.results.get(key, made))
+
+
+def _bytes_of_trace(trace: Trace) -> int:
+    """What a trace takes, with the graph and the orders that questions derive from its columns."""
+    return _WITH_DERIVED * sum(columns.nbytes for columns in trace.tables.values())
 
 
 def waterfall(context: Context, references: Sequence[str], arguments: Mapping[str, Any]) -> Waterfalls:
     """Lost time of several traces, each under the reference that names it."""
-    rows = [cast(Waterfall, ask(context, each, "waterfall", arguments)) for each in references]
+    store = OpenOnce(context)
+    rows = [cast(Waterfall, ask(context, store.find(each), "waterfall", arguments)) for each in references]
     return together([replace(row, trace=each) for row, each in zip(rows, references)])
 
 

@@ -84,7 +84,7 @@ def _references() -> Any:
 
 
 def _answer(question: str, root: Any, info: Any, **arguments: Any) -> Any:
-    return analyses.ask(info.context, root.id, question, arguments)
+    return analyses.ask(info.context, root, question, arguments)
 
 
 def field_name(question: str) -> str:
