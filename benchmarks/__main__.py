@@ -40,6 +40,7 @@ ASKED = {
     "fuzz": "a million damaged inputs for all readers, for archives and for whole runs",
     "chain": "files read, linked and inferred, beside HTA's loading and mlc-chakra's linker, installed for it",
     "chakra-peer": "exported Chakra files opened with the standard's own package, installed for it",
+    "api-neo4j": "the API on a trace in Neo4j, under the same load as on a local store",
     "breakdown-peer": "breakdown beside Holistic Trace Analysis, installed for it",
 }
 """What needs more time, disk or packages than others, and runs only where it is named."""

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from etgraph.api.http.guard import LOOPBACK
 from etgraph.api.limits import Limits
@@ -43,6 +43,10 @@ class Settings:
         str, "address to listen at; other machines reach none but the loopback's without authentication"
     ] = "127.0.0.1"
     port: Annotated[int, AtLeast(0), "port to listen at; 0 for any that is free"] = PORT
+    behind: Annotated[
+        Literal["", "loopback"],
+        "`loopback` where what forwards to any other address, such as a container's port, listens to the loopback alone",
+    ] = ""
     hosts: Annotated[tuple[str, ...], "names under which the server may be asked, beside those of the loopback"] = ()
     origins: Annotated[tuple[str, ...], "origins of pages elsewhere that may ask, such as `https://example.org`"] = ()
     threads: Annotated[int, AtLeast(1), "requests that are worked on at the same time"] = 8
@@ -87,11 +91,15 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
 
 
 def checked(settings: Settings) -> Settings:
-    """The settings, if they go together. Raises UsageError for an address that other machines reach."""
-    if settings.host not in LOOPBACK:
+    """The settings, if they go together. Raises UsageError for an address that other machines reach.
+
+    An address of a container is none where its port is published on the loopback alone, which only its user can know.
+    """
+    if settings.host not in LOOPBACK and settings.behind != "loopback":
         raise UsageError(
             f"host: found {settings.host!r}, expected one of {', '.join(LOOPBACK)}: there is no authentication yet",
-            hint="let a proxy on this machine that knows its users forward requests, and name it in `hosts`",
+            hint="let a proxy on this machine that knows its users forward requests, and name it in `hosts`; "
+            'in a container whose port is published on 127.0.0.1 alone, set `behind = "loopback"`',
         )
     if settings.port > 65_535:
         raise UsageError(f"port: found {settings.port}, expected 0 to 65535")
