@@ -17,7 +17,7 @@ USER etgraph
 WORKDIR /data
 VOLUME /data
 EXPOSE 8321
-HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8321/readyz', timeout=5)"]
 ENTRYPOINT ["etgraph"]
 CMD ["serve"]

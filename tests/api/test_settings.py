@@ -56,7 +56,7 @@ def test_a_file_and_the_environment_above_it(tmp_path: Path) -> None:
 def test_every_setting_can_be_given_by_the_environment(name: str) -> None:
     _, kind = variables()[name]
     quantity = getattr(kind, "quantity", None)
-    own = {"HOST": "::1", "BEHIND": "loopback", "LIMITS_INTROSPECTION": "false"}
+    own = {"HOST": "::1", "BEHIND": "loopback", "LIMITS_INTROSPECTION": "false", "PREPARE": "false"}
     value = own.get(name.removeprefix(PREFIX), "7")
     assert load(None, {name: quantity.example if quantity else value}) != Settings()
 

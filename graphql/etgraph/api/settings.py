@@ -49,6 +49,7 @@ class Settings:
     ] = ""
     hosts: Annotated[tuple[str, ...], "names under which the server may be asked, beside those of the loopback"] = ()
     origins: Annotated[tuple[str, ...], "origins of pages elsewhere that may ask, such as `https://example.org`"] = ()
+    prepare: Annotated[bool, "have everything imported and compiled before listening, so that no request waits"] = True
     threads: Annotated[int, AtLeast(1), "requests that are worked on at the same time"] = 8
     connections: Annotated[int, AtLeast(1), "connections that are open at the same time"] = 200
     idle_ns: Annotated[int, TIME, "for which a connection may say nothing"] = 30 * 10**9

@@ -82,7 +82,10 @@ def ask(context: Context, trace: Described, question: str, arguments: Mapping[st
     if choices.get("simulation") is not None:
         choices["simulation"] = find_simulation(store, trace.id, choices["simulation"])
     return _once(
-        context, (trace,), place_of(question, **choices), lambda: answer(store, trace.id, question, save=False, **choices)
+        context,
+        (trace,),
+        place_of(question, **choices),
+        lambda: answer(store, trace.id, question, save=False, **choices),
     )
 
 

@@ -12,6 +12,7 @@ from graphql import GraphQLSchema
 
 from etgraph.api.http import logs
 from etgraph.api.http.app import create_app
+from etgraph.api.running.preparing import prepare
 from etgraph.api.running.server import Server
 from etgraph.api.settings import Settings
 from etgraph.store import Store
@@ -30,10 +31,12 @@ def serve(
 ) -> None:
     """Answer for a store until SIGTERM or SIGINT; requests that run then are answered. `ready` is told the URL.
 
-    Raises ServerError where the address cannot be had.
+    etgraph's own schema is prepared first, if the settings do not say otherwise; requests wait meanwhile. Raises ServerError where the address cannot be had.
     """
     server = Server(create_app(store, schema or the_schema(), settings), settings)
     with _stopped_by_signals(server):
+        if schema is None and settings.prepare:
+            prepare()
         logs.event("listening", url=server.url, store=store.url)
         if ready is not None:
             ready(server.url)
