@@ -45,7 +45,7 @@ class Settings:
     port: Annotated[int, AtLeast(0), "port to listen at; 0 for any that is free"] = PORT
     behind: Annotated[
         Literal["", "loopback"],
-        "`loopback` where what forwards to any other address, such as a container's port, listens to the loopback alone",
+        "`loopback` where what forwards to another address, as a container's port, listens to the loopback alone",
     ] = ""
     hosts: Annotated[tuple[str, ...], "names under which the server may be asked, beside those of the loopback"] = ()
     origins: Annotated[tuple[str, ...], "origins of pages elsewhere that may ask, such as `https://example.org`"] = ()

@@ -81,12 +81,11 @@ def ask(context: Context, trace: Described, question: str, arguments: Mapping[st
     store, choices = OpenOnce(context), _choices(arguments)
     if choices.get("simulation") is not None:
         choices["simulation"] = find_simulation(store, trace.id, choices["simulation"])
-    return _once(
-        context,
-        (trace,),
-        place_of(question, **choices),
-        lambda: answer(store, trace.id, question, save=False, **choices),
-    )
+
+    def work() -> Result:
+        return answer(store, trace.id, question, save=False, **choices)
+
+    return _once(context, (trace,), place_of(question, **choices), work)
 
 
 def compare(
@@ -110,7 +109,7 @@ def _steps(iterations: Sequence[int] | None) -> tuple[int, ...] | None:
 
 
 def _once(context: Context, traces: Sequence[Described], asked: tuple[str, ...], work: Callable[[], R]) -> R:
-    """What follows from traces and what was asked of them; kept if the traces are those that were found till the end."""
+    """What follows from traces and what was asked of them; kept if they are still those that were found."""
     revisions = {each.id: each.revision for each in traces}
 
     def made() -> Made[Result]:

@@ -31,7 +31,8 @@ def serve(
 ) -> None:
     """Answer for a store until SIGTERM or SIGINT; requests that run then are answered. `ready` is told the URL.
 
-    etgraph's own schema is prepared first, if the settings do not say otherwise; requests wait meanwhile. Raises ServerError where the address cannot be had.
+    etgraph's own schema is prepared first, if the settings do not say otherwise; requests wait meanwhile. Raises
+    ServerError where the address cannot be had.
     """
     server = Server(create_app(store, schema or the_schema(), settings), settings)
     with _stopped_by_signals(server):

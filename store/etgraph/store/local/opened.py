@@ -1,6 +1,6 @@
 """Traces that stay open between calls which look at a few of their rows: opening takes longer than looking.
 
-Their columns are mapped files, so that what is held of them is address space and the pages that the system keeps anyway.
+Their columns are mapped files: what is held of them is address space, and pages that the system keeps anyway.
 """
 
 from __future__ import annotations
