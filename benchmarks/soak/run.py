@@ -1,6 +1,6 @@
 """The soak: threads that send what chance chooses, for some time; then the server has to be as it was.
 
-`python -m benchmarks.soak.run --seconds 600`; with `--store neo4j://…` over that store, which gets traces and keeps
+`python -m benchmarks.soak --seconds 600`; with `--store neo4j://…` over that store, which gets traces and keeps
 them.
 """
 
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -34,7 +34,8 @@ _IDLE: Final = 2
 """Seconds after which the server drops a connection that says nothing."""
 _MOST_THREADS: Final = 2
 _MOST_FILES: Final = 4
-"""By how many threads and files the server may differ, at rest, from what it was at rest before."""
+_MOST_SESSIONS: Final = 4
+"""By how many threads, files and connections the server may differ, at rest, from what it was at rest before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Soaked:
             found.append(f"threads: {self.before.threads} before, {self.after.threads} after")
         if self.after.files > self.before.files + _MOST_FILES:
             found.append(f"files: {self.before.files} before, {self.after.files} after")
+        if self.after.sessions > self.before.sessions + _MOST_SESSIONS:
+            found.append(f"connections to the database: {self.before.sessions} before, {self.after.sessions} after")
         return found
 
 
@@ -153,13 +156,13 @@ def _held(server: Served, seconds: float) -> Held:
     return held(server.process, seconds, port)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print what was sent and what the server held; exit code 1 where anything is wrong."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--seconds", type=float, default=600)
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument("--store")
-    given = asked.parse_args()
+    given = asked.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         found = soak(given.store or f"{folder}/store", given.seconds, seed=given.seed)
     print(f"{found.requests:,} requests in {given.seconds:.0f} s\n\n| part | status | answers |\n|---|---:|---:|")
@@ -169,8 +172,5 @@ def main() -> None:
     print(f"memory over the later half: {slope(found.meanwhile) / 1e6:+.2f} MB a minute")
     for wrong in found.wrong[:MOST_TOLD]:
         print("WRONG", wrong)
-    sys.exit(bool(found.wrong))
-
-
-if __name__ == "__main__":
-    main()
+    if found.wrong:
+        sys.exit(1)
