@@ -10,9 +10,9 @@ RUN /opt/tools/bin/python graphql/graphiql/fetch.py
 RUN python -m venv /opt/etgraph && /opt/etgraph/bin/pip install --no-cache-dir .
 
 FROM python:3.12-slim-bookworm
-RUN useradd --uid 10001 --create-home etgraph && install --directory --owner etgraph --group etgraph /data
+RUN useradd --uid 10001 --create-home etgraph && install --directory --owner etgraph --group etgraph /data /var/cache/etgraph
 COPY --from=build /opt/etgraph /opt/etgraph
-ENV PATH="/opt/etgraph/bin:$PATH" ETGRAPH_STORE="/data" NUMBA_CACHE_DIR="/tmp/numba"
+ENV PATH="/opt/etgraph/bin:$PATH" ETGRAPH_STORE="/data" NUMBA_CACHE_DIR="/var/cache/etgraph" TMPDIR="/var/cache/etgraph"
 USER etgraph
 WORKDIR /data
 VOLUME /data
