@@ -38,9 +38,11 @@ ASKED = {
     "reading-large": "a Kineto file of ten million events: time and memory",
     "chakra-large": "a Chakra file of ten million nodes: time, size and memory",
     "neo4j-traces": "every trace of the collection published to Neo4j, loaded back and compared",
+    "soak": "ten minutes of good, bad and hostile requests to the API: what breaks, what leaks",
     "fuzz": "a million damaged inputs for all readers, for archives and for whole runs",
     "chain": "files read, linked and inferred, beside HTA's loading and mlc-chakra's linker, installed for it",
     "chakra-peer": "exported Chakra files opened with the standard's own package, installed for it",
+    "api-neo4j": "the API on a trace in Neo4j, under the same load as on a local store",
     "breakdown-peer": "breakdown beside Holistic Trace Analysis, installed for it",
 }
 """What needs more time, disk or packages than others, and runs only where it is named."""

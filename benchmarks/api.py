@@ -1,193 +1,158 @@
-"""The API under an open load: 50 requests a second from 50 clients, on the loopback, and memory over 10 000 requests.
+"""The API on a trace of 100,000 operators: 50 requests a second from 50 clients on the loopback, pages, and memory.
 
-Each request has its moment, and its time counts from there, whether or not the ones before it are answered. The server
-is a process of its own, with the bundled trace and a field for a real question.
+The queries are those that docs/api/queries.md works. The server is `etgraph serve`, a process of its own.
 """
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
-import shutil
-import subprocess
-import sys
+import re
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
-import graphene
 import numpy as np
-import psutil
 
-from etgraph.api.running.serving import serve
-from etgraph.api.settings import Settings
+from benchmarks.api_load import HEAD, Served, ask, connected, load, sent, served
+from benchmarks.questions import OPERATORS, SAMPLE, tiled
 from etgraph.ingest import read, samples
-from etgraph.queries import answer
-from etgraph.store import connect
+from etgraph.queries import save_simulation
+from etgraph.sim.simulators import simulate
+from etgraph.store import Store, connect
 
-SAMPLE: Final = "gpt_ddp_5steps"
-CLIENTS: Final = 50
 SECONDS: Final = 10
-PROCESSES: Final = 5
-MANY: Final = 10_000
-QUERY: Final = """
-query Hotspots($reference: String!, $by: String) {
-  trace(reference: $reference) {
-    id workload
-    hotspots(by: $by) { key count bytes totalNs transferNs waitNs exposedNs criticalNs }
-  }
+REQUESTS: Final = 100_000
+NO_ANSWERS: Final = "0 B"
+"""Of memory for answers' bytes: every request is executed."""
+_PAGE: Final = Path(__file__).parents[1] / "docs" / "api" / "queries.md"
+_MORE: Final = {
+    "critical path, hotspots, breakdown": """{
+        trace(reference: "gpt") {
+            criticalPath { lengthNs segments(first: 20) { rank name startNs endNs via } }
+            hotspots { rows { key count bytes totalNs transferNs waitNs exposedNs } }
+            breakdown { windows { rank computationNs exposedCommunicationNs idleNs } }
+        }
+    }""",
+    "operators in groups": """{
+        trace(reference: "gpt") { operatorSummary { rows(first: 50) { key count totalNs selfNs } } }
+    }""",
+    "fifty operators": """{
+        trace(reference: "gpt") {
+            operators(first: 50, orderBy: { field: durationNs, descending: true }) {
+                nodes { id rank index name kind startNs durationNs scope flops bytes }
+            }
+        }
+    }""",
 }
-"""
-
-
-class Hotspot(graphene.ObjectType):
-    """A row of the answer."""
-
-    key = graphene.String()
-    count = graphene.Int()
-    bytes = graphene.Float()
-    total_ns = graphene.Float()
-    transfer_ns = graphene.Float()
-    wait_ns = graphene.Float()
-    exposed_ns = graphene.Float()
-    critical_ns = graphene.Float()
-
-
-class Trace(graphene.ObjectType):
-    """A stored trace."""
-
-    id = graphene.ID()
-    workload = graphene.String()
-    hotspots = graphene.List(Hotspot, by=graphene.String(default_value="type"))
-
-    @staticmethod
-    def resolve_hotspots(parent: Any, info: Any, by: str) -> Any:
-        return answer(info.context.store, parent.id, "hotspots", by=by).rows
-
-
-class Query(graphene.ObjectType):
-    """What is asked."""
-
-    trace = graphene.Field(Trace, reference=graphene.String(required=True))
-
-    @staticmethod
-    def resolve_trace(parent: Any, info: Any, reference: str) -> Any:
-        return info.context.store.find(reference)
+_OPERATORS: Final = """query Page($after: String) {
+  trace(reference: "gpt") {
+    operators(first: 1000, after: $after) {
+      pageInfo { hasNextPage endCursor }
+      nodes { rank index name kind startNs durationNs flops bytes scope source }
+    }
+  }
+}"""
 
 
 def main() -> None:
-    """Print the table of latencies and the memory; with STORE and BYTES, be the server."""
+    """Print the tables of a local store."""
     with tempfile.TemporaryDirectory() as folder:
-        with connect(f"{folder}/store") as store:
-            store.publish(read(samples.path(SAMPLE)), workload="gpt")
-        print("| answers | requests | p50, ms | p95, ms | p99, ms | not answered |")
-        print("|---|---:|---:|---:|---:|---:|")
-        numbers = itertools.count()
-        _row("first of a new process", _first(f"{folder}/store"))
-        with _server(f"{folder}/store", 0) as (url, _):
-            _load(url, lambda: QUERY, seconds=2)
-            _row("document never seen", _load(url, lambda: f"{QUERY}# {next(numbers)}"))
-            _row("document validated", _load(url, lambda: QUERY))
-        with _server(f"{folder}/store", 1 << 20) as (url, process):
-            _load(url, lambda: QUERY, seconds=2)
-            _row("bytes kept", _load(url, lambda: QUERY))
-            print()
-            _memory(url, process)
+        report(f"{folder}/store")
 
 
-def _first(store: str) -> tuple[np.ndarray[Any, Any], int]:
-    """Seconds that the first answer of a new process takes, once the server listens, from a store without answers."""
-    times = []
-    for number in range(PROCESSES):
-        own = shutil.copytree(store, f"{store}-{number}")
-        with _server(own, 0) as (url, _), _connection(url) as connection:
-            begin = time.perf_counter()
-            assert _ask(connection, QUERY)
-            times.append(time.perf_counter() - begin)
-    return np.array(times), 0
+def report(url: str, *, requests: int = REQUESTS) -> None:
+    """Print the tables of an empty store: first answers, warm ones, kept ones, pages, and memory."""
+    with connect(url) as store:
+        operators = fill(store)
+    queries = named_queries()
+    print(f"{operators:,} operators\n\n| first answer of a server | s |\n|---|---:|")
+    for name, query in queries.items():
+        print(f"| {name} | {_first(url, query):.2f} |", flush=True)
+    print(f"\n{HEAD}")
+    with served(url, answers=NO_ANSWERS, connections=200) as server:
+        _warm(server, queries)
+        for name, query in queries.items():
+            print(load(server, lambda query=query: query, SECONDS).row(name), flush=True)  # type: ignore[misc]
+        turn = itertools.cycle(queries.values())
+        print(load(server, lambda: next(turn), SECONDS).row("all, in turn"), flush=True)
+        pages, seconds = _pages(server)
+    with served(url) as server:
+        _warm(server, queries)
+        turn = itertools.cycle(queries.values())
+        print(load(server, lambda: next(turn), SECONDS).row("all, in turn, bytes kept"), flush=True)
+        print(f"\n{pages} pages of 1,000 operators, one after the other: {seconds:.2f} s\n")
+    with served(url, answers="1 MiB", documents="1 MiB", results="16 MiB") as server:
+        _memory(server, queries, requests)
 
 
-def _row(name: str, found: tuple[np.ndarray[Any, Any], int]) -> None:
-    times, failed = found
-    p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1e3
-    print(f"| {name} | {len(times)} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {failed} |", flush=True)
+def fill(store: Store) -> int:
+    """Publish the trace under the names that the queries use, with a simulation; returns its number of operators."""
+    trace = replace(tiled(read(samples.path(SAMPLE)), OPERATORS), trace_id="1" * 64)
+    for workload in ("gpt", "dlrm"):
+        store.publish(trace, workload=workload, team="nlp")
+    store.tag("gpt", "base")
+    save_simulation(store, "gpt", simulate(trace, "replay"), trace=trace)
+    return len(trace)
 
 
-def _load(url: str, query: Any, seconds: int = SECONDS) -> tuple[np.ndarray[Any, Any], int]:
-    """Seconds from each request's moment to its answer, and how many had another one than a right one."""
-    times: list[float] = []
-    failed = [0]
-    begin = time.perf_counter() + 0.2
-
-    def client(number: int) -> None:
-        with _connection(url) as connection:
-            for second in range(seconds):
-                moment = begin + second + number / CLIENTS
-                time.sleep(max(0.0, moment - time.perf_counter()))
-                if _ask(connection, query()):
-                    times.append(time.perf_counter() - moment)
-                else:
-                    failed[0] += 1
-
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return np.array(times), failed[0]
+def named_queries() -> Mapping[str, str]:
+    """The worked queries that read, and some of more rows, by their titles."""
+    found = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```graphql\n(.*?)^```", _PAGE.read_text("utf-8"), re.M | re.S)
+    return {title: query for title, query in found if not query.startswith("mutation")} | _MORE
 
 
-def _memory(url: str, process: psutil.Process) -> None:
-    """Print the server's memory after some requests, and after many."""
-    with _connection(url) as connection:
-        for count in range(1, MANY + 1):
-            # One in ten is executed, the others are kept bytes.
-            assert _ask(connection, QUERY if count % 10 else f"{QUERY}# {count}")
-            if count % (MANY // 5) == 0:
-                print(f"after {count:6,} requests: {process.memory_info().rss / 1e6:.0f} MB", flush=True)
+def _first(url: str, query: str) -> float:
+    """Seconds that the first answer of a new server takes, once it listens."""
+    with served(url) as server, connected(server.url) as connection:
+        begin = time.perf_counter()
+        status, body = sent(connection, query)
+        assert status == 200, body
+        assert b'"errors"' not in body, body
+        return time.perf_counter() - begin
 
 
-def _ask(connection: http.client.HTTPConnection, query: str) -> bool:
-    body = json.dumps({"query": query, "variables": {"reference": "gpt"}})
-    connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    return answer.status == 200 and b'"errors"' not in answer.read()
+def _warm(server: Served, queries: Mapping[str, str]) -> None:
+    """Have every query answered twice."""
+    with connected(server.url) as connection:
+        for query in (*queries.values(), *queries.values()):
+            assert ask(connection, query)
 
 
-@contextmanager
-def _connection(url: str) -> Iterator[http.client.HTTPConnection]:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
-    try:
-        yield connection
-    finally:
-        connection.close()
+def _pages(server: Served) -> tuple[int, float]:
+    """Page through 10,000 operators: pages and seconds."""
+    after, pages = None, 10
+    begin = time.perf_counter()
+    with connected(server.url) as connection:
+        for _ in range(pages):
+            found = json.loads(sent(connection, _OPERATORS, {"after": after})[1])["data"]["trace"]["operators"]
+            assert len(found["nodes"]) == 1000
+            after = found["pageInfo"]["endCursor"]
+    return pages, time.perf_counter() - begin
 
 
-@contextmanager
-def _server(store: str, answers_bytes: int) -> Iterator[tuple[str, psutil.Process]]:
-    """A server as a process of its own: its address and the process."""
-    command = [sys.executable, "-m", "benchmarks.api", store, str(answers_bytes)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip(), psutil.Process(process.pid)
-        process.terminate()
+def _memory(server: Served, queries: Mapping[str, str], requests: int) -> None:
+    """Print the server's memory over many requests, and its slope over the later half of them."""
+    turn = itertools.cycle(queries.values())
+    step = max(requests // 10, 1)
+    seen = []
+    with connected(server.url) as connection:
+        for count in range(1, requests + 1):
+            query = next(turn)
+            # One in ten is a document never seen before, the others are kept documents or bytes.
+            assert ask(connection, query if count % 10 else f"{query}# {count}")
+            if count % step == 0:
+                seen.append(server.rss / 1e6)
+                print(f"after {count:7,} requests: {seen[-1]:.0f} MB", flush=True)
+    later = seen[len(seen) // 2 :]
+    slope = np.polyfit(np.arange(len(later)), later, 1)[0] / step * 1e4
+    print(f"slope over the later half: {slope:+.2f} MB in 10,000 requests")
 
 
-def _serve(path: str, answers_bytes: int) -> None:
-    schema = graphene.Schema(query=Query).graphql_schema
-    settings = Settings(port=0, answers_bytes=answers_bytes, documents_bytes=1 << 20, connections=2 * CLIENTS)
-    with connect(path) as store:
-        serve(store, settings, schema=schema, ready=lambda url: print(url, flush=True))
-
+__all__ = ["fill", "main", "named_queries", "report"]
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        _serve(sys.argv[1], int(sys.argv[2]))
-    else:
-        main()
+    main()

@@ -57,8 +57,11 @@ def test_a_file_and_the_environment_above_it(tmp_path: Path) -> None:
 def test_every_setting_can_be_given_by_the_environment(name: str) -> None:
     _, kind = variables()[name]
     quantity = getattr(kind, "quantity", None)
-    told = {"AUTHENTICATION": "tokens", "HOST": "::1", "LIMITS_INTROSPECTION": "false"}
-    value = told.get(name.removeprefix(PREFIX), "7")
+    own = {
+        "AUTHENTICATION": "tokens", "HOST": "::1", "BEHIND": "loopback", "LIMITS_INTROSPECTION": "false",
+        "PREPARE": "false",
+    }  # fmt: skip
+    value = own.get(name.removeprefix(PREFIX), "7")
     assert load(None, {name: quantity.example if quantity else value}) != Settings()
 
 
@@ -117,3 +120,15 @@ def test_an_address_given_by_hand_comes_first() -> None:
     assert with_address(Settings(port=1), None, None) == Settings(port=1)
     with pytest.raises(UsageError, match="expected 0 to 65535"):
         load(None, {f"{PREFIX}PORT": "70000"})
+
+
+def test_a_container_may_listen_to_all_where_its_port_is_published_on_the_loopback() -> None:
+    open_to_all = {f"{PREFIX}HOST": "0.0.0.0"}
+    with pytest.raises(UsageError, match="there is no authentication yet") as told:
+        load(None, open_to_all)
+    assert 'behind = "loopback"' in str(told.value.hint)
+    found = load(None, open_to_all | {f"{PREFIX}BEHIND": "loopback"})
+    assert found.host == "0.0.0.0"
+    assert found.asked_as == Settings().asked_as, "a page elsewhere cannot ask by a name of its own"
+    with pytest.raises(SettingsError, match="BEHIND"):
+        load(None, open_to_all | {f"{PREFIX}BEHIND": "nginx"})

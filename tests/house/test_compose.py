@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from etgraph.api.settings import PREFIX, load
+
 ROOT = Path(__file__).resolve().parents[2]
 PATH = ROOT / "docker-compose.yml"
 
@@ -37,7 +39,7 @@ def test_the_password_has_no_default() -> None:
 
 def test_ports_are_bound_to_the_loopback(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", ())]
-    assert [port.rpartition(":")[2] for port in ports] == ["7474", "7687"]
+    assert [port.rpartition(":")[2] for port in ports] == ["7474", "7687", "8321"]
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
@@ -61,10 +63,30 @@ def test_the_graph_is_loaded_once_the_server_answers_queries(services: dict[str,
     assert health["test"][0] == "CMD-SHELL"
     assert "cypher-shell" in health["test"][1]
     assert {"interval", "timeout", "retries"} <= set(health)
-    load = services["load"]
-    assert load["depends_on"] == {"neo4j": {"condition": "service_healthy"}}
-    assert load["command"][-1].endswith("etgraph demo --store neo4j://neo4j:7687")
-    assert load["volumes"] == [".:/checkout:ro"]
+    loading = services["load"]
+    assert loading["depends_on"] == {"neo4j": {"condition": "service_healthy"}}
+    assert loading["command"] == ["--store", "neo4j://neo4j:7687", "demo"]
+
+
+def test_the_api_is_served_once_the_graph_is_loaded(services: dict[str, Any]) -> None:
+    server = services["server"]
+    assert server["depends_on"] == {"load": {"condition": "service_completed_successfully"}}
+    environment = server["environment"]
+    settings = load(None, {name: value for name, value in environment.items() if name.startswith(PREFIX)})
+    assert (settings.host, settings.behind) == ("0.0.0.0", "loopback")
+    assert environment["ETGRAPH_STORE"] == "neo4j://neo4j:7687"
+    assert "command" not in server, "the image serves if nothing else is said"
+    assert float(server["stop_grace_period"].removesuffix("s")) * 1e9 > settings.grace_ns
+
+
+@pytest.mark.parametrize("name", ["load", "server"])
+def test_our_own_containers_may_do_little(services: dict[str, Any], name: str) -> None:
+    service = services[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["build"] == "."
+    assert not {"privileged", "network_mode", "volumes", "user"} & set(service)
 
 
 def compose(*arguments: str, password: str | None) -> subprocess.CompletedProcess[str]:

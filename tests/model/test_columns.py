@@ -18,6 +18,7 @@ from etgraph.model import TABLES, Columns, NodeType
 from etgraph.model.errors import EtgraphError
 from etgraph.model.schema import TYPES
 from model.tables import SAMPLES, Row, columns_of, operators, rows_of, sample_rows, through_file
+from support.read_samples import sample
 
 FULL: Row = {
     "number": 1, "some_bool": True, "some_int8": 2, "some_int32": 3, "some_int64": 4, "some_uint64": 5,
@@ -308,3 +309,11 @@ def test_a_row_is_small(table: str, most: int) -> None:
 
 def test_a_column_that_was_never_filled_takes_no_memory() -> None:
     assert operators(1000).nbytes < operators(1000, flops=np.zeros(1000)).nbytes - 7999
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_whole_column_is_what_its_values_are_one_by_one(table: str) -> None:
+    columns = sample("gpt_ddp_5steps").tables[table]
+    columns = columns.take(np.arange(0, len(columns), 37))
+    for column in columns.table.columns:
+        assert columns.values(column.name) == [columns.value(column.name, row) for row in range(len(columns))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from etgraph.api.limits import Limits
+from etgraph.api.shared import Shared
 
 if TYPE_CHECKING:
     from etgraph.api.access.audit import Audit
@@ -51,6 +52,7 @@ class Context:
     tokens: Tokens | None = field(default=None, repr=False)
     audit: Audit | None = field(default=None, repr=False)
     queue: Queue | None = field(default=None, repr=False)
+    shared: Shared = field(default_factory=Shared, compare=False, repr=False)
     remembered: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def once(self, key: Hashable, work: Callable[[], T]) -> T:

@@ -15,6 +15,7 @@ from etgraph.api.http.guard import LOOPBACK
 from etgraph.api.jobs.rules import Rules
 from etgraph.api.limits import Limits
 from etgraph.api.limits.documents import KEPT_BYTES
+from etgraph.api.shared import RESULTS_BYTES, TRACES_BYTES
 from etgraph.model.errors import UsageError
 from etgraph.sim.profiles.declaration import AtLeast, Items, Kind, Leaf, Record, declared
 from etgraph.sim.profiles.document import Node, document, merged, text_of
@@ -45,17 +46,26 @@ class Settings:
         Literal["off", "tokens"], "`tokens`: who asks sends one; `off`: whoever reaches the server may do all"
     ] = "off"
     audit_days: Annotated[int, AtLeast(1), "days for which it is kept who wrote what"] = 90
+    behind: Annotated[
+        Literal["", "loopback"],
+        "`loopback` where what forwards to another address, as a container's port, listens to the loopback alone",
+    ] = ""
     hosts: Annotated[
         tuple[str, ...],
         "names under which the server may be asked, beside those of the loopback; with tokens and none named, any",
     ] = ()
     origins: Annotated[tuple[str, ...], "origins of pages elsewhere that may ask, such as `https://example.org`"] = ()
+    prepare: Annotated[bool, "have everything imported and compiled before listening, so that no request waits"] = True
     threads: Annotated[int, AtLeast(1), "requests that are worked on at the same time"] = 8
     connections: Annotated[int, AtLeast(1), "connections that are open at the same time"] = 200
     idle_ns: Annotated[int, TIME, "for which a connection may say nothing"] = 30 * 10**9
     receive_ns: Annotated[int, TIME, "in which a request must be sent as a whole, and an answer be taken"] = 20 * 10**9
     grace_ns: Annotated[int, TIME, "that requests have to end after the server was told to stop"] = 30 * 10**9
     answers_bytes: Annotated[int, SIZE, "of answers kept to be sent again"] = 64 << 20
+    results_bytes: Annotated[int, SIZE, "of answers to questions kept for requests that select other parts of them"] = (
+        RESULTS_BYTES
+    )
+    traces_bytes: Annotated[int, SIZE, "of traces kept open"] = TRACES_BYTES
     documents_bytes: Annotated[int, SIZE, "of documents kept parsed and validated"] = KEPT_BYTES
     persisted_bytes: Annotated[int, SIZE, "of documents kept for clients that send their hash"] = 8 << 20
     mutations_bytes: Annotated[int, SIZE, "of answers kept for mutations that are sent again"] = 16 << 20
@@ -94,11 +104,15 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Settings:
 
 
 def checked(settings: Settings) -> Settings:
-    """The settings, if they go together. Raises UsageError for an address that other machines reach."""
-    if settings.authentication == "off" and settings.host not in LOOPBACK:
+    """The settings, if they go together. Raises UsageError for an address that other machines reach.
+
+    An address of a container is none where its port is published on the loopback alone, which only its user can know.
+    """
+    if settings.authentication == "off" and settings.host not in LOOPBACK and settings.behind != "loopback":
         raise UsageError(
             f"host: found {settings.host!r}, expected one of {', '.join(LOOPBACK)} without authentication",
-            hint='set authentication = "tokens", and make the first token: etgraph token create --scope admin …',
+            hint='set authentication = "tokens", and make the first token: etgraph token create --scope admin …; '
+            'in a container whose port is published on 127.0.0.1 alone, set behind = "loopback"',
         )
     if settings.host == "":
         raise UsageError("host: found an empty name, expected an address; 0.0.0.0 is any of this machine's")

@@ -19,8 +19,9 @@ from etgraph.cli.settings import Settings
 def serve(settings: Settings, host: str | None, port: int | None, config: Path | None) -> None:
     """Serve the store's traces over HTTP: GraphQL at /graphql, a page to try it at /graphiql.
 
-    Runs until it is interrupted or told to end (SIGTERM); requests that run then are answered. Logs are lines of JSON
-    on stderr.
+    Answers after some seconds, once everything is imported and compiled; the first time on a machine takes longer. Runs
+    until it is interrupted or told to end (SIGTERM); requests that run then are answered. Logs are lines of JSON on
+    stderr.
     """
     import os
     import sys

@@ -196,6 +196,12 @@ class RemoteSession:
         pairs = [{"key": key, "value": value} for key, value in labels.items()]
         return self._changed("labelTrace", reference=reference, labels=pairs)
 
+    def remove_simulation(self, reference: str, name: str) -> str:
+        """See `Session.remove_simulation`."""
+        entry = self.find(reference)
+        found = change(self._client, "removeSimulation", self._given(reference=entry.id, simulation=name), "id")
+        return str(found["id"])
+
     def ask(
         self, question: str, reference: str, *, save: bool = False, simulation: str | None = None,
         without: Collection[str] = (), **choices: Any,
@@ -215,15 +221,18 @@ class RemoteSession:
         return answered(type_of_answers(question), ask_trace(self._client, found, field_of(question), given), without)
 
     def ask_several(
-        self, question: str, *references: Sequence[str], without: Collection[str] = (), **choices: Any
-    ) -> Any:
+        self, question: str, *references: Sequence[str], simulation: str | None = None,
+        without: Collection[str] = (), **choices: Any,
+    ) -> Any:  # fmt: skip
         """See `Session.ask_several`. Raises UsageError where files are to be asked with traces of the server."""
         from etgraph.queries.saving import type_of_answers
 
         if self._all_here(*(one for side in references for one in side)):
-            return self._here.ask_several(question, *references, **choices)
+            return self._here.ask_several(question, *references, simulation=simulation, **choices)
         sides = [[self._side(one) for one in side] for side in references]
-        given = self._given(**dict(zip(("base", "other"), sides, strict=True)), **_as_json(choices))
+        given = self._given(
+            **dict(zip(("base", "other"), sides, strict=True)), simulation=simulation, **_as_json(choices)
+        )
         return answered(type_of_answers(question), ask_root(self._client, field_of(question), given), without)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:

@@ -14,7 +14,7 @@ from etgraph.api.fetch import analyses, catalogue, hardware, jobs, simulations
 from etgraph.api.fetch.batches import One, alone
 from etgraph.api.jobs.job import Job
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
-from etgraph.queries import load_simulation
+from etgraph.queries import load_simulation, remove_simulation
 from etgraph.sim.simulation import Simulation
 from etgraph.store import TraceInfo, entry_of, scoring
 from etgraph.store.errors import ReadOnlyStore
@@ -127,6 +127,12 @@ def simulate(
     return Done(catalogue.trace(context, reference), found)
 
 
+def drop_simulation(context: Context, reference: str, simulation: str) -> Done:
+    """Delete a simulation that is kept beside a trace."""
+    removed = remove_simulation(context.store, context.store.find(reference).id, simulation)
+    return Done(catalogue.trace(context, reference), removed)
+
+
 def score(context: Context, reference: str) -> Done:
     """Score the simulations of a workload's other traces that predict a trace."""
     scoring.score(context.store, reference)
@@ -147,6 +153,6 @@ def cancel_job(context: Context, id: str) -> Done:
 
 
 __all__ = [
-    "EXPECTED", "Done", "Failed", "cancel_job", "delete", "keep", "label", "outcome", "score", "simulate", "tag",
-    "untag",
+    "EXPECTED", "Done", "Failed", "cancel_job", "delete", "drop_simulation", "keep", "label", "outcome", "score",
+    "simulate", "tag", "untag",
 ]  # fmt: skip

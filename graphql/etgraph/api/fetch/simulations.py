@@ -7,10 +7,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from etgraph.api.context import Context
-from etgraph.api.fetch.analyses import OpenOnce
+from etgraph.api.fetch.analyses import OpenOnce, worked_out
 from etgraph.api.fetch.batches import One
 from etgraph.api.fetch.rows import StoredRow
-from etgraph.api.fetch.worked_out import worked_out
 from etgraph.model import Trace
 from etgraph.model.accuracy import Validation
 from etgraph.model.results import Trust
@@ -106,7 +105,7 @@ def simulated(
 
     content = None if profile is None else (profile.name, fingerprint(profile))
     steps = None if iterations is None else tuple(iterations)
-    return worked_out((context.store.url, found.id, found.revision, "simulate", content, steps), work)
+    return worked_out(context, (found,), ("simulate", content, steps), work)
 
 
 def simulate_on(trace: Trace, profile: Profile | None) -> Simulation:

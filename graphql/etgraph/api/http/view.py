@@ -27,6 +27,7 @@ from etgraph.api.limits import Documents, Validated
 from etgraph.api.limits.cost import cost_of
 from etgraph.api.limits.fragments import fields_of, innermost_first
 from etgraph.api.settings import Settings
+from etgraph.api.shared import Once, Shared
 from etgraph.model.cancelling import deadline
 from etgraph.model.errors import EtgraphError, UsageError
 from etgraph.store import Store
@@ -60,6 +61,7 @@ class GraphQLView:
         self.documents = Documents(schema, settings.limits, settings.documents_bytes)
         self.persisted = PersistedQueries(settings.persisted_bytes)
         self.answers = Answers(settings.answers_bytes)
+        self.shared = Shared(Once(settings.results_bytes), Once(settings.traces_bytes))
         self.keys = IdempotencyKeys(settings.mutations_bytes, settings.idempotency_ns / 1e9)
 
     def __call__(self) -> flask.Response:
@@ -153,7 +155,9 @@ class GraphQLView:
     def _executed(
         self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer, store: TeamStore
     ) -> ExecutionResult:
-        context = Context(store, viewer, flask.g.request_id, self.limits, self.tokens, self.audit, self.queue)
+        context = Context(
+            store, viewer, flask.g.request_id, self.limits, self.tokens, self.audit, self.queue, self.shared
+        )
         return execute(self.schema, valid, operation, asked.variables, context)
 
     def _answer(self, result: ExecutionResult, cost: int, *, lasting: bool = False) -> Answer:

@@ -14,6 +14,7 @@ from etgraph.api.http import logs
 from etgraph.api.http.app import create_app
 from etgraph.api.jobs.process import Workers
 from etgraph.api.jobs.spool import spool_of
+from etgraph.api.running.preparing import prepare
 from etgraph.api.running.server import Server
 from etgraph.api.settings import Settings
 from etgraph.store import Store
@@ -38,13 +39,16 @@ def serve(
 ) -> None:
     """Answer for a store until SIGTERM or SIGINT; requests that run then are answered. `ready` is told the URL.
 
-    Workers do its jobs meanwhile; they connect to `store_url`, where the store's own URL lacks a password. Raises
-    ServerError where the address cannot be had.
+    etgraph's own schema is prepared first, if the settings do not say otherwise; requests wait meanwhile. Workers do
+    the jobs; they connect to `store_url`, where the store's own URL lacks a password. Raises ServerError where the
+    address cannot be had.
     """
     server = Server(
         create_app(store, schema or the_schema(), settings), settings, spool_of(store.url, settings.jobs.spool)
     )
     with _stopped_by_signals(server), Workers(store_url or store.url, settings, quiet=quiet):
+        if schema is None and settings.prepare:
+            prepare()
         logs.event("listening", url=server.url, store=store.url)
         if ready is not None:
             ready(server.url)

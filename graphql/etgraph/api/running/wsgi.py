@@ -8,6 +8,7 @@ import flask
 
 from etgraph.api.http import logs
 from etgraph.api.http.app import create_app
+from etgraph.api.running.preparing import prepare
 from etgraph.api.running.serving import the_schema
 from etgraph.api.settings import load
 from etgraph.model.errors import UsageError
@@ -23,7 +24,10 @@ def application() -> flask.Flask:
     if not url:
         raise UsageError("ETGRAPH_STORE: found nothing, expected the store to serve")
     logs.start_to_stderr()
-    return create_app(connect(url), the_schema(), load(None, os.environ))
+    settings = load(None, os.environ)
+    if settings.prepare:
+        prepare()
+    return create_app(connect(url), the_schema(), settings)
 
 
 __all__ = ["application"]

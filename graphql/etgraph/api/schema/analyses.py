@@ -56,6 +56,9 @@ def comparison_field() -> graphene.Field:
             "base": _side("The runs that the others are compared with."),
             "other": _side("The runs that are compared with them."),
             **arguments_of("compare", function, after=2),
+            "simulation": graphene.Argument(
+                graphene.ID, description="The other side on the timeline of this simulation of its traces."
+            ),
         },
         resolver=lambda root, info, **asked: analyses.compare(info.context, **asked),
     )
@@ -84,7 +87,7 @@ def _references() -> Any:
 
 
 def _answer(question: str, root: Any, info: Any, **arguments: Any) -> Any:
-    return analyses.ask(info.context, root.id, question, arguments)
+    return analyses.ask(info.context, root, question, arguments)
 
 
 def field_name(question: str) -> str:

@@ -209,6 +209,13 @@ class Mutation(graphene.ObjectType):
             ),
         },
     )  # fmt: skip
+    remove_simulation = _mutation(
+        "RemoveSimulation",
+        "Delete a simulation that is kept beside a trace, with the answers on its timeline.",
+        changes.drop_simulation,
+        {"reference": reference_argument(), "simulation": _text("Its id, or the beginning of it.")},
+        {"trace": _trace(), "id": _told(graphene.ID, "Id of the simulation that was.", lambda done: done.more)},
+    )
     cancel_job = _mutation(
         "CancelJob",
         "Have a job stopped: at once where it waits, soon where it runs; one that has ended stays as it is.",

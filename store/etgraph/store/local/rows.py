@@ -149,7 +149,7 @@ def rows_at(trace: Trace, name: str, rows: Array) -> tuple[Row, ...]:
         elif column.refers:
             columns[column.name] = [at if at >= 0 else None for at in table[column.name].tolist()]
         else:
-            columns[column.name] = [table.value(column.name, at) for at in range(len(rows))]
+            columns[column.name] = table.values(column.name)
     if name == "process_groups":
         columns["ranks"] = [trace.group_ranks[row] for row in rows.tolist()]
     names = tuple(columns)

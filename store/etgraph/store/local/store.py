@@ -24,6 +24,7 @@ from etgraph.store.local.catalogue import NAME, Catalogue
 from etgraph.store.local.failures import explained
 from etgraph.store.local.filesystem import mount_of
 from etgraph.store.local.mapping import open_batches, read_table
+from etgraph.store.local.opened import Opened
 from etgraph.store.local.records import LocalRecords
 from etgraph.store.protocol import (
     ArtefactInfo,
@@ -74,6 +75,7 @@ class LocalStore:
         self._catalogue = Catalogue(self.folder, network=self._network)
         self._swept = False
         self._visible: Visible | None = None
+        self._kept_open = Opened()
         self._catalogue.read(lambda connection: None)
         if self._network:
             warnings.warn(NetworkFileSystemWarning(self._network_words()), stacklevel=3)
@@ -98,7 +100,8 @@ class LocalStore:
         return f"<LocalStore {self.folder}>"
 
     def close(self) -> None:
-        """Close the catalogue."""
+        """Close the catalogue, and let traces go."""
+        self._kept_open.clear()
         self._catalogue.close()
 
     def __enter__(self) -> Self:
@@ -161,11 +164,11 @@ class LocalStore:
         return self._load(self._resolve(reference).trace_id)
 
     def _load(self, trace_id: str) -> Trace:
-        def read(row: queries.TraceRow) -> Trace:
-            sizes = {file.name: file.bytes for file in row.files}
-            return files.read_trace(self.folder / row.folder, sizes, copied=self._network)
+        return self._over_files(trace_id, self._read)
 
-        return self._over_files(trace_id, read)
+    def _read(self, row: queries.TraceRow) -> Trace:
+        sizes = {file.name: file.bytes for file in row.files}
+        return files.read_trace(self.folder / row.folder, sizes, copied=self._network)
 
     def _over_files(self, trace_id: str, read: Callable[[queries.TraceRow], T]) -> T:
         """Read files of a trace; again if the trace was replaced after its row was read."""
@@ -238,8 +241,12 @@ class LocalStore:
         return _by_trace(self._opened(trace_id for trace_id, _ in asked), asked, lambda one: one[0], read)
 
     def _opened(self, traces: Iterable[str]) -> dict[str, Trace]:
-        """Those traces, each opened once."""
-        return {trace_id: self._load(trace_id) for trace_id in set(traces)}
+        """Those traces, each opened once; they stay open where their columns are mapped."""
+
+        def read(row: queries.TraceRow) -> Trace:
+            return self._read(row) if self._network else self._kept_open.get(row.folder, partial(self._read, row))
+
+        return {trace_id: self._over_files(trace_id, read) for trace_id in set(traces)}
 
     def remove(self, reference: str) -> None:
         """See `Store.remove`."""
