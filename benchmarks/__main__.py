@@ -23,6 +23,7 @@ ALL = {
     "astra_sim": "ASTRA-sim's models in the compiled loop: nodes and messages a second, and memory",
     "startup": "etgraph --help, and the kernels' first compilation",
     "crash": "a publisher killed at random moments",
+    "crash-jobs": "servers and workers killed at random moments under uploads",
     "collectives": "communication costs: fitted on half and checked on half, what-ifs from base steps, shared links",
     "waterfall": "lost time of recorded runs, in parts of what was measured",
     "whatif": "what-ifs predicted from base steps alone, beside the measured variants",

@@ -144,6 +144,15 @@ def new_neo4j_store(neo4j_server: Neo4jUnderTest, monkeypatch: pytest.MonkeyPatc
     return lambda: connect(neo4j_server.uri)
 
 
+@pytest.fixture(params=["local", pytest.param("neo4j", marks=pytest.mark.neo4j)])
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    """A function that opens the backend's one empty store for this test, each time anew."""
+    if request.param == "local":
+        return lambda: connect(tmp_path / "store")
+    opened: Callable[[], Store] = request.getfixturevalue("new_neo4j_store")
+    return opened
+
+
 @pytest.fixture(scope="session", params=["5.26", "2026"])
 def neo4j_releases(request: pytest.FixtureRequest) -> Neo4jUnderTest:
     """A server of each release that this machine can run; the header of the run names one that it cannot."""

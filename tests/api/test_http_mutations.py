@@ -43,6 +43,13 @@ def test_a_key_of_another_viewer_is_another_key(gpt: Store) -> None:
     assert GATES.count == 2
 
 
+def test_a_key_of_another_token_of_the_same_name_is_another_key(gpt: Store) -> None:
+    app = application(gpt, viewer_of=lambda request: Viewer("Ada", "nlp", token=request.headers["Authorization"]))
+    count(app, Authorization="1")
+    count(app, Authorization="2")
+    assert GATES.count == 2
+
+
 def test_the_same_key_with_another_body_is_an_error(gpt: Store) -> None:
     app = application(gpt)
     count(app)

@@ -101,6 +101,17 @@ def test_other_machines_cannot_be_listened_to_without_authentication(host: str) 
             settings()
 
 
+def test_with_tokens_any_address_may_be_listened_to_under_any_name() -> None:
+    found = load(None, {f"{PREFIX}HOST": "0.0.0.0", f"{PREFIX}AUTHENTICATION": "tokens"})
+    assert (found.host, found.asked_as) == ("0.0.0.0", ())
+    named = load(None, {f"{PREFIX}HOSTS": "etgraph.example", f"{PREFIX}AUTHENTICATION": "tokens"})
+    assert named.asked_as == ("127.0.0.1", "localhost", "::1", "etgraph.example")
+    with pytest.raises(UsageError, match="found an empty name"):
+        load(None, {f"{PREFIX}HOST": "", f"{PREFIX}AUTHENTICATION": "tokens"})
+    with pytest.raises(SettingsError, match="authentication"):
+        load(None, {f"{PREFIX}AUTHENTICATION": "maybe"})
+
+
 def test_an_address_given_by_hand_comes_first() -> None:
     assert with_address(Settings(port=1), "::1", 2) == Settings(host="::1", port=2)
     assert with_address(Settings(port=1), None, None) == Settings(port=1)

@@ -316,3 +316,11 @@ def test_processes_that_die_at_once_are_started_at_growing_intervals(
     gaps = [round(b - a, 1) for a, b in itertools.pairwise(started)]
     assert gaps[:6] == pytest.approx([0.6, 1.1, 2.1, 4.1, 8.1, 16.1], abs=0.15)
     assert max(gaps) <= 30.2
+
+
+def test_killed_servers_and_workers_lose_no_upload_and_do_none_twice() -> None:
+    from benchmarks import crash_jobs
+
+    summary = crash_jobs.main(rounds=3, seed=7)
+    assert summary.faults == []
+    assert (summary.rounds, summary.midst > 0, len(summary.accepted) > 0) == (3, True, True)

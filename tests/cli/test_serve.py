@@ -20,7 +20,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Settings]]:
     """The stores and settings that were served, instead of serving them."""
     found: list[tuple[str, Settings]] = []
 
-    def serve(store: Store, settings: Settings, *, ready: Any) -> None:
+    def serve(store: Store, settings: Settings, *, ready: Any, **_: Any) -> None:
         found.append((store.url, settings))
         ready("http://127.0.0.1:1234")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from etgraph.model import (
     Source,
     Trace,
 )
-from etgraph.store import Store, connect
+from etgraph.store import Store
 
 MakeTrace = Callable[..., Trace]
 
@@ -141,15 +140,6 @@ def same() -> Callable[[Trace, Trace], None]:
             assert found.operator_attributes(row) == expected.operator_attributes(row)
 
     return check
-
-
-@pytest.fixture(params=["local", pytest.param("neo4j", marks=pytest.mark.neo4j)])
-def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
-    """A function that opens the backend's one empty store for this test, each time anew."""
-    if request.param == "local":
-        return lambda: connect(tmp_path / "store")
-    opened: Callable[[], Store] = request.getfixturevalue("new_neo4j_store")
-    return opened
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_an_empty_store_answers(store: Store) -> None:
     assert store.workloads() == []
     assert store.verify() == []
     assert store.sweep() == []
-    with pytest.raises(NotFound, match="the store is empty"):
+    with pytest.raises(NotFound, match="there is no other"):
         store.load("anything")
     with pytest.raises(NotFound):
         store.remove("anything")

@@ -44,7 +44,7 @@ class Settings:
     authentication: Annotated[
         Literal["off", "tokens"], "`tokens`: who asks sends one; `off`: whoever reaches the server may do all"
     ] = "off"
-    audit_ns: Annotated[int, TIME, "for which it is kept who wrote what"] = 90 * 24 * 3600 * 10**9
+    audit_days: Annotated[int, AtLeast(1), "days for which it is kept who wrote what"] = 90
     hosts: Annotated[
         tuple[str, ...],
         "names under which the server may be asked, beside those of the loopback; with tokens and none named, any",

@@ -178,7 +178,8 @@ class Store(Protocol):
         and labels change, and what errors name. None is every entry.
 
         `publish` neither finds nor changes an entry out of sight; `remove` deletes the visible entries of a trace, and
-        the trace with the last of all. Methods that are given trace ids, not references, are as they were.
+        the trace with the last of all. `simulations_of`, and what is given trace ids rather than references, is as it
+        was.
         """
         ...
 

@@ -148,7 +148,7 @@ def _in_workload(reference: str, workload: str, point: str, lookup: Lookup) -> s
 def not_found(reference: str, candidates: Sequence[Candidate]) -> NotFound:
     """The error for a reference that nothing answers to, with what comes nearest to it."""
     if not candidates:
-        return NotFound(f"no trace answers to {reference!r}: the store is empty")
+        return NotFound(f"no trace answers to {reference!r}, and there is no other")
     name = reference.partition("@")[0]
     keys: dict[str, Candidate] = {}
     for candidate in candidates:

@@ -1,4 +1,4 @@
-"""`etgraph serve`: the GraphQL API over a store, for programs and browsers on this machine."""
+"""`etgraph serve`: the GraphQL API over a store, for this machine or, with tokens, for others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from etgraph.cli.settings import Settings
 
 
 @command("serve")
-@click.option("--host", metavar="ADDRESS", help="Where to listen: 127.0.0.1 if nothing is said, ::1 or localhost.")
+@click.option("--host", metavar="ADDRESS", help="Where to listen, 127.0.0.1 if nothing is said.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port, 8321 if nothing is said; 0 for a free one.")
 @config_option
 @pass_settings

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import click
 
+from etgraph.cli.administering import administering
 from etgraph.cli.group import Entry, LazyGroup, command, pass_settings
 from etgraph.cli.settings import Settings
-
-if TYPE_CHECKING:
-    from etgraph.api.access import Tokens
 
 _HERE = "etgraph.cli.commands.token"
 
@@ -65,8 +60,9 @@ def create(settings: Settings, team: str, name: str, scopes: tuple[str, ...], ex
     """Make a token and print it. It is kept nowhere: who loses it makes another one."""
     from etgraph.cli.views.tokens import token_document
 
-    with _tokens(settings) as tokens:
-        made = tokens.create(name, team, scopes, lasts=expires)
+    with administering(settings) as admin:
+        made = admin.tokens.create(name, team, scopes, lasts=expires)
+        admin.note("createToken", id=made.token.id, name=name, team=team, scopes=scopes)
     output = settings.output()
     if settings.json:
         output.document({"token": token_document(made.token), "secret": made.secret})
@@ -81,8 +77,8 @@ def list_(settings: Settings) -> None:
     """List the tokens, oldest first. With -q, print their ids only."""
     from etgraph.cli.views.tokens import token_document, tokens_view
 
-    with _tokens(settings) as tokens:
-        found = tokens.listed()
+    with administering(settings) as admin:
+        found = admin.tokens.listed()
     output = settings.output()
     if settings.json:
         output.document({"tokens": [token_document(each) for each in found]})
@@ -102,20 +98,10 @@ def revoke(settings: Settings, id: str) -> None:
     """End the token of that ID; a server that runs learns it within two seconds."""
     from etgraph.cli.views.tokens import token_document
 
-    with _tokens(settings) as tokens:
-        found = tokens.revoke(id)
+    with administering(settings) as admin:
+        found = admin.tokens.revoke(id)
+        admin.note("revokeToken", id=id)
     output = settings.output()
     if settings.json:
         output.document({"token": token_document(found)})
     output.say(f"token {found.id} of {found.name}, team {found.team}, is revoked")
-
-
-@contextmanager
-def _tokens(settings: Settings) -> Iterator[Tokens]:
-    """The tokens of the store."""
-    from etgraph.api.access import Tokens
-    from etgraph.cli.session import local_store_url
-    from etgraph.store import connect
-
-    with connect(local_store_url(settings.store)) as store:
-        yield Tokens(lambda: store.records)

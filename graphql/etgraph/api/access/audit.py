@@ -47,10 +47,10 @@ class Audit:
     def __init__(
         self,
         records: Callable[[], Records],
-        keeps: timedelta = timedelta(days=90),
+        keeps: timedelta | None = None,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
-        """`records` opens those of the store; events older than `keeps` are forgotten."""
+        """`records` opens those of the store; events older than `keeps` are forgotten, None keeps all."""
         self._records = records
         self._keeps = keeps
         self._clock = clock
@@ -82,6 +82,8 @@ class Audit:
 
     def tidy(self) -> int:
         """Forget events that are too old; how many those were."""
+        if self._keeps is None:
+            return 0
         records, oldest = self._records(), _name(self._clock() - self._keeps)
         gone = [each.name for each in records.find(KIND, first=_ATTEMPTS) if each.name < oldest]
         return sum(records.remove(KIND, name) for name in gone)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from etgraph.api.access.names import EVERYONE, check_team
 from etgraph.model.errors import NotFound
+from etgraph.store.clock import now
 from etgraph.store.records import Conflict, Record, Records
 from etgraph.store.visible import Shared, Visible
 
 SHARE: Final = "share"
 CLAIM: Final = "claim"
+
+Row: TypeAlias = dict[str, Any]
+"""A share as its record holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,42 +33,45 @@ class Share:
 
 
 def visible_to(records: Records, team: str | None) -> Visible:
-    """The entries that a team sees."""
+    """The entries that a team sees. It takes two records, however much is shared with others."""
     groups = [EVERYONE] if team is None else [EVERYONE, team]
-    return Visible(team, frozenset(_shared(each) for group in groups for each in _all(records, {"with": group})))
+    return Visible(team, frozenset(_shared(each) for group in groups for each in _told(records.get(SHARE, group))))
 
 
 def share(records: Records, shared: Shared, group: str, by: str) -> Share:
     """Share with a team, or with everyone; done again it is as it was. Raises UsageError for what is no team."""
     if group != EVERYONE:
         check_team(group)
-    document = {
-        "with": group, "team": shared.team, "workload": shared.workload, "trace": shared.trace, "by": by,
-    }  # fmt: skip
-    name = _name(shared, group)
-    try:
-        return _share(records.put(SHARE, name, document, 0))
-    except Conflict:
-        return _share(records.get(SHARE, name) or records.put(SHARE, name, document))
+    row = {"team": shared.team, "workload": shared.workload, "trace": shared.trace, "by": by, "created": now()}
+    rows = _change(records, group, lambda rows: rows if shared in map(_shared, rows) else [*rows, row])
+    return next(_share(group, each) for each in rows if _shared(each) == shared)
 
 
 def unshare(records: Records, shared: Shared, group: str) -> None:
     """Take a share back. Raises NotFound where there is none."""
-    if not records.remove(SHARE, _name(shared, group)):
+    if shared not in map(_shared, _told(records.get(SHARE, group))):
         what = f"workload {shared.workload}" if shared.trace is None else f"trace {shared.trace[:12]}"
         raise NotFound(f"{what} is not shared with {group}", hint="what is shared as a whole workload is taken back so")
+    _change(records, group, lambda rows: [each for each in rows if _shared(each) != shared])
 
 
 def forget(records: Records, trace: str, team: str | None = None) -> None:
     """Take back what a team, or all of them, shared of a trace that is no more."""
-    for each in _all(records, {"trace": trace} if team is None else {"trace": trace, "team": team}):
-        records.remove(SHARE, each.name)
+
+    def is_kept(row: Row) -> bool:
+        return row["trace"] != trace or (team is not None and row["team"] != team)
+
+    for record in _groups(records):
+        if not all(map(is_kept, _told(record))):
+            _change(records, record.name, lambda rows: list(filter(is_kept, rows)))
 
 
 def shares(records: Records, team: str | None = None) -> list[Share]:
     """What a team shares, or what all do; oldest first."""
-    found = map(_share, _all(records, {} if team is None else {"team": team}))
-    return sorted(found, key=lambda each: (each.created, each.shared_with))
+    found = [_share(record.name, row) for record in _groups(records) for row in _told(record)]
+    return sorted(
+        (each for each in found if team is None or each.team == team), key=lambda each: (each.created, each.shared_with)
+    )
 
 
 def owner_of(records: Records, workload: str) -> str | None:
@@ -86,30 +92,43 @@ def claim(records: Records, workload: str, team: str) -> str:
     return team
 
 
-def _all(records: Records, where: Mapping[str, str]) -> list[Record]:
-    found: list[Record] = []
-    while page := records.find(SHARE, where, after=found[-1].name if found else None):
-        found += page
-        if len(page) < 1000:
-            break
-    return found
+def _change(records: Records, group: str, change: Callable[[list[Row]], list[Row]]) -> list[Row]:
+    """Change what is shared with a group, from what it is now; what it is then."""
+    while True:
+        record = records.get(SHARE, group)
+        before = _told(record)
+        after = change(before)
+        if after == before:
+            return after
+        try:
+            records.put(SHARE, group, {"shares": after}, 0 if record is None else record.version)
+            return after
+        except Conflict:
+            continue  # somebody changed it meanwhile
 
 
-def _name(shared: Shared, group: str) -> str:
-    return _hash(json.dumps([group, shared.team, shared.workload, shared.trace]))
+def _groups(records: Records) -> Iterator[Record]:
+    """What is shared, a record for each team that something is shared with, and one for everyone."""
+    after = None
+    while page := records.find(SHARE, after=after):
+        yield from page
+        after = page[-1].name
+
+
+def _told(record: Record | None) -> list[Row]:
+    return [] if record is None else record.document["shares"]
+
+
+def _shared(row: Row) -> Shared:
+    return Shared(row["team"], row["workload"], row["trace"])
+
+
+def _share(group: str, row: Row) -> Share:
+    return Share(group, row["team"], row["workload"], row["trace"], row["by"], row["created"])
 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _shared(record: Record) -> Shared:
-    return Shared(*(record.document[name] for name in ("team", "workload", "trace")))
-
-
-def _share(record: Record) -> Share:
-    told = record.document
-    return Share(told["with"], told["team"], told["workload"], told["trace"], told["by"], record.created)
 
 
 __all__ = ["CLAIM", "SHARE", "Share", "claim", "forget", "owner_of", "share", "shares", "unshare", "visible_to"]

@@ -46,20 +46,20 @@ class TeamStore:
 
     def __init__(self, store: Store, viewer: Viewer) -> None:
         self._store = store
-        self._viewer = viewer
+        self.viewer = viewer
         self._known: set[str] = set()
 
     @cached_property
     def _seen(self) -> Store:
         """What the viewer may read."""
-        if self._viewer.is_admin:
+        if self.viewer.is_admin:
             return self._store
-        return self._store.among(shares.visible_to(self._store.records, self._viewer.team))
+        return self._store.among(shares.visible_to(self._store.records, self.viewer.team))
 
     @cached_property
     def _own(self) -> Store:
         """What the viewer may change."""
-        return self._store if self._viewer.is_admin else self._store.among(Visible(self._viewer.team))
+        return self._store if self.viewer.is_admin else self._store.among(Visible(self.viewer.team))
 
     @property
     def url(self) -> str:
@@ -69,7 +69,7 @@ class TeamStore:
     @property
     def records(self) -> Records:
         """See `Store.records`; for administrators, since they hold everybody's."""
-        require(self._viewer, "admin")
+        require(self.viewer, "admin")
         return self._store.records
 
     def among(self, visible: Visible | None) -> Store:
@@ -91,7 +91,7 @@ class TeamStore:
 
     def find(self, reference: str) -> TraceInfo:
         """See `Store.find`."""
-        require(self._viewer, "read")
+        require(self.viewer, "read")
         return self._noted(self._seen.find(reference))
 
     def load(self, reference: str) -> Trace:
@@ -102,14 +102,14 @@ class TeamStore:
         self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
     ) -> list[TraceInfo]:
         """See `Store.traces`."""
-        require(self._viewer, "read")
+        require(self.viewer, "read")
         found = self._seen.traces(workload=workload, team=team, labels=labels)
         self._known.update(each.id for each in found)
         return found
 
     def workloads(self, team: str | None = None) -> list[WorkloadInfo]:
         """See `Store.workloads`."""
-        require(self._viewer, "read")
+        require(self.viewer, "read")
         return self._seen.workloads(team)
 
     def rows(self, asked: Sequence[RowsRequest]) -> list[Page]:
@@ -172,9 +172,9 @@ class TeamStore:
         if write:
             raise Forbidden("Cypher from outside may only read")
         values = {**(parameters or {}), **more}
-        if not self._viewer.is_admin:
-            require(self._viewer, "read")
-            values = check_cypher(text, values, self._viewer.team, self._sees)
+        if not self.viewer.is_admin:
+            require(self.viewer, "read")
+            values = check_cypher(text, values, self.viewer.team, self._sees)
         return self._store.cypher(text, values, timeout_s=min(timeout_s, MOST_SECONDS), limit=min(limit, MOST_ROWS))
 
     # What is changed
@@ -191,10 +191,10 @@ class TeamStore:
         progress: Progress | None = None,
     ) -> str:
         """See `Store.publish`. It is the viewer's team that publishes, under workloads of its own."""
-        require(self._viewer, "ingest")
-        if not self._viewer.is_admin:
-            if team not in (None, self._viewer.team):
-                raise Forbidden(f"{self._viewer.name} publishes for team {self._viewer.team}, and for no other")
+        require(self.viewer, "ingest")
+        if not self.viewer.is_admin:
+            if team not in (None, self.viewer.team):
+                raise Forbidden(f"{self.viewer.name} publishes for team {self.viewer.team}, and for no other")
             team = self._team
             if workload is not None:
                 self._claim(workload, team)
@@ -204,39 +204,39 @@ class TeamStore:
 
     def remove(self, reference: str) -> None:
         """See `Store.remove`; the entries of the viewer's team, and the trace with the last entry of all."""
-        require(self._viewer, "ingest")
+        require(self.viewer, "ingest")
         found = self._owned(reference)
         self._own.remove(found.id)
-        shares.forget(self._store.records, found.id, None if self._viewer.is_admin else self._team)
+        shares.forget(self._store.records, found.id, None if self.viewer.is_admin else self._team)
         self._known.discard(found.id)
 
     def tag(self, reference: str, name: str) -> None:
         """See `Store.tag`."""
-        require(self._viewer, "ingest")
+        require(self.viewer, "ingest")
         self._check_owner(self._owned(reference).workload)
         self._own.tag(reference, name)
 
     def untag(self, workload: str, name: str) -> None:
         """See `Store.untag`."""
-        require(self._viewer, "ingest")
-        if any(each.name == workload for each in self._seen.workloads()):
+        require(self.viewer, "ingest")
+        if self.traces(workload=workload):
             self._check_owner(workload)
         self._own.untag(workload, name)
 
     def label(self, reference: str, key: str, value: str) -> None:
         """See `Store.label`."""
-        require(self._viewer, "ingest")
+        require(self.viewer, "ingest")
         self._owned(reference)
         self._own.label(reference, key, value)
 
     def put_artefact(self, trace_id: str, kind: str, key: str, table: pa.Table, *, revision: int | None = None) -> None:
         """See `Store.put_artefact`; beside traces of the viewer's team, since all who see the trace see it."""
-        require(self._viewer, "simulate")
+        require(self.viewer, "simulate")
         self._store.put_artefact(self._owned(trace_id).id, kind, key, table, revision=revision)
 
     def put_validation(self, trace_id: str, simulation: str, measured: str, score: Score) -> None:
         """See `Store.put_validation`."""
-        require(self._viewer, "simulate")
+        require(self.viewer, "simulate")
         self._check_seen([measured])
         self._store.put_validation(self._owned(trace_id).id, simulation, measured, score)
 
@@ -244,47 +244,47 @@ class TeamStore:
 
     def share(self, reference: str, group: str) -> tuple[TraceInfo, Share]:
         """Let a team, or everyone, read an entry of the viewer's team. Raises UsageError for what is no team."""
-        require(self._viewer, "ingest")
+        require(self.viewer, "ingest")
         found = self._owned(reference)
-        return found, shares.share(self._store.records, _entry(found), group, self._viewer.name)
+        return found, shares.share(self._store.records, _entry(found), group, self.viewer.name)
 
     def unshare(self, reference: str, group: str) -> TraceInfo:
         """Take that back. Raises NotFound where it is not shared so."""
-        require(self._viewer, "ingest")
+        require(self.viewer, "ingest")
         found = self._owned(reference)
         shares.unshare(self._store.records, _entry(found), group)
         return found
 
     def share_workload(self, workload: str, group: str) -> Share:
         """Let a team, or everyone, read all that the viewer's team has under a workload, and all that comes."""
-        require(self._viewer, "ingest")
-        return shares.share(self._store.records, self._of_workload(workload), group, self._viewer.name)
+        require(self.viewer, "ingest")
+        return shares.share(self._store.records, self._of_workload(workload), group, self.viewer.name)
 
     def unshare_workload(self, workload: str, group: str) -> None:
         """Take that back. Raises NotFound where it is not shared so."""
-        require(self._viewer, "ingest")
+        require(self.viewer, "ingest")
         shares.unshare(self._store.records, self._of_workload(workload), group)
 
     def shares(self) -> list[Share]:
         """What the viewer's team shares; what all do for administrators."""
-        require(self._viewer, "read")
-        return shares.shares(self._store.records, None if self._viewer.is_admin else self._team)
+        require(self.viewer, "read")
+        return shares.shares(self._store.records, None if self.viewer.is_admin else self._team)
 
     # Care, for administrators
 
     def verify(self, reference: str | None = None) -> list[Problem]:
         """See `Store.verify`."""
-        require(self._viewer, "admin")
+        require(self.viewer, "admin")
         return self._store.verify(reference)
 
     def sweep(self) -> list[str]:
         """See `Store.sweep`."""
-        require(self._viewer, "admin")
+        require(self.viewer, "admin")
         return self._store.sweep()
 
     def health(self) -> list[Check]:
         """See `Store.health`."""
-        require(self._viewer, "admin")
+        require(self.viewer, "admin")
         return self._store.health()
 
     # Within
@@ -292,9 +292,9 @@ class TeamStore:
     @property
     def _team(self) -> str:
         """The viewer's team. Raises Forbidden for a viewer without."""
-        if self._viewer.team is None:
-            raise Forbidden(f"{self._viewer.name} is of no team, and only administrators may be")
-        return self._viewer.team
+        if self.viewer.team is None:
+            raise Forbidden(f"{self.viewer.name} is of no team, and only administrators may be")
+        return self.viewer.team
 
     def _noted(self, info: TraceInfo) -> TraceInfo:
         self._known.add(info.id)
@@ -313,21 +313,23 @@ class TeamStore:
 
     def _check_seen(self, trace_ids: Iterable[str]) -> None:
         """Raise NotFound for an id of a trace that the viewer does not see, as for one that is not there."""
-        require(self._viewer, "read")
+        require(self.viewer, "read")
         for trace_id in set(trace_ids):
             if not self._sees(trace_id):
                 raise no_id(trace_id)
 
     def _owned(self, reference: str) -> TraceInfo:
-        """The own entry that a reference means. Raises Forbidden where it means what the viewer may only read."""
-        seen = self._seen.find(reference)
+        """The own entry that a reference means. Raises Forbidden where it means what the viewer may only read, and for
+        viewers who may not read: what is not found is told with what comes near.
+        """
+        seen = self.find(reference)
         try:
             own = self._own.find(reference)
         except (NotFound, UsageError):
             own = None
         if own is None or own.id != seen.id:
             raise Forbidden(
-                f"{reference!r} is another team's: {self._viewer.name} may read it, and not change it",
+                f"{reference!r} is another team's: {self.viewer.name} may read it, and not change it",
                 hint="who published it may, and administrators",
             )
         return own
@@ -341,7 +343,7 @@ class TeamStore:
 
     def _check_owner(self, workload: str | None) -> None:
         """Raise Forbidden where a workload's name belongs to others."""
-        if self._viewer.is_admin or workload is None:
+        if self.viewer.is_admin or workload is None:
             return
         owner = shares.owner_of(self._store.records, workload)
         if self._is_foreign(workload, self._team) if owner is None else owner != self._team:
@@ -356,18 +358,18 @@ class TeamStore:
 
     def _of_workload(self, workload: str) -> Shared:
         """All of a workload. Raises NotFound for one out of sight, Forbidden for another team's."""
-        found = self._seen.traces(workload=workload)
+        found = self.traces(workload=workload)
         if not found:
             raise NotFound(f"no workload {workload!r}")
         teams = {each.team for each in found}
-        if self._viewer.is_admin:
+        if self.viewer.is_admin:
             if len(teams) > 1:
                 raise UsageError(f"workload {workload!r}: found traces of several teams, expected those of one")
             return Shared(teams.pop(), workload)
         self._check_owner(workload)
-        if self._viewer.team not in teams:
+        if self.viewer.team not in teams:
             raise Forbidden(
-                f"workload {workload!r} is another team's: {self._viewer.name} may read it, and not share it"
+                f"workload {workload!r} is another team's: {self.viewer.name} may read it, and not share it"
             )
         return Shared(self._team, workload)
 

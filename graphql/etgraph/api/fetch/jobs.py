@@ -54,6 +54,7 @@ def cancelled_job(queue: Queue, viewer: Viewer, job_id: str) -> Job:
 
 def job(context: Context, job_id: str) -> One[Job]:
     """The job of that id."""
+    require(context.viewer, "read")
     return alone(seen_job(_queue(context), context.viewer, job_id))
 
 

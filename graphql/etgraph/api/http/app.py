@@ -45,7 +45,7 @@ def create_app(
     """The WSGI application that answers for a store; `viewer_of` tells who sends a request, else the settings do."""
     settings = settings or Settings()
     tokens = Tokens(lambda: store.records)
-    audit = Audit(lambda: store.records, timedelta(microseconds=settings.audit_ns // 1000))
+    audit = Audit(lambda: store.records, timedelta(days=settings.audit_days))
     if viewer_of is None:
         viewer_of = token_viewer(tokens) if settings.authentication == "tokens" else local_viewer
     app = flask.Flask("etgraph.api", static_folder=None)

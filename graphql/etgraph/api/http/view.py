@@ -69,7 +69,9 @@ class GraphQLView:
             media = media_type(request.headers.get("Accept"))
             encoding = content_encoding(request.headers.get("Accept-Encoding"))
             viewer = self.viewer_of(request)
-            flask.g.fields |= {"viewer": viewer.name, "token": viewer.token}
+            flask.g.fields["viewer"] = viewer.name
+            if viewer.token is not None:
+                flask.g.fields["token"] = viewer.token
             with deadline(self.limits.deadline_s):
                 answer = self._answered(request, viewer)
         except Exception as error:

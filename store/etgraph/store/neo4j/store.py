@@ -228,23 +228,22 @@ class Neo4jStore:
     def remove(self, reference: str) -> None:
         """See `Store.remove`."""
 
-        discarded: list[int] = []
-        kept: list[int] = []
+        done: list[tuple[int, bool]] = []
 
         def work(tx: Transaction, match: Match, key: int) -> None:
-            if catalogue.take_out(tx, key, self._visible):
-                discarded.append(key)
+            last = catalogue.take_out(tx, key, self._visible)
+            done.append((key, last))
+            if last:
                 loading.discard(tx, key)
-            else:
-                kept.append(key)
 
         try:
             self._change(reference, work)
         except NotFound:
             # It is gone where only the answer was lost.
-            if not discarded and not kept:
+            if not done:
                 raise
-        for key in discarded[-1:]:
+        key, last = done[-1]
+        if last:
             deleting.delete(self._connection, key)
 
     # Names
