@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.soak.run import main
 
-__all__ = ["main"]
+def main() -> None:
+    """The run of ten minutes."""
+    from benchmarks.soak.run import main as run
+
+    run()
