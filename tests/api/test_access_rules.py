@@ -12,6 +12,8 @@ from etgraph.api.context import Viewer
 from etgraph.api.fetch.tokens import node_id
 from etgraph.api.jobs.queue import Queue
 from etgraph.api.schema import SCHEMA
+from etgraph.queries import save_simulation
+from etgraph.sim.simulators import simulate
 from etgraph.store import Store, connect
 from support.neo4j import Neo4jUnderTest
 from support.teams import OURS, WITHOUT_ADMIN, World, world_of
@@ -72,6 +74,9 @@ RULES = {
     ),
     "Mutation.deleteTrace": Rule(f'deleteTrace(reference: "gpt-2") {CODE}', "ingest", NOT_FOUND),
     "Mutation.simulate": Rule(f'simulate(reference: "gpt") {CODE}', "simulate", NOT_FOUND),
+    "Mutation.removeSimulation": Rule(
+        f'removeSimulation(reference: "gpt", simulation: "SIMULATION") {CODE}', "simulate", NOT_FOUND
+    ),
     "Mutation.cancelJob": Rule(f'cancelJob(id: "{JOB}") {CODE}', "simulate", NOT_FOUND),
     "Mutation.shareTrace": Rule(
         f'shareTrace(reference: "gpt", with: "mlsys") {CODE}', "ingest", NOT_FOUND,
@@ -163,6 +168,9 @@ def outcome(world: World, name: str, token: str, asked: str | None = None) -> st
         made = world.data("""mutation { createToken(name: "n", team: "t", scopes: []) {
             ... on CreateTokenSuccess { token { id } } } }""", world.tokens["admin"])  # fmt: skip
         text = text.replace("TOKEN", made["createToken"]["token"]["id"])
+    if "SIMULATION" in text:
+        trace = world.store.load(OURS)
+        text = text.replace("SIMULATION", save_simulation(world.store, OURS, simulate(trace, "replay"), trace=trace))
     answer = world.ask(text, token)
     found = answer.json
     assert found is not None
