@@ -44,6 +44,8 @@ RULES = {
     "Query.traces": Rule("traces { nodes { id } }", "read", EMPTY),
     "Query.workload": Rule('workload(name: "gpt") { name }', "read", EMPTY),
     "Query.workloads": Rule("workloads { nodes { name } }", "read", EMPTY),
+    "Query.workloadSummary": Rule("workloadSummary { nodes: workloads { workload } }", "read", EMPTY),
+    "Query.storeChecks": Rule("storeChecks { name }", "admin", FORBIDDEN),
     "Query.tags": Rule("tags { name }", "read", EMPTY),
     "Query.simulations": Rule('simulations(reference: "gpt") { trace }', "read", NOT_FOUND),
     "Query.comparison": Rule(
@@ -74,6 +76,10 @@ RULES = {
     ),
     "Mutation.deleteTrace": Rule(f'deleteTrace(reference: "gpt-2") {CODE}', "ingest", NOT_FOUND),
     "Mutation.simulate": Rule(f'simulate(reference: "gpt") {CODE}', "simulate", NOT_FOUND),
+    "Mutation.keepAnswer": Rule(
+        f'keepAnswer(reference: "gpt", question: "operators") {CODE}', "simulate", NOT_FOUND
+    ),
+    "Mutation.scoreSimulations": Rule(f'scoreSimulations(reference: "gpt") {CODE}', "simulate", NOT_FOUND),
     "Mutation.removeSimulation": Rule(
         f'removeSimulation(reference: "gpt", simulation: "SIMULATION") {CODE}', "simulate", NOT_FOUND
     ),

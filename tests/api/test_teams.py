@@ -264,6 +264,7 @@ CALLS: dict[str, Call] = {
     "neighbours": lambda view: view.neighbours([NeighboursRequest(THEIRS, 0)]),
     "publish": lambda view: view.publish(trace("f"), workload="zeta-model"),
     "put_artefact": lambda view: view.put_artefact(THEIRS, "simulation", "x", TABLE),
+    "remove_artefact": lambda view: view.remove_artefact(THEIRS, "simulation", "x"),
     "put_validation": lambda view: view.put_validation(THEIRS, "x", OURS, SCORE),
     "records": lambda view: view.records,
     "remove": lambda view: view.remove(THEIRS),

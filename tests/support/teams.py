@@ -65,7 +65,8 @@ class World:
 
 def trace(letter: str, operator: str = "aten::mm") -> Any:
     """A small trace with an id of that letter."""
-    return replace(build(STEP.format(operator)), trace_id=letter * 64)
+    built = build(STEP.format(operator))
+    return replace(built, trace_id=letter * 64, metadata=replace(built.metadata, device_model="Test GPU"))
 
 
 def world_of(store: Store) -> World:

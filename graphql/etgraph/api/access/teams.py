@@ -205,7 +205,7 @@ class TeamStore:
     def remove(self, reference: str) -> None:
         """See `Store.remove`; the entries of the viewer's team, and the trace with the last entry of all."""
         require(self.viewer, "ingest")
-        found = self._owned(reference)
+        found = self.owned(reference)
         self._own.remove(found.id)
         shares.forget(self._store.records, found.id, None if self.viewer.is_admin else self._team)
         self._known.discard(found.id)
@@ -213,7 +213,7 @@ class TeamStore:
     def tag(self, reference: str, name: str) -> None:
         """See `Store.tag`."""
         require(self.viewer, "ingest")
-        self._check_owner(self._owned(reference).workload)
+        self._check_owner(self.owned(reference).workload)
         self._own.tag(reference, name)
 
     def untag(self, workload: str, name: str) -> None:
@@ -226,37 +226,37 @@ class TeamStore:
     def label(self, reference: str, key: str, value: str) -> None:
         """See `Store.label`."""
         require(self.viewer, "ingest")
-        self._owned(reference)
+        self.owned(reference)
         self._own.label(reference, key, value)
 
     def put_artefact(self, trace_id: str, kind: str, key: str, table: pa.Table, *, revision: int | None = None) -> None:
         """See `Store.put_artefact`; beside traces of the viewer's team, since all who see the trace see it."""
         require(self.viewer, "simulate")
-        self._store.put_artefact(self._owned(trace_id).id, kind, key, table, revision=revision)
+        self._store.put_artefact(self.owned(trace_id).id, kind, key, table, revision=revision)
 
     def remove_artefact(self, trace_id: str, kind: str, key: str) -> bool:
         """See `Store.remove_artefact`; beside traces of the viewer's team."""
         require(self.viewer, "simulate")
-        return self._store.remove_artefact(self._owned(trace_id).id, kind, key)
+        return self._store.remove_artefact(self.owned(trace_id).id, kind, key)
 
     def put_validation(self, trace_id: str, simulation: str, measured: str, score: Score) -> None:
         """See `Store.put_validation`."""
         require(self.viewer, "simulate")
         self._check_seen([measured])
-        self._store.put_validation(self._owned(trace_id).id, simulation, measured, score)
+        self._store.put_validation(self.owned(trace_id).id, simulation, measured, score)
 
     # What is shared
 
     def share(self, reference: str, group: str) -> tuple[TraceInfo, Share]:
         """Let a team, or everyone, read an entry of the viewer's team. Raises UsageError for what is no team."""
         require(self.viewer, "ingest")
-        found = self._owned(reference)
+        found = self.owned(reference)
         return found, shares.share(self._store.records, _entry(found), group, self.viewer.name)
 
     def unshare(self, reference: str, group: str) -> TraceInfo:
         """Take that back. Raises NotFound where it is not shared so."""
         require(self.viewer, "ingest")
-        found = self._owned(reference)
+        found = self.owned(reference)
         shares.unshare(self._store.records, _entry(found), group)
         return found
 
@@ -323,7 +323,7 @@ class TeamStore:
             if not self._sees(trace_id):
                 raise no_id(trace_id)
 
-    def _owned(self, reference: str) -> TraceInfo:
+    def owned(self, reference: str) -> TraceInfo:
         """The own entry that a reference means. Raises Forbidden where it means what the viewer may only read, and for
         viewers who may not read: what is not found is told with what comes near.
         """

@@ -120,6 +120,7 @@ def simulate(
     if not save:
         found = Simulated(simulations.simulated(context, reference, hardware_of, iterations))
     else:
+        context.store.owned(reference)
         job = jobs.simulation(context, reference, profile, wait=wait)
         (trace_id,) = job.trace_ids or (None,)
         kept = load_simulation(context.store, trace_id, job.simulation) if trace_id and job.simulation else None
@@ -129,20 +130,27 @@ def simulate(
 
 def drop_simulation(context: Context, reference: str, simulation: str) -> Done:
     """Delete a simulation that is kept beside a trace."""
+    require(context.viewer, "simulate")
     removed = remove_simulation(context.store, context.store.find(reference).id, simulation)
     return Done(catalogue.trace(context, reference), removed)
 
 
 def score(context: Context, reference: str) -> Done:
     """Score the simulations of a workload's other traces that predict a trace."""
+    require(context.viewer, "simulate")
     scoring.score(context.store, reference)
     return Done(catalogue.trace(context, reference))
 
 
 def keep(
-    context: Context, reference: str, question: str, choices: Mapping[str, Any] | None, simulation: str | None = None
+    context: Context,
+    reference: str,
+    question: str,
+    choices: Mapping[str, Any] | None = None,
+    simulation: str | None = None,
 ) -> Done:
     """Keep an answer beside its trace."""
+    require(context.viewer, "simulate")
     analyses.keep(context, context.store.find(reference).id, question, choices or {}, simulation)
     return Done(catalogue.trace(context, reference))
 
