@@ -23,7 +23,8 @@ DONE, EMPTY, NOT_FOUND, FORBIDDEN = "done", "empty", "NOT_FOUND", "FORBIDDEN"
 class Rule(NamedTuple):
     """A request for a field; the scope that it needs, and what another team is answered that has every scope but admin.
 
-    `undone` is sent by who may, after it was, so that the next one finds what this one found.
+    `undone` is sent by who may, after it was, so that the next one finds what this one found. `ends` says how it ends
+    for who may: a trace without a device, for one, cannot be scored.
     """
 
     asked: str
@@ -31,6 +32,7 @@ class Rule(NamedTuple):
     others: str
     undone: str = ""
     cypher: bool = False
+    ends: str = DONE
 
 
 JOB = f"{1:024x}"
@@ -42,6 +44,8 @@ RULES = {
     "Query.traces": Rule("traces { nodes { id } }", "read", EMPTY),
     "Query.workload": Rule('workload(name: "gpt") { name }', "read", EMPTY),
     "Query.workloads": Rule("workloads { nodes { name } }", "read", EMPTY),
+    "Query.workloadSummary": Rule("workloadSummary { nodes: workloads { workload } }", "read", EMPTY),
+    "Query.storeChecks": Rule("storeChecks { name }", "admin", FORBIDDEN),
     "Query.tags": Rule("tags { name }", "read", EMPTY),
     "Query.simulations": Rule('simulations(reference: "gpt") { trace }', "read", NOT_FOUND),
     "Query.comparison": Rule(
@@ -71,6 +75,10 @@ RULES = {
         f'labelTrace(reference: "gpt", labels: [{{key: "k", value: "w"}}]) {CODE}', "ingest", NOT_FOUND
     ),
     "Mutation.deleteTrace": Rule(f'deleteTrace(reference: "gpt-2") {CODE}', "ingest", NOT_FOUND),
+    "Mutation.keepAnswer": Rule(f'keepAnswer(reference: "gpt", question: "breakdown") {CODE}', "simulate", NOT_FOUND),
+    "Mutation.scoreSimulations": Rule(
+        f'scoreSimulations(reference: "gpt") {CODE}', "simulate", NOT_FOUND, ends="BAD_USER_INPUT"
+    ),
     "Mutation.simulate": Rule(f'simulate(reference: "gpt") {CODE}', "simulate", NOT_FOUND),
     "Mutation.cancelJob": Rule(f'cancelJob(id: "{JOB}") {CODE}', "simulate", NOT_FOUND),
     "Mutation.shareTrace": Rule(
@@ -177,9 +185,11 @@ def outcome(world: World, name: str, token: str, asked: str | None = None) -> st
     return DONE if value else EMPTY
 
 
-def done(world: World, name: str, usual: str = DONE) -> str:
+def done(world: World, name: str, usual: str | None = None) -> str:
     """What comes of a request that is let in; a folder has no Cypher."""
-    return "BAD_USER_INPUT" if RULES[name].cypher and world.store.url.startswith("file:") else usual
+    if RULES[name].cypher and world.store.url.startswith("file:"):
+        return "BAD_USER_INPUT"
+    return usual or RULES[name].ends
 
 
 @pytest.mark.parametrize("sender", UNKNOWN)

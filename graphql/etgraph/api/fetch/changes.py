@@ -129,14 +129,20 @@ def simulate(
 
 def score(context: Context, reference: str) -> Done:
     """Score the simulations of a workload's other traces that predict a trace."""
+    require(context.viewer, "simulate")
     scoring.score(context.store, reference)
     return Done(catalogue.trace(context, reference))
 
 
 def keep(
-    context: Context, reference: str, question: str, choices: Mapping[str, Any] | None, simulation: str | None = None
+    context: Context,
+    reference: str,
+    question: str,
+    choices: Mapping[str, Any] | None = None,
+    simulation: str | None = None,
 ) -> Done:
     """Keep an answer beside its trace."""
+    require(context.viewer, "simulate")
     analyses.keep(context, context.store.find(reference).id, question, choices or {}, simulation)
     return Done(catalogue.trace(context, reference))
 
