@@ -25,8 +25,7 @@ DONE, EMPTY, NOT_FOUND, FORBIDDEN = "done", "empty", "NOT_FOUND", "FORBIDDEN"
 class Rule(NamedTuple):
     """A request for a field; the scope that it needs, and what another team is answered that has every scope but admin.
 
-    `undone` is sent by who may, after it was, so that the next one finds what this one found. `ends` says how it ends
-    for who may: a trace without a device, for one, cannot be scored.
+    `undone` is sent by who may, after it was, so that the next one finds what this one found.
     """
 
     asked: str
@@ -34,7 +33,6 @@ class Rule(NamedTuple):
     others: str
     undone: str = ""
     cypher: bool = False
-    ends: str = DONE
 
 
 JOB = f"{1:024x}"
@@ -78,13 +76,7 @@ RULES = {
     ),
     "Mutation.deleteTrace": Rule(f'deleteTrace(reference: "gpt-2") {CODE}', "ingest", NOT_FOUND),
     "Mutation.keepAnswer": Rule(f'keepAnswer(reference: "gpt", question: "breakdown") {CODE}', "simulate", NOT_FOUND),
-    "Mutation.scoreSimulations": Rule(
-        f'scoreSimulations(reference: "gpt") {CODE}', "simulate", NOT_FOUND, ends="BAD_USER_INPUT"
-    ),
     "Mutation.simulate": Rule(f'simulate(reference: "gpt") {CODE}', "simulate", NOT_FOUND),
-    "Mutation.keepAnswer": Rule(
-        f'keepAnswer(reference: "gpt", question: "operators") {CODE}', "simulate", NOT_FOUND
-    ),
     "Mutation.scoreSimulations": Rule(f'scoreSimulations(reference: "gpt") {CODE}', "simulate", NOT_FOUND),
     "Mutation.removeSimulation": Rule(
         f'removeSimulation(reference: "gpt", simulation: "SIMULATION") {CODE}', "simulate", NOT_FOUND
@@ -197,11 +189,9 @@ def outcome(world: World, name: str, token: str, asked: str | None = None) -> st
     return DONE if value else EMPTY
 
 
-def done(world: World, name: str, usual: str | None = None) -> str:
+def done(world: World, name: str, usual: str = DONE) -> str:
     """What comes of a request that is let in; a folder has no Cypher."""
-    if RULES[name].cypher and world.store.url.startswith("file:"):
-        return "BAD_USER_INPUT"
-    return usual or RULES[name].ends
+    return "BAD_USER_INPUT" if RULES[name].cypher and world.store.url.startswith("file:") else usual
 
 
 @pytest.mark.parametrize("sender", UNKNOWN)
