@@ -172,10 +172,18 @@ def test_a_simulation_is_kept_beside_ones_own_traces(store: Store, trace: str) -
     store.publish(replace(build("rank 0 | thread 1 | aten::mm 0..9"), trace_id="b" * 64), workload="own", team="nlp")
     view_of(store, Viewer("a", None, frozenset(SCOPES))).share("w", "nlp")
     ask = asking(store, team="nlp", scopes=EVERYTHING)
-    for workload, state in (("own", "done"), ("w", "failed")):
-        found = data(ask(SIMULATE.replace('"w"', f'"{workload}"'), wait=False))["simulate"]
-        do_all(store)
-        assert job(store, found["job"]["id"]).state == state
-    failed = job(store, found["job"]["id"]).error
+    found = data(ask(SIMULATE.replace('"w"', '"own"'), wait=False))["simulate"]
+    do_all(store)
+    assert job(store, found["job"]["id"]).state == "done"
+    assert data(ask(SIMULATE, wait=False))["simulate"]["__typename"] == "ForbiddenError"
+    assert (len(Queue(store.records).page()), store.artefacts(trace)) == (1, [])
+
+
+def test_a_trace_that_is_shared_no_more_is_not_simulated(store: Store, trace: str) -> None:
+    stale = Queue(store.records).add(
+        "simulate", {"trace": trace, "profile": None}, Viewer("a", "nlp", frozenset(EVERYTHING))
+    )
+    do_all(store)
+    failed = job(store, stale.id).error
     assert failed is not None
-    assert (failed.code, store.artefacts(trace)) == ("FORBIDDEN", [])
+    assert (failed.code, store.artefacts(trace)) == ("NOT_FOUND", [])

@@ -124,7 +124,7 @@ def test_an_address_given_by_hand_comes_first() -> None:
 
 def test_a_container_may_listen_to_all_where_its_port_is_published_on_the_loopback() -> None:
     open_to_all = {f"{PREFIX}HOST": "0.0.0.0"}
-    with pytest.raises(UsageError, match="there is no authentication yet") as told:
+    with pytest.raises(UsageError, match="without authentication") as told:
         load(None, open_to_all)
     assert 'behind = "loopback"' in str(told.value.hint)
     found = load(None, open_to_all | {f"{PREFIX}BEHIND": "loopback"})

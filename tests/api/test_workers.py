@@ -318,7 +318,8 @@ def test_processes_that_die_at_once_are_started_at_growing_intervals(
     assert max(gaps) <= 30.2
 
 
-def test_killed_servers_and_workers_lose_no_upload_and_do_none_twice() -> None:
+def test_killed_servers_and_workers_lose_no_upload_and_do_none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2]))
     from benchmarks import crash_jobs
 
     summary = crash_jobs.main(rounds=3, seed=7)

@@ -62,7 +62,7 @@ def test_options_come_before_the_environment_and_that_before_the_file(
     [
         (("--host", "0.0.0.0"), "without authentication"),
         (("--config", "nowhere.toml"), "nowhere.toml: there is no such file"),
-        (("--store", "http://localhost:1"), "this version cannot talk to a server"),
+        (("--store", "http://localhost:1"), "this command needs a store of its own"),
     ],
 )
 def test_what_cannot_be_served_is_told(served: list[tuple[str, Settings]], options: Any, words: str) -> None:
