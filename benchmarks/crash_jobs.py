@@ -80,21 +80,23 @@ class Server:
 
     def __init__(self, store: str, spool: Path, log: Path) -> None:
         self._command = [sys.executable, "-m", "etgraph.cli", "serve", "--port", "0", "--store", store]
-        self._log = log.open("ab")
+        self._log = log
         self._environment = os.environ | {
             f"{PREFIX}JOBS_WORKERS": str(WORKERS),
             f"{PREFIX}JOBS_SPOOL": str(spool),
             f"{PREFIX}JOBS_LEASE": f"{LEASE_SECONDS:g} s",
             f"{PREFIX}GRACE": "2 s",
+            f"{PREFIX}PREPARE": "false",
         }
         self.seen: set[int] = set()
         self.start()
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        self.process = subprocess.Popen(
-            self._command, env=self._environment, stdout=subprocess.PIPE, stderr=self._log, text=True
-        )
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         self.workers()
