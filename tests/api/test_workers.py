@@ -205,7 +205,7 @@ def test_a_worker_tidies_up(store: Store) -> None:
 @contextmanager
 def held(store_url: str, spool: Path, how: str, lease: float = 30.0) -> Iterator[subprocess.Popen[str]]:
     """A worker process that is inside a job."""
-    command = [sys.executable, str(HELD), store_url, str(spool), how, str(lease)]
+    command = [sys.executable, "-P", str(HELD), store_url, str(spool), how, str(lease)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
