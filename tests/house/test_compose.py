@@ -54,7 +54,7 @@ def test_memory_is_bounded_and_can_be_chosen(services: dict[str, Any]) -> None:
 def test_the_server_keeps_its_data_and_reports_nothing(services: dict[str, Any]) -> None:
     volumes = dict(volume.split(":") for volume in services["neo4j"]["volumes"])
     assert volumes == {"data": "/data", "logs": "/logs"}
-    assert set(volumes) == set(yaml.safe_load(PATH.read_text("utf-8"))["volumes"])
+    assert {*volumes, "uploads"} == set(yaml.safe_load(PATH.read_text("utf-8"))["volumes"])
     assert services["neo4j"]["environment"]["NEO4J_dbms_usage__report_enabled"] == "false"
 
 
@@ -86,7 +86,12 @@ def test_our_own_containers_may_do_little(services: dict[str, Any], name: str) -
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["build"] == "."
-    assert not {"privileged", "network_mode", "volumes", "user"} & set(service)
+    assert not {"privileged", "network_mode", "user"} & set(service)
+    assert service.get("volumes", []) == (["uploads:/data"] if name == "server" else [])
+
+
+def test_uploads_lie_in_their_volume(services: dict[str, Any]) -> None:
+    assert services["server"]["environment"]["ETGRAPH_SERVER_JOBS_SPOOL"].startswith("/data/")
 
 
 def compose(*arguments: str, password: str | None) -> subprocess.CompletedProcess[str]:
