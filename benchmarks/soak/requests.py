@@ -6,12 +6,17 @@ import json
 import random
 import socket
 import struct
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from benchmarks.api_load import connected
+import psutil
+
+from benchmarks.api_load import Served, connected
+from benchmarks.crash_jobs import trace_file
 from benchmarks.soak.seen import Seen
 from etgraph.ingest import read, samples
 from etgraph.model import Trace
@@ -88,12 +93,22 @@ _RAW: Final[tuple[bytes, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the soak runs: the server's address, its store as another process has it, and good answers by name."""
+    """Where the soak runs: the server, its store as another process has it, and good answers by name."""
 
-    url: str
+    server: Served
     store: Store
     expected: Mapping[str, Any]
 
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self.server.url
+
+
+DIED: Final = "WORKER_DIED"
+"""The code of a job whose worker died too often."""
+PATIENCE_SECONDS: Final = 120
+"""For a job to end."""
 
 Part = Callable[[Place, random.Random, Seen], None]
 """Sends one request, or a few that belong together, and notes what came."""
@@ -104,6 +119,14 @@ def posted(place: Place, body: Any, headers: Mapping[str, str] | None = None) ->
     with connected(place.url) as connection:
         sent = {"Content-Type": "application/json", **(headers or {})}
         connection.request("POST", "/graphql", json.dumps(body), sent)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+
+def asked(place: Place, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
+    """Status and document of the answer to a request for a path."""
+    with connected(place.url) as connection:
+        connection.request(method, path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
 
@@ -202,6 +225,41 @@ def replaced(place: Place, chance: random.Random, seen: Seen) -> None:
     seen.expect("errors" in answer, "a trace that was deleted is answered for")
 
 
+def uploaded(place: Place, chance: random.Random, seen: Seen) -> None:
+    """A file is sent, becomes a trace or an error by a job, and the trace is deleted; it may be sent twice."""
+    number = chance.getrandbits(40)
+    good = chance.random() < 0.8
+    body = trace_file(number) if good else b'{"traceEvents": [' + b"x" * chance.randrange(100)
+    path = f"/api/v1/traces?workload=upload-{number}"
+    job: dict[str, Any] = {}
+    for _ in range(chance.choice((1, 2))):
+        status, answer = asked(place, "POST", path, body)
+        seen.note("uploaded", status, answer)
+        seen.expect("job" in answer and job.get("id") in (None, answer["job"]["id"]), f"uploaded: {answer}")
+        job = answer["job"]
+    until = time.monotonic() + PATIENCE_SECONDS
+    while job["state"] in ("queued", "running") and time.monotonic() < until:
+        time.sleep(0.2)
+        status, answer = asked(place, "GET", f"/api/v1/jobs/{job['id']}")
+        seen.note("uploaded", status, answer)
+        job = answer["job"]
+    died = job["state"] == "failed" and job["error"]["code"] == DIED
+    seen.expect(died or job["state"] == ("done" if good else "failed"), f"uploaded: {job}")
+    for identity in job["traceIds"]:
+        status, answer = posted(
+            place, {"query": f'mutation {{ deleteTrace(reference: "{identity}") {{ __typename }} }}'}
+        )
+        seen.note("uploaded", status, answer)
+
+
+def worker_killed(place: Place, chance: random.Random, seen: Seen) -> None:
+    """A worker dies; another one takes its job over."""
+    for worker in place.server.process.children():
+        with suppress(psutil.NoSuchProcess):
+            worker.kill()
+    seen.note("worker killed", 0, {})
+
+
 _read: list[Trace] = []
 
 
@@ -212,8 +270,9 @@ def _small() -> Trace:
 
 
 PARTS: Final[Mapping[Part, int]] = {
-    good: 40, selections: 15, bad: 15, hostile: 10, raw: 5, hung_up: 5, names: 8, replaced: 2,
+    good: 400, selections: 150, bad: 150, hostile: 100, raw: 50, hung_up: 50, names: 78, replaced: 15, uploaded: 15,
+    worker_killed: 2,
 }  # fmt: skip
-"""What is sent, and how often among a hundred."""
+"""What is sent, and how often among a thousand or so."""
 
 __all__ = ["BAD", "GOOD", "HOSTILE", "PARTS", "Part", "Place", "posted"]

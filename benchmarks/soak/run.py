@@ -78,11 +78,11 @@ def soak(
     seen = Seen()
     with connect(url) as store, served(url, idle=f"{_IDLE} s", receive=f"{_IDLE} s", **BOUNDS, **settings) as server:
         fill(store)
-        place = Place(server.url, store, _answers(server.url, store))
+        place = Place(server, store, _answers(server, store))
         before = _at_rest(server)
         meanwhile = _sent(place, server, seconds, seed, senders, parts, seen)
         after = _at_rest(server)
-        for name, answer in _answers(server.url, store).items():
+        for name, answer in _answers(server, store).items():
             seen.expect(answer == place.expected[name], f"{name}: another answer afterwards")
     seen.expect(server.process.wait(60) in (0, None), "the server did not end well")
     return Soaked(seen, before, meanwhile, after)
@@ -94,8 +94,8 @@ def fill(store: Store) -> None:
     store.publish(read(samples.path("dlrm_alltoall")), workload="soak")
 
 
-def _answers(url: str, store: Store) -> dict[str, Any]:
-    place = Place(url, store, {})
+def _answers(server: Served, store: Store) -> dict[str, Any]:
+    place = Place(server, store, {})
     found = {}
     for name, query in GOOD.items():
         status, answer = posted(place, {"query": query})
