@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+import pyarrow.compute as pc
 
 from etgraph.alerts.changes import change_kind
 from etgraph.alerts.findings import Responsible
@@ -16,12 +17,14 @@ from etgraph.alerts.language.evaluating import Row
 from etgraph.alerts.runs import Measured, Run
 from etgraph.model import Trace
 from etgraph.model.arrivals import communicates
-from etgraph.queries.comparison import Comparison
+from etgraph.queries.comparison import Comparison, Contribution
 from etgraph.queries.comparison.structure import ARROW
 from etgraph.queries.keys import types
 
 NAMED: Final = 5
 """The responsible that a finding names at most: the largest."""
+OF_THE_MOST: Final = 0.5
+"""Ranks that have so much of the path as the one with most of it are named beside that."""
 
 _WHAT: Final[Mapping[str, str]] = MappingProxyType(
     {"hotspots": "collective", "findings": "operator", "stragglers": "rank", "breakdown": "rank", "deviceUse": "device"}
@@ -39,72 +42,83 @@ class Blame:
 
 
 def of_comparison(comparison: Comparison, runs: Sequence[Run], *, lower: bool = False) -> Blame:
-    """What makes a step longer than the baseline's: changes of the program first, then what it costs; or shorter.
+    """What makes a step longer than the baseline's, or shorter (`lower`): the parts that contribute most.
 
     Nothing would be gained by undoing what made it shorter.
     """
     sign = -1 if lower else 1
-    parts = [one for one in comparison.contributions if sign * one.contribution_ns > 0 or one.structural]
-    chosen = parts[:NAMED]
-    responsible = tuple(
-        Responsible(
-            one.key,
-            change_kind(one.key),
-            float(one.contribution_ns),
-            one.ranks or ranks_of(runs, one.key),
-            source_of(runs, one.key),
-        )
-        for one in chosen
-    )
-    total = comparison.other_ns
+    parts = [one for one in comparison.contributions if sign * one.contribution_ns > 0]
+    chosen = sorted(parts, key=lambda one: -sign * one.contribution_ns)[:NAMED]
     return Blame(
-        responsible,
-        sum(one.other_ns for one in chosen) / total if total else None,
-        None if lower else max(0, sum(one.contribution_ns for one in chosen)),
+        tuple(
+            Responsible(
+                one.key,
+                change_kind(one.key),
+                float(one.contribution_ns),
+                one.ranks or ranks_on_path(runs, one.key),
+                source_of(runs, one.key),
+            )
+            for one in chosen
+        ),
+        _share(comparison, chosen),
+        None if lower else sum(one.contribution_ns for one in chosen),
     )
 
 
-def of_changes(rows: Iterable[tuple[Row, float]], comparison: Comparison, runs: Sequence[Run]) -> Blame:
-    """The changes of the program that a metric counts, the one that concerns most work first."""
+def of_changes(
+    rows: Iterable[tuple[Row, float]], comparison: Comparison, runs: Sequence[Run], *, lower: bool = False
+) -> Blame:
+    """The changes of the program that a metric counts, or those that went (`lower`), most work first."""
     parts = {one.key: one for one in comparison.structural}
-    chosen = [row for row, number in rows if number]
-    costs = [parts[str(row.values["key"])] for row in chosen if row.values["key"] in parts]
-    responsible = tuple(
-        Responsible(
-            str(row.values["key"]), str(row.values["kind"]), number, tuple(row.values["ranks"]),
-            source_of(runs, str(row.values["key"])),
-        )
-        for row, number in rows if number
-    )[:NAMED]  # fmt: skip
-    total = comparison.other_ns
+    chosen = [
+        (row.values, -float(row.values["removed"]) if lower else number)
+        for row, number in rows
+        if (row.values["removed"] if lower else number)
+    ][:NAMED]
+    costs = [parts[row["key"]] for row, _ in chosen]
     return Blame(
-        responsible,
-        sum(one.other_ns for one in costs) / total if total else None,
-        max(0, sum(one.contribution_ns for one in costs)),
+        tuple(
+            Responsible(row["key"], row["kind"], number, tuple(row["ranks"]), source_of(runs, row["key"]))
+            for row, number in chosen
+        ),
+        _share(comparison, costs),
+        None if lower else max(0, sum(one.contribution_ns for one in costs)),
     )
+
+
+def _share(comparison: Comparison, parts: Sequence[Contribution]) -> float | None:
+    """The part of the critical path of the other side's step that is of those contributions."""
+    return sum(one.other_ns for one in parts) / comparison.other_ns if comparison.other_ns else None
 
 
 def of_rows(
-    measured: Measured, question: str, runs: Sequence[Run], baseline: Measured | None = None, *, lower: bool = False
+    measured: Measured,
+    question: str,
+    runs: Sequence[Run],
+    baseline: Measured | None = None,
+    *,
+    lower: bool = False,
+    additive: bool = True,
 ) -> Blame:
     """The rows of answers that a number came from, largest first; beside a baseline, those that differ most.
 
-    Of a finding of a trace its operators are the responsible.
+    Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed where they are
+    `additive`, over the ranks, and else their mean; `lower` begins with the smallest.
     """
-    own, before = _by_label(measured), _by_label(baseline) if baseline is not None else {}
+    own = _by_label(measured, additive=additive)
+    before = _by_label(baseline, additive=additive) if baseline is not None else {}
     sign = -1.0 if lower else 1.0
-    numbers = {label: sum(values) / len(values) for label, (_, values) in own.items()}
-    if baseline is not None:
-        for label, number in numbers.items():
-            numbers[label] = number - (sum(before[label][1]) / len(before[label][1]) if label in before else 0.0)
-    ranked = sorted(numbers, key=lambda label: (-sign * numbers[label], label))
+    amounts = {label: one.number for label, one in own.items()}
+    for label, one in before.items():
+        amounts[label] = amounts.get(label, 0.0) - one.number
+    own = before | own
+    ranked = [label for label in own if (sign * amounts[label] > 0 if baseline is not None else amounts[label])]
+    ranked.sort(key=lambda label: (-sign * amounts[label], label))
     found: list[Responsible] = []
     gain: int | None = None
     advice: str | None = None
     for label in ranked[:NAMED]:
-        row = own[label][0].values
-        if baseline is not None and sign * numbers[label] <= 0:
-            break
+        row = own[label].row.values
         if row.get("operators") is not None:
             gain, advice = max(gain or 0, int(row["gain_ns"])), advice or str(row["advice"])
             sources = [*row["sources"], *[None] * len(row["operators"])]
@@ -113,18 +127,35 @@ def of_rows(
                 for place, name in enumerate(row["operators"])
             ]
             continue
-        rank = row.get("rank")
         what = "rank" if label.startswith("rank ") else _WHAT.get(question, change_kind(label))
-        ranks = (int(rank),) if rank is not None else ranks_of(runs, label) if what != "rank" else ()
-        source = None if what == "rank" else row.get("source") or source_of(runs, label)
-        found.append(Responsible(label, what, numbers[label], ranks, source))
-    return Blame(tuple(found[:NAMED]), critical_share(runs, [one.key for one in found[:NAMED]]), gain, advice)
+        if what == "rank":
+            found.append(Responsible(label, what, amounts[label], own[label].ranks))
+        else:
+            ranks = own[label].ranks or ranks_of(runs, label)
+            found.append(Responsible(label, what, amounts[label], ranks, source_of(runs, label)))
+    keys = [one.key for one in found[:NAMED] if one.what != "rank"]
+    return Blame(tuple(found[:NAMED]), critical_share(runs, keys), gain, advice)
 
 
-def _by_label(measured: Measured) -> dict[str, tuple[Row, list[float]]]:
-    found: dict[str, tuple[Row, list[float]]] = {}
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """Rows of one name: the first of them, a number of all, and their ranks."""
+
+    row: Row
+    number: float
+    ranks: tuple[int, ...]
+
+
+def _by_label(measured: Measured, *, additive: bool) -> dict[str, _Labelled]:
+    rows: dict[str, list[tuple[Row, float]]] = {}
     for row, number in measured.rows:
-        found.setdefault(label_of(row), (row, []))[1].append(number)
+        rows.setdefault(label_of(row), []).append((row, number))
+    found = {}
+    for label, some in rows.items():
+        total = sum(number for _, number in some)
+        ranks = {int(row.values["rank"]) for row, _ in some if row.values.get("rank") is not None}
+        number = total / max(len(measured.steps), 1) if additive else total / len(some)
+        found[label] = _Labelled(some[0][0], number, tuple(sorted(ranks)))
     return found
 
 
@@ -162,6 +193,30 @@ def ranks_of(runs: Sequence[Run], key: str) -> tuple[int, ...]:
     for run in runs:
         found |= set(np.unique(run.trace.operators["rank"][_rows(run.trace, key)]).tolist())
     return tuple(sorted(found))
+
+
+def ranks_on_path(runs: Sequence[Run], key: str) -> tuple[int, ...]:
+    """The ranks on which operators of that name are on the critical path, those with most of it; else all that have it.
+
+    A pause is where it is.
+    """
+    spent: dict[int, int] = {}
+    category, _, detail = key.partition(": ")
+    for run in runs:
+        path = run.path()
+        if path is None:
+            continue
+        segments = path.segments
+        same = pc.or_kleene(
+            pc.fill_null(pc.equal(segments["name"].cast("string"), key.rpartition(ARROW)[2]), False),
+            pc.and_(pc.equal(segments["category"], category), pc.equal(segments["detail"], detail)),
+        )
+        own = segments.filter(same)
+        for rank, start, end in zip(*(own[name].to_pylist() for name in ("rank", "start_ns", "end_ns")), strict=True):
+            spent[rank] = spent.get(rank, 0) + end - start
+    most = max(spent.values(), default=0)
+    found = [rank for rank, ns in spent.items() if ns >= most * OF_THE_MOST]
+    return tuple(sorted(found, key=lambda rank: -spent[rank])) or ranks_of(runs, key)
 
 
 def source_of(runs: Sequence[Run], key: str) -> str | None:

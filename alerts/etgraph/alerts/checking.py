@@ -11,8 +11,8 @@ from etgraph.alerts.comparability import incomparable
 from etgraph.alerts.findings import CheckResult, Finding, Outcome
 from etgraph.alerts.judging import Verdict, of_budget, of_decision, of_regression, take_turns
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
-from etgraph.alerts.rules.rule import Aggregate, Rule
-from etgraph.alerts.runs import Measured, Run, measure
+from etgraph.alerts.rules.rule import Rule
+from etgraph.alerts.runs import Measured, Run, measure, together
 from etgraph.alerts.statistics import adjusted
 from etgraph.alerts.telling import told
 from etgraph.model.cancelling import check as check_cancelled
@@ -168,17 +168,7 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
         verdict = of_budget(rule, own[0])
     else:
         verdict = of_regression(rule, own, before, alternating=take_turns(runs, baseline))
-    return Judged(
-        placed, runs, baseline, verdict, _together(own, rule.aggregate), _together(before, rule.aggregate), compared
-    )
-
-
-def _together(measured: Sequence[Measured], aggregate: Aggregate) -> Measured:
-    """What several runs gave, as one."""
-    if len(measured) == 1:
-        return measured[0]
-    steps = tuple(step for one in measured for step in one.steps)
-    return Measured(None, steps, tuple(row for one in measured for row in one.rows))
+    return Judged(placed, runs, baseline, verdict, together(own), together(before) if before else None, compared)
 
 
 __all__ = ["Check", "Judged", "check", "outcome"]

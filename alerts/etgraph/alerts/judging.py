@@ -14,6 +14,7 @@ from etgraph.alerts.language.amounts import amount_of
 from etgraph.alerts.rules.rule import Rule
 from etgraph.alerts.runs import Measured, Run
 from etgraph.alerts.statistics import Decision, decide
+from etgraph.alerts.statistics.estimates import Alternating
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def of_budget(rule: Rule, measured: Measured) -> Verdict:
 
 
 def of_regression(
-    rule: Rule, measured: Sequence[Measured], baseline: Sequence[Measured], *, alternating: bool
+    rule: Rule, measured: Sequence[Measured], baseline: Sequence[Measured], *, alternating: Alternating | None
 ) -> Verdict:
     """Whether runs are worse than those of a baseline by more than a rule allows; every one of them has a number."""
     regression = rule.regression
@@ -102,18 +103,19 @@ def exact(
     return Verdict(status, value, base, difference, difference / base if base else None, limit=sign * limit)
 
 
-def take_turns(runs: Sequence[Run], baseline: Sequence[Run]) -> bool:
-    """Whether both sides are the same runs, whose steps take turns."""
+def take_turns(runs: Sequence[Run], baseline: Sequence[Run]) -> Alternating | None:
+    """Whose step is the first one, where both sides are the same runs, whose steps take turns; else None."""
+    firsts: set[Alternating | None] = set()
     if len(runs) != len(baseline):
-        return False
+        return None
     for run, other in zip(runs, baseline, strict=True):
-        same = run.trace is other.trace or bool(run.trace.trace_id) and run.trace.trace_id == other.trace.trace_id
-        if not same or run.iterations is None or other.iterations is None:
-            return False
-        side = [index in run.iterations for index in sorted({*run.iterations, *other.iterations})]
-        if set(run.iterations) & set(other.iterations) or any(a == b for a, b in pairwise(side)):
-            return False
-    return True
+        own, theirs = set(run.iterations or ()), set(other.iterations or ())
+        turns = [index in own for index in sorted(own | theirs)]
+        same = run.trace is other.trace or (bool(run.trace.trace_id) and run.trace.trace_id == other.trace.trace_id)
+        if not same or not own or not theirs or own & theirs or any(a == b for a, b in pairwise(turns)):
+            return None
+        firsts.add("samples first" if turns[0] else "baseline first")
+    return firsts.pop() if len(firsts) == 1 else None
 
 
 __all__ = ["Verdict", "exact", "of_budget", "of_decision", "of_regression", "take_turns"]

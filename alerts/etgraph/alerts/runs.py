@@ -149,4 +149,12 @@ def measure(
     return Measured(whole, tuple(numbers), tuple(rows), None if numbers else missing)
 
 
-__all__ = ["Measured", "Run", "Step", "measure"]
+def together(measured: Sequence[Measured]) -> Measured:
+    """What several runs gave, as one without a number of its own."""
+    if len(measured) == 1:
+        return measured[0]
+    steps = tuple(step for one in measured for step in one.steps)
+    return Measured(None, steps, tuple(row for one in measured for row in one.rows))
+
+
+__all__ = ["Measured", "Run", "Step", "measure", "together"]

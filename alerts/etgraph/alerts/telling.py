@@ -11,7 +11,7 @@ from etgraph.alerts.findings import Finding, Responsible
 from etgraph.alerts.language.amounts import readable
 from etgraph.alerts.language.meaning import metric
 from etgraph.alerts.language.vocabulary import QUESTIONS
-from etgraph.alerts.runs import measure
+from etgraph.alerts.runs import measure, together
 from etgraph.model.errors import MissingData
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _blame(one: Judged) -> Blame:
     rule, questions = one.rule, one.rule.metric.questions
     lower = one.verdict.status == "improved"
     if one.comparison is not None and "changes" in questions:
-        return of_changes(one.measured.rows, one.comparison(), one.runs)
+        return of_changes(one.measured.rows, one.comparison(), one.runs, lower=lower)
     if one.comparison is not None and not rule.responsible and OF_STEPS & set(questions):
         try:
             return of_comparison(one.comparison(), one.runs, lower=lower)
@@ -76,12 +76,26 @@ def _blame(one: Judged) -> Blame:
             return Blame()
     if rule.responsible:
         culprits = metric(rule.responsible)
-        found = measure(one.runs[-1], culprits, rule.where, rule.aggregate, one.comparison)
-        return of_rows(found, culprits.questions[0], one.runs)
+        sides = [
+            [measure(run, culprits, rule.where, rule.aggregate, one.comparison) for run in side]
+            for side in (one.runs, one.baseline if rule.regression is not None else ())
+        ]
+        before = together(sides[1]) if sides[1] else None
+        return of_rows(
+            together(sides[0]), culprits.questions[0], one.runs, before, lower=lower, additive=_additive(culprits.unit)
+        )
     fewer = rule.budget is not None and one.verdict.limit is not None and (one.verdict.value or 0) < one.verdict.limit
     worse_is_less = fewer or (rule.regression is not None and rule.regression.max_increase is None)
     baseline = one.before if rule.regression is not None else None
-    return of_rows(one.measured, questions[0], one.runs, baseline, lower=lower != worse_is_less)
+    return of_rows(
+        one.measured, questions[0], one.runs, baseline, lower=lower != worse_is_less,
+        additive=_additive(rule.metric.unit),
+    )  # fmt: skip
+
+
+def _additive(unit: str) -> bool:
+    """Whether numbers of several rows are summed: rates and shares are not."""
+    return unit in ("ns", "bytes", "count")
 
 
 def _gain(one: Judged, blame: Blame) -> int | None:
@@ -137,7 +151,7 @@ def _difference(one: Judged) -> str:
 def _changes(one: Judged, blame: Blame) -> str:
     if not blame.responsible:
         return "no such change"
-    rows = {str(row.values["key"]): row.values for row, _ in one.measured.rows}
+    rows = {row.values["key"]: row.values for row, _ in one.measured.rows}
     words = []
     for each in blame.responsible:
         row = rows[each.key]
