@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from etgraph.alerts.comparability import incomparable
-from etgraph.alerts.findings import CheckResult, Finding, Outcome
+from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
 from etgraph.alerts.judging import Verdict, of_budget, of_decision, of_regression, take_turns
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
 from etgraph.alerts.rules.rule import Rule
@@ -162,7 +162,7 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     before = [measure(run, rule.metric, rule.where, rule.aggregate) for run in baseline] if rule.regression else []
     missing = next((one.missing for one in (*own, *before) if one.value is None), None)
     if missing is not None:
-        status = "passed" if rule.missing == "pass" else "incomparable"
+        status: Status = "passed" if rule.missing == "pass" else "incomparable"
         return Judged(placed, runs, baseline, Verdict(status, missing=missing), nothing)
     if rule.regression is None:
         verdict = of_budget(rule, own[0])

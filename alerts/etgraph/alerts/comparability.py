@@ -33,7 +33,7 @@ def incomparable(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[str, ...
 
 def _fingerprint(run: Run) -> dict[str, str]:
     told = facts(run.trace)
-    found = {what: told[what] for what in (*HARDWARE, *TOPOLOGY) if what in told}
+    found: dict[str, str] = {what: told[what] for what in (*HARDWARE, *TOPOLOGY) if what in told}
     if run.info is not None and run.info.workload:
         found["workload"] = run.info.workload
     return found

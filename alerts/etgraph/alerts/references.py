@@ -24,7 +24,7 @@ MOST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Where references lead: `open` gives the run of one, `entries` a workload's traces in the catalogue, newest first."""
+    """Where references lead: `open` gives the run of one, `entries` the catalogue's of a workload, newest first."""
 
     open: Callable[[str], Run]
     entries: Callable[[str], Sequence[TraceInfo]]

@@ -64,7 +64,7 @@ def told(one: Judged, today: datetime.date) -> Finding:
 
 
 def _blame(one: Judged) -> Blame:
-    """Who is responsible: the changes of the program that were counted, what a step is longer by, or rows of answers."""
+    """Who is responsible: changes of the program that were counted, what makes a step longer, or rows of answers."""
     rule, questions = one.rule, one.rule.metric.questions
     lower = one.verdict.status == "improved"
     if one.comparison is not None and "changes" in questions:
@@ -141,7 +141,10 @@ def _limits(one: Judged) -> str:
 def _difference(one: Judged) -> str:
     verdict, unit = one.verdict, one.rule.metric.unit
     share = f", {verdict.change:+.1%}" if verdict.change is not None else ""
-    text = f"{readable(verdict.baseline, unit)} → {readable(verdict.value, unit)} ({_signed(verdict.difference, unit)}{share}"
+    before, after, more = (
+        readable(verdict.baseline, unit), readable(verdict.value, unit), _signed(verdict.difference, unit),
+    )  # fmt: skip
+    text = f"{before} → {after} ({more}{share}"
     if verdict.interval is not None:
         low, high = (_signed(end, unit) for end in (verdict.interval.low, verdict.interval.high))
         text += f"; {verdict.interval.confidence:.0%} interval {low} to {high}"

@@ -18,7 +18,7 @@ EXAMPLES: Final[dict[Unit, str]] = {
     "ns": "2 ms", "bytes": "64 KiB", "bytes/s": "10 GB/s", "flop/s": "100 TFLOP/s", "share": "10%", "count": "3",
 }  # fmt: skip
 _NUMBER: Final = re.compile(r"\s*([+-]?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(%?)\s*\Z")
-_SHARES: Final = ("share", "utilization", "variation", "error", "confidence")
+_SHARES: Final = ("share", "utilization", "variation", "error", "confidence", "_per_ns")
 
 
 class NotAnAmount(ValueError):
@@ -57,7 +57,7 @@ def unit_of(name: str) -> Unit:
     >>> unit_of("exposed_communication_ns"), unit_of("bus_bandwidth"), unit_of("step_per_ns"), unit_of("bytes_share")
     ('ns', 'bytes/s', 'share', 'share')
     """
-    if name.endswith(_SHARES) or name.endswith("_per_ns"):
+    if name.endswith(_SHARES):
         return "share"
     if name.endswith("flops_per_s"):
         return "flop/s"

@@ -1,11 +1,11 @@
 """What a metric's text is made of, and how it is read.
 
-    expression = term {("+" | "-") term}
-    term       = factor {("*" | "/") factor}
-    factor     = "-" factor | amount | "(" expression ")" | function "(" expression {"," expression} ")" | path
-    path       = question ["(" name "=" value ")"] [rows] {"." field [rows]}
-    rows       = "[" field comparison value {"," field comparison value} "]"
-    comparison = "=" | "!=" | "~" | "!~" | "<" | "<=" | ">" | ">="
+expression = term {("+" | "-") term}
+term       = factor {("*" | "/") factor}
+factor     = "-" factor | amount | "(" expression ")" | function "(" expression {"," expression} ")" | path
+path       = question ["(" name "=" value ")"] [rows] {"." field [rows]}
+rows       = "[" field comparison value {"," field comparison value} "]"
+comparison = "=" | "!=" | "~" | "!~" | "<" | "<=" | ">" | ">="
 """
 
 from __future__ import annotations

@@ -7,10 +7,27 @@ from typing import Final
 
 from etgraph.alerts.language.amounts import Unit
 from etgraph.alerts.language.expressions import (
-    Amount, Call, Condition, Expression, ExpressionError, Operation, Path, Step, parse, paths,
+    Amount,
+    Call,
+    Condition,
+    Expression,
+    ExpressionError,
+    Operation,
+    Path,
+    Step,
+    parse,
+    paths,
 )  # fmt: skip
 from etgraph.alerts.language.vocabulary import (
-    QUESTIONS, STRUCTURAL, Fields, Kind, Number, Question, Rows, Text, table_of,
+    QUESTIONS,
+    STRUCTURAL,
+    Fields,
+    Kind,
+    Number,
+    Question,
+    Rows,
+    Text,
+    table_of,
 )  # fmt: skip
 from etgraph.model.results import camel_case
 from etgraph.sim.profiles.problems import near, one_of

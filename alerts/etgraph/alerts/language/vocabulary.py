@@ -87,7 +87,8 @@ class Question:
     @property
     def fields(self) -> Fields:
         """The fields of its answers."""
-        return fields_of(self.answer)
+        answer: type = self.answer
+        return fields_of(answer)
 
     @property
     def table(self) -> Rows:

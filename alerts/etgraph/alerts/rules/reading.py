@@ -83,7 +83,9 @@ def _checked(reader: Reader, found: list[Placed]) -> tuple[Placed, ...]:
         if before is not one:
             node = Node(one.rule.id, one.file, one.line)
             where = f"line {before.line}" if before.file == one.file else before.file
-            reader.refuse(node, ("rules", one.rule.id, "id"), f"a rule {one.rule.id!r} as in {where}", "an id of its own")
+            reader.refuse(
+                node, ("rules", one.rule.id, "id"), f"a rule {one.rule.id!r} as in {where}", "an id of its own"
+            )
     if reader.problems:
         files = [problem.file for problem in reader.problems]
         raise RulesError(sorted(reader.problems, key=lambda each: (files.index(each.file), each.line or 0)))

@@ -1,7 +1,7 @@
 """The form of a file of rules as JSON Schema, for editors; from what the dataclasses declare.
 
-`python -m etgraph.alerts.rules.schema > docs/alerts/rules.schema.json` writes it; `… tests > docs/alerts/tests.schema.json`
-that of a file of tests.
+`python -m etgraph.alerts.rules.schema > docs/alerts/rules.schema.json` writes it, and that of a file of tests of rules
+`python -m etgraph.alerts.rules.schema tests > docs/alerts/tests.schema.json`.
 """
 
 from __future__ import annotations

@@ -104,8 +104,8 @@ def _failures(
         return
     chosen = [known[expected.rule] for expected in test.findings] if test.findings and not test.status else rules
     try:
-        result = check(*([_from(folder, each) for each in side] for side in (test.traces,)), chosen,
-                       [_from(folder, each) for each in test.baseline], test.workload)  # fmt: skip
+        traces, baseline = ([_from(folder, each) for each in side] for side in (test.traces, test.baseline))
+        result = check(traces, chosen, baseline, test.workload)
     except EtgraphError as error:
         if error.code != test.error:
             yield f"found error {error.code} ({error.message}), expected {test.error or 'findings'}"

@@ -34,8 +34,12 @@ def rules() -> None:
     "-o", "--output", "target", metavar="F", type=click.Path(path_type=Path), required=True,
     help="The file to write; one that is there is not overwritten.",
 )  # fmt: skip
+@click.option(
+    "--baseline", metavar="B", multiple=True,
+    help="What rules that compare are to compare with, as of 'etgraph check'; without it there are none of them.",
+)  # fmt: skip
 @pass_settings
-def init(settings: Settings, trace: str, target: Path) -> None:
+def init(settings: Settings, trace: str, target: Path, baseline: tuple[str, ...]) -> None:
     """Write the rules that come with etgraph to F, with budgets a fifth above what the run REF measures."""
     from etgraph.alerts.rules import load
     from etgraph.alerts.rules.starting import first_rules
@@ -46,7 +50,7 @@ def init(settings: Settings, trace: str, target: Path) -> None:
         raise UsageError(f"{target} is there already", hint="name another file, or remove it first")
     with settings.session() as session, watched(settings) as progress:
         result = session.check([trace], load([]), progress=progress)
-    text = first_rules(result)
+    text = first_rules(result, baseline)
     try:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -74,7 +78,11 @@ def lint(settings: Settings, files: tuple[str, ...]) -> None:
     output = settings.output()
     if settings.json:
         output.document(
-            {"rules": [{"id": one.rule.id, "level": one.rule.level, "file": one.file, "line": one.line} for one in found]}
+            {
+                "rules": [
+                    {"id": one.rule.id, "level": one.rule.level, "file": one.file, "line": one.line} for one in found
+                ]
+            }
         )
         return
     for file in dict.fromkeys(one.file for one in found):
@@ -91,11 +99,11 @@ def test(context: click.Context, settings: Settings, files: tuple[Path, ...]) ->
 
     The exit code is 1 where one does not hold, 2 where a file is no file of tests.
     """
-    from etgraph.alerts.rules.trying import try_rules
+    from etgraph.alerts.rules.trying import Tried, try_rules
     from etgraph.cli.progress import watched
     from etgraph.cli.units import counted, printable
 
-    tried = []
+    tried: list[Tried] = []
     with settings.session() as session, watched(settings) as progress:
         for file in files:
             tried += try_rules(
@@ -130,7 +138,7 @@ def test(context: click.Context, settings: Settings, files: tuple[Path, ...]) ->
 def explain(settings: Settings, name: str, files: tuple[str, ...]) -> None:
     """Tell what the rule ID asks, how its numbers become one, and when it is broken."""
     from etgraph.alerts.rules import load
-    from etgraph.alerts.rules.starting import explained
+    from etgraph.alerts.rules.explaining import explained
     from etgraph.cli.units import printable
     from etgraph.model.errors import UsageError
     from etgraph.sim.profiles.problems import near, one_of
