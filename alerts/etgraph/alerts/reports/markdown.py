@@ -158,7 +158,7 @@ def prose(text: str) -> str:
     >>> prose("50 % of <b>aten::mm</b>, @all")
     '50 % of &#60;b&#62;aten&#58;&#58;mm&#60;/b&#62;, <span>&#64;</span>all'
     """
-    text = PUNCTUATION.sub(_reference, text)
+    text = PUNCTUATION.sub(_reference, text.strip())
     # A reference alone does not keep a forge from finding people and numbers in the text that is made of it.
     return text.replace("&#64;", "<span>&#64;</span>").replace("&#35;", "<span>&#35;</span>")
 

@@ -121,8 +121,8 @@ def _location(finding: Finding) -> dict[str, Any]:
     return {
         "physicalLocation": {"artifactLocation": artefact, "region": {"startLine": found.line}},
         "logicalLocations": [
-            {"name": responsible.key, "fullyQualifiedName": responsible.key}
-            for responsible in finding.responsible[:MOST_LOGICAL_LOCATIONS]
+            {"name": key, "fullyQualifiedName": key}
+            for key in list(dict.fromkeys(each.key for each in finding.responsible))[:MOST_LOGICAL_LOCATIONS]
         ],
     }
 
