@@ -1,0 +1,6 @@
+"""What runs can decide: a regression or not, over many rules at once, and where a history changed."""
+
+from etgraph.alerts.statistics.deciding import Case, Decision, decide
+from etgraph.alerts.statistics.many import adjusted
+
+__all__ = ["Case", "Decision", "adjusted", "decide"]

@@ -1,0 +1,71 @@
+"""What a number of runs can decide: the effect that is found in four cases of five, and the runs that one takes."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import gammaincinv, ndtr, ndtri, stdtrit
+
+POWER = 0.8
+MOST_RUNS = 1000
+"""No answer of `runs_needed` is larger: an effect at the limit itself is not decided by any number."""
+_CASES = 200
+
+
+def quantile(probability: float, degrees: float) -> float:
+    """Student's t, or the normal distribution's where the degrees of freedom are infinite."""
+    return float(ndtri(probability) if math.isinf(degrees) else stdtrit(degrees, probability))
+
+
+@lru_cache(maxsize=4096)
+def multiple(degrees: float, alpha: float) -> float:
+    """By how many standard errors an effect is beyond its limit that is found with a probability of `POWER`.
+
+    The standard error is one that was estimated with those degrees of freedom, and the runs that are to find the effect
+    are others, whose error is estimated anew: c with E[Φ(c S − t S′)] = 0.8, where S² and S′² are χ² / degrees and t is
+    the quantile of the one-sided test. That is more than t + t₀.₈, which holds only if the error is known.
+
+    >>> round(multiple(float("inf"), 0.05), 3), round(multiple(4, 0.05), 2)
+    (2.486, 3.73)
+    """
+    test = quantile(1 - alpha, degrees)
+    if math.isinf(degrees):
+        return test + float(ndtri(POWER))
+    cases = (np.arange(_CASES) + 0.5) / _CASES
+    error = np.sqrt(gammaincinv(degrees / 2, cases) * 2 / degrees)
+    low, high = 0.0, 1.0
+    while _power(high, test, error) < POWER:
+        low, high = high, 2 * high
+    while high - low > 1e-4 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if _power(middle, test, error) >= POWER else (middle, high)
+    return high
+
+
+def _power(times: float, test: float, error: np.ndarray) -> float:
+    return float(ndtr(times * error[:, None] - test * error).mean())
+
+
+def runs_needed(gap: float, deviation: float, degrees: tuple[float, float], alpha: float, least: int = 2) -> int:
+    """How many runs a side decide an effect that is `gap` from its limit, with a probability of `POWER`.
+
+    With n runs the standard error is `deviation` / √n, with a · n − b degrees of freedom, which `degrees` gives as
+    (a, b). At most `MOST_RUNS`.
+    """
+    a, b = degrees
+
+    def enough(runs: int) -> bool:
+        return multiple(max(a * runs - b, 1.0), alpha) * deviation <= gap * math.sqrt(runs)
+
+    low, high = least - 1, least
+    while high < MOST_RUNS and not enough(high):
+        low, high = high, min(2 * high, MOST_RUNS)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+__all__ = ["MOST_RUNS", "POWER", "multiple", "quantile", "runs_needed"]
