@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ _READ = "import sys; from etgraph.ingest import read; [len(read(path)) for path 
 
 
 def main() -> None:
-    """Print the table: seconds of wall and processor time, each that of the best of several processes."""
+    """Print the table: seconds of wall time, the best of several processes, and of processor time of one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         base, other = (_large(sample, folder / sample) for sample in ("gpt_ddp", "gpt_ddp_regressed"))
@@ -35,12 +36,14 @@ def main() -> None:
         steps: dict[str, list[str]] = {
             "start and read both": [sys.executable, "-c", _READ, str(base), str(other)],
             "check of files": _command("check", str(other), "--baseline", str(base), "-q"),
-            "check from a store": _command("check", "gpt@which=other", "--baseline", "gpt@which=base", "--store", store, "-q"),
+            "check from a store": _command(
+                "check", "gpt@which=other", "--baseline", "gpt@which=base", "--store", store, "-q"
+            ),
         }
         print("| | wall, s | processor, s |")
         print("|---|---:|---:|")
         for what, command in steps.items():
-            wall = seconds(lambda command=command: _run(command), ROUNDS)  # type: ignore[misc]
+            wall = seconds(partial(_run, command), ROUNDS)
             print(f"| {what} | {wall:.2f} | {_processor(command):.2f} |")
 
 
@@ -84,10 +87,7 @@ def _run(command: list[str]) -> None:
 
 def _processor(command: list[str]) -> float:
     """Processor time of a command and its children."""
-    import resource
-
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    time.sleep(0)
     _run(command)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
