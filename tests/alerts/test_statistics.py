@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from etgraph.alerts.statistics import adjusted, decide
 from etgraph.alerts.statistics.deciding import Decision
-from etgraph.alerts.statistics.power import MOST_RUNS, multiple
+from etgraph.alerts.statistics.power import MOST_RUNS, PLANNED, multiple
 from etgraph.alerts.statistics.runs import lag_one, typical
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
@@ -139,11 +139,11 @@ def test_the_typical_step_is_hardly_moved_by_a_hiccup() -> None:
 
 
 def test_the_detectable_effect_by_drawing_runs() -> None:
-    """Both errors are drawn from χ² as two sets of runs would give them; in four cases of five the effect is found."""
+    """Both errors are drawn from χ² as two sets of runs would give them; the effect is found as often as planned."""
     random, degrees, count = np.random.default_rng(2), 4.0, 400_000
     stated, found = (np.sqrt(random.chisquare(degrees, count) / degrees) for _ in range(2))
     effect = multiple(degrees, 0.05) * stated
-    assert np.mean((effect + random.normal(size=count)) / found > 2.1318467863) == pytest.approx(0.8, abs=0.005)
+    assert np.mean((effect + random.normal(size=count)) / found > 2.1318467863) == pytest.approx(PLANNED, abs=0.005)
 
 
 def _cases(changes: Sequence[float], seed: int = 7) -> list[Decision]:
