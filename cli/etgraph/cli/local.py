@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -19,6 +19,8 @@ from etgraph.store import Store, TraceInfo, connect, describe, entry_of, split_i
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from etgraph.alerts.findings import CheckResult
+    from etgraph.alerts.rules.reading import Placed
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
@@ -214,6 +216,37 @@ class LocalSession:
         }
         sides = [[Subject(opened[_split(one)[0]], _split(one)[1], one) for one in side] for side in references]
         return function(*sides, **choices)
+
+    def check(
+        self,
+        references: Sequence[str],
+        rules: Sequence[Placed],
+        *,
+        baseline: Sequence[str] = (),
+        workload: str | None = None,
+        progress: Progress | None = None,
+    ) -> CheckResult:
+        """See `Session.check`. A trace that is named more than once, with other iterations, is opened once."""
+        from etgraph.alerts.references import Library, check_references
+        from etgraph.alerts.runs import Run
+
+        @cache
+        def whole(name: str) -> tuple[Trace, TraceInfo | None]:
+            path = as_path(name)
+            if path is not None:
+                return _read(path), None
+            entry = self._find(name)
+            return self._store.load(entry.id), entry
+
+        def opened(reference: str) -> Run:
+            name, iterations = _split(reference)
+            trace, entry = whole(name)
+            return Run(reference, trace, iterations, entry)
+
+        library = Library(opened, lambda of: self._store.traces(workload=of))
+        return check_references(
+            library, references, rules, baseline=baseline, workload=workload, progress=progress
+        )  # fmt: skip
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""

@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, Self
 
 if TYPE_CHECKING:
+    from etgraph.alerts.findings import CheckResult
+    from etgraph.alerts.rules.reading import Placed
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
     from etgraph.model.progress import Progress
@@ -144,6 +146,18 @@ class Session(Protocol):
 
         Iterations that a reference names are those that are meant of its trace; `choices` are the question's keywords.
         """
+        ...
+
+    def check(
+        self,
+        references: Sequence[str],
+        rules: Sequence[Placed],
+        *,
+        baseline: Sequence[str] = (),
+        workload: str | None = None,
+        progress: Progress | None = None,
+    ) -> CheckResult:
+        """What rules find in runs, beside a baseline where one is named; see `etgraph.alerts.references`."""
         ...
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:

@@ -85,6 +85,8 @@ def plain_schema(leaf: Leaf) -> dict[str, Any]:
     """The schema of a number without a unit, a text or a truth value."""
     if leaf.choices:
         return {"enum": list(leaf.choices)}
+    if leaf.numbers:
+        return {"type": ["string", "number"]}
     least = {"minimum": leaf.least} if leaf.least is not None else {}
     return {"type": {int: "integer", float: "number", str: "string", bool: "boolean"}[leaf.type], **least}
 
