@@ -128,9 +128,8 @@ def _recorded() -> None:
     print("| | change | 90 % interval | verdict | runs needed |\n|---|---:|---:|---|---:|")
     for change in ("late_rank", "extra_all_gather", "extra_barriers", "tiny_buckets"):
         runs = [_steps(place / "whatif" / f"{change}_{n}") for n in range(1, 5)]
-        for name, some in {f"{change}, 4 runs": runs} | {
-            f"{change}_{n}": [run] for n, run in enumerate(runs, 1)
-        }.items():
+        each = [(f"{change}_{number}", [run]) for number, run in enumerate(runs, start=1)]
+        for name, some in [(f"{change}, 4 runs", runs), *each]:
             _print(name, [run[1::2] for run in some], [run[::2] for run in some])
         even = [run[::2] for run in runs]
         _print(f"{change}, 4 runs, base alone", [run[1::2] for run in even], [run[::2] for run in even])

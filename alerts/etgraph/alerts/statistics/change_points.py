@@ -53,7 +53,16 @@ def change_points(values: Sequence[float] | Array, *, alpha: float = ALPHA) -> t
     if not 0 < alpha < 1:
         raise UsageError(f"alpha: found {alpha}, expected a number between 0 and 1")
     scaled = np.log(series) if len(series) and series.min() > 0 else series
-    found = sorted(_cuts(scaled, alpha))
+    return _told(series, sorted(_cuts(scaled, alpha)))
+
+
+def steps_of(values: Sequence[float] | Array) -> tuple[ChangePoint, ...]:
+    """The changes of a history without noise: wherever a value is another one than that before."""
+    series = np.asarray(values, dtype=float)
+    return _told(series, [(int(place) + 1, 0.0) for place in np.flatnonzero(np.diff(series))])
+
+
+def _told(series: Array, found: Sequence[tuple[int, float]]) -> tuple[ChangePoint, ...]:
     ends = [0, *(first for first, _ in found), len(series)]
     levels = [float(np.median(series[start:end])) for start, end in pairwise(ends)]
     return tuple(
@@ -106,4 +115,4 @@ def _without(series: Array, place: int, found: Shifts, best: int, random: np.ran
     return drawn
 
 
-__all__ = ["ALPHA", "LEAST_RUNS", "ChangePoint", "change_points"]
+__all__ = ["ALPHA", "LEAST_RUNS", "ChangePoint", "change_points", "steps_of"]
