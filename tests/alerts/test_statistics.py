@@ -65,7 +65,7 @@ def test_a_floor_in_the_unit_lets_small_differences_pass() -> None:
 def test_one_run_beside_several_takes_their_noise_for_its_own() -> None:
     assert decide([BASE[0] * 1.3], BASE, max_increase=0.05).status == "broken"
     assert decide([BASE[0] * 1.07], BASE, max_increase=0.05).status == "undecided"
-    assert decide([BASE[0] * 1.07], BASE, max_increase=0.05).runs_needed == 5
+    assert decide([BASE[0] * 1.07], BASE, max_increase=0.05).runs_needed == 7
 
 
 def test_one_run_a_side_decides_only_what_no_noise_explains() -> None:
@@ -96,6 +96,16 @@ def test_values_that_are_not_positive_are_compared_as_they_are() -> None:
     decision = decide([np.ones(2)] * 3, zero, max_increase=0.05)
     assert (decision.status, decision.difference, decision.change) == ("broken", 1.0, None)
     assert decide([np.ones(2)] * 3, zero, max_increase=0.05, floor=2.0).status == "passed"
+
+
+@given(st.floats(1e-3, 1e12), st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(2, 4))
+def test_values_that_do_not_vary_are_no_change_however_they_are_added_up(
+    value: float, sizes: list[int], n: int
+) -> None:
+    same = [np.full(size, value) for size in sizes]
+    decision = decide(same, [np.full(3, value)] * n, max_increase=0.0)
+    assert (decision.status, decision.difference) == ("passed", 0.0)
+    assert decide([run * 1.001 for run in same], [np.full(3, value)] * n, max_increase=0.0).status == "broken"
 
 
 def test_fewer_runs_than_asked_for_decide_nothing() -> None:

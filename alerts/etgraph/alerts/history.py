@@ -11,7 +11,7 @@ from etgraph.alerts.language.expressions import ExpressionError
 from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.rules.rule import Aggregate, Where
 from etgraph.alerts.runs import Run, measure
-from etgraph.alerts.statistics.change_points import change_points, steps_of
+from etgraph.alerts.statistics.levels import change_points, steps_of
 from etgraph.alerts.statistics.ordered import FEWEST
 from etgraph.model import Trust
 from etgraph.model.errors import MissingData, NotFound, UsageError

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from etgraph.alerts.statistics.ordered import FEWEST, shift_of_the_last
-from etgraph.alerts.statistics.runs import error_of_typical, plausible_noise, typical
+from etgraph.alerts.statistics.runs import ROUNDING, error_of_typical, plausible_noise, typical
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 
@@ -65,12 +65,15 @@ def estimated(
     if logarithmic:
         one, other = [np.log(run) for run in one], [np.log(run) for run in other]
     found = None if alternating is None else _alternating(one, other, logarithmic, alternating)
-    if found is not None:
-        return found
-    if len(one) == len(other) == 1:
-        return _single(one[0], other[0], logarithmic)
-    values, before = np.array([typical(run) for run in one]), np.array([typical(run) for run in other])
-    return _several(values, before, logarithmic, ordered and len(one) + len(other) >= FEWEST)
+    if found is None and len(one) == len(other) == 1:
+        found = _single(one[0], other[0], logarithmic)
+    if found is None:
+        values, before = np.array([typical(run) for run in one]), np.array([typical(run) for run in other])
+        found = _several(values, before, logarithmic, ordered and len(one) + len(other) >= FEWEST)
+    nothing = ROUNDING * (1.0 if logarithmic else max(float(np.abs(run).max()) for run in (*one, *other)))
+    if abs(found.centre) <= nothing:
+        found = replace(found, centre=0.0)
+    return found if found.standard_error > nothing else replace(found, standard_error=0.0, deviation=0.0)
 
 
 def _checked(runs: Sequence[Array], side: str) -> list[Array]:

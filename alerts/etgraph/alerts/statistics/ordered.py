@@ -20,6 +20,7 @@ CORRELATIONS = np.linspace(0.0, 0.95, 20)
 """Of neighbouring runs: each is as likely as any other before the runs are seen."""
 _NOTHING = 1e-24
 """A sum of squares below this part of the values' own is rounding."""
+_LEAST_SQUARES = 1e-200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def shifts(series: Array, places: Array) -> Shifts:
     shift = (of_shift - with_level * of_level / level) / information
     total = (values**2).sum(axis=1)[:, None]
     rest = total - of_level**2 / level - information * shift**2
-    rest = np.maximum(rest, _NOTHING * np.maximum(total, np.finfo(float).tiny))
+    rest = np.maximum(rest, _NOTHING * np.maximum(total, _LEAST_SQUARES))
     # The factor of the likelihood: |R| = (1 − ρ²)ⁿ⁻¹, and both sums of squares here are (1 − ρ²) times those of R⁻¹.
     likelihood = 0.5 * np.log(1 - rho**2) - 0.5 * np.log(level * information) - degrees / 2 * np.log(rest)
     weights = np.exp(likelihood - likelihood.max(axis=2, keepdims=True))
