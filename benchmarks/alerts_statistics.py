@@ -19,12 +19,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from benchmarks.collection import folder
-from etgraph.alerts.statistics import adjusted, decide
+from etgraph.alerts.statistics import adjusted, change_points, decide
 from etgraph.alerts.statistics.deciding import Decision
 from etgraph.ingest import read
 from etgraph.model.columns import Array
 from etgraph.queries import iterations
-from support.histories import SCENARIOS, Scenario, wilson
+from support.histories import SCENARIOS, Scenario, normal, series, skewed, student, wilson
 
 HISTORIES = int(os.environ.get("ETGRAPH_HISTORIES", "10000"))
 ALPHA = 0.05
@@ -39,6 +39,7 @@ def main() -> None:
     for number, scenario in enumerate(SCENARIOS):
         print(_row(scenario, np.random.default_rng(number)), flush=True)
     _many_rules()
+    _changes()
     _recorded()
 
 
@@ -102,6 +103,27 @@ def _many_rules() -> None:
     print("| | false ones among the alarms, mean | broken rules found |\n|---|---:|---:|")
     for name, shares in false.items():
         print(f"| {name} | {np.mean(shares):.1%} | {found[name] / checks / CHANGED:.0%} |")
+
+
+def _changes() -> None:
+    """Histories of one value a run: changes in those without any, and a shift found within two runs of its place."""
+    count, random = max(HISTORIES // 40, 10), np.random.default_rng(98)
+    print(f"\n{count:,} histories each; a shift of four standard deviations of a run in the middle\n")
+    print(
+        "| runs, correlation of neighbours | a change where none is | found | others beside it |\n|---|---:|---:|---:|"
+    )
+    for runs, correlation, shape in (
+        (12, 0.0, normal), (30, 0.0, normal), (30, 0.0, student), (30, 0.0, skewed), (30, 0.5, student),
+        (12, 0.8, normal), (30, 0.8, normal),
+    ):  # fmt: skip
+        noise = 0.03 * series(shape(random, (count, runs)), correlation)
+        without = sum(bool(change_points(np.exp(each))) for each in noise)
+        noise[:, runs // 2 :] += 0.12
+        places = [[abs(point.first - runs // 2) <= 2 for point in change_points(np.exp(each))] for each in noise]
+        low, high = wilson(without, count)
+        hits, others = sum(map(any, places)) / count, sum(near.count(False) for near in places) / count
+        alarms = f"{without / count:.1%} ({low:.1%}–{high:.1%})"
+        print(f"| {runs}, {correlation:g}, {shape.__name__} | {alarms} | {hits:.0%} | {others:.2f} |", flush=True)
 
 
 def _recorded() -> None:
