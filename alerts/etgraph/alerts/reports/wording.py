@@ -137,27 +137,31 @@ def change(finding: Finding) -> str:
     return told if finding.change is None else f"{told} ({relative(finding.change)})"
 
 
-def certainty(finding: Finding) -> str:
-    """The interval of the difference, the limit and the runs that this rests on."""
-    parts = []
-    if finding.interval is not None:
-        parts.append(interval(finding.interval, finding.unit))
-    if finding.limit is not None:
-        parts.append(f"limit {quantity(finding.limit, finding.unit)}")
-    if finding.baseline_runs:
-        parts.append(f"{counted(finding.runs, 'run')} against {finding.baseline_runs:,}")
-    elif finding.runs > 1:
-        parts.append(counted(finding.runs, "run"))
-    if finding.runs_needed is not None:
-        parts.append(f"{counted(finding.runs_needed, 'run')} a side would decide")
-    return "; ".join(parts)
-
-
 def figures(finding: Finding) -> str:
-    """The metric, what it was and is, and how sure the difference is, in one line; nothing where nothing is known."""
-    told = [change(finding)] if finding.value is not None or finding.baseline is not None else []
-    told += filter(None, [certainty(finding)])
-    return f"{shown(finding.metric)}: {'; '.join(told)}" if told else ""
+    """The metric, what it was and is, how sure that is, and the runs; what the message has said is not said again."""
+    told = []
+    if finding.value is not None and not _says(finding.message, finding):
+        told += [change(finding)]
+        told += [interval(finding.interval, finding.unit)] if finding.interval is not None else []
+        told += [_limit(finding, finding.limit)] if finding.limit is not None else []
+    if finding.baseline_runs or finding.runs > 1:
+        against = f" against {finding.baseline_runs:,}" if finding.baseline_runs else ""
+        told.append(counted(finding.runs, "run") + against)
+    if finding.runs_needed is not None:
+        told.append(f"{counted(finding.runs_needed, 'run')} a side would decide")
+    return f"{shown(finding.metric)}: {'; '.join(told)}" if told else shown(finding.metric)
+
+
+def _says(message: str, finding: Finding) -> bool:
+    """Whether a message has the values and, of a difference, the interval."""
+    values = [quantity(value, finding.unit) for value in (finding.value, finding.baseline) if value is not None]
+    return all(value in message for value in values) and (finding.interval is None or "interval" in message)
+
+
+def _limit(finding: Finding, limit: float) -> str:
+    if finding.baseline is None:
+        return f"limit {quantity(limit, finding.unit)}"
+    return f"{signed(limit, finding.unit)} is allowed"
 
 
 def ranks(numbers: tuple[int, ...]) -> str:
@@ -171,9 +175,13 @@ def ranks(numbers: tuple[int, ...]) -> str:
     return f"rank{'s' if len(numbers) > 1 else ''} {named}" + (f" and {more:,} more" if more > 0 else "")
 
 
-def part(responsible: Responsible, unit: str) -> str:
+def part(responsible: Responsible, finding: Finding) -> str:
     """What one of those responsible contributes, on which ranks, and where the program has it."""
-    parts = [] if responsible.contribution is None else [signed(responsible.contribution, unit)]
+    parts = []
+    if responsible.contribution is not None:
+        # Without a baseline it is a part of the value, not of a difference.
+        words = signed if finding.baseline_runs else quantity
+        parts.append(words(responsible.contribution, responsible.unit or finding.unit))
     parts += [ranks(responsible.ranks)] if responsible.ranks else []
     parts += [shown(responsible.source)] if responsible.source else []
     return ", ".join(parts)
@@ -183,7 +191,7 @@ def blamed(finding: Finding, most: int = SHOWN_RESPONSIBLE) -> Iterator[tuple[st
     """Key and part of each of the first of those responsible; the last says how many more there are."""
     for responsible in finding.responsible[:most]:
         what = f"{shown(responsible.what)}: " if responsible.what and responsible.what != responsible.key else ""
-        yield shown(responsible.key), what + part(responsible, finding.unit)
+        yield shown(responsible.key), what + part(responsible, finding)
     if (more := len(finding.responsible) - most) > 0:
         yield "", f"and {more:,} more"
 
@@ -191,9 +199,9 @@ def blamed(finding: Finding, most: int = SHOWN_RESPONSIBLE) -> Iterator[tuple[st
 def worth(finding: Finding) -> str:
     """What the responsible have of the critical path, and what a step would gain without the cause."""
     parts = []
-    if finding.critical_share is not None:
+    if finding.critical_share:
         parts.append(f"{percent(finding.critical_share)} of the critical path")
-    if finding.gain_ns is not None:
+    if finding.gain_ns:
         parts.append(f"undoing it would gain {duration(finding.gain_ns)} a step")
     return "; ".join(parts)
 
