@@ -82,13 +82,13 @@ def of_changes(
             for row, number in chosen
         ),
         _share(comparison, costs),
-        None if lower else max(0, sum(one.contribution_ns for one in costs)),
+        None if lower else max(0, sum(one.contribution_ns for one in costs)) or None,
     )
 
 
 def _share(comparison: Comparison, parts: Sequence[Contribution]) -> float | None:
-    """The part of the critical path of the other side's step that is of those contributions."""
-    return sum(one.other_ns for one in parts) / comparison.other_ns if comparison.other_ns else None
+    """The part of the critical path of the other side's step that is of those contributions; None where they have none."""
+    return sum(one.other_ns for one in parts) / comparison.other_ns or None if comparison.other_ns else None
 
 
 def of_rows(

@@ -1,4 +1,4 @@
-"""What changed in the program from the baseline, by kind: operators, collectives, dependencies, as `compare` finds it."""
+"""What changed in the program from the baseline, by kind, as `compare` finds it."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etgraph.alerts.blame import Blame, of_changes, of_comparison, of_rows
@@ -81,9 +82,13 @@ def _blame(one: Judged) -> Blame:
             for side in (one.runs, one.baseline if rule.regression is not None else ())
         ]
         before = together(sides[1]) if sides[1] else None
-        return of_rows(
+        found = of_rows(
             together(sides[0]), culprits.questions[0], one.runs, before, lower=lower, additive=_additive(culprits.unit)
         )
+        if culprits.unit == rule.metric.unit:
+            return found
+        # Contributions are in the unit of the rule's metric.
+        return replace(found, responsible=tuple(replace(each, contribution=None) for each in found.responsible))
     fewer = rule.budget is not None and one.verdict.limit is not None and (one.verdict.value or 0) < one.verdict.limit
     worse_is_less = fewer or (rule.regression is not None and rule.regression.max_increase is None)
     baseline = one.before if rule.regression is not None else None
@@ -145,9 +150,6 @@ def _difference(one: Judged) -> str:
         readable(verdict.baseline, unit), readable(verdict.value, unit), _signed(verdict.difference, unit),
     )  # fmt: skip
     text = f"{before} → {after} ({more}{share}"
-    if verdict.interval is not None:
-        low, high = (_signed(end, unit) for end in (verdict.interval.low, verdict.interval.high))
-        text += f"; {verdict.interval.confidence:.0%} interval {low} to {high}"
     return f"{text}), where {_signed(verdict.limit, unit)} is allowed"
 
 
@@ -163,7 +165,8 @@ def _changes(one: Judged, blame: Blame) -> str:
         bytes = " → ".join(readable(size, "bytes") for size in sizes if size is not None)
         sign = row["other_count"] - row["base_count"]
         words.append(f"{sign:+,.4g} × {each.key} ({counts}{f', {bytes} each' if bytes else ''})")
-    return "; ".join(words)
+    left = sum(bool(number) for _, number in one.measured.rows) - len(words)
+    return "; ".join([*words, *([f"and {left} more"] if left > 0 else [])])
 
 
 def _signed(value: float | None, unit: str) -> str:

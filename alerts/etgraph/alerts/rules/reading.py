@@ -21,7 +21,7 @@ from etgraph.sim.profiles.reading import MISSING, Reader, described
 
 DEFAULT: Final = "default"
 """The name of the rules that come with etgraph, where a file of rules is named."""
-DEFAULT_FILE: Final = "default rules"
+DEFAULT_FILE: Final = "etgraph/alerts/rules/default.toml"
 """What the file of these rules is called in findings and messages."""
 ID: Final = re.compile(r"[A-Za-z0-9](?:[\w./-]{0,98}[A-Za-z0-9])?", re.ASCII)
 
@@ -98,6 +98,8 @@ def _rules(reader: Reader, text: str, file: str) -> Iterator[Placed]:
     for key, node in root.table.items():
         if key != "rules":
             reader.refuse(node, (key,), "an unknown key", "rows, each [[rules]]", near(key, ("rules",)))
+    if rows is None and root.table:  # a misspelt key is not missing as well
+        return
     if rows is None or not isinstance(rows.value, list) or not rows.value:
         reader.refuse(rows or root, ("rules",), described(rows) if rows else "nothing", "rows, each [[rules]]")
         return

@@ -18,7 +18,7 @@ from etgraph.sim.profiles.schema import kind_schema, plain_schema, record_schema
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def rules_schema() -> dict[str, Any]:
+def schema_of_rules() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a file of rules."""
     return {
         "$schema": _DRAFT,
@@ -32,7 +32,7 @@ def rules_schema() -> dict[str, Any]:
     }
 
 
-def tests_schema() -> dict[str, Any]:
+def schema_of_tests() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a file of tests of rules."""
     return {"$schema": _DRAFT, "title": "etgraph tests of rules", **_record(declared(TestFile))}
 
@@ -62,4 +62,4 @@ def schema_text(schema: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    print(schema_text(tests_schema() if sys.argv[1:] == ["tests"] else rules_schema()), end="")
+    print(schema_text(schema_of_tests() if sys.argv[1:] == ["tests"] else schema_of_rules()), end="")

@@ -24,7 +24,7 @@ from etgraph.cli.settings import Settings
 @click.option("--workload", metavar="NAME", help="Where branch: and last: look, for traces that are not stored.")
 @click.option(
     "--output", "outputs", metavar="FORMAT[=FILE]", multiple=True,
-    help="Also write the findings in this format; may be repeated.",
+    help="Write a report: text, json, junit, sarif, github, github-summary, gitlab or markdown; may be repeated.",
 )  # fmt: skip
 @click.option(
     "--fail-on", type=click.Choice(["undecided"]), help="Fail, too, where the data cannot decide a rule of level error."
@@ -50,13 +50,15 @@ def check(
     4 where the store cannot be used.
     """
     from etgraph.alerts.exits import exit_code
+    from etgraph.alerts.reports import write_all
     from etgraph.alerts.rules import load
     from etgraph.cli.answering import limited
     from etgraph.cli.progress import watched
-    from etgraph.cli.views.check import show_findings
+    from etgraph.cli.views.check import reports_of
 
+    reports = reports_of(settings, outputs)
     rules = load([file if file == "default" else Path(file) for file in files])
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         found = session.check(traces, rules, baseline=baseline, workload=workload, progress=progress)
-    show_findings(settings, found, outputs)
+    write_all(found, reports)
     context.exit(exit_code(found, fail_on_undecided=fail_on == "undecided"))

@@ -1,25 +1,24 @@
-"""The findings of a check: to the terminal, and in the formats that are asked for."""
+"""Where the reports of a check go: to stdout, and to the files that are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from etgraph.cli.units import printable
-
 if TYPE_CHECKING:
-    from etgraph.alerts.findings import CheckResult
+    from etgraph.alerts.reports import Output
     from etgraph.cli.settings import Settings
 
 
-def show_findings(settings: Settings, result: CheckResult, outputs: Sequence[str]) -> None:
-    """Print the findings, as JSON or as text."""
-    from etgraph.model.results import to_json
+def reports_of(settings: Settings, outputs: Sequence[str]) -> tuple[Output, ...]:
+    """The reports that a call asks for; where none of them goes to stdout, text does, unless it is to be quiet.
 
-    output = settings.output()
-    if settings.json:
-        output.document(to_json(result))
-        return
-    for finding in result.findings:
-        output.line(printable(f"{finding.level:<5} {finding.status:<12} {finding.rule}: {finding.message}"))
-    output.line(f"{result.status}: {', '.join(map(printable, result.traces))}")
+    Raises UsageError for what is no format, and where several go to the same place.
+    """
+    from etgraph.alerts.reports import Output, parse_outputs
+
+    told = [*outputs, *(["json"] if settings.json else [])]
+    found = parse_outputs(told)
+    if not settings.quiet and all(output.file is not None for output in found):
+        return (*found, Output("text"))
+    return found if told or not settings.quiet else ()
