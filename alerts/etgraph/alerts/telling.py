@@ -82,9 +82,7 @@ def _blame(one: Judged) -> Blame:
             for side in (one.runs, one.baseline if rule.regression is not None else ())
         ]
         before = together(sides[1]) if sides[1] else None
-        found = of_rows(
-            together(sides[0]), culprits.questions[0], one.runs, before, lower=lower, additive=_additive(culprits.unit)
-        )
+        found = of_rows(together(sides[0]), culprits.questions[0], one.runs, before, lower=lower, unit=culprits.unit)
         if culprits.unit == rule.metric.unit:
             return found
         # Contributions are in the unit of the rule's metric.
@@ -94,13 +92,8 @@ def _blame(one: Judged) -> Blame:
     baseline = one.before if rule.regression is not None else None
     return of_rows(
         one.measured, questions[0], one.runs, baseline, lower=lower != worse_is_less,
-        additive=_additive(rule.metric.unit),
+        unit=rule.metric.unit,
     )  # fmt: skip
-
-
-def _additive(unit: str) -> bool:
-    """Whether numbers of several rows are summed: rates and shares are not."""
-    return unit in ("ns", "bytes", "count")
 
 
 def _gain(one: Judged, blame: Blame) -> int | None:
