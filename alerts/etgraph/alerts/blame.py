@@ -22,9 +22,9 @@ from etgraph.queries.comparison.structure import ARROW
 from etgraph.queries.keys import types
 
 NAMED: Final = 5
+"""The responsible that a finding names at most: the largest."""
 ADDITIVE: Final = ("ns", "bytes", "count")
 """Units whose numbers of several rows are summed: rates and shares are not."""
-"""The responsible that a finding names at most: the largest."""
 OF_THE_MOST: Final = 0.5
 """Ranks that have so much of the path as the one with most of it are named beside that."""
 

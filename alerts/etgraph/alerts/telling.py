@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etgraph.alerts.blame import Blame, of_changes, of_comparison, of_rows
@@ -82,11 +81,7 @@ def _blame(one: Judged) -> Blame:
             for side in (one.runs, one.baseline if rule.regression is not None else ())
         ]
         before = together(sides[1]) if sides[1] else None
-        found = of_rows(together(sides[0]), culprits.questions[0], one.runs, before, lower=lower, unit=culprits.unit)
-        if culprits.unit == rule.metric.unit:
-            return found
-        # Contributions are in the unit of the rule's metric.
-        return replace(found, responsible=tuple(replace(each, contribution=None) for each in found.responsible))
+        return of_rows(together(sides[0]), culprits.questions[0], one.runs, before, lower=lower, unit=culprits.unit)
     fewer = rule.budget is not None and one.verdict.limit is not None and (one.verdict.value or 0) < one.verdict.limit
     worse_is_less = fewer or (rule.regression is not None and rule.regression.max_increase is None)
     baseline = one.before if rule.regression is not None else None

@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from etgraph.alerts.findings import CheckResult, Finding, Responsible
 from etgraph.alerts.rules.reading import DEFAULT_FILE
 
-SHIPPED_RULES = "etgraph/alerts/rules/default.toml"
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of what is not the checkout's own, whatever its files are called."""
 
@@ -35,7 +34,7 @@ def place(finding: Finding) -> Place | None:
 
 def some_place(finding: Finding) -> Place:
     """The same for formats that need one: a rule without a file of its own is taken to be in etgraph's."""
-    return place(finding) or Place(SHIPPED_RULES, finding.rule_line or 1)
+    return place(finding) or Place(DEFAULT_FILE, finding.rule_line or 1)
 
 
 def _parsed(source: str) -> Place | None:

@@ -176,13 +176,14 @@ def ranks(numbers: tuple[int, ...]) -> str:
 
 
 def part(responsible: Responsible, finding: Finding) -> str:
-    """What one of those responsible contributes, on which ranks, and where the program has it."""
-    parts = []
+    """What one of those responsible is and contributes, on which ranks, and where the program has it."""
+    itself = responsible.what == "rank"
+    parts = [shown(responsible.what)] if responsible.what and not itself else []
     if responsible.contribution is not None:
         # Without a baseline it is a part of the value, not of a difference.
         words = signed if finding.baseline_runs else quantity
         parts.append(words(responsible.contribution, responsible.unit or finding.unit))
-    parts += [ranks(responsible.ranks)] if responsible.ranks else []
+    parts += [ranks(responsible.ranks)] if responsible.ranks and not itself else []
     parts += [shown(responsible.source)] if responsible.source else []
     return ", ".join(parts)
 
@@ -190,8 +191,7 @@ def part(responsible: Responsible, finding: Finding) -> str:
 def blamed(finding: Finding, most: int = SHOWN_RESPONSIBLE) -> Iterator[tuple[str, str]]:
     """Key and part of each of the first of those responsible; the last says how many more there are."""
     for responsible in finding.responsible[:most]:
-        what = f"{shown(responsible.what)}: " if responsible.what and responsible.what != responsible.key else ""
-        yield shown(responsible.key), what + part(responsible, finding)
+        yield shown(responsible.key), part(responsible, finding)
     if (more := len(finding.responsible) - most) > 0:
         yield "", f"and {more:,} more"
 
