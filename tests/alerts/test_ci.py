@@ -187,7 +187,8 @@ def test_inputs_are_words_and_not_code(runner: Runner) -> None:
         (runner.work / "runs" / name).touch()
     runner.inputs = {
         "traces": "runs/*\n  $(touch pwned)\n\n--help\n", "baseline": "`touch pwned`\nlast:3",
-        "workload": "a; touch pwned", "rules": "x.toml", "server": "http://perf:8321", "token": "etg_1_secret", "fail-on-undecided": "true",
+        "workload": "a; touch pwned", "rules": "x.toml",
+        "server": "http://perf:8321", "token": "etg_1_secret", "fail-on-undecided": "true",
     }  # fmt: skip
     assert runner.step("Check").returncode == 0
     ((words, token),) = runner.calls()
