@@ -111,8 +111,8 @@ def take_turns(runs: Sequence[Run], baseline: Sequence[Run]) -> Alternating | No
     for run, other in zip(runs, baseline, strict=True):
         own, theirs = set(run.iterations or ()), set(other.iterations or ())
         turns = [index in own for index in sorted(own | theirs)]
-        same = run.trace is other.trace or (bool(run.trace.trace_id) and run.trace.trace_id == other.trace.trace_id)
-        if not same or not own or not theirs or own & theirs or any(a == b for a, b in pairwise(turns)):
+        apart = bool(own) and bool(theirs) and not own & theirs
+        if run.trace is not other.trace or not apart or any(a == b for a, b in pairwise(turns)):
             return None
         firsts.add("samples first" if turns[0] else "baseline first")
     return firsts.pop() if len(firsts) == 1 else None

@@ -148,11 +148,12 @@ def _changes(one: Judged, blame: Blame) -> str:
     words = []
     for each in blame.responsible:
         row = rows[each.key]
-        counts = f"{row['base_count']:,.4g} to {row['other_count']:,.4g} a step and rank"
+        before, after = row["base_count"], row["other_count"]
+        counts = f"{before:,.4g} to {after:,.4g} a step and rank" if before != after else f"{after:,.4g} a step and rank"
         sizes = [row["base_bytes"], row["other_bytes"]]
         bytes = " → ".join(readable(size, "bytes") for size in sizes if size is not None)
-        sign = row["other_count"] - row["base_count"]
-        words.append(f"{sign:+,.4g} × {each.key} ({counts}{f', {bytes} each' if bytes else ''})")
+        more = f"{after - before:+,.4g} × " if before != after else ""
+        words.append(f"{more}{each.key} ({counts}{f', {bytes} each' if bytes else ''})")
     left = sum(bool(number) for _, number in one.measured.rows) - len(words)
     return "; ".join([*words, *([f"and {left} more"] if left > 0 else [])])
 

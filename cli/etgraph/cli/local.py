@@ -230,23 +230,18 @@ class LocalSession:
         from etgraph.alerts.references import Library, check_references
         from etgraph.alerts.runs import Run
 
-        @cache
-        def whole(name: str) -> tuple[Trace, TraceInfo | None]:
-            path = as_path(name)
-            if path is not None:
-                return _read(path), None
-            entry = self._find(name)
-            return self._store.load(entry.id), entry
+        read = cache(_read)
+        load = cache(lambda trace_id: self._store.load(trace_id))
 
         def opened(reference: str) -> Run:
             name, iterations = _split(reference)
-            trace, entry = whole(name)
+            path = as_path(name)
+            entry = self._find(name) if path is None else None
+            trace = load(entry.id) if entry is not None else read(path)
             return Run(reference, trace, iterations, entry)
 
         library = Library(opened, lambda of: self._store.traces(workload=of))
-        return check_references(
-            library, references, rules, baseline=baseline, workload=workload, progress=progress
-        )  # fmt: skip
+        return check_references(library, references, rules, baseline=baseline, workload=workload, progress=progress)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""
