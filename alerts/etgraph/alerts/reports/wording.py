@@ -5,6 +5,7 @@ Every format puts these pieces together in its own way. Names are made `shown` h
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -140,10 +141,13 @@ def change(finding: Finding) -> str:
 def figures(finding: Finding) -> str:
     """The metric, what it was and is, how sure that is, and the runs; what the message has said is not said again."""
     told = []
-    if finding.value is not None and not _says(finding.message, finding):
-        told += [change(finding)]
-        told += [interval(finding.interval, finding.unit)] if finding.interval is not None else []
-        told += [_limit(finding, finding.limit)] if finding.limit is not None else []
+    new = finding.value is not None and not _says_values(finding)
+    if new:
+        told.append(change(finding))
+    if finding.interval is not None and "interval" not in finding.message:
+        told.append(interval(finding.interval, finding.unit))
+    if new and finding.limit is not None:
+        told.append(_limit(finding, finding.limit))
     if finding.baseline_runs or finding.runs > 1:
         against = f" against {finding.baseline_runs:,}" if finding.baseline_runs else ""
         told.append(counted(finding.runs, "run") + against)
@@ -152,10 +156,10 @@ def figures(finding: Finding) -> str:
     return f"{shown(finding.metric)}: {'; '.join(told)}" if told else shown(finding.metric)
 
 
-def _says(message: str, finding: Finding) -> bool:
-    """Whether a message has the values and, of a difference, the interval."""
+def _says_values(finding: Finding) -> bool:
+    """Whether the message has the value and the baseline's, each as a number of its own."""
     values = [quantity(value, finding.unit) for value in (finding.value, finding.baseline) if value is not None]
-    return all(value in message for value in values) and (finding.interval is None or "interval" in message)
+    return all(re.search(rf"(?<![\w.,]){re.escape(value)}(?!\w)", finding.message) for value in values)
 
 
 def _limit(finding: Finding, limit: float) -> str:
