@@ -21,6 +21,7 @@ import pytest
 import yaml
 from lxml import etree
 
+from etgraph.ingest import samples
 from support.report_readers import annotations
 
 CI = Path(__file__).resolve().parents[2] / "ci"
@@ -148,12 +149,11 @@ def test_bash_takes_the_code(code: str) -> None:
     subprocess.run(["bash", "-n"], input=code, text=True, check=True)
 
 
-def test_the_action_fails_a_build_that_got_slower(runner: Runner, collection_dir: Path) -> None:
+def test_the_action_fails_a_build_that_got_slower(runner: Runner) -> None:
     runner.command("etgraph", REAL)
     (runner.work / "perf.toml").write_text(RULES)
-    recorded = collection_dir / "recorded"
     runner.inputs = {
-        "traces": f"{recorded}/gpt_ddp_regressed\n", "baseline": f"{recorded}/gpt_ddp", "rules": "perf.toml",
+        "traces": f"{samples.path('gpt_ddp_regressed')}\n", "baseline": str(samples.path("gpt_ddp")), "rules": "perf.toml"
     }  # fmt: skip
     done = runner.step("Check")
     assert done.returncode == 0, done.stderr
@@ -251,14 +251,13 @@ def test_the_comment_is_made_once_and_then_updated(runner: Runner, before: str) 
     assert rest == [f"api --silent {where} -F body=@reports/comment.md"]
 
 
-def test_gitlab_fails_a_pipeline_that_got_slower(runner: Runner, collection_dir: Path) -> None:
+def test_gitlab_fails_a_pipeline_that_got_slower(runner: Runner) -> None:
     runner.command("etgraph", REAL)
     (runner.work / "perf.toml").write_text(RULES)
-    recorded = collection_dir / "recorded"
     done = runner.job(
         {
-            "ETGRAPH_TRACES": f"{recorded}/gpt_ddp_regressed",
-            "ETGRAPH_BASELINE": f"{recorded}/gpt_ddp",
+            "ETGRAPH_TRACES": f"{samples.path('gpt_ddp_regressed')}",
+            "ETGRAPH_BASELINE": f"{samples.path('gpt_ddp')}",
             "ETGRAPH_RULES": "perf.toml",
         }
     )

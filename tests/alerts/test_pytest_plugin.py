@@ -15,6 +15,7 @@ import pytest
 from etgraph.alerts import pytest_plugin
 from etgraph.alerts.calling import CheckError
 from etgraph.alerts.pytest_plugin import assert_no_regression
+from etgraph.ingest import samples
 from support.torch_environment import TorchPython
 
 pytest_plugins = "pytester"
@@ -56,17 +57,17 @@ def test_loading_the_plugin_imports_nothing_but_itself() -> None:
 
 
 def test_a_regression_fails_with_the_report_and_none_passes(
-    pytester: pytest.Pytester, loaded: list[str], collection_dir: Path, rules: Path
+    pytester: pytest.Pytester, loaded: list[str], rules: Path
 ) -> None:
-    recorded = collection_dir / "recorded"
     pytester.makepyfile(f"""
         from etgraph.alerts.pytest_plugin import assert_no_regression
+        from etgraph.ingest import samples
 
         def test_same():
-            assert_no_regression({str(recorded / "gpt_ddp")!r}, {str(recorded / "gpt_ddp")!r}, rules={str(rules)!r})
+            assert_no_regression(samples.path("gpt_ddp"), samples.path("gpt_ddp"), rules={str(rules)!r})
 
         def test_worse():
-            assert_no_regression({str(recorded / "gpt_ddp_regressed")!r}, {str(recorded / "gpt_ddp")!r}, {str(rules)!r})
+            assert_no_regression(samples.path("gpt_ddp_regressed"), [samples.path("gpt_ddp")], [{str(rules)!r}])
     """)
     result = pytester.runpytest_inprocess(*loaded, "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, failed=1)
@@ -78,9 +79,9 @@ def test_a_regression_fails_with_the_report_and_none_passes(
 
 @pytest.mark.parametrize(("missing", "exit_code"), [("trace", 3), ("rules", 2)])
 def test_what_cannot_be_checked_is_an_error_with_the_commands_words(
-    missing: str, exit_code: int, collection_dir: Path, rules: Path, tmp_path: Path
+    missing: str, exit_code: int, rules: Path, tmp_path: Path
 ) -> None:
-    trace = tmp_path / "nothing.json" if missing == "trace" else collection_dir / "recorded" / "gpt_ddp"
+    trace = tmp_path / "nothing.json" if missing == "trace" else samples.path("gpt_ddp")
     if missing == "rules":
         rules.write_text("[[rules]]\nid = 3\n")
     with pytest.raises(CheckError) as caught:

@@ -5,13 +5,15 @@ Every format puts these pieces together in its own way. Names are made `shown` h
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 
 from etgraph.alerts.findings import CheckResult, Finding, Interval, Level, Responsible, Status
+from etgraph.alerts.language.amounts import readable
 from etgraph.alerts.reports.names import shown
-from etgraph.model.readable import byte_rate, counted, duration, percent, size
+from etgraph.model.readable import counted, duration, percent
 
 SHOWN_RESPONSIBLE = 5
 SHOWN_RANKS = 8
@@ -77,23 +79,12 @@ def verdict(finding: Finding) -> str:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """A figure in its unit.
+    """A figure in its unit; none of one that is no number.
 
-    >>> quantity(41_200_000, "ns"), quantity(0.123, "share"), quantity(14, "count"), quantity(2.5e9, "bytes/s")
-    ('41.2 ms', '12.3%', '14', '2.50 GB/s')
+    >>> quantity(41_200_000, "ns"), quantity(0.123, "share"), quantity(14, "count"), quantity(float("nan"), "ns")
+    ('41.2 ms', '12.3%', '14', '–')
     """
-    if value is None:
-        return "–"
-    if unit == "ns":
-        return duration(round(value))
-    if unit == "bytes":
-        return size(round(value))
-    if unit == "bytes/s":
-        return byte_rate(value)
-    if unit == "share":
-        return f"-{percent(-value)}" if value < 0 else percent(value)
-    number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
-    return number if unit in ("count", "") else f"{number} {shown(unit)}"
+    return readable(value if value is not None and math.isfinite(value) else None, unit)
 
 
 def signed(value: float, unit: str) -> str:
