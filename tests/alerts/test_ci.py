@@ -153,8 +153,10 @@ def test_the_action_fails_a_build_that_got_slower(runner: Runner) -> None:
     runner.command("etgraph", REAL)
     (runner.work / "perf.toml").write_text(RULES)
     runner.inputs = {
-        "traces": f"{samples.path('gpt_ddp_regressed')}\n", "baseline": str(samples.path("gpt_ddp")), "rules": "perf.toml"
-    }  # fmt: skip
+        "traces": f"{samples.path('gpt_ddp_regressed')}\n",
+        "baseline": str(samples.path("gpt_ddp")),
+        "rules": "perf.toml",
+    }
     done = runner.step("Check")
     assert done.returncode == 0, done.stderr
     told = runner.outputs["check"]
