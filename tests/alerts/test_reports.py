@@ -33,11 +33,11 @@ def test_text_begins_with_the_worst_and_says_what_changed_by_whom_and_what_to_do
         "\n"
         "ERROR step-time: the step takes longer\n"
         "  The median step takes 5.10 ms longer than in the baseline.\n"
-        "  changed   step_ns: 41.2 ms → 46.3 ms, +5.10 ms (+12.4%); 95% interval +3.90 ms … +6.20 ms; limit 2.06 ms; "
-        "3 runs\n"
+        "  metric    step_ns: 41.2 ms → 46.3 ms, +5.10 ms (+12.4%); 95% interval +3.90 ms … +6.20 ms; +2.06 ms is "
+        "allowed; 3 runs\n"
         "            against 3\n"
-        "  due to    all_gather@2  new: +3.10 ms, ranks 0, 1, 2, 3, model/train.py:88\n"
-        "            barrier       new: +1.20 ms, rank 0\n"
+        "  due to    all_gather@2  new, +3.10 ms, ranks 0, 1, 2, 3, model/train.py:88\n"
+        "            barrier       new, +1.20 ms, rank 0\n"
         "  worth     78.0% of the critical path; undoing it would gain 4.60 ms a step\n"
         "  do        Gather the parameters once.\n"
         "  owner     perf team\n"
@@ -46,6 +46,17 @@ def test_text_begins_with_the_worst_and_says_what_changed_by_whom_and_what_to_do
         "\n"
         "passed: fine\n"
     )
+
+
+def test_what_the_message_has_said_is_not_said_again() -> None:
+    told = dataclasses.replace(SLOWER, message="41.2 ms → 46.3 ms (+5.10 ms; 95% interval +3.90 ms to +6.20 ms)")
+    assert "  metric    step_ns: 3 runs against 3\n" in text(checked(told))
+
+
+def test_a_part_of_a_value_has_no_sign_and_its_own_unit() -> None:
+    late = Responsible("rank 3", "rank", 3_560_000.0, (3,), unit="ns")
+    told = text(checked(found(metric="waiting", unit="share", value=0.546, limit=0.15, responsible=(late,))))
+    assert "  metric    waiting: 54.6%; limit 15.0%\n  due to    rank 3  3.56 ms\n" in told
 
 
 def test_the_order_is_by_gravity() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypothesis import strategies as st
@@ -68,7 +69,7 @@ names = st.one_of(
     st.text(st.characters(codec=None), min_size=1, max_size=60),
     st.lists(st.sampled_from(HOSTILE), min_size=2, max_size=3).map("".join),
 )
-numbers = st.one_of(st.none(), st.floats(-1e18, 1e18, allow_nan=False))
+numbers = st.one_of(st.none(), st.floats(-1e18, 1e18), st.sampled_from([math.nan, math.inf, -math.inf]))
 
 
 @st.composite

@@ -23,6 +23,8 @@ from etgraph.queries.keys import types
 
 NAMED: Final = 5
 """The responsible that a finding names at most: the largest."""
+ADDITIVE: Final = ("ns", "bytes", "count")
+"""Units whose numbers of several rows are summed: rates and shares are not."""
 OF_THE_MOST: Final = 0.5
 """Ranks that have so much of the path as the one with most of it are named beside that."""
 
@@ -98,13 +100,14 @@ def of_rows(
     baseline: Measured | None = None,
     *,
     lower: bool = False,
-    additive: bool = True,
+    unit: str,
 ) -> Blame:
     """The rows of answers that a number came from, largest first; beside a baseline, those that differ most.
 
-    Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed where they are
-    `additive`, over the ranks, and else their mean; `lower` begins with the smallest.
+    Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed over the ranks, and
+    else, where their `unit` is that of a rate or share, their mean; `lower` begins with the smallest.
     """
+    additive = unit in ADDITIVE
     own = _by_label(measured, additive=additive)
     before = _by_label(baseline, additive=additive) if baseline is not None else {}
     sign = -1.0 if lower else 1.0
@@ -129,10 +132,10 @@ def of_rows(
             continue
         what = "rank" if label.startswith("rank ") else _WHAT.get(question, change_kind(label))
         if what == "rank":
-            found.append(Responsible(label, what, amounts[label], own[label].ranks))
+            found.append(Responsible(label, what, amounts[label], own[label].ranks, unit=unit))
         else:
             ranks = own[label].ranks or ranks_of(runs, label)
-            found.append(Responsible(label, what, amounts[label], ranks, source_of(runs, label)))
+            found.append(Responsible(label, what, amounts[label], ranks, source_of(runs, label), unit))
     keys = [one.key for one in found[:NAMED] if one.what != "rank"]
     return Blame(tuple(found[:NAMED]), critical_share(runs, keys), gain, advice)
 

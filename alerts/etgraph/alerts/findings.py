@@ -18,8 +18,8 @@ Outcome = Literal["ok", "regressed", "undecided", "incomparable"]
 class Responsible:
     """An operator, collective or rank that a finding is due to.
 
-    `contribution` is its part of the finding's difference, in the metric's unit; `source` is `file:line` of the traced
-    program, where the trace has it.
+    `contribution` is its part of the finding's difference, or of its value where there is no baseline, in `unit`, else
+    in that of the metric; `source` is `file:line` of the traced program, where the trace has it.
     """
 
     key: str
@@ -27,6 +27,7 @@ class Responsible:
     contribution: float | None = None
     ranks: tuple[int, ...] = ()
     source: str | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etgraph.alerts.blame import Blame, of_changes, of_comparison, of_rows
@@ -82,25 +81,14 @@ def _blame(one: Judged) -> Blame:
             for side in (one.runs, one.baseline if rule.regression is not None else ())
         ]
         before = together(sides[1]) if sides[1] else None
-        found = of_rows(
-            together(sides[0]), culprits.questions[0], one.runs, before, lower=lower, additive=_additive(culprits.unit)
-        )
-        if culprits.unit == rule.metric.unit:
-            return found
-        # Contributions are in the unit of the rule's metric.
-        return replace(found, responsible=tuple(replace(each, contribution=None) for each in found.responsible))
+        return of_rows(together(sides[0]), culprits.questions[0], one.runs, before, lower=lower, unit=culprits.unit)
     fewer = rule.budget is not None and one.verdict.limit is not None and (one.verdict.value or 0) < one.verdict.limit
     worse_is_less = fewer or (rule.regression is not None and rule.regression.max_increase is None)
     baseline = one.before if rule.regression is not None else None
     return of_rows(
         one.measured, questions[0], one.runs, baseline, lower=lower != worse_is_less,
-        additive=_additive(rule.metric.unit),
+        unit=rule.metric.unit,
     )  # fmt: skip
-
-
-def _additive(unit: str) -> bool:
-    """Whether numbers of several rows are summed: rates and shares are not."""
-    return unit in ("ns", "bytes", "count")
 
 
 def _gain(one: Judged, blame: Blame) -> int | None:

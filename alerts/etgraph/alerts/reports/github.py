@@ -31,7 +31,7 @@ def github(result: CheckResult) -> str:
 def _command(finding: Finding) -> str:
     if finding.status == "undecided":
         return "notice" if finding.level == "warn" else "warning"
-    return "error" if finding.level == "error" else "warning"
+    return "error" if finding.level == "error" or finding.status == "incomparable" else "warning"
 
 
 def _annotation(command: str, finding: Finding) -> str:
@@ -40,7 +40,8 @@ def _annotation(command: str, finding: Finding) -> str:
     lines = [shown(finding.message, 2000), wording.figures(finding)]
     lines += [f"{key}  {part}".strip() for key, part in wording.blamed(finding)]
     lines += [f"{label}: {told}" for label, told in wording.rows(finding) if told]
-    properties = {"file": visible(found.file), "line": str(found.line), "title": title}
+    where = {} if found is None else {"file": visible(found.file), "line": str(found.line)}
+    properties = where | {"title": title}
     told = ",".join(f"{name}={escaped_property(value)}" for name, value in properties.items())
     return f"::{command} {told}::{escaped(chr(10).join(dict.fromkeys(filter(None, lines))))}"
 

@@ -13,11 +13,12 @@ from etgraph.alerts.reports.names import shown
 def junit(result: CheckResult) -> str:
     """The report in ASCII, valid by the schema of Jenkins' xUnit plugin.
 
-    A broken rule of level error is a failure, one that cannot be compared an error. What is undecided, suppressed, off
-    or broken at level warn does not fail: the first three are skipped tests, the last passes with its text.
+    A broken rule of level error is a failure, one of any level that cannot be compared an error. What is undecided,
+    suppressed, off or broken at level warn does not fail: the first three are skipped tests, the last passes with its
+    text.
     """
     root = ElementTree.Element("testsuites", {"name": "etgraph check", **_counts(result.findings)})
-    for trace in dict.fromkeys([*result.traces, *(finding.trace for finding in result.findings)]):
+    for trace in dict.fromkeys(finding.trace for finding in result.findings):
         findings = [finding for finding in result.findings if finding.trace == trace]
         skipped = {"skipped": str(_count(findings, "skipped"))}
         suite = ElementTree.SubElement(root, "testsuite", {"name": shown(trace), **_counts(findings), **skipped})
@@ -38,9 +39,9 @@ def _outcome(finding: Finding) -> str:
         return "skipped"
     if finding.status not in ("broken", "incomparable"):
         return ""
-    if finding.level == "warn":
-        return "skipped" if finding.status == "incomparable" else ""
-    return "failure" if finding.status == "broken" else "error"
+    if finding.status == "incomparable":
+        return "error"
+    return "failure" if finding.level == "error" else ""
 
 
 def _count(findings: Sequence[Finding], outcome: str) -> int:

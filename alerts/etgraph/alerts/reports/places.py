@@ -8,6 +8,7 @@ import itertools
 from pathlib import Path, PurePosixPath
 
 from etgraph.alerts.findings import CheckResult, Finding, Responsible
+from etgraph.alerts.rules.reading import DEFAULT_FILE
 
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of what is not the checkout's own, whatever its files are called."""
@@ -21,14 +22,19 @@ class Place:
     line: int
 
 
-def place(finding: Finding) -> Place:
-    """The first source line of those responsible, else the rule's place, else the trace itself."""
+def place(finding: Finding) -> Place | None:
+    """The first source line of those responsible, else the rule's; None for a rule that comes with etgraph."""
     for responsible in finding.responsible:
         if responsible.source and (found := _parsed(responsible.source)):
             return found
-    if finding.rule_file:
+    if finding.rule_file and finding.rule_file != DEFAULT_FILE:
         return Place(finding.rule_file.replace("\\", "/"), finding.rule_line or 1)
-    return Place(finding.trace.partition("#")[0] or "etgraph", 1)
+    return None
+
+
+def some_place(finding: Finding) -> Place:
+    """The same for formats that need one: a rule without a file of its own is taken to be in etgraph's."""
+    return place(finding) or Place(DEFAULT_FILE, finding.rule_line or 1)
 
 
 def _parsed(source: str) -> Place | None:

@@ -11,7 +11,7 @@ from etgraph.alerts.findings import CheckResult, Finding, Level
 from etgraph.alerts.reports import wording
 from etgraph.alerts.reports.document import dumped
 from etgraph.alerts.reports.names import shown
-from etgraph.alerts.reports.places import fingerprint, place
+from etgraph.alerts.reports.places import fingerprint, some_place
 from etgraph.model.results import to_json
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -114,7 +114,7 @@ def _message(finding: Finding) -> str:
 
 
 def _location(finding: Finding) -> dict[str, Any]:
-    found = place(finding)
+    found = some_place(finding)
     absolute = PurePosixPath(found.file).is_absolute() or found.file[1:3] == ":/"
     path = quote(found.file.encode("utf-8", "backslashreplace"), safe="/~-._+")
     artefact = {"uri": f"file:///{path.lstrip('/')}"} if absolute else {"uri": path, "uriBaseId": "%SRCROOT%"}
@@ -129,7 +129,7 @@ def _location(finding: Finding) -> dict[str, Any]:
 
 def _notification(finding: Finding, index: dict[str, int]) -> dict[str, Any]:
     return {
-        "level": LEVELS[finding.level],
+        "level": "error",
         "message": {"text": f"{shown(finding.title)}\n{shown(finding.message, MOST_MESSAGE)}".strip()},
         "associatedRule": {"id": finding.rule, "index": index[finding.rule]},
     }

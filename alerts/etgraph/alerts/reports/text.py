@@ -38,9 +38,9 @@ def _finding(finding: Finding, colour: bool, *, several: bool) -> Iterator[str]:
     yield f"{style}{verdict.upper()}{RESET if style else ''} {shown(finding.rule)}: {shown(finding.title)}{where}"
     if finding.message and finding.message != finding.title:
         yield from (INDENT + line for line in _wrapped(shown(finding.message, 4000), WIDTH - len(INDENT)))
-    yield from _row("found" if finding.baseline is None else "changed", wording.figures(finding))
+    yield from _row("metric", wording.figures(finding))
     blamed = list(wording.blamed(finding))
-    width = min(48, max((len(key) for key, _ in blamed), default=0))
+    width = min(60, max((len(key) for key, _ in blamed), default=0))
     for number, (key, part) in enumerate(blamed):
         yield f"{INDENT}{('due to' if number == 0 else '').ljust(LABEL)}{f'{key.ljust(width)}  {part}'.strip()}"
     for label, told in wording.rows(finding):

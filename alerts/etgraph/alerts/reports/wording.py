@@ -5,12 +5,15 @@ Every format puts these pieces together in its own way. Names are made `shown` h
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from etgraph.alerts.findings import CheckResult, Finding, Interval, Level, Responsible, Status
+from etgraph.alerts.language.amounts import readable
 from etgraph.alerts.reports.names import shown
-from etgraph.model.readable import byte_rate, counted, duration, percent, size
+from etgraph.model.readable import counted, duration, percent
 
 SHOWN_RESPONSIBLE = 5
 SHOWN_RANKS = 8
@@ -76,23 +79,12 @@ def verdict(finding: Finding) -> str:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """A figure in its unit.
+    """A figure in its unit; none of one that is no number.
 
-    >>> quantity(41_200_000, "ns"), quantity(0.123, "share"), quantity(14, "count"), quantity(2.5e9, "bytes/s")
-    ('41.2 ms', '12.3%', '14', '2.50 GB/s')
+    >>> quantity(41_200_000, "ns"), quantity(0.123, "share"), quantity(14, "count"), quantity(float("nan"), "ns")
+    ('41.2 ms', '12.3%', '14', '–')
     """
-    if value is None:
-        return "–"
-    if unit == "ns":
-        return duration(round(value))
-    if unit == "bytes":
-        return size(round(value))
-    if unit == "bytes/s":
-        return byte_rate(value)
-    if unit == "share":
-        return f"-{percent(-value)}" if value < 0 else percent(value)
-    number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
-    return number if unit in ("count", "") else f"{number} {shown(unit)}"
+    return readable(value if value is not None and math.isfinite(value) else None, unit)
 
 
 def signed(value: float, unit: str) -> str:
@@ -137,27 +129,34 @@ def change(finding: Finding) -> str:
     return told if finding.change is None else f"{told} ({relative(finding.change)})"
 
 
-def certainty(finding: Finding) -> str:
-    """The interval of the difference, the limit and the runs that this rests on."""
-    parts = []
-    if finding.interval is not None:
-        parts.append(interval(finding.interval, finding.unit))
-    if finding.limit is not None:
-        parts.append(f"limit {quantity(finding.limit, finding.unit)}")
-    if finding.baseline_runs:
-        parts.append(f"{counted(finding.runs, 'run')} against {finding.baseline_runs:,}")
-    elif finding.runs > 1:
-        parts.append(counted(finding.runs, "run"))
-    if finding.runs_needed is not None:
-        parts.append(f"{counted(finding.runs_needed, 'run')} a side would decide")
-    return "; ".join(parts)
-
-
 def figures(finding: Finding) -> str:
-    """The metric, what it was and is, and how sure the difference is, in one line; nothing where nothing is known."""
-    told = [change(finding)] if finding.value is not None or finding.baseline is not None else []
-    told += filter(None, [certainty(finding)])
-    return f"{shown(finding.metric)}: {'; '.join(told)}" if told else ""
+    """The metric, what it was and is, how sure that is, and the runs; what the message has said is not said again."""
+    told = []
+    new = finding.value is not None and not _says_values(finding)
+    if new:
+        told.append(change(finding))
+    if finding.interval is not None and "interval" not in finding.message:
+        told.append(interval(finding.interval, finding.unit))
+    if new and finding.limit is not None:
+        told.append(_limit(finding, finding.limit))
+    if finding.baseline_runs or finding.runs > 1:
+        against = f" against {finding.baseline_runs:,}" if finding.baseline_runs else ""
+        told.append(counted(finding.runs, "run") + against)
+    if finding.runs_needed is not None:
+        told.append(f"{counted(finding.runs_needed, 'run')} a side would decide")
+    return f"{shown(finding.metric)}: {'; '.join(told)}" if told else shown(finding.metric)
+
+
+def _says_values(finding: Finding) -> bool:
+    """Whether the message has the value and the baseline's, each as a number of its own."""
+    values = [quantity(value, finding.unit) for value in (finding.value, finding.baseline) if value is not None]
+    return all(re.search(rf"(?<![\w.,]){re.escape(value)}(?!\w)", finding.message) for value in values)
+
+
+def _limit(finding: Finding, limit: float) -> str:
+    if finding.baseline is None:
+        return f"limit {quantity(limit, finding.unit)}"
+    return f"{signed(limit, finding.unit)} is allowed"
 
 
 def ranks(numbers: tuple[int, ...]) -> str:
@@ -171,10 +170,15 @@ def ranks(numbers: tuple[int, ...]) -> str:
     return f"rank{'s' if len(numbers) > 1 else ''} {named}" + (f" and {more:,} more" if more > 0 else "")
 
 
-def part(responsible: Responsible, unit: str) -> str:
-    """What one of those responsible contributes, on which ranks, and where the program has it."""
-    parts = [] if responsible.contribution is None else [signed(responsible.contribution, unit)]
-    parts += [ranks(responsible.ranks)] if responsible.ranks else []
+def part(responsible: Responsible, finding: Finding) -> str:
+    """What one of those responsible is and contributes, on which ranks, and where the program has it."""
+    itself = responsible.what == "rank"
+    parts = [shown(responsible.what)] if responsible.what and not itself else []
+    if responsible.contribution is not None:
+        # Without a baseline it is a part of the value, not of a difference.
+        words = signed if finding.baseline_runs else quantity
+        parts.append(words(responsible.contribution, responsible.unit or finding.unit))
+    parts += [ranks(responsible.ranks)] if responsible.ranks and not itself else []
     parts += [shown(responsible.source)] if responsible.source else []
     return ", ".join(parts)
 
@@ -182,8 +186,7 @@ def part(responsible: Responsible, unit: str) -> str:
 def blamed(finding: Finding, most: int = SHOWN_RESPONSIBLE) -> Iterator[tuple[str, str]]:
     """Key and part of each of the first of those responsible; the last says how many more there are."""
     for responsible in finding.responsible[:most]:
-        what = f"{shown(responsible.what)}: " if responsible.what and responsible.what != responsible.key else ""
-        yield shown(responsible.key), what + part(responsible, finding.unit)
+        yield shown(responsible.key), part(responsible, finding)
     if (more := len(finding.responsible) - most) > 0:
         yield "", f"and {more:,} more"
 
@@ -191,9 +194,9 @@ def blamed(finding: Finding, most: int = SHOWN_RESPONSIBLE) -> Iterator[tuple[st
 def worth(finding: Finding) -> str:
     """What the responsible have of the critical path, and what a step would gain without the cause."""
     parts = []
-    if finding.critical_share is not None:
+    if finding.critical_share:
         parts.append(f"{percent(finding.critical_share)} of the critical path")
-    if finding.gain_ns is not None:
+    if finding.gain_ns:
         parts.append(f"undoing it would gain {duration(finding.gain_ns)} a step")
     return "; ".join(parts)
 
