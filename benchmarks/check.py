@@ -50,7 +50,7 @@ def main() -> None:
 def _large(sample: str, folder: Path) -> Path:
     """Kineto files of a sample's ranks, beside themselves as other ranks, of so many operators in all."""
     files = sorted(samples.path(sample).glob("kineto_rank*"))
-    documents: list[dict[str, Any]] = [json.loads(gzip.open(file).read()) for file in files]
+    documents: list[dict[str, Any]] = [json.loads(gzip.decompress(file.read_bytes())) for file in files]
     copies = -(-OPERATORS // len(read(samples.path(sample))))
     folder.mkdir()
     world = len(documents) * copies

@@ -88,7 +88,8 @@ def test_the_responsible_are_the_rows_that_were_measured() -> None:
     )
     share = EXPOSED.replace("Ns", "Ns / (breakdown.endNs - breakdown.startNs)", 1)
     finding = one(f"{share}budget = {{max = 0}}\nresponsible = 'hotspots.exposedNs'\nremediation = 'hide it'", late)
-    assert [each.contribution for each in finding.responsible] == [None]  # of another unit than the metric
+    assert [(each.contribution, each.unit) for each in finding.responsible] == [(50.0, "ns")]
+    assert finding.unit == "share"
     assert finding.advice == "hide it"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,16 @@ import jsonschema
 import pytest
 
 from etgraph.alerts.language.amounts import Unit, amount_of
+from etgraph.alerts.language.expressions import COMPARISONS, FUNCTIONS
+from etgraph.alerts.language.meaning import metric
+from etgraph.alerts.language.vocabulary import QUESTIONS
 from etgraph.alerts.rules import DEFAULT, Budget, Regression, Rule, RulesError, Suppression, Where, load, loads
 from etgraph.alerts.rules.explaining import explained
-from etgraph.alerts.rules.schema import schema_of_rules, schema_text, schema_of_tests
+from etgraph.alerts.rules.schema import schema_of_rules, schema_of_tests, schema_text
 from etgraph.alerts.rules.starting import written
 from etgraph.alerts.rules.trying import TestsError, read_tests
 from etgraph.model.errors import NotFound
+from etgraph.sim.profiles.declaration import Record, declared
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "alerts"
 GOOD = """
@@ -103,7 +109,7 @@ suppress = {reason = "", until = "soon"}
         (RULE + "budget = {}", "nothing", "max, min or both"),
         (RULE + "budget = {max = 3}", "'3'", 'an amount such as "2 ms"'),
         (RULE + "budget = {max = '1 ms', min = '2 ms'}", "a min above the max", "one below it"),
-        (RULE + "budget = {max = 0}\nregression = {max_increase = '5%'}", "a regression beside a budget", "one of them"),
+        (RULE + "budget = {max = 0}\nregression = {max_increase = '5%'}", "a regression beside a budget", "one of"),
         (RULE + "regression = {}", "neither max_increase nor max_decrease", "one of max_increase and max_decrease"),
         (RULE + "regression = {max_increase = '2 ms'}", "'2 ms'", 'an amount such as "10%"'),
         (RULE + "regression = {max_increase = -0.1}", "'-0.1'", "0 or more"),
@@ -261,8 +267,29 @@ def test_a_rule_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("value", "unit"),
-    [(0.2345, "share"), (1234, "ns"), (5e6, "bytes"), (0.0, "count"), (1.5e9, "bytes/s"), (7.0, "count"), (3e12, "flop/s")],
+    [(0.2345, "share"), (1234, "ns"), (5e6, "bytes"), (0.0, "count"), (1.5e9, "bytes/s"), (7.0, "count"),
+     (3e12, "flop/s")],
 )  # fmt: skip
 def test_amounts_are_written_as_rules_read_them(value: float, unit: Unit) -> None:
     text = tomllib.loads(f"max = {written(value, unit)}")["max"]
     assert amount_of(str(text), unit) == pytest.approx(value, rel=0.01)
+
+
+def test_the_page_tells_of_every_key_question_function_and_rule() -> None:
+    page = (DOCS / "rules.md").read_text("utf-8")
+
+    def keys(record: Record) -> Iterator[str]:
+        for key, field in record.fields.items():
+            yield key
+            if isinstance(field.kind, Record):
+                yield from keys(field.kind)
+
+    words = [*keys(declared(Rule)), *QUESTIONS, *FUNCTIONS, *COMPARISONS, *(placed.rule.id for placed in load([]))]
+    assert [word for word in words if f"`{word}`" not in page and f"`{word} " not in page] == []
+    levels = {placed.rule.id: placed.rule.level for placed in load([])}
+    assert all(f"| `{name}` | {level} |" in page for name, level in levels.items())
+    for block in re.findall(r"```toml\n(\[\[rules\]\].*?)```", page, re.DOTALL):
+        assert loads(block)
+    (shown,) = re.findall(r"## Metrics\n.*?```\n(.*?)```", page, re.DOTALL)
+    for line in shown.splitlines():
+        assert metric(re.split(r"  +", line)[0])

@@ -59,6 +59,7 @@ def of_comparison(comparison: Comparison, runs: Sequence[Run], *, lower: bool = 
                 float(one.contribution_ns),
                 one.ranks or ranks_on_path(runs, one.key),
                 source_of(runs, one.key),
+                "ns",
             )
             for one in chosen
         ),
@@ -89,7 +90,7 @@ def of_changes(
 
 
 def _share(comparison: Comparison, parts: Sequence[Contribution]) -> float | None:
-    """The part of the critical path of the other side's step that is of those contributions; None where they have none."""
+    """The part of the other side's critical path that is of those contributions; None where they have none."""
     return sum(one.other_ns for one in parts) / comparison.other_ns or None if comparison.other_ns else None
 
 
@@ -104,8 +105,8 @@ def of_rows(
 ) -> Blame:
     """The rows of answers that a number came from, largest first; beside a baseline, those that differ most.
 
-    Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed over the ranks, and
-    else, where their `unit` is that of a rate or share, their mean; `lower` begins with the smallest.
+    Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed over the ranks
+    or, where their `unit` is that of a rate or share, averaged; `lower` begins with the smallest.
     """
     additive = unit in ADDITIVE
     own = _by_label(measured, additive=additive)

@@ -232,7 +232,10 @@ class LocalSession:
         from etgraph.alerts.runs import Run
 
         read = cache(_read)
-        load = cache(lambda trace_id: self._store.load(trace_id))
+
+        @cache
+        def load(trace_id: str) -> Trace:
+            return self._store.load(trace_id)
 
         def opened(reference: str) -> Run:
             name, iterations = _split(reference)
