@@ -18,6 +18,8 @@ from etgraph.store import TraceInfo
 
 _BRANCH: Final = re.compile(r"branch:(?P<branch>.+)", re.DOTALL)
 _LAST: Final = re.compile(r"last:(?P<count>[^:]*)(?::(?P<branch>.+))?", re.DOTALL)
+SHORT_ID: Final = 12
+"""Characters of an id by which runs of a workload are called in findings and commands."""
 MOST: Final = 1000
 """Runs that `last:N` may mean."""
 
@@ -63,7 +65,7 @@ def check_references(
         if run.info is None or run.info.workload is None:
             return ()
         entries = _before([run], library.entries(run.info.workload), run.info.branch)
-        return tuple(library.open(entry.id) for entry in reversed(entries[:count]))
+        return tuple(library.open(entry.id[:SHORT_ID]) for entry in reversed(entries[:count]))
 
     today = today or datetime.datetime.now(datetime.UTC).date()
     return check(Check(runs, tuple(baseline), baselines, earlier, today, progress), rules)
@@ -97,7 +99,7 @@ def baseline_runs(name: str, runs: Sequence[Run], library: Library, workload: st
             f"baseline {name!r}: workload {of!r} has no {'earlier ' if last else ''}trace{where}",
             hint="'etgraph ls' lists the stored traces, with their branches; 'etgraph ingest --branch' names one",
         )
-    return tuple(library.open(entry.id) for entry in reversed(found))
+    return tuple(library.open(entry.id[:SHORT_ID]) for entry in reversed(found))
 
 
 def _workload(name: str, runs: Sequence[Run]) -> str:
