@@ -18,28 +18,9 @@ from etgraph.model import Trace
 from etgraph.model.errors import UsageError
 from etgraph.store import describe
 from support.build import build
+from support.steps import steps
 
 TODAY = datetime.date(2026, 3, 31)
-
-
-def steps(times: Sequence[int], *, late: int = 0, extra: str = "") -> Trace:
-    """Steps of two ranks that take so long: a product, then an all-reduce, on which rank 1 is `late`.
-
-    `extra` is an operator after it, in every step.
-    """
-    lines, at = [], 0
-    for number, time in enumerate(times):
-        begin, middle, end = at, at + time * 6 // 10, at + time * 9 // 10
-        at += time
-        for rank in (0, 1):
-            start = middle + late * rank
-            lines += [
-                f"rank {rank} | thread 1 | iteration ProfilerStep#{number} {begin}..{at}",
-                f"rank {rank} | thread 1 | aten::mm {begin}..{start}",
-                f"rank {rank} | thread 1 | gloo:all_reduce 4MB {start}..{end}",
-            ]
-            lines += [f"rank {rank} | thread 1 | {extra} {end}..{at}"] if extra else []
-    return build("\n".join(lines))
 
 
 def found(
@@ -99,7 +80,12 @@ def test_the_responsible_are_the_rows_that_were_measured() -> None:
     ]  # fmt: skip
     finding = one(f"{EXPOSED}budget = {{max = 0}}\nresponsible = 'hotspots.exposedNs'", late)
     (culprit,) = finding.responsible
-    assert (culprit.key, culprit.what, culprit.contribution, culprit.ranks) == ("ALL_REDUCE", "collective", 50.0, (0, 1))
+    assert (culprit.key, culprit.what, culprit.contribution, culprit.ranks) == (
+        "ALL_REDUCE",
+        "collective",
+        50.0,
+        (0, 1),
+    )
     share = EXPOSED.replace("Ns", "Ns / (breakdown.endNs - breakdown.startNs)", 1)
     finding = one(f"{share}budget = {{max = 0}}\nresponsible = 'hotspots.exposedNs'\nremediation = 'hide it'", late)
     assert [each.contribution for each in finding.responsible] == [None]  # of another unit than the metric
@@ -110,7 +96,11 @@ def test_a_suppression_holds_until_its_day() -> None:
     rule = f"{EXPOSED}budget = {{max = 0}}\nowner = 'ads'\nsuppress = {{reason = 'known', until = 2026-03-31}}"
     result = found(rule, steps([100]))
     (finding,) = result.findings
-    assert (finding.status, finding.reason, finding.owner) == ("suppressed", "suppression until 2026-03-31: known", "ads")
+    assert (finding.status, finding.reason, finding.owner) == (
+        "suppressed",
+        "suppression until 2026-03-31: known",
+        "ads",
+    )
     assert result.status == "ok"
     result = found(rule, steps([100]), today=datetime.date(2026, 4, 1))
     (finding,) = result.findings

@@ -260,5 +260,3 @@ def test_an_amount_must_be_of_the_metrics_unit() -> None:
         with pytest.raises(NotAnAmount, match=unit):
             amount_of(text, unit)  # type: ignore[arg-type]
     assert readable(None, "ns") == "–"
-
-

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from etgraph.alerts.statistics import adjusted, decide
 from etgraph.alerts.statistics.deciding import Decision
-from etgraph.alerts.statistics.power import MOST_RUNS, multiple
+from etgraph.alerts.statistics.power import MOST_RUNS, PLANNED, multiple
 from etgraph.alerts.statistics.runs import lag_one, typical
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
@@ -65,7 +65,7 @@ def test_a_floor_in_the_unit_lets_small_differences_pass() -> None:
 def test_one_run_beside_several_takes_their_noise_for_its_own() -> None:
     assert decide([BASE[0] * 1.3], BASE, max_increase=0.05).status == "broken"
     assert decide([BASE[0] * 1.07], BASE, max_increase=0.05).status == "undecided"
-    assert decide([BASE[0] * 1.07], BASE, max_increase=0.05).runs_needed == 5
+    assert decide([BASE[0] * 1.07], BASE, max_increase=0.05).runs_needed == 7
 
 
 def test_one_run_a_side_decides_only_what_no_noise_explains() -> None:
@@ -96,6 +96,16 @@ def test_values_that_are_not_positive_are_compared_as_they_are() -> None:
     decision = decide([np.ones(2)] * 3, zero, max_increase=0.05)
     assert (decision.status, decision.difference, decision.change) == ("broken", 1.0, None)
     assert decide([np.ones(2)] * 3, zero, max_increase=0.05, floor=2.0).status == "passed"
+
+
+@given(st.floats(1e-3, 1e12), st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(2, 4))
+def test_values_that_do_not_vary_are_no_change_however_they_are_added_up(
+    value: float, sizes: list[int], n: int
+) -> None:
+    same = [np.full(size, value) for size in sizes]
+    decision = decide(same, [np.full(3, value)] * n, max_increase=0.0)
+    assert (decision.status, decision.difference) == ("passed", 0.0)
+    assert decide([run * 1.001 for run in same], [np.full(3, value)] * n, max_increase=0.0).status == "broken"
 
 
 def test_fewer_runs_than_asked_for_decide_nothing() -> None:
@@ -139,11 +149,11 @@ def test_the_typical_step_is_hardly_moved_by_a_hiccup() -> None:
 
 
 def test_the_detectable_effect_by_drawing_runs() -> None:
-    """Both errors are drawn from χ² as two sets of runs would give them; in four cases of five the effect is found."""
+    """Both errors are drawn from χ² as two sets of runs would give them; the effect is found as often as planned."""
     random, degrees, count = np.random.default_rng(2), 4.0, 400_000
     stated, found = (np.sqrt(random.chisquare(degrees, count) / degrees) for _ in range(2))
     effect = multiple(degrees, 0.05) * stated
-    assert np.mean((effect + random.normal(size=count)) / found > 2.1318467863) == pytest.approx(0.8, abs=0.005)
+    assert np.mean((effect + random.normal(size=count)) / found > 2.1318467863) == pytest.approx(PLANNED, abs=0.005)
 
 
 def _cases(changes: Sequence[float], seed: int = 7) -> list[Decision]:

@@ -149,7 +149,9 @@ def _changes(one: Judged, blame: Blame) -> str:
     for each in blame.responsible:
         row = rows[each.key]
         before, after = row["base_count"], row["other_count"]
-        counts = f"{before:,.4g} to {after:,.4g} a step and rank" if before != after else f"{after:,.4g} a step and rank"
+        counts = (
+            f"{before:,.4g} to {after:,.4g} a step and rank" if before != after else f"{after:,.4g} a step and rank"
+        )
         sizes = [row["base_bytes"], row["other_bytes"]]
         bytes = " → ".join(readable(size, "bytes") for size in sizes if size is not None)
         more = f"{after - before:+,.4g} × " if before != after else ""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from etgraph.alerts.findings import CheckResult
+    from etgraph.alerts.history import History
     from etgraph.alerts.rules.reading import Placed
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations, Workloads
@@ -242,6 +243,25 @@ class LocalSession:
 
         library = Library(opened, lambda of: self._store.traces(workload=of))
         return check_references(library, references, rules, baseline=baseline, workload=workload, progress=progress)
+
+    def history(
+        self,
+        workload: str,
+        metric: str,
+        *,
+        last: int = 50,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> History:
+        """See `Session.history`."""
+        from etgraph.alerts.history import history
+        from etgraph.alerts.runs import Run
+
+        def opened(entry: TraceInfo) -> Run:
+            return Run(entry.id, self._store.load(entry.id), info=entry)
+
+        entries = self._store.traces(workload=workload)
+        return history(workload, metric, entries, opened, last=last, branch=branch, progress=progress)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""

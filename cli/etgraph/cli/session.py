@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, Self
 
 if TYPE_CHECKING:
     from etgraph.alerts.findings import CheckResult
+    from etgraph.alerts.history import History
     from etgraph.alerts.rules.reading import Placed
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
@@ -158,6 +159,18 @@ class Session(Protocol):
         progress: Progress | None = None,
     ) -> CheckResult:
         """What rules find in runs, beside a baseline where one is named; see `etgraph.alerts.references`."""
+        ...
+
+    def history(
+        self,
+        workload: str,
+        metric: str,
+        *,
+        last: int = 50,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> History:
+        """A metric over the last runs of a workload, and where it changed; see `etgraph.alerts.history`."""
         ...
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:

@@ -94,6 +94,7 @@ def decide(
     confidence: float = CONFIDENCE,
     worse: Worse = "higher",
     alternating: Alternating | None = None,
+    ordered: bool = False,
     min_runs: int = 1,
 ) -> Decision:
     """Whether runs are worse than those of a baseline by more than `max_increase`, a share, and `floor`, in the unit.
@@ -103,8 +104,9 @@ def decide(
     *undecided*, and so is everything with fewer than `min_runs` on a side. `alternating` says that run i of both
     sides is the same run, whose steps take turns, as `REF#1,3,5` and `REF#0,2,4` do ("baseline first"): then what the
     run met is on both sides, and one run may decide. Otherwise one run a side cannot tell how far runs differ, and
-    decides only what is beyond anything plausible. Raises UsageError for options out of range, and what `estimated`
-    raises.
+    decides only what is beyond anything plausible. `ordered` says that the runs are in the order of time, those of the
+    baseline first: then, from eight on, neighbours may be alike. Raises UsageError for options out of range, and what
+    `estimated` raises.
 
     >>> import numpy as np
     >>> before = [np.array([100.0, 103, 101]), np.array([102.0, 100, 104]), np.array([99.0, 101, 100])]
@@ -116,7 +118,7 @@ def decide(
         raise UsageError(f"confidence: found {confidence}, expected a number between 0 and 1")
     if not (max_increase >= 0 and floor >= 0):
         raise UsageError(f"max_increase {max_increase} and floor {floor}: expected 0 or more")
-    estimate = estimated(samples, baseline, alternating=alternating)
+    estimate = estimated(samples, baseline, alternating=alternating, ordered=ordered)
     limit = _limit(estimate, max_increase, floor, worse)
     case = Case(estimate, limit, worse, len(samples), len(baseline), min_runs)
     return judged(case, (1 - confidence) / 2)
@@ -137,8 +139,8 @@ def judged(case: Case, alpha: float) -> Decision:
             status = "passed"
     low, high = sorted((case.change(better), case.change(worst)))
     difference, baseline = case.change(worsening), estimate.baseline
-    of_a_run = estimate.deviation / math.sqrt(2) if estimate.design == "runs" else estimate.deviation
-    detectable = case.limit + multiple(estimate.degrees, alpha) * estimate.standard_error
+    of_a_run = estimate.deviation if estimate.design == "blocks" else estimate.deviation / math.sqrt(2)
+    detectable = case.limit + multiple(round(estimate.degrees, 1), alpha) * estimate.standard_error
     return Decision(
         status,
         baseline + difference,
@@ -148,7 +150,7 @@ def judged(case: Case, alpha: float) -> Decision:
         Interval(low, high, 1 - 2 * alpha),
         case.change(case.limit),
         case.change(detectable),
-        estimate.centre / of_a_run if of_a_run and estimate.design in ("runs", "blocks") else None,
+        estimate.centre / of_a_run if of_a_run and estimate.design in ("runs", "history", "blocks") else None,
         case.runs,
         case.baseline_runs,
         _runs_needed(case, alpha) if status == "undecided" else None,

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from etgraph.alerts.statistics.runs import error_of_typical, plausible_noise, typical
+from etgraph.alerts.statistics.ordered import FEWEST, shift_of_the_last
+from etgraph.alerts.statistics.runs import ROUNDING, error_of_typical, plausible_noise, typical
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 
-Design = Literal["runs", "blocks", "steps", "single runs"]
-"""Where the error comes from: runs that differ, runs each with steps of both sides, steps of both sides that alternate
-in one run, or a bound of what one run a side cannot tell."""
+Design = Literal["runs", "history", "blocks", "steps", "single runs"]
+"""Where the error comes from: runs that differ; runs in order, of which neighbours are alike; runs each with steps of
+both sides; steps of both sides that alternate in one run; or a bound of what one run a side cannot tell."""
 Alternating = Literal["baseline first", "samples first"]
 """Whose step is the first one of a run in which steps of two sides take turns."""
 ENOUGH_FOR_OWN_VARIANCE = 5
@@ -47,10 +48,15 @@ class Estimate:
 
 
 def estimated(
-    samples: Sequence[Array], baseline: Sequence[Array], *, alternating: Alternating | None = None
+    samples: Sequence[Array],
+    baseline: Sequence[Array],
+    *,
+    alternating: Alternating | None = None,
+    ordered: bool = False,
 ) -> Estimate:
     """The estimate of runs of steps. With `alternating`, run i of both sides is one run whose steps take turns.
 
+    `ordered` says that the runs are in the order of time, the samples' after the baseline's.
     Raises MissingData for a run without steps or with values that are no numbers, and UsageError for sides of which
     `alternating` cannot hold.
     """
@@ -59,11 +65,15 @@ def estimated(
     if logarithmic:
         one, other = [np.log(run) for run in one], [np.log(run) for run in other]
     found = None if alternating is None else _alternating(one, other, logarithmic, alternating)
-    if found is not None:
-        return found
-    if len(one) == len(other) == 1:
-        return _single(one[0], other[0], logarithmic)
-    return _several(np.array([typical(run) for run in one]), np.array([typical(run) for run in other]), logarithmic)
+    if found is None and len(one) == len(other) == 1:
+        found = _single(one[0], other[0], logarithmic)
+    if found is None:
+        values, before = np.array([typical(run) for run in one]), np.array([typical(run) for run in other])
+        found = _several(values, before, logarithmic, ordered and len(one) + len(other) >= FEWEST)
+    nothing = ROUNDING * (1.0 if logarithmic else max(float(np.abs(run).max()) for run in (*one, *other)))
+    if abs(found.centre) <= nothing:
+        found = replace(found, centre=0.0)
+    return found if found.standard_error > nothing else replace(found, standard_error=0.0, deviation=0.0)
 
 
 def _checked(runs: Sequence[Array], side: str) -> list[Array]:
@@ -79,23 +89,24 @@ def _checked(runs: Sequence[Array], side: str) -> list[Array]:
     return found
 
 
-def _several(one: Array, other: Array, logarithmic: bool) -> Estimate:
+def _several(one: Array, other: Array, logarithmic: bool, ordered: bool) -> Estimate:
     """Student's t with one variance of both sides, or Welch's where the numbers differ and are large enough.
 
     With one variance a side may be a single run: the other side's runs tell how far runs differ.
     """
     n, m = len(one), len(other)
-    squares = [float(((side - side.mean()) ** 2).sum()) for side in (one, other)]
-    degrees = float(n + m - 2)
-    pooled = sum(squares) / degrees
-    error = math.sqrt(pooled * (1 / n + 1 / m))
-    if n != m and min(n, m) >= ENOUGH_FOR_OWN_VARIANCE and sum(squares) > 0:
-        a, b = squares[0] / (n - 1) / n, squares[1] / (m - 1) / m
+    centre, degrees = float(one.mean() - other.mean()), float(n + m - 2)
+    a, b = (float(((side - side.mean()) ** 2).sum()) for side in (one, other))
+    error = math.sqrt((a + b) / degrees * (1 / n + 1 / m))
+    if ordered:
+        centre, error, degrees = shift_of_the_last(np.append(other, one), n)
+    elif n != m and min(n, m) >= ENOUGH_FOR_OWN_VARIANCE and a + b > 0:
+        a, b = a / (n - 1) / n, b / (m - 1) / m
         error, degrees = math.sqrt(a + b), (a + b) ** 2 / (a**2 / (n - 1) + b**2 / (m - 1))
-    centre, base = float(one.mean() - other.mean()), float(other.mean())
     return Estimate(
-        "runs", logarithmic, _back(base, logarithmic), centre, error, degrees, math.sqrt(2 * pooled), (2.0, 2.0)
-    )
+        "history" if ordered else "runs", logarithmic, _back(float(other.mean()), logarithmic), centre, error, degrees,
+        error * math.sqrt(2 / (1 / n + 1 / m)), (2.0, 2.0),
+    )  # fmt: skip
 
 
 def _alternating(

@@ -16,6 +16,9 @@ TIMES_STEPS = 3.0
 UNKNOWN_NOISE = 0.25
 """The same where each run has a single step, so that nothing is known: the twelve noisiest runs recorded spread so."""
 
+ROUNDING = 1e-12
+"""A share by which numbers differ that are the same but for how they were added up."""
+
 
 def typical(steps: Array) -> float:
     """The median step of Harrell and Davis: all steps in order, weighted by their chance to be the median.
@@ -62,4 +65,4 @@ def plausible_noise(steps: Array) -> float:
     return max(LEAST_NOISE, TIMES_STEPS * float(np.std(steps, ddof=1)))
 
 
-__all__ = ["error_of_typical", "lag_one", "plausible_noise", "typical"]
+__all__ = ["ROUNDING", "error_of_typical", "lag_one", "plausible_noise", "typical"]
