@@ -75,10 +75,8 @@ RULES = {
         f'labelTrace(reference: "gpt", labels: [{{key: "k", value: "w"}}]) {CODE}', "ingest", NOT_FOUND
     ),
     "Mutation.deleteTrace": Rule(f'deleteTrace(reference: "gpt-2") {CODE}', "ingest", NOT_FOUND),
+    "Mutation.keepAnswer": Rule(f'keepAnswer(reference: "gpt", question: "breakdown") {CODE}', "simulate", NOT_FOUND),
     "Mutation.simulate": Rule(f'simulate(reference: "gpt") {CODE}', "simulate", NOT_FOUND),
-    "Mutation.keepAnswer": Rule(
-        f'keepAnswer(reference: "gpt", question: "operators") {CODE}', "simulate", NOT_FOUND
-    ),
     "Mutation.scoreSimulations": Rule(f'scoreSimulations(reference: "gpt") {CODE}', "simulate", NOT_FOUND),
     "Mutation.removeSimulation": Rule(
         f'removeSimulation(reference: "gpt", simulation: "SIMULATION") {CODE}', "simulate", NOT_FOUND

@@ -13,7 +13,7 @@ WITHOUT_A_STORE: Final = MappingProxyType(
         "demo": "reads bundled traces",
         "neo4j": "runs a server on this machine",
         "profile": "reads files; only `fit` takes traces, on this machine",
-        "jobs": "is about a server alone: test_remote_changes.py",
+        "jobs": "has a test of its own in test_remote_changes.py",
         "push": "is about a server alone: test_remote_changes.py",
         "serve": "opens the store itself",
         "share": "is for who runs a server, on its store",

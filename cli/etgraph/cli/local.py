@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from etgraph.alerts.findings import CheckResult
     from etgraph.alerts.history import History
     from etgraph.alerts.rules.reading import Placed
+    from etgraph.api.jobs.job import Job
+    from etgraph.api.jobs.queue import Queue
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
@@ -431,13 +433,23 @@ class LocalSession:
         """See `Session.is_remote`."""
         return False
 
-    def push(self, paths: Sequence[Path], **details: Any) -> list[Mapping[str, Any]]:
+    def push(self, paths: Sequence[Path], **details: Any) -> list[Job]:
         """See `Session.push`."""
         raise UsageError(f"{self.url} is no server")
 
-    def jobs(self, job: str | None = None, *, cancel: bool = False) -> list[Mapping[str, Any]]:
+    def jobs(self, *, state: str | None = None, limit: int = 50) -> list[Job]:
         """See `Session.jobs`."""
-        raise UsageError(f"{self.url} is no server")
+        return self._queue.page(state=state, first=limit)
+
+    def job(self, job_id: str, *, cancel: bool = False) -> Job:
+        """See `Session.job`."""
+        return self._queue.cancel(job_id) if cancel else self._queue.get(job_id)
+
+    @property
+    def _queue(self) -> Queue:
+        from etgraph.api.jobs.queue import Queue
+
+        return Queue(self._store.records)
 
     def doctor(self, verify: bool = False) -> Diagnosis:
         """See `Session.doctor`."""

@@ -85,7 +85,6 @@ COMMANDS = (
     Entry("serve", f"{_HERE}.serve:serve", "Serve the store's traces over HTTP, as GraphQL.", "Servers"),
     Entry("worker", f"{_HERE}.worker:worker", "Do the jobs that a server was given.", "Servers"),
     Entry("jobs", f"{_HERE}.jobs:jobs", "List the jobs of the store, show one, or cancel it.", "Servers"),
-    Entry("jobs", f"{_HERE}.jobs:jobs", "What a server is at: uploads that it reads, simulations.", "Servers"),
     Entry("neo4j", f"{_HERE}.neo4j:neo4j", "Run a Neo4j server on this machine.", "Servers"),
 )
 

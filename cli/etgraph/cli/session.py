@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from etgraph.alerts.findings import CheckResult
     from etgraph.alerts.history import History
     from etgraph.alerts.rules.reading import Placed
+    from etgraph.api.jobs.job import Job
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
     from etgraph.model.progress import Progress
@@ -71,7 +72,7 @@ class Session(Protocol):
 
     @property
     def is_remote(self) -> bool:
-        """Whether a server keeps the traces, which then has jobs too."""
+        """Whether a server keeps the traces."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -273,12 +274,16 @@ class Session(Protocol):
         commit: str | None = None,
         branch: str | None = None,
         progress: Progress | None = None,
-    ) -> list[Mapping[str, Any]]:
+    ) -> list[Job]:
         """Send files to the server, as `ingest` does, and give the jobs that read them there. Of a server alone."""
         ...
 
-    def jobs(self, job: str | None = None, *, cancel: bool = False) -> list[Mapping[str, Any]]:
-        """The server's jobs, newest first, or the one of that id; `cancel` has it stopped. Of a server alone."""
+    def jobs(self, *, state: str | None = None, limit: int = 50) -> list[Job]:
+        """Jobs of the store, newest first, no more than `limit`; with `state`, those that are in it."""
+        ...
+
+    def job(self, job_id: str, *, cancel: bool = False) -> Job:
+        """The job of that id; `cancel` has it stopped."""
         ...
 
     def doctor(self, verify: bool = False) -> Diagnosis:

@@ -57,7 +57,7 @@ def push(
         if wait:
             return show_ingested(settings, session.ingest(paths, progress=progress, **told))
         jobs = session.push(paths, progress=progress, **told)
-    from etgraph.cli.views.jobs import jobs_shown
+    from etgraph.cli.commands.jobs import show_jobs
 
-    jobs_shown(settings, jobs)
+    show_jobs(settings, jobs)
     return 0

@@ -30,6 +30,7 @@ from etgraph.store import TraceInfo
 from etgraph.store.protocol import CypherResult
 
 if TYPE_CHECKING:
+    from etgraph.api.jobs.job import Job
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
@@ -132,7 +133,7 @@ class RemoteSession:
         commit: str | None = None,
         branch: str | None = None,
         progress: Progress | None = None,
-    ) -> list[Mapping[str, Any]]:
+    ) -> list[Job]:
         """See `Session.push`."""
         from etgraph.cli.remote.uploads import upload
 
@@ -141,13 +142,17 @@ class RemoteSession:
         details += [("label", f"{key}={value}") for key, value in (labels or {}).items()]
         return [upload(self._client, path, details, progress or silent) for path in paths]
 
-    def jobs(self, job: str | None = None, *, cancel: bool = False) -> list[Mapping[str, Any]]:
+    def jobs(self, *, state: str | None = None, limit: int = 50) -> list[Job]:
         """See `Session.jobs`."""
+        from etgraph.cli.remote.uploads import jobs_of
+
+        return jobs_of(self._client, state, limit)
+
+    def job(self, job_id: str, *, cancel: bool = False) -> Job:
+        """See `Session.job`."""
         from etgraph.cli.remote import uploads
 
-        if job is None:
-            return uploads.jobs_of(self._client)
-        return [uploads.cancelled(self._client, job) if cancel else uploads.job_of(self._client, job)]
+        return (uploads.cancelled if cancel else uploads.job_of)(self._client, job_id)
 
     def traces(
         self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
@@ -256,7 +261,7 @@ class RemoteSession:
             from etgraph.cli.remote.uploads import outcome_of, waited_for
 
             outcome = change(self._client, "simulate", self._given(save=True, **told), "job { id }")
-            job = waited_for(self._client, self.jobs(outcome["job"]["id"])[0], silent)
+            job = waited_for(self._client, self.job(outcome["job"]["id"]), silent)
             for failure in outcome_of(self._client, job, Path(name), None)[1]:
                 raise failure.error
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from urllib.parse import quote
 
+from etgraph.api.jobs.job import Job
+from etgraph.cli.remote.asking import arguments_of, ask_root
 from etgraph.cli.remote.catalogue import entry, entry_of
 from etgraph.cli.remote.failures import made
 from etgraph.cli.remote.http import Client
+from etgraph.cli.remote.reading import read
+from etgraph.cli.remote.selections import selection_of
 from etgraph.cli.session import Failure
 from etgraph.model.cancelling import check
 from etgraph.model.errors import InputError, NotFound
@@ -22,13 +27,6 @@ from etgraph.store import TraceInfo
 _BLOCK: Final = 1 << 20
 _LOOKS: Final = (0.1, 0.2, 0.5, 1.0)
 """Seconds between looks at a job; the last for all further ones."""
-
-_MOST_JOBS: Final = 100
-_ERROR: Final = "{ code message hint file }"
-_JOB: Final = (
-    "id kind state team by created started ended step done total attempts cancelling input traceIds simulation "
-    f"error {_ERROR} failures {_ERROR}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ def parts_of(path: Path) -> list[Part]:
     return [Part(file, file.relative_to(path).as_posix(), file.stat().st_size) for file in found]
 
 
-def upload(client: Client, path: Path, details: Sequence[tuple[str, str]], progress: Progress) -> dict[str, Any]:
+def upload(client: Client, path: Path, details: Sequence[tuple[str, str]], progress: Progress) -> Job:
     """Send the files of a path; the job that reads them. Raises what the server says, and what `parts_of` raises."""
     parts = parts_of(path)
     name = f"sending {path.name or path}"
@@ -131,53 +129,43 @@ def upload(client: Client, path: Path, details: Sequence[tuple[str, str]], progr
     progress(name)
     form = Form(details, parts, sent)
     found = client.rest("POST", "api/v1/traces", data=form, headers={"Content-Type": form.type})
-    job: dict[str, Any] = found["job"]
-    return job
+    return read(Job, found["job"])
 
 
-def job_of(client: Client, job_id: str) -> dict[str, Any]:
+def job_of(client: Client, job_id: str) -> Job:
     """A job as it is now."""
-    job: dict[str, Any] = client.rest("GET", f"api/v1/jobs/{job_id}", again=True)["job"]
-    return job
+    return read(Job, client.rest("GET", f"api/v1/jobs/{quote(job_id, safe='')}", again=True)["job"])
 
 
-def cancelled(client: Client, job_id: str) -> dict[str, Any]:
+def cancelled(client: Client, job_id: str) -> Job:
     """A job that was told to stop."""
-    job: dict[str, Any] = client.rest("DELETE", f"api/v1/jobs/{job_id}")["job"]
-    return job
+    return read(Job, client.rest("DELETE", f"api/v1/jobs/{quote(job_id, safe='')}")["job"])
 
 
-def jobs_of(client: Client) -> list[Mapping[str, Any]]:
-    """The newest jobs of the server."""
-    document = f"{{ jobs(first: {_MOST_JOBS}) {{ nodes {{ {_JOB} }} }} }}"
-    found: list[Mapping[str, Any]] = client.graphql(document, {})["jobs"]["nodes"]
-    return found
+def jobs_of(client: Client, state: str | None, limit: int) -> list[Job]:
+    """The newest jobs of the server, in a state where one is given."""
+    ask = ask_root(client, "jobs", arguments_of({"first": limit, "state": state}))
+    return [read(Job, each) for each in ask(f"{{ nodes {{ {selection_of(Job).whole} }} }}")["nodes"]]
 
 
-def waited_for(
-    client: Client, job: Mapping[str, Any], progress: Progress, pause: Callable[[float], None] = time.sleep
-) -> Mapping[str, Any]:
+def waited_for(client: Client, job: Job, progress: Progress, pause: Callable[[float], None] = time.sleep) -> Job:
     """A job as it ended."""
     looks = iter(_LOOKS)
-    while job["state"] in ("queued", "running"):
+    while not job.has_ended:
         check()
-        progress(f"job {job['id'][:12]}: {job['step'] or job['state']}", job["done"], job["total"])
+        progress(f"job {job.id[:12]}: {job.step or job.state}", job.done, job.total)
         pause(next(looks, _LOOKS[-1]))
-        job = job_of(client, job["id"])
+        job = job_of(client, job.id)
     return job
 
 
-def outcome_of(
-    client: Client, job: Mapping[str, Any], path: Path, workload: str | None
-) -> tuple[list[TraceInfo], list[Failure]]:
+def outcome_of(client: Client, job: Job, path: Path, workload: str | None) -> tuple[list[TraceInfo], list[Failure]]:
     """The traces that came of a job that ended, and what could not be read."""
-    named = [_entry(client, each, workload) for each in job["traceIds"]]
-    errors = [*job["failures"], *([job["error"]] if job["error"] else [])]
-    failures = [
-        Failure(each["file"] or str(path), made(each["code"], each["message"], each["hint"])) for each in errors
-    ]
-    if job["state"] == "cancelled":
-        failures.append(Failure(str(path), made("CANCELLED", f"job {job['id'][:12]} was cancelled", None)))
+    named = [_entry(client, each, workload) for each in job.trace_ids]
+    errors = [*job.failures, *([job.error] if job.error else [])]
+    failures = [Failure(each.file or str(path), made(each.code, each.message, each.hint)) for each in errors]
+    if job.state == "cancelled":
+        failures.append(Failure(str(path), made("CANCELLED", f"job {job.id[:12]} was cancelled", None)))
     return named, failures
 
 
