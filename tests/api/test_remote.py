@@ -35,6 +35,40 @@ factor = 0.5
 """
 
 
+RULES = """
+[[rules]]
+id = "own"
+metric = 'sum(structure.operators[key~"aten::*"].count) + 0'
+where = {rank = 0, iterations = [0, 1]}
+aggregate = {ranks = "sum", iterations = "max"}
+budget = {max = 10, min = "1"}
+owner = "who \\"knows\\" \u007f \U0001f600"
+
+[[rules]]
+id = "let pass"
+metric = "iterations.durationNs"
+budget = {max = "1 ns"}
+suppress = {reason = "new machines", until = 2999-01-01}
+"""
+COMPARING = """
+[[rules]]
+id = "compared"
+metric = "iterations.durationNs"
+regression = {max_increase = "1%", floor = "2 us", confidence = 0.95}
+"""
+TESTS = """
+rules = ["rules.toml"]
+
+[[tests]]
+traces = ["gpt"]
+findings = [{rule = "own", status = "broken"}, {rule = "let pass", status = "passed"}]
+
+[[tests]]
+traces = ["nothing"]
+error = "NOT_FOUND"
+"""
+
+
 @dataclass(frozen=True)
 class Said:
     """What a call gave."""
@@ -71,11 +105,15 @@ def both(samples_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
     (profile, changes) = (folder / "own.toml", folder / "changes.toml")
     profile.write_text(dump(load("h100-sxm")).replace('name = "h100-sxm"', 'name = "own"'))
     changes.write_text(CHANGES)
+    files = {"RULES": ("rules.toml", RULES), "COMPARING": ("comparing.toml", COMPARING), "TESTS": ("tests.toml", TESTS)}
+    for name, text in files.values():
+        (folder / name).write_text(text, "utf-8")
     words = {
         "SIMULATION": saved_simulations(store, "dlrm")[0].id,
         "FILE": str(profile),
         "CHANGES": str(changes),
         "RETURN_1": "RETURN 1",
+        **{word: str(folder / name) for word, (name, _) in files.items()},
     }
     with serving(create_app(store, the_schema())) as url:
         yield Both(str(folder / "store"), url, words)

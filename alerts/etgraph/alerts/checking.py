@@ -70,17 +70,15 @@ def check(of: Check, rules: Sequence[Placed]) -> CheckResult:
     """The findings of all rules that are not off, in their order.
 
     A budget is judged on every run by itself; what compares with a baseline is judged once, all runs being runs of one
-    side. Rules that come with etgraph and need a baseline are left out where there is none.
+    side.
 
-    Raises UsageError where another rule needs one, and what questions raise other than for missing data.
+    Raises what `applicable` raises, and what questions raise other than for missing data.
     """
     if not of.runs:
         raise UsageError("no trace to check")
     judged: list[Judged] = []
-    for placed in rules:
+    for placed in applicable(rules, of.baseline):
         check_cancelled()
-        if placed.rule.level == "off":
-            continue
         of.progress(f"rule {placed.rule.id}")
         judged += _judge(of, placed)
     decided = [one for one in judged if one.verdict.decision is not None]
@@ -90,6 +88,27 @@ def check(of: Check, rules: Sequence[Placed]) -> CheckResult:
     findings = tuple(told(one, of.today) for one in judged)
     names = tuple(dict.fromkeys(run.name for one in judged for run in one.baseline))
     return CheckResult(outcome(findings), tuple(run.name for run in of.runs), names, findings)
+
+
+def applicable(rules: Sequence[Placed], baseline: Sequence[str]) -> tuple[Placed, ...]:
+    """The rules that are asked: without those that are off, and those that come with etgraph and lack a baseline.
+
+    Raises UsageError where another rule lacks one.
+    """
+    found = []
+    for placed in rules:
+        rule = placed.rule
+        if rule.level == "off":
+            continue
+        if not rule.needs_baseline or rule.baseline or baseline:
+            found.append(placed)
+        elif placed.file != DEFAULT_FILE:
+            raise UsageError(
+                f"{placed.file}: line {placed.line}: rule {rule.id!r} compares with a baseline, and none is named",
+                hint="say --baseline REF, or baseline = [\"REF\"] in the rule; 'etgraph check --help' tells what a "
+                "REF is",
+            )
+    return tuple(found)
 
 
 def outcome(findings: Sequence[Finding]) -> Outcome:
@@ -109,15 +128,7 @@ def _judge(of: Check, placed: Placed) -> Iterator[Judged]:
         for side in runs:
             yield _in_a_row(of, placed, side, ())
         return
-    names = rule.baseline or of.baseline
-    if not names:
-        if placed.file == DEFAULT_FILE:
-            return
-        raise UsageError(
-            f"{placed.file}: line {placed.line}: rule {rule.id!r} compares with a baseline, and none is named",
-            hint="say --baseline REF, or baseline = [\"REF\"] in the rule; 'etgraph check --help' tells what a REF is",
-        )
-    yield _in_a_row(of, placed, of.runs, of.baselines(names))
+    yield _in_a_row(of, placed, of.runs, of.baselines(rule.baseline or of.baseline))
 
 
 def _in_a_row(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
@@ -171,4 +182,4 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     return Judged(placed, runs, baseline, verdict, together(own), together(before) if before else None, compared)
 
 
-__all__ = ["Check", "Judged", "check", "outcome"]
+__all__ = ["Check", "Judged", "applicable", "check", "outcome"]

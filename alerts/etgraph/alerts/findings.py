@@ -18,8 +18,9 @@ Outcome = Literal["ok", "regressed", "undecided", "incomparable"]
 class Responsible:
     """An operator, collective or rank that a finding is due to.
 
-    `contribution` is its part of the finding's difference, or of its value where there is no baseline, in `unit`, else
-    in that of the metric; `source` is `file:line` of the traced program, where the trace has it.
+    `key` is its name, `what` it is: operator, collective, dependency or rank. `contribution` is its part of the
+    finding's difference, or of its value where there is no baseline, in `unit`, else in that of the metric. `ranks` are
+    those on which it is. `source` is `file:line` of the traced program, where the trace has it.
     """
 
     key: str
@@ -32,7 +33,7 @@ class Responsible:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence interval of a difference, in the metric's unit; `confidence` is 0…1."""
+    """A confidence interval of a difference, from `low` to `high` in the metric's unit; `confidence` is 0…1."""
 
     low: float
     high: float
@@ -43,10 +44,19 @@ class Interval:
 class Finding:
     """The verdict on one rule for one trace.
 
-    `value`, `baseline` and `difference` (value − baseline) are in `unit` ("ns", "bytes", "bytes/s", "share", "count");
-    `change` is the difference over the baseline. `runs_needed` is how many runs a side would decide what is
-    undecided. `critical_share` is the share of the critical path that the responsible have, `gain_ns` what a step
-    would gain were the cause undone. `command` shows the query again. `evidence` is what the test saw, by name.
+    `rule` is its id, `level` what comes of it when it is broken: error or warn. `status` is passed, broken, improved,
+    undecided, incomparable or suppressed. `title` is what it is about, `message` what was found, in words. `trace` are
+    the names of the traces, `metric` is what was measured.
+
+    `value`, `baseline` and `difference` (value − baseline) are in `unit` ("ns", "bytes", "bytes/s", "share", "count").
+    `change` is the difference over the baseline. `interval` is that of the difference, where statistics were asked.
+    `limit` is what the value, or the difference from a baseline, may be. `runs` and `baseline_runs` are how many there
+    were on each side, `runs_needed` is how many runs a side would decide what is undecided.
+
+    `responsible` are those that it is due to, largest first. `critical_share` is the share of the critical path that
+    they have, `gain_ns` what a step would gain were the cause undone. `advice` is what to do, `owner` who is to be
+    asked. `reason` is why it was not measured, or let pass. `command` shows the query again. `rule_file` and
+    `rule_line` are where the rule stands. `evidence` is what the test saw, by name.
     """
 
     rule: str
@@ -80,7 +90,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Everything that a check says: its outcome, and a finding for every rule, in the order of the rules' files."""
+    """Everything that a check says: its outcome, and a finding for every rule, in the order of the rules' files.
+
+    `status` is ok, regressed, undecided or incomparable. `traces` are the names of what was checked, `baseline` are
+    those of what it was compared with. `findings` are the verdicts on all rules.
+    """
 
     status: Outcome
     traces: tuple[str, ...]

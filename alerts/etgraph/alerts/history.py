@@ -10,10 +10,11 @@ from etgraph.alerts.language.amounts import Unit
 from etgraph.alerts.language.expressions import ExpressionError
 from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.rules.rule import Aggregate, Where
-from etgraph.alerts.runs import Run, measure
+from etgraph.alerts.runs import Measured, Run, measure
 from etgraph.alerts.statistics.levels import change_points, steps_of
 from etgraph.alerts.statistics.ordered import FEWEST
 from etgraph.model import Trust
+from etgraph.model.cancelling import check as check_cancelled
 from etgraph.model.errors import MissingData, NotFound, UsageError
 from etgraph.model.progress import Progress, silent
 from etgraph.model.readable import counted
@@ -22,13 +23,15 @@ from etgraph.store import TraceInfo
 
 LAST = 50
 """Runs that are looked at unless more are asked for."""
+MOST = 1000
+"""Runs that may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRun:
-    """A run: its trace, and its value, the median of its steps; None where the trace does not tell.
+    """A run: its trace and its value.
 
-    `level` is the median of the runs between the changes around it.
+    `value` is the median of its steps, None where the trace does not tell. `level` is the median of the runs between the changes around it.
     """
 
     trace: str
@@ -41,9 +44,10 @@ class HistoryRun:
 
 @dataclass(frozen=True, slots=True)
 class HistoryChange:
-    """A lasting change: `trace` is the first run after it, `previous_trace` the last one before.
+    """A lasting change of a metric's level.
 
-    `change` is the difference of the levels over the earlier one, None where that is 0. `p_value` is the probability
+    `trace` is the first run after it, of `commit`. `previous_trace` is the last run before it, of `previous_commit`.
+    `before` and `after` are the levels, medians of the runs up to the next change. `change` is the difference of the levels over the earlier one, None where that is 0. `p_value` is the probability
     of so clear a shift in a history without any, 0 for what is of the program alone and does not vary.
     """
 
@@ -60,7 +64,10 @@ class HistoryChange:
 
 @dataclass(frozen=True, slots=True)
 class History(Result):
-    """A metric over the runs of a workload, oldest first, and its changes in the same order."""
+    """A metric over the runs of a workload, oldest first, and its changes in the same order.
+
+    `metric` is what was measured, in `unit`. `runs` are those that were looked at, `changes` those that last.
+    """
 
     workload: str
     metric: str
@@ -81,7 +88,7 @@ def history(
     workload: str,
     text: str,
     entries: Sequence[TraceInfo],
-    opened: Callable[[TraceInfo], Run],
+    measured: Callable[[TraceInfo, Metric], Measured],
     *,
     last: int = LAST,
     branch: str | None = None,
@@ -89,7 +96,7 @@ def history(
 ) -> History:
     """The history of a metric on the last runs of a workload, of one branch or of all.
 
-    `entries` are those of the workload in the catalogue, newest first. Raises UsageError for a metric that means
+    `entries` are those of the workload in the catalogue, newest first; `measured` is `of_run` of one. Raises UsageError for a metric that means
     nothing or that needs a baseline, NotFound where there is no run, and MissingData where no run has the metric.
     """
     progress = progress or silent
@@ -104,12 +111,19 @@ def history(
     reasons: list[str] = []
     for number, entry in enumerate(reversed(chosen)):
         progress(f"{text} of {entry.id[:12]}", number, len(chosen))
-        found = measure(opened(entry), asked, Where(), Aggregate())
+        check_cancelled()
+        found = measured(entry, asked)
         values.append(found.value)
         reasons += [found.missing] if found.missing else []
     if len(reasons) == len(chosen):
         raise MissingData(f"none of {counted(len(chosen), 'run')} has {text}: {reasons[0]}")
     return _told(workload, asked, list(reversed(chosen)), values, reasons)
+
+
+def of_run(run: Run, asked: Metric) -> Measured:
+    """The metric of a run, or why there is none."""
+    found = measure(run, asked, Where(), Aggregate())
+    return Measured(found.value, missing=found.missing)
 
 
 def _metric(text: str) -> Metric:
@@ -157,4 +171,4 @@ def _told(
     return History(workload, asked.text, asked.unit, tuple(runs), tuple(changes), Trust(warnings=tuple(warnings)))
 
 
-__all__ = ["LAST", "History", "HistoryChange", "HistoryRun", "history"]
+__all__ = ["LAST", "MOST", "History", "HistoryChange", "HistoryRun", "history", "of_run"]

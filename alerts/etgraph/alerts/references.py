@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from etgraph.alerts.checking import Check, check
+from etgraph.alerts.checking import Check, applicable, check
 from etgraph.alerts.findings import CheckResult
 from etgraph.alerts.rules.reading import Placed
 from etgraph.alerts.runs import Run
@@ -45,9 +45,10 @@ def check_references(
     """Check what references name by rules; see `etgraph.alerts.checking.check`.
 
     `workload` is that in which `branch:` and `last:` look for traces, where what is checked is not stored itself.
-    Raises what `baseline_runs`, opening and checking raise.
+    Raises what `baseline_runs`, opening and checking raise; a mistake in the call before a trace is read.
     """
     progress = progress or silent
+    rules = applicable(rules, baseline)
     opened: list[Run] = []
     for reference in references:
         progress(f"reading {reference}")
@@ -69,6 +70,17 @@ def check_references(
 
     today = today or datetime.datetime.now(datetime.UTC).date()
     return check(Check(runs, tuple(baseline), baselines, earlier, today, progress), rules)
+
+
+def named_baselines(rules: Sequence[Placed], baseline: Sequence[str]) -> tuple[str, ...]:
+    """The baselines that a check by rules opens, its own being these. Raises UsageError where a rule lacks one."""
+    compare = [placed.rule for placed in applicable(rules, baseline) if placed.rule.needs_baseline]
+    return tuple(dict.fromkeys(name for rule in compare for name in rule.baseline or baseline))
+
+
+def is_of_a_catalogue(name: str) -> bool:
+    """Whether a baseline's name is `branch:NAME` or `last:N`, and not a reference."""
+    return bool(_LAST.fullmatch(name) or _BRANCH.fullmatch(name))
 
 
 def baseline_runs(name: str, runs: Sequence[Run], library: Library, workload: str | None = None) -> tuple[Run, ...]:
@@ -126,4 +138,4 @@ def _before(runs: Sequence[Run], entries: Sequence[TraceInfo], branch: str | Non
     ]
 
 
-__all__ = ["Library", "baseline_runs", "check_references"]
+__all__ = ["Library", "baseline_runs", "check_references", "is_of_a_catalogue", "named_baselines"]

@@ -19,6 +19,7 @@ from etgraph.store import Store, TraceInfo, connect, describe, entry_of
 if TYPE_CHECKING:
     from etgraph.alerts.findings import CheckResult
     from etgraph.alerts.history import History
+    from etgraph.alerts.language.meaning import Metric
     from etgraph.alerts.rules.reading import Placed
     from etgraph.api.jobs.job import Job
     from etgraph.api.jobs.queue import Queue
@@ -257,14 +258,14 @@ class LocalSession:
         progress: Progress | None = None,
     ) -> History:
         """See `Session.history`."""
-        from etgraph.alerts.history import history
-        from etgraph.alerts.runs import Run
+        from etgraph.alerts.history import history, of_run
+        from etgraph.alerts.runs import Measured, Run
 
-        def opened(entry: TraceInfo) -> Run:
-            return Run(entry.id, self._store.load(entry.id), info=entry)
+        def measured(entry: TraceInfo, asked: Metric) -> Measured:
+            return of_run(Run(entry.id, self._store.load(entry.id), info=entry), asked)
 
         entries = self._store.traces(workload=workload)
-        return history(workload, metric, entries, opened, last=last, branch=branch, progress=progress)
+        return history(workload, metric, entries, measured, last=last, branch=branch, progress=progress)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""

@@ -47,25 +47,34 @@ def load(files: Sequence[Path | str]) -> tuple[Placed, ...]:
 
     Raises NotFound for a file that is not there, RulesError with all the problems of all the others.
     """
+    return loads_all([_text(file) for file in files or (DEFAULT,)])
+
+
+def loads(text: str, *, file: str = "rules.toml") -> tuple[Placed, ...]:
+    """The rules in a TOML text; `file` names it in messages. Raises RulesError with all its problems."""
+    return loads_all([(text, file)])
+
+
+def loads_all(texts: Sequence[tuple[str, str]]) -> tuple[Placed, ...]:
+    """The rules in several TOML texts, each with its name. Raises RulesError with the problems of all of them."""
     found: list[Placed] = []
     reader = Reader()
-    for file in files or (DEFAULT,):
+    for text, file in texts:
         try:
-            found += _rules(reader, *_text(file))
+            found += _rules(reader, text, file)
         except RulesError as error:  # no TOML at all
             reader.problems += error.problems
     return _checked(reader, found)
 
 
-def loads(text: str, *, file: str = "rules.toml") -> tuple[Placed, ...]:
-    """The rules in a TOML text; `file` names it in messages. Raises RulesError with all its problems."""
-    reader = Reader()
-    return _checked(reader, list(_rules(reader, text, file)))
+def default_pack() -> tuple[str, str]:
+    """The text and the name of the rules that come with etgraph."""
+    return resources.files("etgraph.alerts.rules").joinpath("default.toml").read_text("utf-8"), DEFAULT_FILE
 
 
 def _text(file: Path | str) -> tuple[str, str]:
     if str(file) == DEFAULT:
-        return resources.files("etgraph.alerts.rules").joinpath("default.toml").read_text("utf-8"), DEFAULT_FILE
+        return default_pack()
     path = Path(file).expanduser()
     try:
         return text_of(path, "rules are a TOML file: docs/alerts/rules.md; 'etgraph rules init' writes one"), str(file)
@@ -232,4 +241,4 @@ class _Checking:
             self.refuse(("where", "iterations"), f"{min(index)}", "indices from 0")
 
 
-__all__ = ["DEFAULT", "DEFAULT_FILE", "Placed", "RulesError", "load", "loads"]
+__all__ = ["DEFAULT", "DEFAULT_FILE", "Placed", "RulesError", "default_pack", "load", "loads", "loads_all"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Final
 
 from etgraph.alerts.findings import CheckResult, Finding
 from etgraph.alerts.language.amounts import readable
-from etgraph.alerts.rules.reading import load
+from etgraph.alerts.rules.reading import default_pack, load
 from etgraph.sim.profiles.document import quoted
 
 ROOM: Final = 1.2
@@ -31,7 +30,7 @@ def first_rules(result: CheckResult, baseline: Sequence[str] = ()) -> str:
     """
     found = {finding.rule: finding for finding in result.findings}
     comparing = {placed.rule.id for placed in load([]) if placed.rule.needs_baseline}
-    text = resources.files("etgraph.alerts.rules").joinpath("default.toml").read_text("utf-8")
+    text, _ = default_pack()
     _, *rules = re.split(r"^(?=\[\[rules\]\]$)", text, flags=re.MULTILINE)
     parts = [_HEAD.format(traces=", ".join(result.traces))]
     for rule in rules:
