@@ -105,8 +105,8 @@ def of_rows(
 ) -> Blame:
     """The rows of answers that a number came from, largest first; beside a baseline, those that differ most.
 
-    Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed over the ranks
-    or, where their `unit` is that of a rate or share, averaged; `lower` begins with the smallest.
+    Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed over the ranks;
+    where their `unit` is that of a rate or share, it is their mean. `lower` begins with the smallest.
     """
     additive = unit in ADDITIVE
     own = _by_label(measured, additive=additive)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from etgraph.alerts.findings import CheckResult, Finding
 from etgraph.alerts.reports import wording
-from etgraph.alerts.reports.names import LONGEST, shown
+from etgraph.alerts.reports.names import shown
 from etgraph.model.readable import counted
 
 MARKER = "<!-- etgraph check -->"
@@ -112,8 +112,7 @@ def _details(finding: Finding) -> str:
 
 
 def _points(finding: Finding) -> Iterator[str]:
-    if told := prose(wording.figures(finding)):
-        yield told
+    yield prose(wording.figures(finding))
     for key, part in wording.blamed(finding):
         yield f"{code(key)} {prose(part)}" if key else prose(part)
     for label, told in wording.rows(finding):
@@ -142,7 +141,7 @@ def code(text: str) -> str:
     """
     if not text:
         return ""
-    if "`" in text or "|" in text or text != text.strip() or len(text) > LONGEST * 100:
+    if "`" in text or "|" in text or text != text.strip():
         return code_in_html(text)
     return f"`{text}`"
 

@@ -59,7 +59,8 @@ def is_quiet(finding: Finding) -> bool:
 def summary(result: CheckResult) -> str:
     """The outcome in a line: how many rules, and what became of them."""
     found = Counter(map(verdict, worst_first(result)))
-    told = ", ".join(f"{number:,} {each}" for each, number in found.items())
+    nouns = ("error", "warning")
+    told = ", ".join(counted(n, each) if each in nouns else f"{n:,} {each}" for each, n in found.items())
     return f"{counted(len(result.findings), 'rule')}: {told}" if told else "no rule applied"
 
 
