@@ -56,9 +56,8 @@ def estimated(
 ) -> Estimate:
     """The estimate of runs of steps. With `alternating`, run i of both sides is one run whose steps take turns.
 
-    `ordered` says that the runs are in the order of time, the samples' after the baseline's.
-    Raises MissingData for a run without steps or with values that are no numbers, and UsageError for sides of which
-    `alternating` cannot hold.
+    `ordered` says that the runs are in the order of time, the samples' after the baseline's. Raises MissingData for a
+    run without steps or with values that are no numbers, and UsageError for sides of which `alternating` cannot hold.
     """
     one, other = _checked(samples, "samples"), _checked(baseline, "baseline")
     logarithmic = all(float(run.min()) > 0 for run in (*one, *other))
