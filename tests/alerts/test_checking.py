@@ -148,6 +148,17 @@ def test_a_change_of_the_program_is_found_in_one_run_by_name() -> None:
     assert [each.key for each in one(collective, twice, steps([100])).responsible] == ["all_gather"]
 
 
+def test_only_some_steps_are_compared() -> None:
+    base, more = steps([100, 120]), steps([110, 90], extra="aten::ones")
+    assert one(ADDED + "where = {iterations = [1]}", more, base).status == "broken"
+    some = (
+        f"{EXPOSED}budget = {{max = '36 ns'}}\naggregate = {{iterations = 'together'}}\nwhere = {{iterations = [1, 7]}}"
+    )
+    assert one(some, base).value == 36
+    result = found(ADDED + "where = {iterations = [7]}", more, base)
+    assert (result.status, "has none of the steps 7" in result.findings[0].message) == ("incomparable", True)
+
+
 def test_a_metric_of_structure_is_compared_as_it_is() -> None:
     rule = 'metric = "sum(structure.operators.count)"\nregression = {max_increase = "10%"}'
     base, more = steps([100, 120]), steps([110, 90], extra="aten::ones")

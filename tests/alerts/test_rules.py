@@ -121,6 +121,9 @@ suppress = {reason = "", until = "soon"}
         (RULE + "budget = {max = 0}\nwhere = {size = 'a'}", "size of a metric of breakdown", "told apart by size"),
         (RULE + "budget = {max = 0}\nresponsible = 'sum(hotspots.bytes)'", "one number", "a field of several rows"),
         (RULE + "budget = {max = 0}\ngain = 'sum(hotspots.bytes)'", "bytes", "one number of ns"),
+        (RULE + "budget = {max = 0}\nbaseline = ['gpt']", "a baseline", "none: nothing of the rule compares"),
+        (RULE + "budget = {max = 0}\nresponsible = 'changes.added'", "a comparison", "a question about the run"),
+        (RULE + "budget = {max = 0}\ngain = 'compare.differenceNs'", "a comparison", "a question about the run"),
         (RULE + "budget = {max = 0}\nlevel = 'fatal'", '"fatal"', "one of error, warn, off"),
         (
             RULE.replace("breakdown.idleNs", "sum(changes.added)") + "regression = {max_increase = 0}",

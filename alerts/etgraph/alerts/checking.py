@@ -11,7 +11,7 @@ from etgraph.alerts.comparability import incomparable
 from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
 from etgraph.alerts.judging import Verdict, of_budget, of_decision, of_regression, take_turns
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
-from etgraph.alerts.rules.rule import Rule
+from etgraph.alerts.rules.rule import Rule, Where
 from etgraph.alerts.runs import Measured, Run, measure, together
 from etgraph.alerts.statistics import adjusted
 from etgraph.alerts.telling import told
@@ -58,11 +58,12 @@ class Check:
     progress: Progress = silent
     compared: dict[tuple[object, ...], Comparison] = field(default_factory=dict)
 
-    def comparison(self, runs: Runs, baseline: Runs, rank: int | None) -> Comparison:
+    def comparison(self, runs: Runs, baseline: Runs, where: Where) -> Comparison:
         """The comparison of runs with a baseline, made once."""
-        key = tuple(map(id, runs)), tuple(map(id, baseline)), rank
+        key = tuple(map(id, runs)), tuple(map(id, baseline)), where.rank, where.iterations
         if key not in self.compared:
-            self.compared[key] = compare([run.subject for run in baseline], [run.subject for run in runs], rank=rank)
+            sides = ([run.subject(where.iterations) for run in side] for side in (baseline, runs))
+            self.compared[key] = compare(*sides, rank=where.rank)
         return self.compared[key]
 
 
@@ -158,7 +159,7 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
         return Judged(placed, runs, baseline, verdict, nothing)
 
     def comparison() -> Comparison:
-        return of.comparison(runs, baseline, rule.where.rank)
+        return of.comparison(runs, baseline, rule.where)
 
     try:
         if rule.metric.compares:

@@ -40,15 +40,21 @@ class Run:
     info: TraceInfo | None = None
     answers: dict[tuple[Any, ...], Result] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
-    def subject(self) -> Subject:
-        """What questions about several traces take."""
-        return Subject(self.trace, self.iterations, self.name)
+    def steps(self, only: Sequence[int] = ()) -> tuple[int | None, ...]:
+        """Indices of its steps, or `only` some; None alone for a trace without any. Raises MissingData for none."""
+        every: tuple[int | None, ...] = self.iterations or self.trace.iteration_indices or (None,)
+        found = tuple(step for step in every if not only or step in only)
+        if not found:
+            raise MissingData(f"{self.name} has none of the steps {', '.join(map(str, only))}")
+        return found
 
-    @property
-    def steps(self) -> tuple[int | None, ...]:
-        """Indices of its steps; None alone for a trace without any."""
-        return self.iterations or self.trace.iteration_indices or (None,)
+    def subject(self, only: Sequence[int] = ()) -> Subject:
+        """What questions about several traces take: its steps, or `only` some of them. Raises what `steps` raises."""
+        return Subject(self.trace, self.some(only), self.name)
+
+    def some(self, only: Sequence[int]) -> tuple[int, ...] | None:
+        """Indices of its steps, or `only` some of them; None where it is meant whole. Raises what `steps` raises."""
+        return tuple(step for step in self.steps(only) if step is not None) if only else self.iterations
 
     def path(self) -> CriticalPath | None:
         """Its critical path, that of the first steps that follow each other; None where there is none."""
@@ -124,13 +130,11 @@ def measure(
 
         return answer
 
-    once = all(QUESTIONS[name].of != "step" for name in metric.questions)
-    together = aggregate.iterations == "together"
-    chosen: list[Step] = [step for step in run.steps if not where.iterations or step in where.iterations]
-    if not chosen:
-        return Measured(None, missing=f"{run.name} has none of the steps {', '.join(map(str, where.iterations))}")
-    if together or once:
-        chosen = [where.iterations or run.iterations]
+    once = aggregate.iterations == "together" or all(QUESTIONS[name].of != "step" for name in metric.questions)
+    try:
+        chosen: Sequence[Step] = [run.some(where.iterations)] if once else run.steps(where.iterations)
+    except MissingData as error:
+        return Measured(None, missing=error.message)
     numbers: list[float] = []
     rows: list[tuple[Row, float]] = []
     missing = "what it measures does not occur in the trace"
@@ -145,7 +149,7 @@ def measure(
         rows += [(row, own) for row, own in pairs if own is not None] if value.rows is not None else value.used
         if number is not None:
             numbers.append(number)
-    whole = reduced("max" if together or once else aggregate.iterations, numbers) if numbers else None
+    whole = reduced("max" if once else aggregate.iterations, numbers) if numbers else None
     return Measured(whole, tuple(numbers), tuple(rows), None if numbers else missing)
 
 

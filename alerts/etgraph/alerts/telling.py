@@ -137,8 +137,7 @@ def _difference(one: Judged) -> str:
     before, after, more = (
         readable(verdict.baseline, unit), readable(verdict.value, unit), _signed(verdict.difference, unit),
     )  # fmt: skip
-    text = f"{before} → {after} ({more}{share}"
-    return f"{text}), where {_signed(verdict.limit, unit)} is allowed"
+    return f"{before} → {after} ({more}{share}), where {_signed(verdict.limit, unit)} is allowed"
 
 
 def _changes(one: Judged, blame: Blame) -> str:

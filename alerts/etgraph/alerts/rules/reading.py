@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,7 @@ from etgraph.alerts.language.amounts import NotAnAmount, Unit, amount_of
 from etgraph.alerts.language.expressions import ExpressionError
 from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.rules.rule import Rule
+from etgraph.model.errors import EtgraphError
 from etgraph.sim.profiles.declaration import declared
 from etgraph.sim.profiles.document import Node, document, text_of
 from etgraph.sim.profiles.problems import FileProblems, near
@@ -78,10 +80,8 @@ def _text(file: Path | str) -> tuple[str, str]:
     path = Path(file).expanduser()
     try:
         return text_of(path, "rules are a TOML file: docs/alerts/rules.md; 'etgraph rules init' writes one"), str(file)
-    except FileProblems:
-        raise
-    except Exception as error:
-        error.exit_code = 2  # type: ignore[attr-defined]
+    except EtgraphError as error:
+        error.exit_code = 2  # of the call, not of the data that is checked
         raise
 
 
@@ -161,6 +161,8 @@ class _Checking:
             gain = self.metric(("gain",), rule.gain)
             if gain is not None and (gain.meaning.rows is not None or gain.unit != "ns"):
                 self.refuse(("gain",), f"{gain.unit}{' of rows' * (gain.meaning.rows is not None)}", "one number of ns")
+        if measured is not None and not measured.compares and rule.regression is None:
+            self.without_baseline(rule)
         self.budget(rule, measured)
         self.regression(rule, measured)
         self.where(rule, measured)
@@ -171,6 +173,16 @@ class _Checking:
                 self.refuse(("suppress", "until"), repr(rule.suppress.until), "a day such as 2026-03-31")
             if not rule.suppress.reason.strip():
                 self.refuse(("suppress", "reason"), "nothing", "why the rule is let pass")
+
+    def without_baseline(self, rule: Rule) -> None:
+        """What only rules can have that compare with a baseline."""
+        if rule.baseline:
+            self.refuse(("baseline",), "a baseline", "none: nothing of the rule compares with it")
+        for key in ("responsible", "gain"):
+            text = getattr(rule, key)
+            with suppress(ExpressionError):  # which is told already
+                if text and metric(text).compares:
+                    self.refuse((key,), "a comparison", "a question about the run: the rule has no baseline")
 
     def metric(self, keys: tuple[str, ...], text: str) -> Metric | None:
         try:
