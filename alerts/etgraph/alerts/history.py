@@ -31,7 +31,8 @@ MOST = 1000
 class HistoryRun:
     """A run: its trace and its value.
 
-    `value` is the median of its steps, None where the trace does not tell. `level` is the median of the runs between the changes around it.
+    `value` is the median of its steps, None where the trace does not tell. `level` is the median of the runs between
+    the changes around it.
     """
 
     trace: str
@@ -47,8 +48,9 @@ class HistoryChange:
     """A lasting change of a metric's level.
 
     `trace` is the first run after it, of `commit`. `previous_trace` is the last run before it, of `previous_commit`.
-    `before` and `after` are the levels, medians of the runs up to the next change. `change` is the difference of the levels over the earlier one, None where that is 0. `p_value` is the probability
-    of so clear a shift in a history without any, 0 for what is of the program alone and does not vary.
+    `before` and `after` are the levels, medians of the runs up to the next change. `change` is the difference of the
+    levels over the earlier one, None where that is 0. `p_value` is the probability of so clear a shift in a history
+    without any, 0 for what is of the program alone and does not vary.
     """
 
     trace: str
@@ -96,8 +98,9 @@ def history(
 ) -> History:
     """The history of a metric on the last runs of a workload, of one branch or of all.
 
-    `entries` are those of the workload in the catalogue, newest first; `measured` is `of_run` of one. Raises UsageError for a metric that means
-    nothing or that needs a baseline, NotFound where there is no run, and MissingData where no run has the metric.
+    `entries` are those of the workload in the catalogue, newest first; `measured` is `of_run` of one. Raises UsageError
+    for a metric that means nothing or that needs a baseline, NotFound where there is no run, and MissingData where no
+    run has the metric.
     """
     progress = progress or silent
     asked = _metric(text)

@@ -45,10 +45,9 @@ def check_references(
     """Check what references name by rules; see `etgraph.alerts.checking.check`.
 
     `workload` is that in which `branch:` and `last:` look for traces, where what is checked is not stored itself.
-    Raises what `baseline_runs`, opening and checking raise; a mistake in the call before a trace is read.
+    Raises what `baseline_runs`, opening and checking raise.
     """
     progress = progress or silent
-    rules = applicable(rules, baseline)
     opened: list[Run] = []
     for reference in references:
         progress(f"reading {reference}")

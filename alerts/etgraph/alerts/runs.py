@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from etgraph.alerts.changes import changes_of
 from etgraph.alerts.language.evaluating import Row, evaluate, reduced
@@ -27,11 +27,16 @@ Step = int | None | Sequence[int]
 """A step by its index; None: all of the trace; several: all of these."""
 
 
+_SHOWN: Final = 12
+"""Iterations that an error lists."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A trace under the name by which it was asked for; `iterations` are those that are meant, None for all.
 
     `info` is its entry in the catalogue, None for one that is not stored. Answers are kept for the next who asks.
+    Raises MissingData for an iteration that the trace does not hold.
     """
 
     name: str
@@ -39,6 +44,13 @@ class Run:
     iterations: tuple[int, ...] | None = None
     info: TraceInfo | None = None
     answers: dict[tuple[Any, ...], Result] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        held = self.trace.iteration_indices
+        missing = [index for index in self.iterations or () if index not in held]
+        if missing:
+            known = ", ".join(map(str, held[:_SHOWN])) + (f", … ({len(held)} in all)" if len(held) > _SHOWN else "")
+            raise MissingData(f"{self.name}: no iteration {missing[0]}: the trace holds {known or 'none'}")
 
     def steps(self, only: Sequence[int] = ()) -> tuple[int | None, ...]:
         """Indices of its steps, or `only` some; None alone for a trace without any. Raises MissingData for none."""

@@ -257,12 +257,16 @@ class RemoteSession:
         from etgraph.alerts.references import is_of_a_catalogue, named_baselines
         from etgraph.cli.remote import alerts
 
-        compared = named_baselines(rules, baseline)
-        named = [*references, *(each for each in compared if not is_of_a_catalogue(each))]
-        if self._all_here(*named) and len(named) == len(references) + len(compared):
+        def is_here(name: str) -> bool:
+            return not is_of_a_catalogue(name) and self._all_here(name)
+
+        if self._all_here(*references) and all(map(is_here, named_baselines(rules, baseline))):
             return self._here.check(references, rules, baseline=baseline, workload=workload, progress=progress)
-        for each in named:
+        for each in references:
             self._there(each)
+        for each in named_baselines(rules, baseline):
+            if not is_of_a_catalogue(each):
+                self._there(each)
         (progress or silent)(f"checking on {self.url}")
         return alerts.check(self._client, references, applicable(rules, baseline), baseline, workload)
 
