@@ -29,8 +29,10 @@ ALL = {
     "whatif": "what-ifs predicted from base steps alone, beside the measured variants",
     "cross-hardware": "computation predicted from one device for another, beside predictors without a model; speed",
     "compare": "two traces compared, beside sums by name in pandas: time, and who names a known change first",
+    "check": "a check of two traces of 100,000 operators, from files and from a store, beside reading them",
     "sweeps": "sweeps over hardware: points a second, in one process and in two, beside predicting each anew",
     "work": "flops and bytes of operators: the share of the computation they cover, and what estimating them takes",
+    "alerts-statistics": "verdicts on simulated histories and recorded runs, beside plain tests: false alarms, power",
     "api": "the API under 50 requests a second from 50 clients: first, warm and kept answers; memory",
     "traces": "every trace of the collection: what was read, and how fast",
 }

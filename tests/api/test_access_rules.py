@@ -52,6 +52,8 @@ RULES = {
         'comparison(base: [{reference: "gpt"}], other: [{reference: "gpt"}]) { baseNs }', "read", NOT_FOUND
     ),
     "Query.waterfall": Rule('waterfall(references: ["gpt"]) { rows { trace } }', "read", NOT_FOUND),
+    "Query.check": Rule('check(references: ["gpt"]) { status }', "read", NOT_FOUND),
+    "Query.history": Rule('history(workload: "gpt", metric: "iterations.durationNs") { metric }', "read", NOT_FOUND),
     "Query.jobs": Rule("jobs { nodes { id } }", "read", EMPTY),
     "Query.job": Rule(f'job(id: "{JOB}") {{ id }}', "read", NOT_FOUND),
     "Query.hardwareProfiles": Rule("hardwareProfiles { name }", None, DONE),

@@ -8,6 +8,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from etgraph.api.http.app import create_app
 from etgraph.api.running.serving import the_schema
 from etgraph.cli.main import COMMANDS, main
+from etgraph.ingest import samples
 from etgraph.queries import saved_simulations
 from etgraph.sim.profiles import dump, load
 from etgraph.store import Store, connect
@@ -32,6 +34,40 @@ count = 2
 [[changes]]
 change = "launch-latency"
 factor = 0.5
+"""
+
+
+RULES = """
+[[rules]]
+id = "own"
+metric = 'sum(structure.operators[key~"aten::*"].count) + 0'
+where = {rank = 0, iterations = [0, 1]}
+aggregate = {ranks = "sum", iterations = "max"}
+budget = {max = 10, min = "1"}
+owner = "who \\"knows\\" \\u007f \U0001f600"
+
+[[rules]]
+id = "let pass"
+metric = "iterations.durationNs"
+budget = {max = "1 ns"}
+suppress = {reason = "new machines", until = 2999-01-01}
+"""
+COMPARING = """
+[[rules]]
+id = "compared"
+metric = "iterations.durationNs"
+regression = {max_increase = "1%", floor = "2 us", confidence = 0.95}
+"""
+TESTS = """
+rules = ["rules.toml"]
+
+[[tests]]
+traces = ["gpt"]
+findings = [{rule = "own", status = "broken"}, {rule = "let pass", status = "passed"}]
+
+[[tests]]
+traces = ["nothing"]
+error = "NOT_FOUND"
 """
 
 
@@ -54,7 +90,8 @@ class Both:
 
     def call(self, store: str, *arguments: str) -> Said:
         """What etgraph says on a store."""
-        filled = [self.words.get(each, each) for each in arguments]
+        words = "|".join(self.words)
+        filled = [re.sub(rf"^({words})(?=#|$)", lambda match: self.words[match[1]], each) for each in arguments]
         found = CliRunner().invoke(main, [*filled, "--store", store], prog_name="etgraph")
         return Said(
             found.exit_code, found.stdout, found.stderr.replace(self.url, "STORE").replace(self.folder, "STORE")
@@ -71,11 +108,16 @@ def both(samples_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
     (profile, changes) = (folder / "own.toml", folder / "changes.toml")
     profile.write_text(dump(load("h100-sxm")).replace('name = "h100-sxm"', 'name = "own"'))
     changes.write_text(CHANGES)
+    files = {"RULES": ("rules.toml", RULES), "COMPARING": ("comparing.toml", COMPARING), "TESTS": ("tests.toml", TESTS)}
+    for name, text in files.values():
+        (folder / name).write_text(text, "utf-8")
     words = {
         "SIMULATION": saved_simulations(store, "dlrm")[0].id,
         "FILE": str(profile),
         "CHANGES": str(changes),
         "RETURN_1": "RETURN 1",
+        "RUN": str(samples.path("gpt_ddp_5steps")),
+        **{word: str(folder / name) for word, (name, _) in files.items()},
     }
     with serving(create_app(store, the_schema())) as url:
         yield Both(str(folder / "store"), url, words)
@@ -93,6 +135,30 @@ def test_doctor_says_of_a_servers_store_what_it_says_of_the_store(both: Both, op
     assert [each for each in there if each["name"] not in ("server", "viewer")] == here
     assert len(there) == len(here) + 2
     assert said[1].code == said[0].code
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "RUN --baseline gpt",
+        "gpt --baseline RUN",
+        "RUN --workload gpt --baseline branch:main",
+        "dlrm RUN --baseline gpt",
+    ],
+)
+def test_files_are_not_checked_beside_traces_of_a_server(both: Both, call: str) -> None:
+    said = both.call(both.url, "check", *call.split(), "--rules", "COMPARING")
+    assert (said.code, said.answer) == (2, "")
+    assert "is a file of this machine, and others are traces of STORE: they cannot be asked together" in said.message
+
+
+def test_first_rules_are_written_from_a_servers_trace(both: Both, tmp_path: Path) -> None:
+    files = (tmp_path / "here.toml", tmp_path / "there.toml")
+    for store, file in zip((both.folder, both.url), files, strict=True):
+        assert both.call(store, "rules", "init", "dlrm", "-o", str(file)).code == 0
+    here, there = (file.read_text("utf-8") for file in files)
+    assert "# measured: " in here
+    assert here == there
 
 
 def test_every_command_is_tried_or_says_why_not() -> None:

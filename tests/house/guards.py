@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "store": frozenset({"model"}),
     "queries": frozenset({"model", "sim"}),
     "sim": frozenset({"model"}),
-    "alerts": frozenset({"model", "queries", "sim", "store"}),
+    "alerts": frozenset({"model", "ingest", "store", "queries", "sim"}),
     "api": frozenset({"model", "ingest", "store", "queries", "sim", "alerts"}),
     "cli": frozenset({"model", "ingest", "store", "queries", "sim", "alerts", "api"}),
 }

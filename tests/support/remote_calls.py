@@ -61,6 +61,19 @@ CALLS: Final = MappingProxyType(
             "dlrm device --by source", "gpt gpt --rank 0 --iteration 1", "gpt#0 gpt#3 --other gpt#2 --base gpt#1",
             "gpt nothing", "gpt#9 gpt",
         ),
+        "check": (
+            "dlrm device --rules default --rules RULES", "gpt#0,2 --baseline gpt#1,3", "dlrm --baseline gpt@base",
+            "dlrm", "gpt --baseline last:1 --rules COMPARING", "dlrm --baseline branch:main", "nothing", "gpt#99",
+            "dlrm --baseline nothing", "gpt --rules COMPARING", "gpt#0 --rules COMPARING --baseline gpt#1",
+            "gpt --baseline last:x --rules COMPARING", "dlrm --baseline nothing --rules RULES",
+            "gpt --timeout 0.000001", "RUN#1 --baseline RUN#0 --rules COMPARING", "RUN --rules COMPARING",
+        ),
+        "history": (
+            "gpt iterations.durationNs", "gpt structure.operators.count --last 1", "gpt hotspots.totalNs",
+            "gpt breakdown.idle", "gpt compare.differenceNs", "nothing iterations.durationNs", "gpt memory.peakBytes",
+            "gpt iterations.durationNs --branch nothing",
+        ),
+        "rules": ("explain waiting", "lint RULES", "test TESTS"),
         "findings": ("dlrm", "dlrm --threshold 0.05", "dlrm --profile h100-sxm", "gpt#1 --rank 0"),
         "whatif": (
             "dlrm", "dlrm --scale aten::mm=0.5", "dlrm --operators", "dlrm --remove *all_to_all* --seed 3 --draws 20",

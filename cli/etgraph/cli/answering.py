@@ -11,6 +11,7 @@ from etgraph.cli.settings import Settings
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from etgraph.model.drawing import Chart
     from etgraph.model.results import Result
     from etgraph.queries.pictures import Answer
 
@@ -80,10 +81,14 @@ def show_answer(
     lines: Callable[[Any, int], Iterable[str]] | None = None,
     leave_out: Collection[str] = (),
     about: Mapping[str, Any] | None = None,
+    picture: Callable[[Any, str], Chart] | None = None,
 ) -> None:
-    """Print an answer as `ask` does, and draw it into the files of `--plot`; its JSON begins with `about`."""
+    """Print an answer as `ask` does, and draw it into the files of `--plot`; its JSON begins with `about`.
+
+    See `draw_plots` for `picture`.
+    """
     _print(settings, result, title, view, lines, leave_out, about or {})
-    draw_plots(settings, result, title)
+    draw_plots(settings, result, title, picture)
 
 
 def _print(
@@ -109,15 +114,22 @@ def _print(
     output.show(trust_line(result), soft_wrap=True)
 
 
-def draw_plots(settings: Settings, answer: Answer, title: str, **choices: Any) -> None:
-    """Draw an answer into the files of `--plot`; `choices` are keywords of its picture."""
+def draw_plots(
+    settings: Settings,
+    answer: Answer,
+    title: str,
+    picture: Callable[[Any, str], Chart] | None = None,
+) -> None:
+    """Draw an answer into the files of `--plot`, by the function that gives its `picture` with a title, or by
+    `etgraph.queries.pictures`."""
     if not settings.plots:
         return
     from etgraph.cli.units import printable
-    from etgraph.queries.pictures import draw
+    from etgraph.model.drawing import draw
+    from etgraph.queries.pictures import chart_of
 
     for file in settings.plots:
-        draw(answer, file, printable(title), **choices)
+        draw((picture or chart_of)(answer, printable(title)), file)
         settings.output().say(f"wrote {printable(str(file))}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
@@ -17,6 +17,10 @@ from etgraph.model.progress import Progress, silent
 from etgraph.store import Store, TraceInfo, connect, describe, entry_of
 
 if TYPE_CHECKING:
+    from etgraph.alerts.findings import CheckResult
+    from etgraph.alerts.history import History
+    from etgraph.alerts.language.meaning import Metric
+    from etgraph.alerts.rules.reading import Placed
     from etgraph.api.jobs.job import Job
     from etgraph.api.jobs.queue import Queue
     from etgraph.ingest.writers import Written
@@ -214,6 +218,54 @@ class LocalSession:
         *firsts, last = references
         sides = [[subject(one, None) for one in side] for side in firsts]
         return function(*sides, [subject(one, simulation) for one in last], **choices)
+
+    def check(
+        self,
+        references: Sequence[str],
+        rules: Sequence[Placed],
+        *,
+        baseline: Sequence[str] = (),
+        workload: str | None = None,
+        progress: Progress | None = None,
+    ) -> CheckResult:
+        """See `Session.check`. A trace that is named more than once, with other iterations, is opened once."""
+        from etgraph.alerts.references import Library, check_references
+        from etgraph.alerts.runs import Run
+
+        read = cache(_read)
+
+        @cache
+        def load(trace_id: str) -> Trace:
+            return self._store.load(trace_id)
+
+        def opened(reference: str) -> Run:
+            name, iterations = split(reference)
+            path = as_path(name)
+            entry = self._find(name) if path is None else None
+            trace = load(entry.id) if entry is not None else read(path)
+            return Run(reference, trace, iterations, entry)
+
+        library = Library(opened, lambda of: self._store.traces(workload=of))
+        return check_references(library, references, rules, baseline=baseline, workload=workload, progress=progress)
+
+    def history(
+        self,
+        workload: str,
+        metric: str,
+        *,
+        last: int = 50,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> History:
+        """See `Session.history`."""
+        from etgraph.alerts.history import history, of_run
+        from etgraph.alerts.runs import Measured, Run
+
+        def measured(entry: TraceInfo, asked: Metric) -> Measured:
+            return of_run(Run(entry.id, self._store.load(entry.id), info=entry), asked)
+
+        entries = self._store.traces(workload=workload)
+        return history(workload, metric, entries, measured, last=last, branch=branch, progress=progress)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""

@@ -65,6 +65,9 @@ COMMANDS = (
         "What holds the step back, and what mending it would gain.",
         "Analyses",
     ),
+    Entry("check", f"{_HERE}.check:check", "Check runs by rules, as a gate for CI.", "Alerts"),
+    Entry("rules", f"{_HERE}.rules:rules", "Write, check, try and explain rules.", "Alerts"),
+    Entry("history", f"{_HERE}.history:history", "A metric over a workload's runs, and where it changed.", "Alerts"),
     Entry("whatif", f"{_HERE}.whatif:whatif", "The step of a trace with changes, and what it hangs on.", "Simulation"),
     Entry("simulate", f"{_HERE}.simulate:simulate", "Predict the times of every operator of a trace.", "Simulation"),
     Entry(

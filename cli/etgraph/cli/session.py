@@ -14,6 +14,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, Self
 
 if TYPE_CHECKING:
+    from etgraph.alerts.findings import CheckResult
+    from etgraph.alerts.history import History
+    from etgraph.alerts.rules.reading import Placed
     from etgraph.api.jobs.job import Job
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
@@ -160,6 +163,30 @@ class Session(Protocol):
         Iterations that a reference names are those that are meant of its trace; `choices` are the question's keywords.
         `simulation` names one that is kept beside each trace of the last list, on whose timeline these are looked at.
         """
+        ...
+
+    def check(
+        self,
+        references: Sequence[str],
+        rules: Sequence[Placed],
+        *,
+        baseline: Sequence[str] = (),
+        workload: str | None = None,
+        progress: Progress | None = None,
+    ) -> CheckResult:
+        """What rules find in runs, beside a baseline where one is named; see `etgraph.alerts.references`."""
+        ...
+
+    def history(
+        self,
+        workload: str,
+        metric: str,
+        *,
+        last: int = 50,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> History:
+        """A metric over the last runs of a workload, and where it changed; see `etgraph.alerts.history`."""
         ...
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:

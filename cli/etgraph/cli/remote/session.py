@@ -30,6 +30,9 @@ from etgraph.store import TraceInfo
 from etgraph.store.protocol import CypherResult
 
 if TYPE_CHECKING:
+    from etgraph.alerts.findings import CheckResult
+    from etgraph.alerts.history import History
+    from etgraph.alerts.rules.reading import Placed
     from etgraph.api.jobs.job import Job
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations, Workloads
@@ -240,6 +243,47 @@ class RemoteSession:
         )
         return answered(type_of_answers(question), ask_root(self._client, field_of(question), given), without)
 
+    def check(
+        self,
+        references: Sequence[str],
+        rules: Sequence[Placed],
+        *,
+        baseline: Sequence[str] = (),
+        workload: str | None = None,
+        progress: Progress | None = None,
+    ) -> CheckResult:
+        """See `Session.check`. Raises UsageError where files are to be checked beside traces of the server."""
+        from etgraph.alerts.checking import applicable
+        from etgraph.alerts.references import is_of_a_catalogue, named_baselines
+        from etgraph.cli.remote import alerts
+
+        def is_here(name: str) -> bool:
+            return not is_of_a_catalogue(name) and self._all_here(name)
+
+        if self._all_here(*references) and all(map(is_here, named_baselines(rules, baseline))):
+            return self._here.check(references, rules, baseline=baseline, workload=workload, progress=progress)
+        for each in references:
+            self._there(each)
+        for each in named_baselines(rules, baseline):
+            if not is_of_a_catalogue(each):
+                self._there(each)
+        (progress or silent)(f"checking on {self.url}")
+        return alerts.check(self._client, references, applicable(rules, baseline), baseline, workload)
+
+    def history(
+        self,
+        workload: str,
+        metric: str,
+        *,
+        last: int = 50,
+        branch: str | None = None,
+        progress: Progress | None = None,
+    ) -> History:
+        """See `Session.history`."""
+        from etgraph.cli.remote import alerts
+
+        return alerts.history(self._client, workload, metric, last, branch)
+
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`. Raises UsageError for a simulator that takes files."""
         from etgraph.sim.simulation import Simulation
@@ -379,14 +423,19 @@ class RemoteSession:
 
     def _side(self, reference: str) -> dict[str, Any]:
         """A run of a comparison, as `SideInput` has it."""
+        found, iterations = self._there(reference)
+        steps = {} if iterations is None else {"iterations": list(iterations)}
+        return {"reference": found, "name": reference, **steps}
+
+    def _there(self, reference: str) -> tuple[str, tuple[int, ...] | None]:
+        """The id of a trace of the server, and the iterations that are meant. Raises UsageError for a path."""
         name, iterations = split(reference)
         if as_path(name) is not None:
             raise UsageError(
                 f"{name} is a file of this machine, and others are traces of {self.url}: they cannot be asked together",
                 hint=f"'etgraph push {name}' puts it on the server",
             )
-        steps = {} if iterations is None else {"iterations": list(iterations)}
-        return {"reference": self._named(name), "name": reference, **steps}
+        return self._named(name), iterations
 
     def _all_here(self, *references: str) -> bool:
         return all(as_path(split(each)[0]) is not None for each in references)

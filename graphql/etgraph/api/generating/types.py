@@ -29,6 +29,8 @@ MOST: Final = 1000
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "etgraph.alerts.findings.Finding": "CheckFinding",
+        "etgraph.alerts.findings.Interval": "ConfidenceInterval",
         "etgraph.api.access.audit.Event": "AuditEvent",
         "etgraph.api.fetch.cypher.CypherRows": "CypherResult",
         "etgraph.queries.iterations.Cause": "StepCause",

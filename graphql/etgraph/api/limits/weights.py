@@ -32,7 +32,7 @@ WEIGHTS: Final[Mapping[str, int]] = MappingProxyType(
             )
         },
         **{f"Trace.{name}": REPLAY for name in ("findings", "waterfall", "whatIf")},
-        **{f"Query.{name}": REPLAY for name in ("comparison", "waterfall")},
+        **{f"Query.{name}": REPLAY for name in ("check", "comparison", "history", "waterfall")},
         **{f"Query.{name}": ANALYSIS for name in ("cypher", "namedQuery", "storeChecks")},
     }
 )

@@ -15,6 +15,7 @@ from etgraph.api.fetch.server import server_info, store_checks
 from etgraph.api.generating.types import object_type
 from etgraph.api.scalars import Attributes
 from etgraph.api.schema.access import AuditEventConnection, Share, Token
+from etgraph.api.schema.alerts import check_field, history_field
 from etgraph.api.schema.analyses import comparison_field, waterfall_field
 from etgraph.api.schema.connection import page_arguments
 from etgraph.api.schema.cypher import CypherResult, NamedQueryType
@@ -114,6 +115,8 @@ class Query(graphene.ObjectType):
     )
     comparison = comparison_field()
     waterfall = waterfall_field()
+    check = check_field()
+    history = history_field()
     jobs = graphene.Field(
         graphene.NonNull(JobConnection),
         description="Jobs of the viewer's team, newest first; of all teams for the scope admin.",

@@ -54,14 +54,14 @@ def typical(times: Array, runs: Array) -> Typical:
     count = len(times)
     order = np.argsort(times, kind="stable")
     weights = np.empty(count)
-    weights[order] = _ordered(count)
+    weights[order] = median_weights(count)
     drawn = np.zeros((RESAMPLES if count > 1 else 0, count))
     if count > 1:
         picked = _picked(runs[order], np.random.default_rng([count, *times.tolist()]))
         size = np.count_nonzero(picked < count, axis=1)
         for length in np.unique(size).tolist():
             some = np.flatnonzero(size == length)
-            np.add.at(drawn, (some[:, None], order[picked[some, :length]]), _ordered(length))
+            np.add.at(drawn, (some[:, None], order[picked[some, :length]]), median_weights(length))
     return Typical(weights, drawn)
 
 
@@ -79,7 +79,7 @@ def _picked(runs: Array, random: np.random.Generator) -> Array:
 
 
 @lru_cache(maxsize=64)
-def _ordered(count: int) -> Array:
+def median_weights(count: int) -> Array:
     """Weights of that many steps in order of their times: shares of the density of Beta((n + 1) / 2, (n + 1) / 2)."""
     place = (np.arange(count * _CELLS) + 0.5) / (count * _CELLS)
     density = (4 * place * (1 - place)) ** ((count - 1) / 2)

@@ -34,14 +34,25 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """Annotation: the key of a field in files, where its name in Python cannot be that."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
-    """A number, a text or a truth value: its Python type, its quantity where it has a unit, its limits."""
+    """A number, a text or a truth value: its Python type, its quantity where it has a unit, its limits.
+
+    A text with `numbers` may stand in a file as a number, too.
+    """
 
     type: type
     quantity: Quantity | None = None
     least: float | None = None
     most: float | None = None
     choices: tuple[str, ...] = ()
+    numbers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +116,7 @@ def declared(of: type) -> Record:
         figure = kind.of if isinstance(kind, Table) else kind
         quantity = figure.quantity if isinstance(figure, Leaf) else None
         key = each.name.removesuffix(quantity.suffix) if quantity else each.name
+        key = next((note.key for note in notes if isinstance(note, Key)), key)
         meaning = next((note for note in notes if isinstance(note, str)), "")
         fields[key] = Field(key, each.name, kind, meaning, required)
     return Record(of, types.MappingProxyType(fields))
@@ -117,7 +129,10 @@ def _apart(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 def _kind(hint: Any, notes: tuple[Any, ...]) -> Kind:
     if get_origin(hint) in (Union, types.UnionType):
-        (hint,) = (each for each in get_args(hint) if each is not types.NoneType)
+        some = {each for each in get_args(hint) if each is not types.NoneType}
+        if some == {str, float}:
+            return Leaf(str, numbers=True)
+        (hint,) = some
     origin, arguments = get_origin(hint), get_args(hint)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return declared(hint)

@@ -122,7 +122,7 @@ class Reader:
             if not isinstance(value, bool):
                 return self.refuse(node, keys, described(node), expected)
         elif kind.type is str:
-            if not isinstance(value, str):
+            if not isinstance(value, str) and not (kind.numbers and _is_number(value)):
                 return self.refuse(node, keys, described(node), expected)
             if kind.choices and value not in kind.choices:
                 return self.refuse(node, keys, described(node), expected, near(value, kind.choices))
@@ -137,10 +137,13 @@ class Reader:
         return kind.type(value)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _figure(value: object, quantity: Quantity) -> Decimal:
     if not isinstance(value, str):
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        raise NotAQuantity(quantity.expected(), hint="with its unit, in quotes" if number else None)
+        raise NotAQuantity(quantity.expected(), hint="with its unit, in quotes" if _is_number(value) else None)
     return parse(value, quantity)
 
 
@@ -180,7 +183,7 @@ def _expected(kind: Kind, key: str) -> str:
     if kind.choices:
         return one_of(kind.choices)
     least = f", {kind.least:g} or more" if kind.least is not None else ""
-    return f"{_WORDS[kind.type]}{least}"
+    return f"{_WORDS[kind.type]}{' or a number' * kind.numbers}{least}"
 
 
 def described(node: Node) -> str:

@@ -85,6 +85,8 @@ def plain_schema(leaf: Leaf) -> dict[str, Any]:
     """The schema of a number without a unit, a text or a truth value."""
     if leaf.choices:
         return {"enum": list(leaf.choices)}
+    if leaf.numbers:
+        return {"type": ["string", "number"]}
     bounds = {"minimum": leaf.least, "maximum": leaf.most}
     known = {word: bound for word, bound in bounds.items() if bound is not None}
     return {"type": {int: "integer", float: "number", str: "string", bool: "boolean"}[leaf.type], **known}

@@ -1,0 +1,42 @@
+"""Whether runs can be compared by a rule at all: the same workload, on the same hardware, over the same ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from etgraph.alerts.runs import Run
+from etgraph.queries.comparison.differences import facts
+
+HARDWARE: Final = (
+    "device model", "devices of the host", "units of the device", "memory of the device, bytes", "warp size",
+)  # fmt: skip
+TOPOLOGY: Final = ("world size", "ranks recorded", "process groups")
+
+
+def incomparable(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[str, ...]:
+    """In what runs differ from those of a baseline such that a regression says nothing; none where they do not.
+
+    Each is a sentence: what, the run's and the baseline's. What one side does not tell is no difference.
+    """
+    found: list[str] = []
+    first = _fingerprint(baseline[0])
+    for run in (*baseline[1:], *runs):
+        own = _fingerprint(run)
+        found += [
+            f"{what}: {own[what]} in {run.name}, {first[what]} in {baseline[0].name}"
+            for what in first
+            if what in own and own[what] != first[what]
+        ]
+    return tuple(dict.fromkeys(found))
+
+
+def _fingerprint(run: Run) -> dict[str, str]:
+    told = facts(run.trace)
+    found: dict[str, str] = {what: told[what] for what in (*HARDWARE, *TOPOLOGY) if what in told}
+    if run.info is not None and run.info.workload:
+        found["workload"] = run.info.workload
+    return found
+
+
+__all__ = ["HARDWARE", "TOPOLOGY", "incomparable"]

@@ -1,0 +1,121 @@
+"""The verdict on one rule: what was measured beside its budget, or beside the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from etgraph.alerts.findings import Interval, Status
+from etgraph.alerts.language.amounts import amount_of
+from etgraph.alerts.rules.rule import Rule
+from etgraph.alerts.runs import Measured, Run
+from etgraph.alerts.statistics import Decision, decide
+from etgraph.alerts.statistics.estimates import Alternating
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What comes of a rule, in the unit of its metric; the fields are those of `Finding`.
+
+    `decision` is what statistics say, where they were asked.
+    """
+
+    status: Status
+    value: float | None = None
+    baseline: float | None = None
+    difference: float | None = None
+    change: float | None = None
+    interval: Interval | None = None
+    limit: float | None = None
+    runs_needed: int | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    decision: Decision | None = None
+    missing: str | None = None
+
+
+def of_budget(rule: Rule, measured: Measured) -> Verdict:
+    """Whether a metric is within its budget. One of the program's changes is better than nothing where some went."""
+    assert measured.value is not None
+    value, most, least = measured.value, rule.limit("max"), rule.limit("min")
+    if most is not None and value > most:
+        return Verdict("broken", value, limit=most)
+    if least is not None and value < least:
+        return Verdict("broken", value, limit=least)
+    gone = any((row.values.get("removed") or 0) > 0 for row, _ in measured.rows)
+    improved = gone and "changes" in rule.metric.questions
+    return Verdict("improved" if improved else "passed", value, limit=most if most is not None else least)
+
+
+def of_regression(
+    rule: Rule, measured: Sequence[Measured], baseline: Sequence[Measured], *, alternating: Alternating | None
+) -> Verdict:
+    """Whether runs are worse than those of a baseline by more than a rule allows; every one of them has a number."""
+    regression = rule.regression
+    assert regression is not None
+    floor = amount_of(str(regression.floor), rule.metric.unit) if regression.floor is not None else 0.0
+    allowed = regression.max_increase if regression.max_increase is not None else regression.max_decrease
+    share = amount_of(str(allowed), "share")
+    lower = regression.max_increase is None
+    if regression.test == "exact" or (regression.test == "auto" and rule.metric.structural):
+        return exact(measured, baseline, share, floor, lower=lower)
+    return of_decision(
+        decide(
+            [np.array(one.steps) for one in measured],
+            [np.array(one.steps) for one in baseline],
+            max_increase=share,
+            floor=floor,
+            confidence=regression.confidence,
+            worse="lower" if lower else "higher",
+            alternating=alternating,
+            min_runs=regression.min_samples,
+        )
+    )
+
+
+def of_decision(decision: Decision) -> Verdict:
+    """The verdict of statistics."""
+    return Verdict(
+        decision.status, decision.value, decision.baseline, decision.difference, decision.change, decision.interval,
+        decision.limit, decision.runs_needed,
+        {**decision.evidence, "detectable": decision.detectable, "effect": decision.effect}, decision,
+    )  # fmt: skip
+
+
+def exact(
+    measured: Sequence[Measured], baseline: Sequence[Measured], share: float, floor: float, *, lower: bool
+) -> Verdict:
+    """The verdict on what does not vary: worse is what is so in every step, beside every one of the baseline."""
+    steps, before = ([step for one in side for step in one.steps] for side in (measured, baseline))
+    value, base = float(np.median(steps)), float(np.median(before))
+    limit = max(abs(base) * share, floor)
+    sign = -1.0 if lower else 1.0
+    steps, before = [sign * step for step in steps], [sign * step for step in before]
+    status: Status = "passed"
+    if min(steps) > max(before) and min(steps) - max(before) > limit:
+        status = "broken"
+    elif max(steps) < min(before) and min(before) - max(steps) > limit:
+        status = "improved"
+    difference = value - base
+    return Verdict(status, value, base, difference, difference / base if base else None, limit=sign * limit)
+
+
+def take_turns(runs: Sequence[Run], baseline: Sequence[Run]) -> Alternating | None:
+    """Whose step is the first one, where both sides are the same runs, whose steps take turns; else None."""
+    firsts: set[Alternating | None] = set()
+    if len(runs) != len(baseline):
+        return None
+    for run, other in zip(runs, baseline, strict=True):
+        own, theirs = set(run.iterations or ()), set(other.iterations or ())
+        turns = [index in own for index in sorted(own | theirs)]
+        apart = bool(own) and bool(theirs) and not own & theirs
+        if run.trace is not other.trace or not apart or any(a == b for a, b in pairwise(turns)):
+            return None
+        firsts.add("samples first" if turns[0] else "baseline first")
+    return firsts.pop() if len(firsts) == 1 else None
+
+
+__all__ = ["Verdict", "exact", "of_budget", "of_decision", "of_regression", "take_turns"]

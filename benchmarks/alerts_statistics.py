@@ -1,0 +1,182 @@
+"""Verdicts on simulated histories: false alarms and power beside plain tests; and on recorded runs.
+
+A history has no change at all; then its samples are multiplied by what the tool states as detectable of another one.
+The peers see the same steps: Welch's t and Mann and Whitney's test at 5 %, which take steps for independent, and a
+ratio of the means of 1.05.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from benchmarks.collection import folder
+from etgraph.alerts.statistics import adjusted, change_points, decide
+from etgraph.alerts.statistics.deciding import Decision
+from etgraph.ingest import read
+from etgraph.model.columns import Array
+from etgraph.queries import iterations
+from support.histories import SCENARIOS, Scenario, normal, series, skewed, student, wilson
+
+HISTORIES = int(os.environ.get("ETGRAPH_HISTORIES", "10000"))
+ALPHA = 0.05
+RULES, CHANGED = 40, 5
+
+
+def main() -> None:
+    """Print the tables."""
+    print(f"{HISTORIES:,} histories each; nominal false alarm rate {ALPHA:.0%}, power stated 80 %\n")
+    print("| | false alarms | power | detectable | Welch's t | Mann-Whitney | ratio ≥ 1.05 |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for number, scenario in enumerate(SCENARIOS):
+        print(_row(scenario, np.random.default_rng(number)), flush=True)
+    _many_rules()
+    _changes()
+    _recorded()
+
+
+def decided(scenario: Scenario, samples: Array, baseline: Array) -> list[Decision]:
+    """The decision on every history, with no increase allowed."""
+    return [
+        decide(
+            list(one), list(other), max_increase=0.0, ordered=scenario.ordered,
+            alternating="baseline first" if scenario.alternating else None,
+        )
+        for one, other in zip(samples, baseline)
+    ]  # fmt: skip
+
+
+def _row(scenario: Scenario, random: np.random.Generator) -> str:
+    samples, baseline = scenario.drawn(random, HISTORIES)
+    found = decided(scenario, samples, baseline)
+    stated = np.array([decision.detectable / decision.baseline for decision in found])
+    fresh, before = scenario.drawn(random, HISTORIES)
+    changed = decided(scenario, fresh * (1 + stated)[:, None, None], before)
+    alarms, hits = (sum(decision.status == "broken" for decision in several) for several in (found, changed))
+    peers = " | ".join(f"{rate:.1%}" for rate in _peers(samples, baseline))
+    return f"| {scenario.name} | {_rate(alarms)} | {_rate(hits)} | +{np.median(stated):.1%} | {peers} |"
+
+
+def _rate(hits: int) -> str:
+    low, high = wilson(hits, HISTORIES)
+    return f"{hits / HISTORIES:.1%} ({low:.1%}–{high:.1%})"
+
+
+def _peers(samples: Array, baseline: Array) -> list[float]:
+    """False alarm rates of plain tests on all steps of both sides."""
+    from scipy.stats import mannwhitneyu, ttest_ind
+
+    one, other = samples.reshape(len(samples), -1), baseline.reshape(len(baseline), -1)
+    welch = ttest_ind(one, other, axis=1, equal_var=False, alternative="greater").pvalue
+    ranks = mannwhitneyu(one, other, axis=1, alternative="greater", method="asymptotic").pvalue
+    ratio = one.mean(axis=1) / other.mean(axis=1)
+    return [float((welch < ALPHA).mean()), float((ranks < ALPHA).mean()), float((ratio >= 1.05).mean())]
+
+
+def _many_rules() -> None:
+    """Rules that share their runs' noise, some of which changed: the share of false ones among the alarms."""
+    random = np.random.default_rng(99)
+    checks = HISTORIES // 20
+    false: dict[str, list[float]] = {"each alone": [], "adjusted": []}
+    found = Counter[str]()
+    for _ in range(checks):
+        shared = random.normal(0, 0.02, (2, 5))
+        runs = np.exp(shared[:, None] + random.normal(0, 0.02, (2, RULES, 5)))
+        runs[0, :CHANGED] *= 1.15
+        alone = [
+            decide(list(runs[0, rule, :, None]), list(runs[1, rule, :, None]), max_increase=0.0)
+            for rule in range(RULES)
+        ]
+        for name, decisions in (("each alone", alone), ("adjusted", adjusted(alone))):
+            broken = [decision.status == "broken" for decision in decisions]
+            false[name].append(sum(broken[CHANGED:]) / max(sum(broken), 1))
+            found[name] += sum(broken[:CHANGED])
+    print(f"\n{checks:,} checks of {RULES} rules, {CHANGED} of them broken by 15 %, 5 runs a side\n")
+    print("| | false ones among the alarms, mean | broken rules found |\n|---|---:|---:|")
+    for name, shares in false.items():
+        print(f"| {name} | {np.mean(shares):.1%} | {found[name] / checks / CHANGED:.0%} |")
+
+
+def _changes() -> None:
+    """Histories of one value a run: changes in those without any, and a shift found within two runs of its place."""
+    count, random = max(HISTORIES // 40, 10), np.random.default_rng(98)
+    print(f"\n{count:,} histories each; a shift of four standard deviations of a run in the middle\n")
+    print(
+        "| runs, correlation of neighbours | a change where none is | found | others beside it |\n|---|---:|---:|---:|"
+    )
+    for runs, correlation, shape in (
+        (12, 0.0, normal), (30, 0.0, normal), (30, 0.0, student), (30, 0.0, skewed), (30, 0.5, student),
+        (12, 0.8, normal), (30, 0.8, normal),
+    ):  # fmt: skip
+        noise = 0.03 * series(shape(random, (count, runs)), correlation)
+        without = sum(bool(change_points(np.exp(each))) for each in noise)
+        noise[:, runs // 2 :] += 0.12
+        places = [[abs(point.first - runs // 2) <= 2 for point in change_points(np.exp(each))] for each in noise]
+        low, high = wilson(without, count)
+        hits, others = sum(map(any, places)) / count, sum(near.count(False) for near in places) / count
+        alarms = f"{without / count:.1%} ({low:.1%}–{high:.1%})"
+        print(f"| {runs}, {correlation:g}, {shape.__name__} | {alarms} | {hits:.0%} | {others:.2f} |", flush=True)
+
+
+def _recorded() -> None:
+    """Step times of recorded runs, where the collection has them."""
+    place = folder() / "recorded"
+    if not (place / "series").exists():
+        print("\nno recorded runs here")
+        return
+    base, slow = ([_steps(place / "series" / f"{side}_{n}") for n in range(1, 7)] for side in ("base", "slow"))
+    print("\nrecorded/series, one step a run, at most 5 % more, by step time alone\n")
+    print("| | broken | undecided | passed | improved |\n|---|---:|---:|---:|---:|")
+    threes = list(itertools.combinations(range(6), 3))
+    for name, sets in {
+        "3 base, the other 3 base": [(_of(base, _rest(three)), _of(base, three)) for three in threes],
+        "3 base, each other base": [([base[n]], _of(base, three)) for three in threes for n in _rest(three)],
+        "3 base, each slow": [([run], _of(base, three)) for three in threes for run in slow],
+        "3 base, all slow": [(slow, _of(base, three)) for three in threes],
+        "6 base, all slow": [(slow, base)],
+    }.items():
+        verdicts = Counter(decide(*sides, max_increase=0.05).status for sides in sets)
+        counts = [f"{verdicts[status]}" for status in ("broken", "undecided", "passed", "improved")]
+        print(f"| {name} | {' | '.join(counts)} |")
+    print("\nrecorded/whatif, even iterations as baseline, at most 5 % more\n")
+    print("| | change | 90 % interval | verdict | runs needed |\n|---|---:|---:|---|---:|")
+    for change in ("late_rank", "extra_all_gather", "extra_barriers", "tiny_buckets"):
+        runs = [_steps(place / "whatif" / f"{change}_{n}") for n in range(1, 5)]
+        each = [(f"{change}_{number}", [run]) for number, run in enumerate(runs, start=1)]
+        for name, some in [(f"{change}, 4 runs", runs), *each]:
+            _print(name, [run[1::2] for run in some], [run[::2] for run in some])
+        even = [run[::2] for run in runs]
+        _print(f"{change}, 4 runs, base alone", [run[1::2] for run in even], [run[::2] for run in even])
+
+
+def _print(name: str, samples: Sequence[Array], baseline: Sequence[Array]) -> None:
+    found = decide(samples, baseline, max_increase=0.05, alternating="baseline first")
+    low, high = found.interval.low / found.baseline, found.interval.high / found.baseline
+    needed = found.runs_needed or "–"
+    print(f"| {name} | {found.change:+.1%} | {low:+.1%} … {high:+.1%} | {found.status} | {needed} |")
+
+
+def _steps(run: Path) -> Array:
+    """Steps over all ranks, in ns."""
+    rows = iterations(read(run)).rows
+    return np.array([step.duration_ns for step in rows if step.rank is None], dtype=float)
+
+
+def _of(runs: Sequence[Array], which: Iterable[int]) -> list[Array]:
+    return [runs[number] for number in which]
+
+
+def _rest(three: Sequence[int]) -> list[int]:
+    return [number for number in range(6) if number not in three]
+
+
+if __name__ == "__main__":
+    main()
