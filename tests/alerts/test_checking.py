@@ -11,7 +11,7 @@ import pytest
 from etgraph.alerts.checking import Check, check, outcome
 from etgraph.alerts.exits import exit_code
 from etgraph.alerts.findings import CheckResult, Finding
-from etgraph.alerts.judging import take_turns
+from etgraph.alerts.judging import in_order, take_turns
 from etgraph.alerts.rules import load, loads
 from etgraph.alerts.runs import Run
 from etgraph.model import Trace
@@ -201,6 +201,16 @@ def test_one_noisy_run_is_undecided_and_says_how_many_would_decide() -> None:
     assert (exit_code(result), exit_code(result, fail_on_undecided=True)) == (0, 1)
     few = f'{TIME}regression = {{max_increase = "1%", min_samples = 2}}'
     assert one(few, steps([900, 901]), steps([100, 101])).status == "undecided"
+
+
+def test_runs_are_in_order_where_their_catalogue_says_so() -> None:
+    trace = steps([100])
+    first, second, third = (Run(day, trace, info=replace(describe(trace), created=day)) for day in ("01", "02", "03"))
+    assert in_order([third], [first, second])
+    assert in_order([second, third], [first])
+    assert not in_order([second], [first, third])
+    assert not in_order([third], [second, first])
+    assert not in_order([third], [Run("read from a file", trace)])
 
 
 def test_steps_that_take_turns_in_one_run_are_told_from_others() -> None:

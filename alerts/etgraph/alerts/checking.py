@@ -9,7 +9,7 @@ from typing import Final
 
 from etgraph.alerts.comparability import incomparable
 from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
-from etgraph.alerts.judging import Verdict, of_budget, of_decision, of_regression, take_turns
+from etgraph.alerts.judging import Verdict, in_order, of_budget, of_decision, of_regression, take_turns
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
 from etgraph.alerts.rules.rule import Rule, Where
 from etgraph.alerts.runs import Measured, Run, measure, together
@@ -179,7 +179,9 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     if rule.regression is None:
         verdict = of_budget(rule, own[0])
     else:
-        verdict = of_regression(rule, own, before, alternating=take_turns(runs, baseline))
+        verdict = of_regression(
+            rule, own, before, alternating=take_turns(runs, baseline), ordered=in_order(runs, baseline)
+        )
     return Judged(placed, runs, baseline, verdict, together(own), together(before) if before else None, compared)
 
 

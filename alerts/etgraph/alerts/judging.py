@@ -51,7 +51,12 @@ def of_budget(rule: Rule, measured: Measured) -> Verdict:
 
 
 def of_regression(
-    rule: Rule, measured: Sequence[Measured], baseline: Sequence[Measured], *, alternating: Alternating | None
+    rule: Rule,
+    measured: Sequence[Measured],
+    baseline: Sequence[Measured],
+    *,
+    alternating: Alternating | None,
+    ordered: bool,
 ) -> Verdict:
     """Whether runs are worse than those of a baseline by more than a rule allows; every one of them has a number."""
     regression = rule.regression
@@ -71,6 +76,7 @@ def of_regression(
             confidence=regression.confidence,
             worse="lower" if lower else "higher",
             alternating=alternating,
+            ordered=ordered,
             min_runs=regression.min_samples,
         )
     )
@@ -118,4 +124,11 @@ def take_turns(runs: Sequence[Run], baseline: Sequence[Run]) -> Alternating | No
     return firsts.pop() if len(firsts) == 1 else None
 
 
-__all__ = ["Verdict", "exact", "of_budget", "of_decision", "of_regression", "take_turns"]
+def in_order(runs: Sequence[Run], baseline: Sequence[Run]) -> bool:
+    """Whether runs are known to have come one after another, those of the baseline first."""
+    moments = [run.info.created if run.info is not None else None for run in (*baseline, *runs)]
+    known = [moment for moment in moments if moment is not None]
+    return len(known) == len(moments) and known == sorted(known)
+
+
+__all__ = ["Verdict", "exact", "in_order", "of_budget", "of_decision", "of_regression", "take_turns"]
