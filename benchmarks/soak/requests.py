@@ -235,7 +235,8 @@ def uploaded(place: Place, chance: random.Random, seen: Seen) -> None:
     for _ in range(chance.choice((1, 2))):
         status, answer = asked(place, "POST", path, body)
         seen.note("uploaded", status, answer)
-        seen.expect("job" in answer and job.get("id") in (None, answer["job"]["id"]), f"uploaded: {answer}")
+        same = not job or not good or answer["job"]["id"] == job["id"]  # what failed may be tried again
+        seen.expect(same, f"uploaded: {answer}")
         job = answer["job"]
     until = time.monotonic() + PATIENCE_SECONDS
     while job["state"] in ("queued", "running") and time.monotonic() < until:
