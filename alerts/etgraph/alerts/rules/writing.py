@@ -9,7 +9,6 @@ from etgraph.alerts.rules.rule import Rule
 from etgraph.sim.profiles.declaration import Items, Kind, Record, declared
 from etgraph.sim.profiles.document import quoted
 
-
 _NOTHING: Final = "{}"
 
 
