@@ -16,14 +16,14 @@ SCHEMA = build_schema("""
     type Trace implements Node {
       id: ID, next: Node
       breakdown: Breakdown
-      operators(first: Int = 50, last: Int): Operators
+      operators(first: Int = 50, last: Int): OperatorConnection
       ranks(first: Int): [Rank]
     }
     type Breakdown { windows: [Rank] }
-    type Operators { edges: [Edge] }
+    type OperatorConnection { edges: [Edge] }
     type Edge { node: Rank }
     type Rank { id: ID, name: String }
-    type Query { trace: Trace, traces(first: Int!): [Trace], node: Node }
+    type Query { trace: Trace, traces(first: Int!): [Trace], node: Node, history(last: Int = 50): Breakdown }
 """)
 WEIGHTS = {"Trace.breakdown": 10, "Query.traces": 3}
 
@@ -44,6 +44,7 @@ def cost(text: str, **variables: Any) -> int:
         ("{ traces(first: 2) { operators(first: 3) { edges { node { id } } } } }", 3 + 2 * (1 + 3 * 3)),
         ("{ trace { operators { edges { node { id } } } } }", 1 + 1 + 50 * 3),
         ("{ trace { operators(last: 70) { edges { node { id } } } } }", 1 + 1 + 70 * 3),
+        ("{ history(last: 70) { windows { id } } }", 1 + 1 + 1),
         ("{ trace { ranks { id } } }", 1 + 1 + UNPAGED),
         ("{ trace { ranks(first: 0) { id } } }", 2),
         ("{ trace { ranks(first: -9) { id } } }", 2),

@@ -9,7 +9,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from graphql import get_operation_ast, parse
 
+from etgraph.api.http.execution import coerced
+from etgraph.api.limits import Limits
+from etgraph.api.limits.cost import cost_of
+from etgraph.api.schema import SCHEMA
 from etgraph.store import Store, connect
 from support.asking import asking
 from support.uploading import working
@@ -45,6 +50,14 @@ def test_the_query_runs(own_store: Store, query: str) -> None:
         found = asking(own_store)(query)
     assert found.errors is None
     assert all(found.data.values())
+
+
+@pytest.mark.parametrize("query", [query for _, query in TITLED], ids=[title for title, _ in TITLED])
+def test_the_query_is_within_what_one_may_cost(query: str) -> None:
+    schema, document = SCHEMA.graphql_schema, parse(query)
+    operation = get_operation_ast(document)
+    assert operation is not None
+    assert cost_of(schema, document, operation, coerced(schema, operation, {})) <= Limits().cost
 
 
 def test_the_page_has_queries() -> None:

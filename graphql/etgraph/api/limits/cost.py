@@ -18,6 +18,8 @@ from graphql import (
     Undefined,
     VariableNode,
     get_named_type,
+    get_nullable_type,
+    is_list_type,
 )
 from graphql.execution.execute import get_field_def
 
@@ -83,9 +85,9 @@ class _Costs:
         return total
 
     def _rows(self, node: FieldNode, field: Any) -> int:
-        """How many rows a field may have: what its argument `first` or `last` says; 1 where it has none of them."""
+        """How many rows a field may have: what its argument `first` or `last` says; 1 where it is no list of rows."""
         declared = [name for name in _PAGES if name in field.args]
-        if not declared:
+        if not declared or not _has_rows(field.type):
             return 1
         given = {argument.name.value: self._value(argument.value) for argument in node.arguments}
         values = [given.get(name, field.args[name].default_value) for name in declared]
@@ -96,6 +98,12 @@ class _Costs:
         if isinstance(node, VariableNode):
             return self.variables.get(node.name.value, Undefined)
         return int(node.value) if isinstance(node, IntValueNode) else Undefined
+
+
+def _has_rows(declared: Any) -> bool:
+    """Whether a field is a list, or a connection."""
+    inner = get_nullable_type(declared)
+    return is_list_type(inner) or get_named_type(inner).name.endswith("Connection")
 
 
 __all__ = ["UNPAGED", "cost_of"]
