@@ -39,7 +39,7 @@ Census = dict[str, int]
 
 SEED = int(os.environ.get("ETGRAPH_CRASH_SEED", "1"))
 KILLS = int(os.environ.get("ETGRAPH_CRASH_KILLS", "54"))
-SERVER_KILLS = int(os.environ.get("ETGRAPH_SERVER_KILLS", "3"))
+SERVER_KILLS = int(os.environ.get("ETGRAPH_SERVER_KILLS", "2"))
 NAMES = ("a", "b", "c")
 REVISIONS = (1, 2, 3)
 
