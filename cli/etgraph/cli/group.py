@@ -41,7 +41,7 @@ def common_options() -> list[click.Parameter]:
         option(
             "--store",
             metavar="URL",
-            help="The store: a folder, or neo4j://host:port. Else ETGRAPH_STORE, else your own.",
+            help="The store: a folder, neo4j://host:port or a server, https://host. Else ETGRAPH_STORE or your own.",
         ),
         option("--json", is_flag=True, help="Print the answer as one JSON document."),
         option("--quiet", "-q", is_flag=True, help="No messages and no progress; lists print ids only."),
