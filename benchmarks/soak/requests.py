@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -261,13 +262,9 @@ def worker_killed(place: Place, chance: random.Random, seen: Seen) -> None:
     seen.note("worker killed", 0, {})
 
 
-_read: list[Trace] = []
-
-
+@cache
 def _small() -> Trace:
-    if not _read:
-        _read.append(read(samples.path("dlrm_alltoall")))
-    return _read[0]
+    return read(samples.path("dlrm_alltoall"))
 
 
 PARTS: Final[Mapping[Part, int]] = {

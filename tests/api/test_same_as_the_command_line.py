@@ -9,12 +9,12 @@ import pytest
 
 from etgraph.api.generating.types import MOST
 from etgraph.api.schema import SCHEMA
-from etgraph.api.schema.analyses import field_name
 from etgraph.cli.documents import result_document, trace_document
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError
 from etgraph.model.result_tables import ResultRow
-from etgraph.queries.questions import QUESTIONS
+from etgraph.model.results import camel_case
+from etgraph.queries.questions import QUESTIONS, field_of
 from etgraph.queries.saving import type_of_answers
 from etgraph.sim.profiles import load
 from etgraph.store import Store
@@ -60,7 +60,7 @@ def asked(question: str, trace: Trace) -> tuple[Any, list[str]]:
 @pytest.mark.parametrize("reference", ["dlrm", "gpt@base", "device"])
 def test_every_question(ask: Ask, samples_store: Store, device_store: Store, question: str, reference: str) -> None:
     store = device_store if reference == "device" else samples_store
-    trace, name = store.load(reference), field_name(question)
+    trace, name = store.load(reference), camel_case(field_of(question))
     declared = SCHEMA.graphql_schema.type_map["Trace"].fields[name].type
     query = f'{{ trace(reference: "{reference}") {{ {name} {everything(declared)} }} }}'
     found = asking(store)(query)
@@ -83,7 +83,7 @@ CHOICES = [
 
 @pytest.mark.parametrize(("question", "arguments", "choices"), CHOICES, ids=[f"{q}({a})" for q, a, _ in CHOICES])
 def test_options(ask: Ask, samples_store: Store, question: str, arguments: str, choices: dict[str, Any]) -> None:
-    name = field_name(question)
+    name = camel_case(field_of(question))
     declared = SCHEMA.graphql_schema.type_map["Trace"].fields[name].type
     found = ask(f'{{ trace(reference: "dlrm") {{ {name}({arguments}) {everything(declared)} }} }}')
     assert not found.errors, found.errors

@@ -17,9 +17,9 @@ from graphql import (
 
 from etgraph.api.limits.weights import WEIGHTS
 from etgraph.api.schema import SCHEMA
-from etgraph.api.schema.analyses import field_name
 from etgraph.api.schema.printed import PRINTED, printed
-from etgraph.queries.questions import QUESTIONS
+from etgraph.model.results import camel_case
+from etgraph.queries.questions import QUESTIONS, field_of
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = (ROOT / PRINTED).read_text("utf-8")
@@ -65,7 +65,7 @@ def test_a_field_that_goes_is_a_breaking_change() -> None:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_every_question_is_a_field(question: str) -> None:
     trace = SCHEMA.graphql_schema.type_map["Trace"]
-    assert field_name(question) in trace.fields
+    assert camel_case(field_of(question)) in trace.fields
 
 
 @pytest.mark.parametrize("place", WEIGHTS)

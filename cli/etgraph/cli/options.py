@@ -150,3 +150,22 @@ config_option: Callable[[Any], Any] = click.option(
 def labels_option(help: str) -> Callable[[Any], Any]:
     """`--label KEY=VALUE`, repeatable, as parameter `labels`."""
     return click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, callback=pairs, help=help)
+
+
+def ingested_as(command: Any) -> Any:
+    """What is said of files that become traces: `--workload`, `--label`, `--commit`, `--branch`, `--each`."""
+    for option in (
+        click.option(
+            "--each",
+            is_flag=True,
+            help="Make one trace of each file of a folder or archive, rather than one of all its files.",
+        ),
+        click.option("--branch", metavar="NAME", help="Branch of that code."),
+        click.option("--commit", metavar="SHA", help="Commit of the code that ran."),
+        labels_option("A label to find the trace by; may be repeated."),
+        click.option(
+            "--workload", metavar="NAME", help="What was run; afterwards NAME means the newest of its traces."
+        ),
+    ):  # each comes before those that are there
+        command = option(command)
+    return command

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import types
 from collections.abc import Mapping
-from typing import Any, Final, get_type_hints
+from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 _COLUMN: Final = re.compile(r"(int32|int64|double|string|bool) (\S.*)\Z", re.DOTALL)
 
@@ -50,4 +51,34 @@ def declared_fields(answers: type) -> Mapping[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(answers)}
 
 
-__all__ = ["ResultColumn", "ResultRow", "declared_fields", "row_of"]
+def only(hint: Any) -> Any:
+    """The one type that a value has where it is not None, without what is declared beside it."""
+    if get_origin(hint) is Annotated:
+        return only(get_args(hint)[0])
+    if get_origin(hint) in (Union, types.UnionType):
+        (one,) = (each for each in get_args(hint) if each is not types.NoneType)
+        return only(one)
+    return hint
+
+
+def has_rows(hint: Any) -> bool:
+    """Whether values are lists of objects, tables or matrices, of which an answer gives windows."""
+    import numpy as np
+    import pyarrow as pa
+
+    one = only(hint)
+    return (
+        one is pa.Table
+        or get_origin(one) in (np.ndarray, np.ma.MaskedArray)
+        or (get_origin(one) is tuple and dataclasses.is_dataclass(get_args(one)[0]))
+    )
+
+
+def row_declared(hint: Any) -> ResultRow | None:
+    """What is declared of a table's rows."""
+    if get_origin(hint) is Annotated:
+        return next((each for each in get_args(hint)[1:] if isinstance(each, ResultRow)), None)
+    return next((row for each in get_args(hint) if (row := row_declared(each)) is not None), None)
+
+
+__all__ = ["ResultColumn", "ResultRow", "declared_fields", "has_rows", "only", "row_declared", "row_of"]

@@ -77,6 +77,23 @@ OF_SEVERAL: Final[Mapping[str, Question]] = MappingProxyType(
 list compares its traces with each other, one of two lists the traces of the first with those of the second."""
 
 
+_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "comm-matrix": "communication_matrix",
+        "compare": "comparison",
+        "iterations": "iteration_summary",
+        "operators": "operator_summary",
+        "whatif": "what_if",
+    }
+)
+"""Fields of questions that are not named as these: those names are taken, or too short."""
+
+
+def field_of(name: str) -> str:
+    """The field of a trace, or of all that can be asked, under which the answer to a question is found."""
+    return _FIELDS.get(name, name.replace("-", "_"))
+
+
 def question(name: str, questions: Mapping[str, Question] = QUESTIONS) -> Question:
     """The question of that name. Raises UsageError where there is none."""
     if name not in questions:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from etgraph.cli.group import command, pass_settings
-from etgraph.cli.options import labels_option
+from etgraph.cli.options import ingested_as
 from etgraph.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,14 +17,8 @@ if TYPE_CHECKING:
 
 @command("ingest")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--workload", metavar="NAME", help="What was run; afterwards NAME means the newest of its traces.")
+@ingested_as
 @click.option("--team", metavar="NAME", help="Whose run it was.")
-@labels_option("A label to find the trace by; may be repeated.")
-@click.option("--commit", metavar="SHA", help="Commit of the code that ran.")
-@click.option("--branch", metavar="NAME", help="Branch of that code.")
-@click.option(
-    "--each", is_flag=True, help="Make one trace of each file of a folder or archive, rather than one of all its files."
-)
 @click.option(
     "--workers",
     metavar="N",

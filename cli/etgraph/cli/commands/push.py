@@ -8,19 +8,13 @@ from typing import Any
 import click
 
 from etgraph.cli.group import command, pass_settings
-from etgraph.cli.options import labels_option
+from etgraph.cli.options import ingested_as
 from etgraph.cli.settings import Settings
 
 
 @command("push")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--workload", metavar="NAME", help="What was run; afterwards NAME means the newest of its traces.")
-@labels_option("A label to find the trace by; may be repeated.")
-@click.option("--commit", metavar="SHA", help="Commit of the code that ran.")
-@click.option("--branch", metavar="NAME", help="Branch of that code.")
-@click.option(
-    "--each", is_flag=True, help="Make one trace of each file of a folder or archive, rather than one of all its files."
-)
+@ingested_as
 @click.option("--wait/--no-wait", default=True, help="Wait until the server has read them, which it does anyway.")
 @pass_settings
 def push(

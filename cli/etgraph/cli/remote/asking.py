@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from etgraph.cli.remote.failures import NotUnderstood, TooCostly, Unreachable, made
 from etgraph.cli.remote.http import Client
@@ -14,15 +14,6 @@ from etgraph.cli.remote.selections import Selection, selection_of
 from etgraph.model.results import camel_case
 
 T = TypeVar("T")
-
-FIELDS: Final[Mapping[str, str]] = {
-    "comm-matrix": "communicationMatrix",
-    "compare": "comparison",
-    "iterations": "iterationSummary",
-    "operators": "operatorSummary",
-    "whatif": "whatIf",
-}
-"""Fields of questions that are not named as these."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,11 +47,6 @@ def _literal(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(list(value) if isinstance(value, (list, tuple)) else value)
-
-
-def field_of(question: str) -> str:
-    """The field under which a question is asked."""
-    return FIELDS.get(question) or camel_case(question.replace("-", "_"))
 
 
 def answered(
@@ -163,5 +149,5 @@ def pages(ask: Callable[[str, str], Mapping[str, Any]], nodes: str, first: int) 
 
 
 __all__ = [
-    "Arguments", "answered", "arguments_of", "ask_root", "ask_trace", "change", "field_of", "found_at", "pages",
+    "Arguments", "answered", "arguments_of", "ask_root", "ask_trace", "change", "found_at", "pages",
 ]  # fmt: skip

@@ -11,8 +11,7 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 import numpy as np
 import pyarrow as pa
 
-from etgraph.cli.remote.selections import only, row_declared
-from etgraph.model.result_tables import ResultRow, declared_fields
+from etgraph.model.result_tables import ResultRow, declared_fields, only, row_declared
 from etgraph.model.results import camel_case
 
 T = TypeVar("T")

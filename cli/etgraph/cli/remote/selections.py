@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
-import numpy as np
-import pyarrow as pa
-
-from etgraph.model.result_tables import ResultRow, declared_fields
+from etgraph.model.result_tables import declared_fields, has_rows, only, row_declared
 from etgraph.model.results import Result, camel_case
 
 MOST_ROWS: Final = 1000
@@ -72,31 +68,4 @@ def _inner(hint: Any) -> str:
     return ""
 
 
-def only(hint: Any) -> Any:
-    """The one type that a value has where it is not None, without what is declared beside it."""
-    if get_origin(hint) is Annotated:
-        return only(get_args(hint)[0])
-    if get_origin(hint) in (Union, types.UnionType):
-        (one,) = (each for each in get_args(hint) if each is not types.NoneType)
-        return only(one)
-    return hint
-
-
-def has_rows(hint: Any) -> bool:
-    """Whether values are lists of objects, tables or matrices, of which an answer gives windows."""
-    one = only(hint)
-    return (
-        one is pa.Table
-        or get_origin(one) in (np.ndarray, np.ma.MaskedArray)
-        or (get_origin(one) is tuple and dataclasses.is_dataclass(get_args(one)[0]))
-    )
-
-
-def row_declared(hint: Any) -> ResultRow | None:
-    """What is declared of a table's rows."""
-    if get_origin(hint) is Annotated:
-        return next((each for each in get_args(hint)[1:] if isinstance(each, ResultRow)), None)
-    return next((row for each in get_args(hint) if (row := row_declared(each)) is not None), None)
-
-
-__all__ = ["MOST_ROWS", "Selection", "has_rows", "only", "row_declared", "selection_of"]
+__all__ = ["MOST_ROWS", "Selection", "selection_of"]

@@ -19,13 +19,13 @@ from etgraph.cli.remote.asking import (
     ask_root,
     ask_trace,
     change,
-    field_of,
 )
 from etgraph.cli.remote.http import Client, checked_url
 from etgraph.cli.remote.simulations import simulations_of
 from etgraph.cli.session import Diagnosis, Failure, Ingested
 from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
 from etgraph.model.progress import Progress, silent
+from etgraph.model.results import camel_case
 from etgraph.store import TraceInfo
 from etgraph.store.protocol import CypherResult
 
@@ -215,6 +215,7 @@ class RemoteSession:
         without: Collection[str] = (), **choices: Any,
     ) -> Any:  # fmt: skip
         """See `Session.ask`."""
+        from etgraph.queries.questions import field_of
         from etgraph.queries.saving import type_of_answers
 
         name, steps = split(reference)
@@ -226,13 +227,16 @@ class RemoteSession:
             told = self._given(reference=found, question=question, choices=choices, simulation=simulation)
             change(self._client, "keepAnswer", told, "trace { id }")
         given = self._given(**choices, simulation=simulation)
-        return answered(type_of_answers(question), ask_trace(self._client, found, field_of(question), given), without)
+        return answered(
+            type_of_answers(question), ask_trace(self._client, found, camel_case(field_of(question)), given), without
+        )
 
     def ask_several(
         self, question: str, *references: Sequence[str], simulation: str | None = None,
         without: Collection[str] = (), **choices: Any,
     ) -> Any:  # fmt: skip
         """See `Session.ask_several`. Raises UsageError where files are to be asked with traces of the server."""
+        from etgraph.queries.questions import field_of
         from etgraph.queries.saving import type_of_answers
 
         if self._all_here(*(one for side in references for one in side)):
@@ -241,7 +245,9 @@ class RemoteSession:
         given = self._given(
             **dict(zip(("base", "other"), sides, strict=True)), simulation=simulation, **_as_json(choices)
         )
-        return answered(type_of_answers(question), ask_root(self._client, field_of(question), given), without)
+        return answered(
+            type_of_answers(question), ask_root(self._client, camel_case(field_of(question)), given), without
+        )
 
     def check(
         self,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from etgraph.api.context import Viewer
 from etgraph.api.http import logs
 from etgraph.model.errors import EtgraphError
+from etgraph.store.clock import written
 from etgraph.store.records import Record, Records
 
 KIND: Final = "audit"
@@ -65,12 +66,12 @@ class Audit:
         """
         now = self._clock()
         document = {
-            "moment": _name(now), "viewer": viewer.name, "team": viewer.team, "token": viewer.token, "action": action,
+            "moment": written(now), "viewer": viewer.name, "team": viewer.team, "token": viewer.token, "action": action,
             "arguments": _short(arguments), "outcome": outcome, "request": request_id,
         }  # fmt: skip
         logs.event("write", **document)
         try:
-            self._records().put(KIND, f"{_name(now)}-{secrets.token_hex(4)}", document, 0)
+            self._records().put(KIND, f"{written(now)}-{secrets.token_hex(4)}", document, 0)
             if next(self._noted) % _TIDY_EVERY == 0:
                 self.tidy()
         except EtgraphError as error:
@@ -84,7 +85,7 @@ class Audit:
         """Forget events that are too old; how many those were."""
         if self._keeps is None:
             return 0
-        records, oldest = self._records(), _name(self._clock() - self._keeps)
+        records, oldest = self._records(), written(self._clock() - self._keeps)
         gone = [each.name for each in records.find(KIND, first=_ATTEMPTS) if each.name < oldest]
         return sum(records.remove(KIND, name) for name in gone)
 
@@ -92,10 +93,6 @@ class Audit:
 def _short(arguments: Mapping[str, Any]) -> dict[str, Any]:
     text = json.dumps(arguments, default=str)
     return json.loads(text) if len(text) <= LONGEST else {"beginning": text[:LONGEST]}
-
-
-def _name(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _event(record: Record) -> Event:

@@ -22,6 +22,7 @@ from etgraph.api.context import Viewer
 from etgraph.api.errors import Unauthenticated
 from etgraph.api.http import logs
 from etgraph.model.errors import EtgraphError, NotFound, UsageError
+from etgraph.store.clock import written
 from etgraph.store.records import Conflict, Record, Records
 from etgraph.store.references import check_name
 
@@ -84,14 +85,14 @@ class Tokens:
         identity, secret = secrets.token_hex(8), secrets.token_hex(32)
         now = self._clock()
         try:
-            expires = None if lasts is None else _text(now + lasts)
+            expires = None if lasts is None else written(now + lasts, "seconds")
         except OverflowError:
             raise UsageError(
                 "expires: found a time beyond the calendar; leave it out for a token without end"
             ) from None
         document = {
             "hash": hashlib.sha256(secret.encode()).hexdigest(), "name": name, "team": team, "scopes": list(chosen),
-            "created": _text(now), "expires": expires, "revoked": None, "used": None, "by": by,
+            "created": written(now, "seconds"), "expires": expires, "revoked": None, "used": None, "by": by,
         }  # fmt: skip
         return Made(_token(self._records().put(KIND, identity, document, 0)), f"etg_{identity}_{secret}")
 
@@ -111,7 +112,7 @@ class Tokens:
             if record.document["revoked"] is not None:
                 return _token(record)
             try:
-                found = self._change(record, revoked=_text(self._clock()))
+                found = self._change(record, revoked=written(self._clock(), "seconds"))
             except Conflict:
                 continue  # somebody noted its use meanwhile
             return _token(found)
@@ -143,7 +144,7 @@ class Tokens:
     def _note_use(self, record: Record, now: datetime) -> None:
         """Note when a token was used, where that can be written."""
         try:
-            self._change(record, used=_text(now))
+            self._change(record, used=written(now, "seconds"))
         except Conflict:
             self._fresh.drop(record.name)  # it was revoked, or another process noted the same
         except EtgraphError as error:
@@ -165,10 +166,6 @@ def _token(record: Record) -> Token:
         record.name, document["name"], document["team"], tuple(document["scopes"]),
         document["created"], document["expires"], document["revoked"], document["used"],
     )  # fmt: skip
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 __all__ = ["FRESH_SECONDS", "KIND", "USED", "Made", "Token", "Tokens"]

@@ -28,9 +28,7 @@ def cypher(
     context: Context, *, query: str, parameters: dict[str, Any] | None = None, timeout: float, limit: int
 ) -> CypherRows:
     """The rows of a query that reads. Raises Forbidden for viewers who are no administrators."""
-    found = context.store.cypher(
-        query, parameters or {}, timeout_s=min(timeout, MOST_SECONDS), limit=min(limit, MOST_ROWS)
-    )
+    found = context.store.cypher(query, parameters or {}, timeout_s=timeout, limit=min(limit, MOST_ROWS))
     return CypherRows(found.columns, tuple(found.rows()), found.truncated, found.warnings)
 
 

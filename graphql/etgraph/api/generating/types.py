@@ -18,14 +18,12 @@ import numpy as np
 import pyarrow as pa
 from graphene.types.resolver import attr_resolver
 
+from etgraph.api.fetch.lists import MOST, checked_first
 from etgraph.api.generating.descriptions import of_field, of_type, sentence
 from etgraph.api.scalars import Attributes, Bytes, Count, DateTime, Nanoseconds, Value
 from etgraph.model.errors import UsageError
-from etgraph.model.result_tables import ResultRow, declared_fields
+from etgraph.model.result_tables import declared_fields, has_rows, row_declared
 from etgraph.model.results import Result
-
-MOST: Final = 1000
-"""Rows that a list gives at once."""
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -93,14 +91,14 @@ def fields_of(answers: type, *, leave_out: Sequence[str] = (), windows: bool) ->
 
 
 def _description(answers: type, name: str, hint: Any) -> str:
-    row = _row(hint)
+    row = row_declared(hint)
     return of_field(answers, name, hint) if row is None else sentence(f"each is {row.meaning}")
 
 
 def field_of(description: str, name: str, hint: Any, *, windows: bool) -> graphene.Field:
     """One field of a dataclass."""
     declared = _type(name, hint)
-    if not windows or not _has_rows(hint):
+    if not windows or not has_rows(hint):
         return graphene.Field(declared, description=description)
     return graphene.Field(
         declared, description=description, args=window_arguments(), resolver=partial(_window_of, name)
@@ -121,8 +119,7 @@ def window_arguments() -> dict[str, graphene.Argument]:
 
 def window(rows: Any, first: int, offset: int) -> list[Any]:
     """Some rows of an Arrow table, as dictionaries, or of a sequence. Raises UsageError for numbers out of range."""
-    if not 0 <= first <= MOST:
-        raise UsageError(f"first: found {first}, expected 0 to {MOST}")
+    first = checked_first(first)
     if offset < 0:
         raise UsageError(f"offset: found {offset}, expected 0 or more")
     if isinstance(rows, pa.Table):
@@ -139,17 +136,6 @@ def _window_of(name: str, root: Any, info: Any, first: int, offset: int) -> list
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
     """The row without NaN, which JSON lacks."""
     return {name: None if value != value else value for name, value in row.items()}
-
-
-def _has_rows(hint: Any) -> bool:
-    """Whether values are lists of objects, tables or matrices."""
-    among = _options(hint)
-    return any(
-        each is pa.Table
-        or get_origin(each) in (np.ndarray, np.ma.MaskedArray)
-        or (get_origin(each) is tuple and dataclasses.is_dataclass(get_args(each)[0]))
-        for each in among
-    )
 
 
 def _options(hint: Any) -> list[Any]:
@@ -223,7 +209,7 @@ def _number(name: str) -> Any:
 
 def _row_type(name: str, hint: Any) -> type[graphene.ObjectType]:
     """The type of an Arrow table's rows, from what is declared beside the field's type."""
-    row = _row(hint)
+    row = row_declared(hint)
     if row is None:
         raise TypeError(f"field {name}: found a table without its columns; declare them by etgraph.model.result_tables")
     if row.name not in _rows:
@@ -237,14 +223,3 @@ def _row_type(name: str, hint: Any) -> type[graphene.ObjectType]:
             row.name, (graphene.ObjectType,), {"Meta": {"description": sentence(row.meaning)}, **fields}
         )
     return _rows[row.name]
-
-
-def _row(hint: Any) -> ResultRow | None:
-    """What is declared of a table's rows."""
-    return next((each for each in _extras(hint) if isinstance(each, ResultRow)), None)
-
-
-def _extras(hint: Any) -> list[Any]:
-    """What stands beside the types of an annotation, at any depth."""
-    inner = [one for each in get_args(hint) for one in _extras(each)] if get_origin(hint) is not None else []
-    return [*get_args(hint)[1:], *inner] if get_origin(hint) is Annotated else inner

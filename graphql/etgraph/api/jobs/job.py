@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from etgraph.model.errors import EtgraphError
+from etgraph.store import clock
 from etgraph.store.records import Record
 
 RECORD: Final = "job"
@@ -107,7 +108,7 @@ def written(moment: float) -> str:
     >>> written(0.25)
     '1970-01-01T00:00:00.250Z'
     """
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return clock.written(datetime.fromtimestamp(moment, UTC), "milliseconds")
 
 
 def error_of(error: EtgraphError, file: str | None = None) -> JobError:

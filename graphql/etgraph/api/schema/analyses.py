@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import graphene
 
@@ -14,26 +12,15 @@ from etgraph.api.generating.arguments import arguments_of
 from etgraph.api.generating.descriptions import of_type
 from etgraph.api.generating.types import object_type
 from etgraph.api.schema.inputs import REFERENCE, SideInput
-from etgraph.model.results import camel_case
 from etgraph.queries.comparison import Comparison
-from etgraph.queries.questions import OF_SEVERAL, QUESTIONS
+from etgraph.queries.questions import OF_SEVERAL, QUESTIONS, field_of
 from etgraph.queries.saving import type_of_answers
 from etgraph.queries.waterfall import Waterfalls
-
-_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "comm-matrix": "communication_matrix",
-        "iterations": "iteration_summary",
-        "operators": "operator_summary",
-        "whatif": "what_if",
-    }
-)
-"""Fields of a trace that are not named as their question: those names are taken, or too short."""
 
 
 def analysis_fields() -> dict[str, graphene.Field]:
     """A field for each question about one trace: all of `QUESTIONS`, whenever one is added."""
-    return {_FIELDS.get(name, name.replace("-", "_")): _field(name) for name in QUESTIONS}
+    return {field_of(name): _field(name) for name in QUESTIONS}
 
 
 def _field(question: str) -> graphene.Field:
@@ -90,9 +77,4 @@ def _answer(question: str, root: Any, info: Any, **arguments: Any) -> Any:
     return analyses.ask(info.context, root, question, arguments)
 
 
-def field_name(question: str) -> str:
-    """The name under which a question is a field of `Trace`."""
-    return camel_case(_FIELDS.get(question, question.replace("-", "_")))
-
-
-__all__ = ["analysis_fields", "comparison_field", "field_name", "waterfall_field"]
+__all__ = ["analysis_fields", "comparison_field", "waterfall_field"]
