@@ -11,6 +11,7 @@ import numpy as np
 from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
+from etgraph.model.numbering import distinct
 
 NEAREST = 3
 """Names that an error lists."""
@@ -60,12 +61,13 @@ def matching(trace: Trace, pattern: str) -> Array:
     wanted = re.compile(fnmatch.translate(text))
     chosen = np.asarray(o.codes_where("name", lambda name: wanted.match(name) is not None)[o["name"]])
     if len(o.texts("scope")):
-        pairs, place = np.unique(np.stack([o["scope"], o["name"]], axis=1), axis=0, return_inverse=True)
-        scopes, names = o.texts("scope"), o.texts("name")
-        hit = [
-            s >= 0 and wanted.match(f"{scopes[s].as_py()}/{names[n].as_py()}") is not None for s, n in pairs.tolist()
-        ]
-        chosen = chosen | np.array(hit)[place.ravel()]
+        place, count = distinct(o["scope"], o["name"])
+        example = np.empty(count, dtype=np.int64)
+        example[place] = np.arange(len(o))
+        scopes, names = o.texts("scope").to_pylist(), o.texts("name").to_pylist()
+        pairs = zip(o["scope"][example].tolist(), o["name"][example].tolist(), strict=True)
+        hit = [scope >= 0 and wanted.match(f"{scopes[scope]}/{names[name]}") is not None for scope, name in pairs]
+        chosen = chosen | np.array(hit, dtype=bool)[place]
     if rank:
         chosen = chosen & (o["rank"] == int(rank))
     return np.flatnonzero(chosen)
