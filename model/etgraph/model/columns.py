@@ -139,7 +139,7 @@ class Columns:
             return self._dictionaries[name][int(raw)].as_py()
         value = raw.item()
         if column.values is not None:
-            return column.values(value) if value in column.values._value2member_map_ else value
+            return column.values._value2member_map_.get(value, value)
         return value
 
     def values(self, name: str) -> list[Any]:

@@ -95,7 +95,9 @@ def _read_by_shape(measured: Measured, rows: Array) -> Array:
     texts = o.texts("shapes").to_pylist()
     taken = [_dims(text) for text in texts]
     moves = with_enclosed(trace, np.union1d(measured.with_issues(measured.communication), np.flatnonzero(makes)))
-    others = np.setdiff1d(np.flatnonzero(trace.timed & (o["shapes"] >= 0)), moves)
+    takes_any = trace.timed & (o["shapes"] >= 0)
+    takes_any[moves] = False
+    others = np.flatnonzero(takes_any)
     for code in np.unique(o["shapes"][rows[gathers]]).tolist():
         of = np.flatnonzero(gathers & (o["shapes"][rows] == code))
         gathered = {one for dims in taken[code] for one in _gathered(dims, _members(measured, rows[of]))}
