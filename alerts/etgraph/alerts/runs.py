@@ -17,7 +17,7 @@ from etgraph.model.errors import MissingData
 from etgraph.model.results import Result
 from etgraph.queries.breakdown import Breakdown
 from etgraph.queries.comparison import Comparison
-from etgraph.queries.critical_path import CriticalPath
+from etgraph.queries.critical_path import CriticalPath, Ground, ground_of
 from etgraph.queries.iterations import StepTimes
 from etgraph.queries.questions import question
 from etgraph.queries.subjects import Subject
@@ -35,7 +35,8 @@ _SHOWN: Final = 12
 class Run:
     """A trace under the name by which it was asked for; `iterations` are those that are meant, None for all.
 
-    `info` is its entry in the catalogue, None for one that is not stored. Answers are kept for the next who asks.
+    `info` is its entry in the catalogue, None for one that is not stored. Answers are kept for the next who asks, and
+    with `ground` what all questions need of its critical paths.
     Raises MissingData for an iteration that the trace does not hold.
     """
 
@@ -44,8 +45,10 @@ class Run:
     iterations: tuple[int, ...] | None = None
     info: TraceInfo | None = None
     answers: dict[tuple[Any, ...], Result] = field(default_factory=dict, compare=False, repr=False)
+    ground: Ground = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ground", ground_of(self.trace))
         held = self.trace.iteration_indices
         missing = [index for index in self.iterations or () if index not in held]
         if missing:

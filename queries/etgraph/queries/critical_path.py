@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from etgraph.queries import walk as walking
 from etgraph.queries.grouping import groups_of
 from etgraph.queries.trusting import WEAK, trust_of
 from etgraph.queries.walk import TOLERANCE_NS, Steps, Terrain, survey, walk
-from etgraph.queries.windows import Interval, Iterations, Window, left_out, on_lanes, rows_of, windows_of
+from etgraph.queries.windows import Interval, Iterations, Window, indices_of, left_out, on_lanes, rows_of, windows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -150,14 +151,15 @@ def critical_path(
     Raises MissingData where the trace has no such rank or iteration, or no measured times; UsageError for iterations
     that do not follow each other.
     """
-    return Ground(trace).path(rank, iteration, window)
+    return ground_of(trace).path(rank, iteration, window)
 
 
 class Ground:
-    """What all paths of a trace share, for whoever asks for several of them."""
+    """What all paths of a trace share, and those that were asked for; `ground_of` gives that of a trace."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
+        self._paths: dict[tuple[int | None, tuple[int, ...] | None, Window], CriticalPath] = {}
 
     @cached_property
     def came(self) -> Arrivals:
@@ -171,8 +173,22 @@ class Ground:
 
     def path(self, rank: int | None, iteration: Iterations, window: Window) -> CriticalPath:
         """See `critical_path`."""
-        windows = windows_of(self.trace, rank, iteration, window)
-        return _path(self.trace, windows, rank, self.came, self.terrain)
+        asked = rank, indices_of(iteration), window
+        if asked not in self._paths:
+            windows = windows_of(self.trace, rank, iteration, window)
+            self._paths[asked] = _path(self.trace, windows, rank, self.came, self.terrain)
+        return self._paths[asked]
+
+
+_grounds: WeakValueDictionary[int, Ground] = WeakValueDictionary()
+
+
+def ground_of(trace: Trace) -> Ground:
+    """The ground of a trace: as long as somebody holds it, all who ask about that trace share it."""
+    ground = _grounds.get(id(trace))
+    if ground is None:
+        ground = _grounds[id(trace)] = Ground(trace)
+    return ground
 
 
 def time_on_path(trace: Trace, path: CriticalPath) -> Array:
@@ -473,4 +489,6 @@ def _trust(
     )
 
 
-__all__ = ["DETAILS", "TOLERANCE_NS", "CriticalPath", "critical_path", "operators_on", "time_on_path"]
+__all__ = [
+    "DETAILS", "TOLERANCE_NS", "CriticalPath", "Ground", "critical_path", "ground_of", "operators_on", "time_on_path",
+]  # fmt: skip

@@ -16,7 +16,7 @@ from etgraph.model.meetings import Meetings, bus_factors, meetings
 from etgraph.model.results import Result
 from etgraph.model.sums import sum_by
 from etgraph.queries.activity import Activity, activities, stretches
-from etgraph.queries.critical_path import Ground, time_on_path
+from etgraph.queries.critical_path import Ground, ground_of, time_on_path
 from etgraph.queries.keys import Keys, groups, scopes, sizes, types
 from etgraph.queries.tiers import NOT_COMPARED, Compared, Reached, against_tiers
 from etgraph.queries.trusting import trust_of
@@ -99,7 +99,7 @@ def hotspots(
         raise UsageError(f"no hotspots by {by!r}: choose type, group, size or scope")
     windows = windows_of(trace, rank, iteration, window, contiguous=False)
     inside = operators_of(trace, windows)
-    ground = Ground(trace)
+    ground = ground_of(trace)
     came = ground.came
     met = meetings(trace, came)
     timed = ~(trace.operators.is_null("start_ns") | trace.operators.is_null("duration_ns"))[met.operator]

@@ -12,7 +12,7 @@ from etgraph.model import Category, Trace, Trust
 from etgraph.model.columns import Array
 from etgraph.model.errors import EtgraphError, MissingData, UsageError
 from etgraph.model.results import Result
-from etgraph.queries.critical_path import CriticalPath, Ground
+from etgraph.queries.critical_path import CriticalPath, ground_of
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.unusual import outliers, unsettled
 from etgraph.queries.windows import Iterations, Window, indices_of
@@ -282,7 +282,7 @@ def _explained(
     unusual.sort(key=lambda place: (rows[place].rank is not None, -abs(rows[place].excess_ns)))
     usual = {one.rank: _usual_step(one, distribution) for one, distribution in zip(series, by_rank)}
     several = len(series) > 1
-    ground = Ground(trace) if unusual else None
+    ground = ground_of(trace) if unusual else None
     paths: dict[tuple[int | None, int], CriticalPath | None] = {}
 
     def path(rank: int | None, index: int) -> CriticalPath | None:

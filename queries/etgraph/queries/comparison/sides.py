@@ -12,7 +12,7 @@ from etgraph.model.cancelling import check
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData
 from etgraph.queries.comparison.estimating import Typical, typical
-from etgraph.queries.critical_path import DETAILS, CriticalPath, Ground, operators_on
+from etgraph.queries.critical_path import DETAILS, CriticalPath, Ground, ground_of, operators_on
 from etgraph.queries.subjects import Subject
 from etgraph.queries.windows import Iterations, Window, indices_of, operators_of, windows_of
 
@@ -83,7 +83,7 @@ def side_of(
     failures: list[str] = []
     for number, subject in enumerate(subjects):
         trace, name = subject.trace, subject.name or subject.trace.trace_id[:12] or f"trace {number}"
-        ground = grounds.setdefault(id(trace), Ground(trace))
+        ground = grounds.setdefault(id(trace), ground_of(trace))
         kept: list[int] = []
         rows: list[Array] = []
         lacking: list[str] = []

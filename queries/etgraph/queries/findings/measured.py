@@ -12,7 +12,7 @@ from etgraph.model import Category, Trace
 from etgraph.model.arrivals import communicates
 from etgraph.model.columns import Array
 from etgraph.model.intervals import Spans, union
-from etgraph.queries.critical_path import CriticalPath, Ground, time_on_path
+from etgraph.queries.critical_path import CriticalPath, Ground, ground_of, time_on_path
 from etgraph.queries.device_work import MOST_LATENCY_NS
 from etgraph.queries.findings.bounds import BOUND_SHARE, bound_of
 from etgraph.queries.windows import Interval, Iterations, Window, indices_of, operators_of, runs_of, windows_of
@@ -164,7 +164,7 @@ class Measured:
 
     @cached_property
     def _ground(self) -> Ground:
-        return Ground(self.trace)
+        return ground_of(self.trace)
 
     @cached_property
     def _by_device(self) -> list[tuple[int, Array]]:
