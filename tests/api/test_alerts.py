@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from etgraph.alerts.references import check_references
 from etgraph.api.access import SCOPES, view_of
 from etgraph.api.context import Context, Viewer
 from etgraph.api.fetch import alerts
@@ -170,6 +173,45 @@ def test_what_a_run_has_is_worked_out_once_for_all_histories(tmp_path: Path) -> 
         newest = 300
         own.publish(steps([newest]), workload="gpt")
         assert ask(50) == 1
+
+
+def test_a_check_is_made_once_until_what_it_looks_at_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, made = Shared(), 0
+    until = TIME + 'suppress = {reason = "known", until = 2026-03-01}'
+
+    def counting(*arguments: Any, **choices: Any) -> Any:
+        nonlocal made
+        made += 1
+        return check_references(*arguments, **choices)
+
+    def ask(rules: str, *baseline: str) -> tuple[str, int]:
+        """The verdict on the one rule, and how many checks were made so far."""
+        viewer = Viewer("tester", None, frozenset(SCOPES))
+        context = Context(view_of(own, viewer), viewer, "test", shared=shared)
+        asked = {"references": ["gpt@best"], "rules": [rules], "baseline": list(baseline)}
+        found = SCHEMA.execute(CHECK, context=context, variables=asked)
+        assert found.errors is None
+        return found.data["check"]["findings"][0]["status"], made
+
+    def on(day: int) -> None:
+        clock = SimpleNamespace(UTC=UTC, datetime=SimpleNamespace(now=lambda zone: datetime(2026, 3, day, tzinfo=zone)))
+        monkeypatch.setattr(alerts, "datetime", clock)
+
+    monkeypatch.setattr(alerts, "check_references", counting)
+    on(1)
+    with connect(tmp_path / "store") as own:
+        first, second = (own.publish(steps([length] * 2), workload="gpt") for length in (100, 2000))
+        own.tag(second, "best")
+        assert [ask(until), ask(until)] == [("suppressed", 1)] * 2
+        on(2)
+        assert [ask(until), ask(until)] == [("broken", 2)] * 2
+        assert [ask(ADDED, "last:1"), ask(ADDED, "last:1"), ask(ADDED, "last:2")][1:] == [("passed", 3), ("passed", 4)]
+        own.publish(steps([300] * 2), workload="gpt")
+        assert ask(ADDED, "last:1") == ("passed", 5)
+        own.tag(first, "best")
+        assert ask(until) == ("passed", 6)
 
 
 @pytest.mark.parametrize(("document", "asked"), [(CHECK, {"references": ["gpt"], "rules": [TIME]}), (HISTORY, {})])

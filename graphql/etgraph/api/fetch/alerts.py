@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Final
 
@@ -10,7 +11,7 @@ from etgraph.alerts.findings import CheckResult
 from etgraph.alerts.history import MOST, History, of_run
 from etgraph.alerts.history import history as history_of
 from etgraph.alerts.language.meaning import Metric
-from etgraph.alerts.references import Library, check_references
+from etgraph.alerts.references import Library, check_references, is_of_a_catalogue, named_baselines
 from etgraph.alerts.rules.reading import DEFAULT, Placed, default_pack, load, loads_all
 from etgraph.alerts.runs import Measured, Run
 from etgraph.api.context import Context
@@ -34,24 +35,45 @@ def check(
 ) -> CheckResult:
     """What rules find in stored traces that the viewer sees; a reference is never a path.
 
-    Raises UsageError for more than MOST_RUNS traces, RulesError for texts that are no rules, and what checking raises.
+    It is worked out once for all requests of a day, on which suppressions end. Raises UsageError for more than
+    MOST_RUNS traces, RulesError for texts that are no rules, and what checking raises.
     """
-    store = OpenOnce(context)
-    # What questions derive from a trace is kept by it: one that is named by several references is one.
-    traces: dict[str, Trace] = {}
+    placed, baseline = _rules(rules), tuple(baseline or ())
+    today = datetime.datetime.now(datetime.UTC).date()
+    entry_of = cache(lambda reference: context.store.find(split_iterations(reference)[0]))
+    entries = cache(lambda of: context.store.traces(workload=of))
+
+    def work() -> CheckResult:
+        library = Library(_opening(context, entry_of), entries)
+        return check_references(library, references, placed, baseline=baseline, workload=workload, today=today)
+
+    baselines = named_baselines(placed, baseline)
+    checked = [entry_of(reference) for reference in references]
+    named = [entry_of(name) for name in baselines if not is_of_a_catalogue(name)]
+    listed: list[TraceInfo] = []
+    if any(map(is_of_a_catalogue, baselines)) or any(one.rule.runs > 1 for one in placed):
+        for of in sorted({workload, *(entry.workload for entry in checked)} - {None}, key=str):
+            listed += entries(of)
+    state = tuple((entry.id, entry.revision, entry.branch, entry.created) for entry in listed)
+    texts = None if rules is None else tuple(rules)
+    asked = "check", tuple(references), texts, baseline, workload, today, state
+    return worked_out(context, [*checked, *named], asked, work)
+
+
+def _opening(context: Context, entry_of: Callable[[str], TraceInfo]) -> Callable[[str], Run]:
+    """What opens the run of a reference, for one check: a trace that is named by several references is one."""
+    store, traces = OpenOnce(context), dict[str, Trace]()
 
     @cache
     def opened(reference: str) -> Run:
-        name, iterations = split_iterations(reference)
-        entry = context.store.find(name)
+        entry = entry_of(reference)
         if entry.id not in traces:
             if len(traces) == MOST_RUNS:
                 raise UsageError(f"found more than {MOST_RUNS} traces to check and to compare with", hint="name fewer")
             traces[entry.id] = store.load(entry.id)
-        return Run(reference, traces[entry.id], iterations, entry)
+        return Run(reference, traces[entry.id], split_iterations(reference)[1], entry)
 
-    library = Library(opened, lambda of: context.store.traces(workload=of))
-    return check_references(library, references, _rules(rules), baseline=baseline or (), workload=workload)
+    return opened
 
 
 def _rules(texts: Sequence[str] | None) -> tuple[Placed, ...]:
