@@ -137,7 +137,10 @@ def measure(
         def answer(name: str, by: str | None) -> Result:
             if QUESTIONS[name].of == "pair":
                 assert compared is not None
-                return compared() if name == "compare" else changes_of(compared())
+                comparison = compared()
+                if name == "compare" and not comparison.timed:
+                    raise MissingData(f"{run.name}, or its baseline, has no times")
+                return comparison if name == "compare" else changes_of(comparison)
             return run.answer(name, by, where.rank, step)
 
         return answer
