@@ -17,7 +17,7 @@ from etgraph.alerts.runs import Run
 from etgraph.model import Trace
 from etgraph.model.errors import UsageError
 from etgraph.store import describe
-from support.build import build
+from support.build import build, without_times
 from support.steps import steps
 
 TODAY = datetime.date(2026, 3, 31)
@@ -47,6 +47,10 @@ def one(*args: object, **more: object) -> Finding:
 
 EXPOSED = 'metric = "breakdown.exposedCommunicationNs"\n'
 TIME = 'metric = "iterations.durationNs"\n'
+BASE = """
+    rank 0 | thread 1 | aten::mm      0..40
+    rank 0 | thread 1 | aten::relu   40..60
+"""
 ADDED = 'metric = "sum(changes.added)"\nbudget = {max = 0}\n'
 
 
@@ -63,6 +67,30 @@ def test_a_budget_is_broken_beyond_its_limits(budget: str, status: str) -> None:
     assert exit_code(result) == (1 if status == "broken" else 0)
     assert (finding.rule_file, finding.rule_line) == ("rules.toml", 1)
     assert finding.command == "etgraph breakdown run"
+
+
+@pytest.mark.parametrize("timed", [(False, False), (True, False)])
+def test_without_times_the_program_is_compared_and_rules_about_times_say_what_is_missing(
+    timed: tuple[bool, bool],
+) -> None:
+    base, more = (build(BASE), build(BASE + "\nrank 0 | thread 1 | aten::linear  60..90"))
+    base, more = (each if has else without_times(each) for each, has in zip((base, more), timed, strict=True))
+    added = one(ADDED, more, base)
+    assert (added.status, added.value, added.message) == ("broken", 1, "+1 × aten::linear (0 to 1 a step and rank)")
+    assert (added.gain_ns, added.critical_share, [each.key for each in added.responsible]) == (
+        None,
+        None,
+        ["aten::linear"],
+    )
+    assert one(ADDED, base, more).status == "improved"
+    counted = one('metric = "sum(structure.operators.count)"\nregression = {max_increase = 0}\n', more, base)
+    assert (counted.status, counted.value, counted.baseline) == ("broken", 3, 2)
+    for metric in ("compare.differenceNs", "sum(changes.contributionNs)", "max(changes.workNs)"):
+        finding = one(f"metric = '{metric}'\nbudget = {{max = 0}}\n", more, base)
+        assert finding.status == "incomparable"
+        assert "has no measured times" in finding.message
+        assert one(f"metric = '{metric}'\nbudget = {{max = 0}}\nmissing = 'pass'\n", more, base).status == "passed"
+    assert one(f"{TIME}regression = {{max_increase = '1%'}}", more, base).status == "incomparable"
 
 
 def test_the_level_says_what_comes_of_it() -> None:

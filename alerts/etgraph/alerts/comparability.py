@@ -28,6 +28,9 @@ def incomparable(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[str, ...
             for what in first
             if what in own and own[what] != first[what]
         ]
+    own_ranks = [run.trace.ranks for run in runs]
+    if found and len(runs) > 1 and len({rank for ranks in own_ranks for rank in ranks}) == sum(map(len, own_ranks)):
+        found.append("no two of the runs have a rank in common: files of one run are one reference, their folder")
     return tuple(dict.fromkeys(found))
 
 

@@ -27,6 +27,7 @@ Step = int | None | Sequence[int]
 """A step by its index; None: all of the trace; several: all of these."""
 
 
+NO_TIMES: Final = "only what changed in the program is known, as the run or its baseline has no measured times"
 _SHOWN: Final = 12
 """Iterations that an error lists."""
 
@@ -139,7 +140,7 @@ def measure(
                 assert compared is not None
                 comparison = compared()
                 if name == "compare" and not comparison.timed:
-                    raise MissingData(f"{run.name}, or its baseline, has no times")
+                    raise MissingData(NO_TIMES)
                 return comparison if name == "compare" else changes_of(comparison)
             return run.answer(name, by, where.rank, step)
 
@@ -153,6 +154,8 @@ def measure(
     numbers: list[float] = []
     rows: list[tuple[Row, float]] = []
     missing = "what it measures does not occur in the trace"
+    if metric.compares and compared is not None and not compared().timed:
+        missing = NO_TIMES
     for step in chosen:
         try:
             value = evaluate(metric.expression, answers(step))

@@ -53,7 +53,7 @@ def told(one: Judged, today: datetime.date) -> Finding:
         responsible=blame.responsible,
         critical_share=blame.critical_share,
         gain_ns=_gain(one, blame),
-        advice=rule.remediation or blame.advice,
+        advice=(rule.remediation or blame.advice) if status != "improved" else None,
         owner=rule.owner or None,
         reason=reason,
         command=command(one),

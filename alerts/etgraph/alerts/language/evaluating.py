@@ -47,7 +47,7 @@ def evaluate(expression: Expression, answers: Answers) -> Value:
     """The numbers of an expression that was found to mean something.
 
     Numbers that are not known are left out by functions; what is divided by 0 is not known. The sum and the count of
-    no rows are 0, everything else of none is not known.
+    no rows are 0, everything else of none is not known, and neither is the sum of rows of which none has a number.
     """
     if isinstance(expression, Amount):
         return Value((expression.value,))
@@ -85,7 +85,9 @@ def _call(call: Call, answers: Answers) -> Value:
     used = tuple(one for value in values for one in _used(value))
     if call.function == "count":
         return Value((float(len(values[0].rows or ())),), used=used)
-    numbers = values[0].known if len(values) == 1 else [number for value in values for number in value.known]
+    numbers = [number for value in values for number in value.known]
+    if not numbers and any(value.numbers for value in values):
+        return Value((None,), used=used)
     return Value((reduced(call.function, numbers),), used=used)
 
 
