@@ -527,7 +527,7 @@ WITHOUT = """
 
 @pytest.mark.parametrize(("with_it", "direct"), [("add", "-EVENT-> copy"), ("add", "")])
 def test_what_waited_through_an_operator_that_went_has_no_dependency_more(with_it: str, direct: str) -> None:
-    """gemm → add → copy is gemm → copy without add; where that is gone too, one dependency less is no change of its own."""
+    """gemm → add → copy is gemm → copy without add; where that is gone too, it is no change of its own."""
     chain, short = build(CHAIN.format(with_it)), build(WITHOUT.format(direct))
     assert [(one.key, one.status) for one in compare(chain, short).structural] == [("add", "removed")]
     assert [(one.key, one.status) for one in compare(short, chain).structural] == [("add", "added")]

@@ -17,8 +17,8 @@ from etgraph.alerts.language.expressions import Amount, Call, Condition, Express
 from etgraph.alerts.language.vocabulary import QUESTIONS, Fields, Rows, table_of
 from etgraph.model.results import Result, camel_case
 
-Answers = Callable[[str, str | None], Result]
-"""The answer of a question, by its name in metrics and what its rows are grouped by."""
+Answers = Callable[[Path], Result]
+"""The answer of the question that a path asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _operation(operation: Operation, answers: Answers) -> Value:
 
 
 def _path(path: Path, answers: Answers) -> Value:
-    found = _Place(answers(path.question, path.by), QUESTIONS[path.question].fields)
+    found = _Place(answers(path), QUESTIONS[path.question].fields)
     for number, step in enumerate(path.steps):
         if number:
             found = found.field(step.name)

@@ -58,7 +58,7 @@ def is_quiet(finding: Finding) -> bool:
 
 
 def quiet(findings: Iterable[Finding]) -> dict[str, list[str]]:
-    """The rules of which the name is all that is said, by what became of them; those not measured by why they were not."""
+    """The rules of which only the name is told, by what became of them; those not measured by why they were not."""
     found: dict[str, list[str]] = {label: [] for label in (IN_WORDS["passed"], NOT_MEASURED, "off")}
     for finding in filter(is_quiet, findings):
         label = verdict(finding)
@@ -82,7 +82,7 @@ def sides(result: CheckResult) -> str:
 
 
 def verdict(finding: Finding) -> str:
-    """Level and status in a word or two: `error`, `warning`, or what else it is; one may pass as it was not measured."""
+    """Level and status in a word or two: `error`, `warning`, or what else it is; one that passed may lack a number."""
     if finding.level == "off":
         return "off"
     if finding.status == "broken":

@@ -81,11 +81,10 @@ def _dependencies(side: Side, partners: Sequence[Partners], numbers: Sequence[Ar
         asked &= (step[d["dst"]] >= 0) & (one.role[d["dst"]] >= 0)
         kind, source, target = d["kind"][asked], d["src"][asked], d["dst"][asked]
         direct = (number[source] < 0) & (number[target] < 0)
-        around = _through(kind, source, target, number >= 0)
-        for through, (kind, source, target) in enumerate(((kind[direct], source[direct], target[direct]), around)):
-            rank = run.trace.operators["rank"][target]
-            told = np.full(len(kind), through)
-            columns = kind, name[source], name[target], one.role[target], step[target], rank, told
+        both = (kind[direct], source[direct], target[direct]), _through(kind, source, target, number >= 0)
+        for through, (of, start, end) in enumerate(both):
+            rank = run.trace.operators["rank"][end]
+            columns = of, name[start], name[end], one.role[end], step[end], rank, np.full(len(of), through)
             found.append(np.stack([column.astype(np.int64) for column in columns]))
     return np.concatenate(found, axis=1)
 

@@ -77,8 +77,9 @@ def side_of(
 ) -> Side:
     """The side `what` that those traces make. `grounds` keeps what the paths of a trace share.
 
-    A side that is not `timed` has no critical paths: steps of no length, with their operators. Steps that the rank does not have are left out, as are traces without any, and told. Raises MissingData for a step
-    that no rank has, and where none is left, with the side's name.
+    A side that is not `timed` has no critical paths: its steps have no length, but their operators. Steps that the rank
+    does not have are left out, as are traces without any, and told. Raises MissingData for a step that no rank has, and
+    where none is left, with the side's name.
     """
     runs: list[Run] = []
     paths: list[CriticalPath] = []
