@@ -225,7 +225,8 @@ def test_every_question_about_one_trace_can_be_asked() -> None:
 def test_the_answers_are_of_the_classes_that_metrics_are_checked_by() -> None:
     trace = build(STEPS)
     for name in (
-        "breakdown", "hotspots", "commMatrix", "stragglers", "operators", "iterations", "findings", "waterfall", "whatif",
+        "breakdown", "hotspots", "commMatrix", "stragglers", "operators", "iterations", "findings", "waterfall",
+        "whatif",
     ):  # fmt: skip
         assert type(question(QUESTIONS[name].command)(trace)) is QUESTIONS[name].answer
         assert dataclasses.is_dataclass(QUESTIONS[name].answer)
