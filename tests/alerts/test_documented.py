@@ -69,15 +69,37 @@ def _linked(folder: Path, leads: Mapping[str, Path]) -> None:
         (folder / name).symlink_to(path, target_is_directory=True)
 
 
+def _one_step(folder: Path, microseconds: int) -> None:
+    """A run of one rank as a profiler writes it, with a step that takes so long."""
+    folder.mkdir(parents=True)
+    of = {"ph": "X", "pid": 1, "tid": 1, "ts": 0}
+    events = [
+        of | {"cat": "user_annotation", "name": "ProfilerStep#0", "dur": microseconds},
+        of | {"cat": "cpu_op", "name": "aten::mm", "dur": microseconds - 1},
+    ]
+    document = {"schemaVersion": 1, "distributedInfo": {"rank": 0, "world_size": 1}, "traceEvents": events}
+    (folder / "rank0.json").write_text(json.dumps(document), "utf-8")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the examples speak of: runs in folders, a file of rules, and a store with runs of a workload."""
     folder = tmp_path_factory.mktemp("documented")
-    small = samples.path("dlrm_alltoall")
-    runs = ("before", "after", "new", "a", "b", "new_1", "new_2", "old_1", "old_2")
-    leads = {f"runs/{name}": small for name in runs} | {"traces/new": small, "traces/main": small}
-    leads |= {"runs/fast": samples.path("gpt_ddp"), "runs/slow": samples.path("gpt_ddp_regressed")}
+    leads = {"runs/fast": samples.path("gpt_ddp"), "runs/slow": samples.path("gpt_ddp_regressed")}
     _linked(folder, leads | {"runs/ab": samples.path("gpt_ddp_5steps")})
+    names = (
+        "runs/before",
+        "runs/after",
+        "runs/new",
+        "runs/a",
+        "runs/b",
+        "runs/new_1",
+        "runs/new_2",
+        "runs/old_1",
+        "runs/old_2",
+    )
+    for number, name in enumerate((*names, "traces/new", "traces/main")):
+        _one_step(folder / name, 1000 + number)
     (folder / "perf").mkdir()
     for name in ("perf/rules.toml", "rules.toml"):
         (folder / name).write_text(blocks("rules.md", "toml")[0].partition('\n[[rules]]\nid = "step-time"')[0], "utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from etgraph.alerts.comparability import incomparable
+from etgraph.alerts.comparability import incomparable, on_both_sides
 from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
 from etgraph.alerts.judging import Verdict, in_order, of_budget, of_decision, of_regression, take_turns
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
@@ -154,6 +154,8 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     rule = placed.rule
     nothing = Measured(None)
     differ = incomparable(runs, baseline) if baseline else ()
+    checked = [run for run in runs if any(run is each for each in of.runs)]  # not those before, by which `for` goes on
+    differ = differ or on_both_sides(checked, baseline)
     if differ:
         verdict = Verdict("incomparable", evidence={"differences": list(differ)}, missing="; ".join(differ))
         return Judged(placed, runs, baseline, verdict, nothing)
