@@ -79,7 +79,9 @@ def test_what_is_broken_ends_with_1_and_what_is_not_with_0(etgraph: Call, rules:
     assert f"{file}:2" in result.stdout
     result = etgraph("check", BEFORE, "--baseline", AFTER, "--rules", file)
     assert (result.exit_code, "improved" in result.stdout) == (0, True)
-    assert etgraph("check", BEFORE, "--baseline", BEFORE, "--rules", file).exit_code == 0
+    assert etgraph("check", f"{BEFORE}#0", "--baseline", f"{BEFORE}#1", "--rules", file).exit_code == 0
+    result = etgraph("check", BEFORE, "--baseline", BEFORE, "--rules", file)
+    assert (result.exit_code, "is on both sides" in result.stdout) == (3, True)
 
 
 def test_reports_go_to_files_and_to_stdout_at_once(etgraph: Call, rules: Callable[[str], Path], tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_paths_are_checked_without_a_store(rules: Callable[[str], Path]) -> None
 
 def test_undecided_is_a_warning_unless_it_is_to_fail(etgraph: Call, rules: Callable[[str], Path]) -> None:
     file = rules(TIME.replace('budget = {max = "60 s"}', 'regression = {max_increase = "1%", min_samples = 2}'))
-    call = ["check", BEFORE, "--baseline", BEFORE, "--rules", str(file)]
+    call = ["check", f"{BEFORE}#0", "--baseline", f"{BEFORE}#1", "--rules", str(file)]
     assert etgraph(*call).exit_code == 0
     assert etgraph(*call, "--fail-on", "undecided").exit_code == 1
 
@@ -263,7 +265,7 @@ error = "NOT_FOUND"
         ('message = "all_gather"', 'message = "broadcast"', "expected 'broadcast' in it"),
         ('rule = "time"', 'rule = "tme"', "no rule 'tme' among collectives, time"),
         ('"NOT_FOUND"', '"CORRUPT"', "found error NOT_FOUND"),
-        ('traces = ["missing"]', f'traces = ["{BEFORE}"]\nbaseline = ["{BEFORE}"]', "found ok, expected error"),
+        ('traces = ["missing"]', f'traces = ["{BEFORE}"]\nbaseline = ["{AFTER}"]', "found ok, expected error"),
     ],
 )  # fmt: skip
 def test_rules_are_tried_on_traces(

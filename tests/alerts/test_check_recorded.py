@@ -93,6 +93,25 @@ def test_tiny_buckets_a_needless_all_gather_and_a_barrier_are_named_and_their_go
     status = {each.rule: each.status for each in result.findings}
     assert {status[rule] for rule in ("collectives-added", "collective-bytes", "operators-added")} == {"improved"}
     assert status["step-time"] in ("improved", "undecided", "passed")
+    assert "broken" not in status.values()
+
+
+def test_execution_traces_alone_tell_what_changed(collection_dir: Path, tmp_path: Path) -> None:
+    """They have no times at all."""
+    for name in ("gpt_ddp", "gpt_ddp_regressed"):
+        (tmp_path / name).mkdir()
+        for file in (collection_dir / "recorded" / name).glob("et_*"):
+            (tmp_path / name / file.name).symlink_to(file)
+    before, after = (Run(name, read(tmp_path / name)) for name in ("gpt_ddp", "gpt_ddp_regressed"))
+    result = compared([after], [before])
+    assert result.status == "regressed"
+    assert set(named(broken(result)["collectives-added"])) == {"all_reduce", "all_gather", "barrier"}
+    status = {each.rule: each for each in compared([before], [after]).findings}
+    assert {status[rule].status for rule in ("collectives-added", "collective-bytes", "operators-added")} == {
+        "improved"
+    }
+    assert "broken" not in {each.status for each in status.values()}
+    assert "no iteration has measured times" in (status["step-time"].reason or "")
 
 
 def test_every_sample_can_be_checked_by_the_rules_of_bottlenecks(traces_dir: Path) -> None:

@@ -17,7 +17,7 @@ from etgraph.alerts.runs import Run
 from etgraph.model import Trace
 from etgraph.model.errors import UsageError
 from etgraph.store import describe
-from support.build import build
+from support.build import build, without_times
 from support.steps import steps
 
 TODAY = datetime.date(2026, 3, 31)
@@ -47,6 +47,10 @@ def one(*args: object, **more: object) -> Finding:
 
 EXPOSED = 'metric = "breakdown.exposedCommunicationNs"\n'
 TIME = 'metric = "iterations.durationNs"\n'
+BASE = """
+    rank 0 | thread 1 | aten::mm      0..40
+    rank 0 | thread 1 | aten::relu   40..60
+"""
 ADDED = 'metric = "sum(changes.added)"\nbudget = {max = 0}\n'
 
 
@@ -63,6 +67,30 @@ def test_a_budget_is_broken_beyond_its_limits(budget: str, status: str) -> None:
     assert exit_code(result) == (1 if status == "broken" else 0)
     assert (finding.rule_file, finding.rule_line) == ("rules.toml", 1)
     assert finding.command == "etgraph breakdown run"
+
+
+@pytest.mark.parametrize("timed", [(False, False), (True, False)])
+def test_without_times_the_program_is_compared_and_rules_about_times_say_what_is_missing(
+    timed: tuple[bool, bool],
+) -> None:
+    base, more = (build(BASE), build(BASE + "\nrank 0 | thread 1 | aten::linear  60..90"))
+    base, more = (each if has else without_times(each) for each, has in zip((base, more), timed, strict=True))
+    added = one(ADDED, more, base)
+    assert (added.status, added.value, added.message) == ("broken", 1, "+1 × aten::linear (0 to 1 a step and rank)")
+    assert (added.gain_ns, added.critical_share, [each.key for each in added.responsible]) == (
+        None,
+        None,
+        ["aten::linear"],
+    )
+    assert one(ADDED, base, more).status == "improved"
+    counted = one('metric = "sum(structure.operators.count)"\nregression = {max_increase = 0}\n', more, base)
+    assert (counted.status, counted.value, counted.baseline) == ("broken", 3, 2)
+    for metric in ("compare.differenceNs", "sum(changes.contributionNs)", "max(changes.workNs)"):
+        finding = one(f"metric = '{metric}'\nbudget = {{max = 0}}\n", more, base)
+        assert finding.status == "incomparable"
+        assert "has no measured times" in finding.message
+        assert one(f"metric = '{metric}'\nbudget = {{max = 0}}\nmissing = 'pass'\n", more, base).status == "passed"
+    assert one(f"{TIME}regression = {{max_increase = '1%'}}", more, base).status == "incomparable"
 
 
 def test_the_level_says_what_comes_of_it() -> None:
@@ -188,7 +216,7 @@ def test_step_times_of_several_runs_are_judged_by_statistics() -> None:
         "--other 'slow 1' --other 'slow 2' --other 'slow 3'"
     )
     assert one(rule, base, slow).status == "improved"
-    assert one(rule, base, base[::-1]).status in ("passed", "undecided")
+    assert one(rule, base[:2], base[2:]).status in ("passed", "undecided")
 
 
 def test_one_noisy_run_is_undecided_and_says_how_many_would_decide() -> None:
@@ -233,13 +261,28 @@ def test_other_hardware_ranks_or_workloads_are_incomparable() -> None:
     (finding,) = result.findings
     assert (finding.status, result.status, exit_code(result)) == ("incomparable", "incomparable", 3)
     assert "device model: H100 in run, A100 in base" in finding.message
-    assert found(rule, other, base).findings[0].status != "incomparable"  # one side does not tell
+    assert found(rule, other, steps([100, 101])).findings[0].status != "incomparable"  # one side does not tell
     assert "ranks recorded: 0 in run, 0, 1 in base" in one(rule, base.select_ranks([0]), base).message
     assert one(ADDED, base.select_ranks([0]), base).status == "incomparable"
     named = [Run(name, base, None, replace(describe(base), workload=name)) for name in ("gpt", "dlrm")]
     assert "workload: dlrm in dlrm, gpt in gpt" in one(rule, named[1:], named[:1]).message
     host, device = (build(f"rank 0 | {lane} 0..10") for lane in ("thread 1 | aten::a", "stream 7 | kernel"))
     assert "nothing to compare" in one(ADDED, host, device).message
+
+
+def test_a_run_is_no_baseline_of_itself() -> None:
+    """That would pass whatever the run is."""
+    base, again = steps([100, 100, 100]), steps([100, 100, 100])
+    for rule in (ADDED, f'{TIME}regression = {{max_increase = "5%"}}'):
+        result = found(rule, [Run("gpt", base)], [Run("gpt@main", again)])
+        assert (result.findings[0].status, exit_code(result)) == ("incomparable", 3)
+        assert "gpt is on both sides, as gpt@main" in result.findings[0].message
+        partly = one(rule, [Run("a", base, (0, 1))], [Run("b", base, (1, 2))])
+        assert partly.status == "incomparable"
+        assert one(rule, [Run("a", base, (1,))], [Run("b", base, (0, 2))]).status != "incomparable"
+    beside = [Run("old", base), Run("new", steps([100, 101, 102]))]
+    assert "old is on both sides" in one(ADDED, beside, beside[:1]).message
+    assert one(f"{ADDED}for = 2", beside[1:], beside[:1], earlier=beside[:1]).status == "passed"
 
 
 def test_a_rule_that_needs_a_baseline_is_not_forgotten() -> None:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etgraph.alerts.language.amounts import NotAnAmount, amount, amount_of, readable
-from etgraph.alerts.language.expressions import ExpressionError, parse
+from etgraph.alerts.language.expressions import ExpressionError, Path, parse
 from etgraph.alerts.language.meaning import LONGEST, metric
 from etgraph.alerts.language.narrowing import narrowed
-from etgraph.alerts.language.vocabulary import QUESTIONS, Number, Rows
+from etgraph.alerts.language.vocabulary import QUESTIONS, STRUCTURAL, Number, Rows, option_of
 from etgraph.alerts.rules.rule import Aggregate, Where
 from etgraph.alerts.runs import Run, measure
-from etgraph.queries import breakdown, hotspots, iterations
+from etgraph.cli.main import main
+from etgraph.model.results import camel_case
+from etgraph.queries import breakdown, hotspots, iterations, whatif
+from etgraph.queries.questions import OF_SEVERAL, question
 from etgraph.queries.questions import QUESTIONS as ALL_QUESTIONS
-from etgraph.queries.questions import question
+from etgraph.queries.whatif import Remove, Scale
 from support.build import build
 
 STEPS = """
@@ -196,17 +200,22 @@ EXPRESSIONS = st.recursive(
 def test_arithmetic_is_that_of_python(text: str) -> None:
     from etgraph.alerts.language.evaluating import evaluate
 
-    def no_answers(name: str, by: str | None) -> None:
+    def no_answers(path: Path) -> None:
         raise AssertionError
 
     assert evaluate(parse(text), no_answers).numbers == (pytest.approx(eval(text)),)  # type: ignore[arg-type]
 
 
 def test_every_question_about_one_trace_can_be_asked() -> None:
-    """Those that are missing are said here: their answers have no rows that metrics could be about."""
-    asked = {each.command.split()[0] for each in QUESTIONS.values()}
-    assert set(ALL_QUESTIONS) - asked == {"comm-matrix", "slack", "whatif"}
-    assert QUESTIONS["slack"].answer.__name__ == "Slack"
+    """And what about several: metrics have every question that there is, and those of the program."""
+    assert set(QUESTIONS) == {camel_case(name.replace("-", "_")) for name in (*ALL_QUESTIONS, *OF_SEVERAL)} | STRUCTURAL
+    assert {name for name, each in QUESTIONS.items() if each.of == "pair"} == {*OF_SEVERAL, "changes"}
+    for name, each in QUESTIONS.items():
+        command = main.get_command(click.Context(main), each.command.split()[0])
+        assert command is not None
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {f"--{option_of(change)}" for change in each.changes} <= options, name
+        assert "--by" in options or not each.groupings, name
     for name, each in QUESTIONS.items():
         assert isinstance(each.table, Rows), name
         assert any(isinstance(field.kind, Number) for field in each.table.of.fields.values()), name
@@ -215,9 +224,60 @@ def test_every_question_about_one_trace_can_be_asked() -> None:
 
 def test_the_answers_are_of_the_classes_that_metrics_are_checked_by() -> None:
     trace = build(STEPS)
-    for name in ("breakdown", "hotspots", "stragglers", "operators", "iterations", "findings", "waterfall"):
+    for name in (
+        "breakdown", "hotspots", "commMatrix", "stragglers", "operators", "iterations", "findings", "waterfall",
+        "whatif",
+    ):  # fmt: skip
         assert type(question(QUESTIONS[name].command)(trace)) is QUESTIONS[name].answer
         assert dataclasses.is_dataclass(QUESTIONS[name].answer)
+
+
+def test_who_sends_how_much_to_whom() -> None:
+    """Of an all-reduce of 4 MB each of two ranks sends the other 4 MB: a half of it, twice."""
+    assert numbers("commMatrix.bytes") == (4 << 20, 4 << 20)
+    assert numbers("sum(commMatrix.pairs[rank=0, peer=1].transferNs)") == (10, 20)
+    assert numbers("commMatrix.unattributedBytes") == (0, 0)
+    assert metric("commMatrix.bytes").unit == "bytes"
+
+
+def test_a_run_that_is_changed() -> None:
+    trace = build(STEPS)
+    run = Run("a", trace)
+
+    def first(text: str) -> float | None:
+        return measure(run, metric(text), Where(), Aggregate()).value
+
+    changes = (Remove("aten::relu"), Scale("aten::mm", 0.5))
+    expected = whatif(trace, changes)
+    asked = 'whatif(remove="aten::relu", scale="aten::mm=0.5")'
+    assert first(f"{asked}.predictedNs") == expected.predicted_ns < expected.measured_ns
+    assert first(f"1 - {asked}.predictedNs / {asked}.measuredNs") == pytest.approx(-expected.change)
+    assert first('sum(whatif(by="category").criticalNs)') == sum(
+        one.critical_ns for one in whatif(trace, by="category").sensitivities
+    )
+    assert first("max(whatif.operators.ownNs)") == 200 - 100
+    missing = measure(run, metric('whatif(remove="aten::conv").predictedNs'), Where(), Aggregate()).missing
+    assert missing is not None
+    assert "names no operator" in missing
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('whatif(remov="a").predictedNs', "found 'remov', expected .*remove"),
+        ('whatif(scale="a").predictedNs', "found scale='a', expected PATTERN=FACTOR"),
+        ('whatif(scale="a=fast").predictedNs', "found scale='a=fast', expected a number"),
+        ('whatif(launch_latency="2").predictedNs', "expected a time or a factor"),
+        ('whatif(remove="a" scale="b=2").predictedNs', r"found 'scale', expected '\)'"),
+        ('whatif(by="name", by="name").predictedNs', "found by twice"),
+        ('hotspots(remove="a").waitNs', "hotspots knows nothing else"),
+        ('commMatrix(by="rank").bytes', "commMatrix has none"),
+        ("commMatrix.ranks", "no number"),
+    ],
+)
+def test_changes_are_read_when_the_metric_is(text: str, told: str) -> None:
+    with pytest.raises(ExpressionError, match=told):
+        metric(text)
 
 
 def test_one_operator_scope_group_or_size() -> None:

@@ -20,6 +20,7 @@ from etgraph.ingest import samples
 from etgraph.model.cancelling import deadline
 from etgraph.store import Store, connect
 from support.asking import CountingStore, asking
+from support.kinds import emptied
 from support.steps import steps
 
 TIME = """
@@ -46,10 +47,10 @@ HISTORY = """query ($last: Int! = 50, $branch: String, $workload: String! = "gpt
 }"""
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+@pytest.fixture(scope="module", params=["local", pytest.param("neo4j", marks=pytest.mark.neo4j)])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Runs of a workload that take 100, 200, … a step, the odd ones of team b, whose branch is other."""
-    with connect(tmp_path_factory.mktemp("alerts") / "store") as opened:
+    with emptied(request, tmp_path_factory.mktemp("alerts")) as opened:
         for number in range(1, 6):
             team, branch = ("b", "other") if number % 2 else ("a", "main")
             opened.publish(

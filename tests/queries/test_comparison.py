@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -15,7 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from etgraph.ingest import read
-from etgraph.model import Source, Trace
+from etgraph.model import DependencyKind, Source, Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.latency import launch_latency
 from etgraph.queries import compare, critical_path
@@ -24,7 +25,7 @@ from etgraph.queries.comparison.contributions import By
 from etgraph.queries.comparison.estimating import rounded, typical
 from etgraph.queries.questions import OF_SEVERAL, question
 from etgraph.queries.subjects import Subject
-from support.build import build
+from support.build import build, without_times
 from support.random_traces import distributed_traces, traces
 
 BASE = """
@@ -511,3 +512,64 @@ def test_it_is_asked_by_its_name_as_other_questions() -> None:
     assert result.by == "category"
     assert result.headline() == "comparison, 0.000 ms to 0.000 ms: +0.000 ms, +60.0%"
     assert list(result.to_pandas()["key"]) == [one.key for one in result.contributions]
+
+
+CHAIN = """
+    rank 0 | stream 7 | gemm        0..40  -EVENT-> {0}
+    rank 0 | stream 9 | add        50..60  -EVENT-> copy
+    rank 0 | stream 8 | copy       70..80
+"""
+WITHOUT = """
+    rank 0 | stream 7 | gemm        0..40  {0}
+    rank 0 | stream 8 | copy       70..80
+"""
+
+
+@pytest.mark.parametrize(("with_it", "direct"), [("add", "-EVENT-> copy"), ("add", "")])
+def test_what_waited_through_an_operator_that_went_has_no_dependency_more(with_it: str, direct: str) -> None:
+    """gemm → add → copy is gemm → copy without add; where that is gone too, it is no change of its own."""
+    chain, short = build(CHAIN.format(with_it)), build(WITHOUT.format(direct))
+    assert [(one.key, one.status) for one in compare(chain, short).structural] == [("add", "removed")]
+    assert [(one.key, one.status) for one in compare(short, chain).structural] == [("add", "added")]
+
+
+def test_a_dependency_past_an_operator_that_went_is_one_more_where_nothing_waited_before() -> None:
+    apart = build(CHAIN.format("add").replace("  -EVENT-> add", "").replace("  -EVENT-> copy", ""))
+    found = compare(apart, build(WITHOUT.format("-EVENT-> copy"))).structural
+    assert [(one.key, one.status) for one in found] == [("add", "removed"), ("copy waits for gemm (EVENT)", "added")]
+
+
+def test_data_dependencies_that_were_inferred_are_no_changes() -> None:
+    """They say which memory was used again."""
+    waits = build(EVENTS.replace("0..40", "0..40 -DATA-> copy"))
+    d = waits.dependencies
+    guessed = replace(waits, dependencies=d.replace({"inferred": d["kind"] == int(DependencyKind.DATA)}))
+    assert [one.key for one in compare(build(EVENTS), waits).structural] == ["copy waits for gemm (DATA)"]
+    assert compare(build(EVENTS), guessed).structural == ()
+
+
+@pytest.mark.parametrize("timed", [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("texts", [(BASE, ADDED), (two_ranks(BUCKETS), two_ranks(SMALLER))])
+def test_without_times_the_changes_are_those_with_times(texts: tuple[str, str], timed: tuple[bool, bool]) -> None:
+    sides = [build(text) for text in texts]
+    expected = compare(*sides)
+    found = compare(*(side if has else without_times(side) for side, has in zip(sides, timed, strict=True)))
+    check_sums(found)
+    assert (expected.timed, found.timed, found.base_ns, found.other_ns) == (True, False, 0, 0)
+    assert [one for one in found.contributions if not one.structural] == []
+
+    def told(one: Contribution) -> tuple[object, ...]:
+        return one.key, one.status, one.base_count, one.other_count, one.base_bytes, one.other_bytes, one.ranks
+
+    assert list(map(told, found.structural)) == list(map(told, expected.structural)) != []
+    assert found.headline() == "comparison without times: 1 change of the program"
+    assert any("no times" in warning for warning in found.trust.warnings)
+
+
+def test_without_times_a_step_has_the_operators_of_its_iteration() -> None:
+    second = re.sub(r"(\d+)\.\.(\d+)", lambda m: f"{int(m[1]) + 160}..{int(m[2]) + 160}", BASE.replace("#0", "#1"))
+    trace = without_times(build(ADDED + second))
+    (change,) = compare(Subject(trace, (1,)), Subject(trace, (0,))).structural
+    assert (change.key, change.status, change.other_count) == ("aten::linear", "added", 2.0)
+    with pytest.raises(MissingData, match="no iteration 7"):
+        compare(Subject(trace, (7,)), Subject(trace, (0,)))

@@ -221,3 +221,14 @@ def _arrows(found: list[_Operator]) -> list[Columns]:
         dependencies(kind, np.array([a for a, _ in pairs]), np.array([b for _, b in pairs]), "drawn")
         for kind, pairs in edges.items()
     ]
+
+
+def without_times(trace: Trace) -> Trace:
+    """The trace as one that records no moments, as execution traces do not."""
+    o, i = trace.operators, trace.iterations
+    null = o.table.column("start_ns").null
+    return replace(
+        trace,
+        operators=o.replace(dict.fromkeys(("start_ns", "duration_ns"), np.full(len(o), null))),
+        iterations=i.replace(dict.fromkeys(("start_ns", "end_ns"), np.full(len(i), null))),
+    )

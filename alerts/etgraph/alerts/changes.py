@@ -23,7 +23,8 @@ class Change:
 
     Counts and bytes are those of a step and rank; `added` and `removed` are by how many there are more, or fewer, and
     `bytes_added` by how many bytes collectives move more (0: no more). `contribution_ns` is what the change makes of
-    the difference of the steps, `work_ns` the time of these operators. `status` is that of `Contribution`.
+    the difference of the steps, `work_ns` the time of these operators, None where a side has no times. `status` is that
+    of `Contribution`.
     """
 
     kind: ChangeKind
@@ -36,7 +37,7 @@ class Change:
     base_bytes: int | None
     other_bytes: int | None
     bytes_added: float
-    contribution_ns: int
+    contribution_ns: int | None
     work_ns: int | None
     ranks: tuple[int, ...]
 
@@ -54,10 +55,10 @@ class Changes(Result):
 
 def changes_of(comparison: Comparison) -> Changes:
     """The changes that a comparison found."""
-    return Changes(tuple(map(_change, comparison.structural)), comparison.trust)
+    return Changes(tuple(_change(one, timed=comparison.timed) for one in comparison.structural), comparison.trust)
 
 
-def _change(one: Contribution) -> Change:
+def _change(one: Contribution, *, timed: bool) -> Change:
     before, after = (
         count * (size or 0)
         for count, size in ((one.base_count, one.base_bytes), (one.other_count, one.other_bytes))
@@ -65,7 +66,8 @@ def _change(one: Contribution) -> Change:
     more = one.other_count - one.base_count
     return Change(
         change_kind(one.key), one.key, one.status, one.base_count, one.other_count, max(more, 0.0), max(-more, 0.0),
-        one.base_bytes, one.other_bytes, max(after - before, 0.0), one.contribution_ns, one.work_ns, one.ranks,
+        one.base_bytes, one.other_bytes, max(after - before, 0.0), one.contribution_ns if timed else None,
+        one.work_ns if timed else None, one.ranks,
     )  # fmt: skip
 
 

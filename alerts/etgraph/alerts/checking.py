@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from etgraph.alerts.comparability import incomparable
+from etgraph.alerts.comparability import incomparable, on_both_sides
 from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
 from etgraph.alerts.judging import Verdict, in_order, of_budget, of_decision, of_regression, take_turns
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
@@ -154,6 +154,8 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     rule = placed.rule
     nothing = Measured(None)
     differ = incomparable(runs, baseline) if baseline else ()
+    checked = [run for run in runs if any(run is each for each in of.runs)]  # not those before, by which `for` goes on
+    differ = differ or on_both_sides(checked, baseline)
     if differ:
         verdict = Verdict("incomparable", evidence={"differences": list(differ)}, missing="; ".join(differ))
         return Judged(placed, runs, baseline, verdict, nothing)
@@ -172,7 +174,8 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     if rule.metric.compares:
         own = own[:1]
     before = [measure(run, rule.metric, rule.where, rule.aggregate) for run in baseline] if rule.regression else []
-    missing = next((one.missing for one in (*own, *before) if one.value is None), None)
+    sides = zip((*runs[: len(own)], *baseline), (*own, *before), strict=False)
+    missing = next((_missing(run, one, sides=bool(before)) for run, one in sides if one.value is None), None)
     if missing is not None:
         status: Status = "passed" if rule.missing == "pass" else "incomparable"
         return Judged(placed, runs, baseline, Verdict(status, missing=missing), nothing)
@@ -183,6 +186,12 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
             rule, own, before, alternating=take_turns(runs, baseline), ordered=in_order(runs, baseline)
         )
     return Judged(placed, runs, baseline, verdict, together(own), together(before) if before else None, compared)
+
+
+def _missing(run: Run, measured: Measured, *, sides: bool) -> str:
+    """Why a run has no number; with its name where there are two sides of which it may be one."""
+    why = measured.missing or "not known"
+    return why if not sides or run.name in why else f"{run.name}: {why}"
 
 
 __all__ = ["Check", "Judged", "applicable", "check", "outcome"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from etgraph.alerts.runs import Run
+from etgraph.model import Trace
 from etgraph.queries.comparison.differences import facts
 
 HARDWARE: Final = (
@@ -28,7 +29,28 @@ def incomparable(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[str, ...
             for what in first
             if what in own and own[what] != first[what]
         ]
+    own_ranks = [run.trace.ranks for run in runs]
+    if found and len(runs) > 1 and len({rank for ranks in own_ranks for rank in ranks}) == sum(map(len, own_ranks)):
+        found.append("no two of the runs have a rank in common: files of one run are one reference, their folder")
     return tuple(dict.fromkeys(found))
+
+
+def on_both_sides(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[str, ...]:
+    """Which runs are a baseline themselves, so that there is nothing to compare; none where all are other runs."""
+    return tuple(
+        f"{run.name} is on both sides" + (f", as {base.name}" if base.name != run.name else "")
+        for run in runs
+        for base in baseline
+        if _same(run.trace, base.trace) and _steps(run) & _steps(base)
+    )
+
+
+def _same(run: Trace, base: Trace) -> bool:
+    return run is base or (run.trace_id == base.trace_id and run.operators.equals(base.operators))
+
+
+def _steps(run: Run) -> set[int | None]:
+    return set(run.steps())
 
 
 def _fingerprint(run: Run) -> dict[str, str]:
@@ -39,4 +61,4 @@ def _fingerprint(run: Run) -> dict[str, str]:
     return found
 
 
-__all__ = ["HARDWARE", "TOPOLOGY", "incomparable"]
+__all__ = ["HARDWARE", "TOPOLOGY", "incomparable", "on_both_sides"]

@@ -45,8 +45,11 @@ def check_references(
     """Check what references name by rules; see `etgraph.alerts.checking.check`.
 
     `workload` is that in which `branch:` and `last:` look for traces, where what is checked is not stored itself.
-    Raises what `baseline_runs`, opening and checking raise.
+    Raises UsageError for an empty reference, and what `baseline_runs`, opening and checking raise.
     """
+    for name in (*references, *baseline):
+        if not name.strip():
+            raise UsageError(f"found {name!r}, expected a reference", hint="is a variable of the job empty?")
     progress = progress or silent
     opened: list[Run] = []
     for reference in references:

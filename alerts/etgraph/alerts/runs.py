@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from etgraph.alerts.changes import changes_of
-from etgraph.alerts.language.evaluating import Row, evaluate, reduced
+from etgraph.alerts.language.evaluating import Answers, Row, evaluate, reduced
+from etgraph.alerts.language.expressions import Path
 from etgraph.alerts.language.meaning import Metric
-from etgraph.alerts.language.vocabulary import QUESTIONS
+from etgraph.alerts.language.vocabulary import QUESTIONS, option_of
 from etgraph.alerts.rules.rule import Aggregate, Where
 from etgraph.alerts.structure import structure
 from etgraph.model import Trace
-from etgraph.model.errors import MissingData
+from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.results import Result
 from etgraph.queries.breakdown import Breakdown
 from etgraph.queries.comparison import Comparison
@@ -27,6 +28,7 @@ Step = int | None | Sequence[int]
 """A step by its index; None: all of the trace; several: all of these."""
 
 
+NO_TIMES: Final = "only what changed in the program is known, as the run or its baseline has no measured times"
 _SHOWN: Final = 12
 """Iterations that an error lists."""
 
@@ -81,8 +83,15 @@ class Run:
         assert isinstance(found, CriticalPath)
         return found
 
-    def answer(self, name: str, by: str | None, rank: int | None, step: Step) -> Result:
-        """The answer of a question of metrics about a step. Raises what the question raises."""
+    def answer(
+        self, name: str, by: str | None, rank: int | None, step: Step, changes: tuple[tuple[str, str], ...] = ()
+    ) -> Result:
+        """The answer of a question of metrics about a step, of what-if with changes. Raises what the question raises.
+
+        A change of what the trace does not have is MissingData.
+        """
+        if changes:
+            return self._changed(name, by, rank, self.iterations, changes)
         if QUESTIONS[name].of == "trace":
             step = self.iterations
         if name == "iterations":
@@ -92,8 +101,19 @@ class Run:
             return _of_step(every, step)
         return self._ask(name, by, rank, step)
 
+    def _changed(
+        self, name: str, by: str | None, rank: int | None, step: Step, changes: tuple[tuple[str, str], ...]
+    ) -> Result:
+        from etgraph.sim.what_if.reading import change
+
+        made = tuple(change(option_of(option), text) for option, text in changes)
+        try:
+            return self._ask(name, by, rank, step, changes=made)
+        except UsageError as error:  # a pattern that fits nothing: the form was looked at when the rule was read
+            raise MissingData(error.message) from None
+
     def _ask(self, name: str, by: str | None, rank: int | None, step: Step, **choices: Any) -> Result:
-        key = name, by, rank, step, *choices
+        key = name, by, rank, step, *choices.items()
         if key not in self.answers:
             if by is not None:
                 choices["by"] = by
@@ -136,12 +156,16 @@ def measure(
     What the trace does not record is missing. Raises what else questions raise.
     """
 
-    def answers(step: Step) -> Callable[[str, str | None], Result]:
-        def answer(name: str, by: str | None) -> Result:
+    def answers(step: Step) -> Answers:
+        def answer(path: Path) -> Result:
+            name = path.question
             if QUESTIONS[name].of == "pair":
                 assert compared is not None
-                return compared() if name == "compare" else changes_of(compared())
-            return run.answer(name, by, where.rank, step)
+                comparison = compared()
+                if name == "compare" and not comparison.timed:
+                    raise MissingData(NO_TIMES)
+                return comparison if name == "compare" else changes_of(comparison)
+            return run.answer(name, path.by, where.rank, step, path.changes)
 
         return answer
 
@@ -153,6 +177,8 @@ def measure(
     numbers: list[float] = []
     rows: list[tuple[Row, float]] = []
     missing = "what it measures does not occur in the trace"
+    if metric.compares and compared is not None and not compared().timed:
+        missing = NO_TIMES
     for step in chosen:
         try:
             value = evaluate(metric.expression, answers(step))

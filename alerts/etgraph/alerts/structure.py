@@ -63,9 +63,10 @@ def structure(
 ) -> Structure:
     """Counts of the operators of the window, which belong to it by launch, and of the dependencies between them.
 
-    Types of collectives are in lower case, as `compare` has them. Raises what `windows_of` raises. O(operators).
+    No times are needed. Types of collectives are in lower case, as `compare` has them. Raises what `windows_of` raises.
+    O(operators).
     """
-    rows = operators_of(trace, windows_of(trace, rank, iteration, window, contiguous=False))
+    rows = operators_of(trace, windows_of(trace, rank, iteration, window, contiguous=False, times=False))
     o, d = trace.operators, trace.dependencies
     names = o.texts("name").to_pylist()
     named = rows[o["name"][rows] >= 0]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from etgraph.alerts.blame import Blame, of_changes, of_comparison, of_rows
 from etgraph.alerts.findings import Finding, Responsible
 from etgraph.alerts.language.amounts import readable
+from etgraph.alerts.language.expressions import paths
 from etgraph.alerts.language.meaning import metric
-from etgraph.alerts.language.vocabulary import QUESTIONS
+from etgraph.alerts.language.vocabulary import QUESTIONS, option_of
 from etgraph.alerts.runs import measure, together
 from etgraph.model.errors import MissingData
 
@@ -53,7 +54,7 @@ def told(one: Judged, today: datetime.date) -> Finding:
         responsible=blame.responsible,
         critical_share=blame.critical_share,
         gain_ns=_gain(one, blame),
-        advice=rule.remediation or blame.advice,
+        advice=(rule.remediation or blame.advice) if status != "improved" else None,
         owner=rule.owner or None,
         reason=reason,
         command=command(one),
@@ -183,8 +184,11 @@ def command(one: Judged) -> str:
         parts += [part for run in base[1:] for part in ("--base", run.name)]
         parts += [part for run in other[1:] for part in ("--other", run.name)]
     else:
-        words = QUESTIONS[one.rule.metric.questions[0]].command.split()
-        parts = ["etgraph", words[0], one.runs[-1].name, *words[1:]]
+        path = next(paths(one.rule.metric.expression))
+        words = QUESTIONS[path.question].command.split()
+        asked = [f"--{option_of(option)}={text}" for option, text in path.changes]
+        asked += ["--by", path.by] if path.by is not None else []
+        parts = ["etgraph", words[0], one.runs[-1].name, *words[1:], *asked]
     return shlex.join([*parts, *(["--rank", str(rank)] if rank is not None else [])])
 
 

@@ -165,7 +165,7 @@ def _read_json(source: SourceFile, attributes: AttributeWriter) -> Draft:
         readers[top.array or ""].add(block)
     if not readers:
         raise source.error(
-            f"a JSON object with the keys {', '.join(map(repr, list(top.rest)[:8])) or 'none'}",
+            f"a JSON object with {'the keys ' if top.rest else 'no keys'}{', '.join(map(repr, list(top.rest)[:8]))}",
             f"{KINETO!r} (Kineto), {PYTORCH_ET!r} (PyTorch execution trace) or {FEEDER!r} (Chakra)",
         )
     (reader,) = readers.values()

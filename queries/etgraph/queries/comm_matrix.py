@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from etgraph.model import CommType, NodeType, Trace, Trust
 from etgraph.model.arrivals import NULL, arrivals
 from etgraph.model.columns import Array
 from etgraph.model.meetings import Meetings, meetings
+from etgraph.model.result_tables import row_of
 from etgraph.model.results import Result
 from etgraph.queries.trusting import trust_of
 from etgraph.queries.windows import Iterations, Window, indices_of, left_out, operators_of, windows_of
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 MOST_RANKS = 4096
 """Of more ranks than that, only those that are recorded have a row: the matrix would fill the memory."""
+
+PAIR: Final = row_of(
+    "CommunicationPair", "what one rank sends to another",
+    rank="int64 the rank that sends",
+    peer="int64 the rank that receives",
+    bytes="int64 what is sent",
+    transfer_ns="int64 the time of these transfers without waiting",
+)  # fmt: skip
 
 _SHARES = {
     CommType.ALL_REDUCE: (2, 1),
@@ -56,7 +65,7 @@ class CommunicationMatrix(Result):
     TABLE: ClassVar[str] = "pairs"
 
     @property
-    def pairs(self) -> pa.Table:
+    def pairs(self) -> Annotated[pa.Table, PAIR]:
         """One row for each pair of ranks that communicate: rank, peer, bytes, transfer_ns; most bytes first."""
         import pyarrow as pa
 

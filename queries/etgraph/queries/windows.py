@@ -79,7 +79,7 @@ def window_of(trace: Trace, rank: int, iteration: Iterations, window: Window) ->
 
 
 def _of_rank(
-    trace: Trace, rank: int, iteration: Iterations, window: Window, *, contiguous: bool
+    trace: Trace, rank: int, iteration: Iterations, window: Window, *, contiguous: bool, times: bool = True
 ) -> tuple[Interval, ...]:
     if window not in get_args(Window):
         raise UsageError(f"no window {window!r}: choose annotation, device or launch")
@@ -87,30 +87,42 @@ def _of_rank(
         raise MissingData("the trace holds no operators")
     if rank not in trace.rank_rows:
         raise MissingData(f"no rank {rank}: the trace holds ranks {', '.join(map(str, trace.ranks)) or 'none'}")
-    stretches = _steps(trace, rank, iteration)
+    without = not times and not trace.timed.any()
+    stretches = _steps(trace, rank, iteration, without_times=without)
     if contiguous and len(stretches) > 1:
         raise _apart(indices_of(iteration) or (), _held(trace, rank))
     return tuple(
-        replace(_interval(trace, rank, steps, window), iterations=tuple(steps.tolist()), whole=iteration is None)
+        replace(
+            Interval(rank, 0, 0, -1) if without else _interval(trace, rank, steps, window),
+            iterations=tuple(steps.tolist()),
+            whole=iteration is None,
+        )
         for steps in stretches
     )
 
 
 def windows_of(
-    trace: Trace, rank: int | None, iteration: Iterations, window: Window, *, contiguous: bool = True
+    trace: Trace,
+    rank: int | None,
+    iteration: Iterations,
+    window: Window,
+    *,
+    contiguous: bool = True,
+    times: bool = True,
 ) -> tuple[Interval, ...]:
     """The windows of one rank or, without `rank`, of every rank that has one, in order of ranks; at least one.
 
     A rank has one window or, where its steps need not be `contiguous`, one for each run of steps that follow each
-    other. Raises what `window_of` raises; where ranks are not named, only when none of them has a window.
+    other. Where no `times` are needed, a trace without any has windows of no length, to which the operators of their
+    steps belong. Raises what `window_of` raises; where ranks are not named, only when none of them has a window.
     """
     if rank is not None or not trace.ranks:
-        return _of_rank(trace, rank or 0, iteration, window, contiguous=contiguous)
+        return _of_rank(trace, rank or 0, iteration, window, contiguous=contiguous, times=times)
     found: list[Interval] = []
     failures = []
     for one in trace.ranks:
         try:
-            found += _of_rank(trace, one, iteration, window, contiguous=contiguous)
+            found += _of_rank(trace, one, iteration, window, contiguous=contiguous, times=times)
         except MissingData as failure:
             failures.append(failure)
     if not found:
@@ -178,15 +190,15 @@ def _interval(trace: Trace, rank: int, steps: Array, window: Window) -> Interval
     )  # fmt: skip
 
 
-def _steps(trace: Trace, rank: int, iteration: Iterations) -> list[Array]:
-    """Rows of the rank's iterations that are meant, those with times, in runs that follow each other."""
+def _steps(trace: Trace, rank: int, iteration: Iterations, *, without_times: bool = False) -> list[Array]:
+    """Rows of the rank's iterations that are meant, in runs that follow each other; those with times, unless told."""
     i, wanted = trace.iterations, indices_of(iteration)
     if not len(i):
         if wanted is not None:
             raise MissingData(f"no iteration {', '.join(map(str, wanted))}: the trace has no iterations")
         return [np.zeros(0, dtype=np.int64)]
     rows = trace.iteration_rows.get(rank, _NONE)
-    rows = rows[trace.iterations_timed[rows]]
+    rows = rows[trace.iterations_timed[rows] | without_times]
     if wanted is None:
         return [rows]
     order = np.argsort(i["index"][rows], kind="stable")
@@ -195,7 +207,8 @@ def _steps(trace: Trace, rank: int, iteration: Iterations) -> list[Array]:
     missing = np.flatnonzero(first == end)
     if len(missing):
         raise MissingData(
-            f"no iteration {wanted[missing[0]]} with times on rank {rank}: it has {held.tolist() or 'none'}"
+            f"no iteration {wanted[missing[0]]}{'' if without_times else ' with times'} on rank {rank}: "
+            f"it has {held.tolist() or 'none'}"
         )
     return [np.sort(rows[order[first[one] : end[last - 1]]]) for one, last in _stretches(first, end)]
 

@@ -17,8 +17,8 @@ from etgraph.alerts.language.expressions import Amount, Call, Condition, Express
 from etgraph.alerts.language.vocabulary import QUESTIONS, Fields, Rows, table_of
 from etgraph.model.results import Result, camel_case
 
-Answers = Callable[[str, str | None], Result]
-"""The answer of a question, by its name in metrics and what its rows are grouped by."""
+Answers = Callable[[Path], Result]
+"""The answer of the question that a path asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def evaluate(expression: Expression, answers: Answers) -> Value:
     """The numbers of an expression that was found to mean something.
 
     Numbers that are not known are left out by functions; what is divided by 0 is not known. The sum and the count of
-    no rows are 0, everything else of none is not known.
+    no rows are 0, everything else of none is not known, and neither is the sum of rows of which none has a number.
     """
     if isinstance(expression, Amount):
         return Value((expression.value,))
@@ -85,7 +85,9 @@ def _call(call: Call, answers: Answers) -> Value:
     used = tuple(one for value in values for one in _used(value))
     if call.function == "count":
         return Value((float(len(values[0].rows or ())),), used=used)
-    numbers = values[0].known if len(values) == 1 else [number for value in values for number in value.known]
+    numbers = [number for value in values for number in value.known]
+    if not numbers and any(value.numbers for value in values):
+        return Value((None,), used=used)
     return Value((reduced(call.function, numbers),), used=used)
 
 
@@ -120,7 +122,7 @@ def _operation(operation: Operation, answers: Answers) -> Value:
 
 
 def _path(path: Path, answers: Answers) -> Value:
-    found = _Place(answers(path.question, path.by), QUESTIONS[path.question].fields)
+    found = _Place(answers(path), QUESTIONS[path.question].fields)
     for number, step in enumerate(path.steps):
         if number:
             found = found.field(step.name)

@@ -3,7 +3,7 @@
 expression = term {("+" | "-") term}
 term       = factor {("*" | "/") factor}
 factor     = "-" factor | amount | "(" expression ")" | function "(" expression {"," expression} ")" | path
-path       = question ["(" name "=" value ")"] [rows] {"." field [rows]}
+path       = question ["(" name "=" text {"," name "=" text} ")"] [rows] {"." field [rows]}
 rows       = "[" field comparison value {"," field comparison value} "]"
 comparison = "=" | "!=" | "~" | "!~" | "<" | "<=" | ">" | ">="
 """
@@ -76,11 +76,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A field of a question's answer. `steps[0]` is the question, `by` what its answer is to be grouped by."""
+    """A field of a question's answer. `steps[0]` is the question, `by` what its answer is to be grouped by.
+
+    `changes` are other names in its parentheses, with their texts, in order.
+    """
 
     steps: tuple[Step, ...]
     by: str | None
     at: int
+    changes: tuple[tuple[str, str], ...] = ()
 
     @property
     def question(self) -> str:
@@ -233,19 +237,26 @@ class _Parser:
         return self.path(name)
 
     def path(self, question: _Token) -> Path:
-        by = None
-        if self.take("("):
-            argument = self.name("by")
-            if argument.text != "by":
-                raise ExpressionError(argument.at, str(argument), "by")
+        by, changes = None, []
+        more = self.take("(")
+        while more:
+            argument = self.name("by, or a change of whatif")
             self.expect("=")
-            by = self.text("what rows are grouped by, in quotes")
-            self.expect(")")
+            value = self.text("a text in quotes")
+            if argument.text != "by":
+                changes.append((argument.text, value))
+            elif by is not None:
+                raise ExpressionError(argument.at, "by twice", "one grouping")
+            else:
+                by = value
+            more = self.take(",")
+            if not more:
+                self.expect(")")
         steps = [Step(question.text, self.conditions(), question.at)]
         while self.take("."):
             name = self.name("the name of a field")
             steps.append(Step(name.text, self.conditions(), name.at))
-        return Path(tuple(steps), by, question.at)
+        return Path(tuple(steps), by, question.at, tuple(changes))
 
     def conditions(self) -> tuple[Condition, ...]:
         if not self.take("["):

@@ -27,8 +27,10 @@ from etgraph.alerts.language.vocabulary import (
     Question,
     Rows,
     Text,
+    option_of,
     table_of,
 )  # fmt: skip
+from etgraph.model.errors import UsageError
 from etgraph.model.results import camel_case
 from etgraph.sim.profiles.problems import near, one_of
 
@@ -187,8 +189,11 @@ def _of_path(path: Path) -> Meaning:
         choices = question.groupings
         expected = one_of(choices) if choices else f"no grouping: {path.question} has none"
         raise ExpressionError(path.at, f"by={path.by!r}", expected, near(path.by, choices))
+    for name, text in path.changes:
+        _check_change(question, path, name, text)
     kind: Kind = question.fields
-    rows = f"{path.question}({path.by})" if path.by else path.question
+    given = ", ".join(filter(None, (path.by, *(f"{name}={text}" for name, text in path.changes))))
+    rows = f"{path.question}({given})" if given else path.question
     several = False
     for number, step in enumerate(path.steps):
         if number:
@@ -211,6 +216,21 @@ def _of_path(path: Path) -> Meaning:
     last = path.steps[-1]
     told = "a text" if isinstance(kind, Text) else "an object" if isinstance(kind, Fields) else "no number"
     raise ExpressionError(last.at, f"{last.name}, {told}", "a number", _numbers(kind))
+
+
+def _check_change(question: Question, path: Path, name: str, text: str) -> None:
+    """Raise ExpressionError for a change of the run that the question does not know, or that is said wrongly."""
+    from etgraph.sim.what_if.reading import change
+
+    if name not in question.changes:
+        expected = one_of(("by", *question.changes)) if question.changes else f"by: {path.question} knows nothing else"
+        raise ExpressionError(path.at, repr(name), expected, near(name, ("by", *question.changes)))
+    try:
+        change(option_of(name), text)
+    except UsageError as error:
+        raise ExpressionError(
+            path.at, f"{name}={text!r}", error.message.rpartition("expected ")[2], error.hint
+        ) from None
 
 
 def _parent(rows: str) -> str:

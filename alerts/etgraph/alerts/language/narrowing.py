@@ -18,6 +18,7 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[str | None, str]]]] = MappingProxyT
         "operators": {"scope": ("scope", "key"), "operator": (None, "key")},
         "memory": {"scope": ("scope", "key"), "operator": (None, "key")},
         "criticalPath": {"operator": (None, "name")},
+        "whatif": {"scope": ("scope", "key"), "operator": (None, "key")},
         "stragglers": {"group": (None, "group")},
         "structure": {"operator": (None, "name"), "group": (None, "group")},
         "changes": {"operator": (None, "key")},

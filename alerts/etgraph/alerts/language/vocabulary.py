@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from etgraph.alerts.language.amounts import Unit, unit_of
-from etgraph.model.result_tables import ResultRow, declared_fields
+from etgraph.model.result_tables import ResultRow, declared_fields, row_declared
 from etgraph.model.results import Result, camel_case
 
 Of = Literal["step", "trace", "pair"]
@@ -65,13 +65,14 @@ class Field:
 class Question:
     """A question that metrics ask: the class of its answers, where the words are that it groups by, and of what.
 
-    `command` is the command of `etgraph` that shows the answer.
+    `command` is the command of `etgraph` that shows the answer, `changes` its options that change the run first.
     """
 
     answers: str
     of: Of
     command: str
     by: str | None = None
+    changes: tuple[str, ...] = ()
 
     @property
     def answer(self) -> type[Result]:
@@ -99,12 +100,14 @@ class Question:
 
 
 _HERE: Final = "etgraph.queries"
+_CHANGES: Final = ("scale", "remove", "split", "merge", "overlap", "launch_latency", "queue_depth", "buckets")
 
 QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
     {
         "breakdown": Question(f"{_HERE}.breakdown:Breakdown", "step", "breakdown", f"{_HERE}.breakdown:By"),
         "criticalPath": Question(f"{_HERE}.critical_path:CriticalPath", "step", "critical-path"),
         "hotspots": Question(f"{_HERE}.hotspots:Hotspots", "step", "hotspots", f"{_HERE}.hotspots:By"),
+        "commMatrix": Question(f"{_HERE}.comm_matrix:CommunicationMatrix", "step", "comm-matrix"),
         "stragglers": Question(f"{_HERE}.stragglers:Stragglers", "step", "stragglers"),
         "deviceUse": Question(f"{_HERE}.device_use:DeviceUse", "step", "device-use"),
         "operators": Question(f"{_HERE}.operators:Operators", "step", "operators", f"{_HERE}.grouping:By"),
@@ -114,6 +117,7 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "structure": Question("etgraph.alerts.structure:Structure", "step", "show"),
         "findings": Question(f"{_HERE}.findings.finding:Findings", "trace", "findings"),
         "waterfall": Question(f"{_HERE}.waterfall:Waterfall", "trace", "waterfall"),
+        "whatif": Question(f"{_HERE}.whatif:WhatIf", "trace", "whatif", f"{_HERE}.whatif:By", _CHANGES),
         "compare": Question(f"{_HERE}.comparison.result:Comparison", "pair", "compare"),
         "changes": Question("etgraph.alerts.changes:Changes", "pair", "compare"),
     }
@@ -124,9 +128,14 @@ STRUCTURAL: Final = frozenset({"structure", "changes"})
 """Those whose numbers do not differ from run to run, so that one run decides and no statistics are needed."""
 
 
+def option_of(name: str) -> str:
+    """The option of the command that a change is, by the name that metrics give it."""
+    return name.replace("_", "-")
+
+
 def table_of(answer: type[Result]) -> str:
     """The field of an answer that its rows are in: that of its table, where this is a field."""
-    declared = {field.name for field in dataclasses.fields(answer)}  # type: ignore[arg-type]
+    declared = {field.name for field in dataclasses.fields(answer)} | _computed(answer).keys()  # type: ignore[arg-type]
     return next(name for name in (answer.TABLE, answer.FRAME, *_ROWS) if name in declared)
 
 
@@ -136,12 +145,23 @@ _ROWS: Final = ("windows", "steps")
 
 @cache
 def fields_of(declared: type) -> Fields:
-    """The fields of a dataclass, by their JSON names."""
-    return Fields(
-        MappingProxyType(
-            {camel_case(name): Field(name, _kind(name, hint)) for name, hint in declared_fields(declared).items()}
-        )
-    )
+    """The fields of a dataclass, by their JSON names; not those of which metrics can use what its table says."""
+    computed = _computed(declared)
+    columns = {name for kind in computed.values() for name in kind.of.fields}
+    found = {camel_case(name): Field(name, _kind(name, hint)) for name, hint in declared_fields(declared).items()}
+    kept = {name: field for name, field in found.items() if name not in columns or not isinstance(field.kind, Other)}
+    return Fields(MappingProxyType(kept | {camel_case(name): Field(name, kind) for name, kind in computed.items()}))
+
+
+def _computed(declared: type) -> dict[str, Rows]:
+    """The table of an answer where it is worked out of the fields, and declares its rows."""
+    own = getattr(declared, getattr(declared, "TABLE", ""), None)
+    if not isinstance(own, property):
+        return {}
+    import pyarrow as pa
+
+    row = row_declared(get_type_hints(own.fget, localns={"pa": pa}, include_extras=True)["return"])
+    return {} if row is None else {declared.TABLE: Rows(_columns(row))}  # type: ignore[attr-defined]
 
 
 def _kind(name: str, hint: Any) -> Kind:
@@ -183,5 +203,5 @@ def _named(target: str) -> Any:
 
 __all__ = [
     "QUESTIONS", "STRUCTURAL", "Field", "Fields", "Kind", "Number", "Of", "Other", "Question", "Rows", "Text",
-    "fields_of", "table_of",
+    "fields_of", "option_of", "table_of",
 ]  # fmt: skip

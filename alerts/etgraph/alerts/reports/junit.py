@@ -35,7 +35,8 @@ def junit(result: CheckResult) -> str:
 
 def _outcome(finding: Finding) -> str:
     """The element that tells what became of a test; none of one that passed."""
-    if finding.level == "off" or finding.status in ("undecided", "suppressed"):
+    not_asked = finding.level == "off" or wording.verdict(finding) == wording.NOT_MEASURED
+    if not_asked or finding.status in ("undecided", "suppressed"):
         return "skipped"
     if finding.status not in ("broken", "incomparable"):
         return ""
@@ -56,10 +57,10 @@ def _counts(findings: Sequence[Finding]) -> dict[str, str]:
 def _case(suite: ElementTree.Element, finding: Finding) -> None:
     case = ElementTree.SubElement(suite, "testcase", classname=shown(finding.trace), name=shown(finding.rule))
     if outcome := _outcome(finding):
-        message = finding.reason if finding.status == "suppressed" and finding.reason else finding.title
-        told = ElementTree.SubElement(
-            case, outcome, type="off" if finding.level == "off" else finding.status, message=shown(message)
-        )
+        verdict = wording.verdict(finding)
+        reason = finding.reason if verdict in ("suppressed", wording.NOT_MEASURED) else None
+        kind = verdict if verdict in ("off", wording.NOT_MEASURED) else finding.status
+        told = ElementTree.SubElement(case, outcome, type=kind, message=shown(reason or finding.title))
         told.text = _told(finding)
     elif finding.status != "passed":
         ElementTree.SubElement(case, "system-out").text = f"{wording.verdict(finding)}: {_told(finding)}"

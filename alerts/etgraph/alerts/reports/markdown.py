@@ -122,15 +122,15 @@ def _points(finding: Finding) -> Iterator[str]:
 
 def _end(result: CheckResult, most: int) -> str:
     """The rules of which nothing else is told."""
-    end = ""
-    for label in ("passed", "off"):
-        names = [shown(each.rule, MOST_CELL) for each in result.findings if wording.verdict(each) == label]
-        if names:
-            kept, _ = _as_many([f", {code_in_html(name)}" for name in names], most)
-            more = f" and {len(names) - len(kept):,} more" if len(names) > len(kept) else ""
-            told = f"{counted(len(names), 'rule')} {label}"
-            end += f"\n<details><summary>{told}</summary>\n\n{''.join(kept).removeprefix(', ')}{more}\n\n</details>\n"
-    return end
+    folds = []
+    for label, names in wording.quiet(result.findings).items():
+        kept, _ = _as_many([f", {code_in_html(shown(name, MOST_CELL))}" for name in names], most)
+        more = f" and {len(names) - len(kept):,} more" if len(names) > len(kept) else ""
+        told = f"{counted(len(names), 'rule')} {prose(shown(label, MOST_CELL * 2))}"
+        folds.append(
+            f"\n<details><summary>{told}</summary>\n\n{''.join(kept).removeprefix(', ')}{more}\n\n</details>\n"
+        )
+    return "".join(_as_many(folds, 2 * most)[0])
 
 
 def code(text: str) -> str:

@@ -25,9 +25,8 @@ def text(result: CheckResult, *, colour: bool = False) -> str:
     for finding in findings:
         if not wording.is_quiet(finding):
             lines += ["", *_finding(finding, colour, several=len(result.traces) > 1)]
-    for label in ("passed", "off"):
-        if names := [shown(each.rule) for each in findings if wording.verdict(each) == label]:
-            lines += ["", *_wrapped(f"{label}: {', '.join(names)}", WIDTH)]
+    for label, names in wording.quiet(findings).items():
+        lines += ["", *_wrapped(f"{label}: {', '.join(names)}", WIDTH)]
     return "\n".join(map(not_a_command, lines)) + "\n"
 
 

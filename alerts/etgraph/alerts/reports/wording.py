@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from etgraph.alerts.findings import CheckResult, Finding, Interval, Level, Responsible, Status
 from etgraph.alerts.language.amounts import readable
@@ -19,6 +19,7 @@ SHOWN_RESPONSIBLE = 5
 SHOWN_RANKS = 8
 GRAVITY: tuple[Status, ...] = ("broken", "incomparable", "undecided", "suppressed", "improved", "passed")
 """Statuses, the gravest first."""
+NOT_MEASURED = "not measured"
 LEVELS: tuple[Level, ...] = ("error", "warn", "off")
 IN_WORDS: dict[Status, str] = {
     "broken": "broken",
@@ -56,6 +57,16 @@ def is_quiet(finding: Finding) -> bool:
     return finding.level == "off" or finding.status == "passed"
 
 
+def quiet(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """The rules of which only the name is told, by what became of them; those not measured by why they were not."""
+    found: dict[str, list[str]] = {label: [] for label in (IN_WORDS["passed"], NOT_MEASURED, "off")}
+    for finding in filter(is_quiet, findings):
+        label = verdict(finding)
+        label += f" ({shown(finding.reason or '')})" if label == NOT_MEASURED else ""
+        found.setdefault(label, []).append(shown(finding.rule))
+    return {label: names for label, names in found.items() if names}
+
+
 def summary(result: CheckResult) -> str:
     """The outcome in a line: how many rules, and what became of them."""
     found = Counter(map(verdict, worst_first(result)))
@@ -71,11 +82,13 @@ def sides(result: CheckResult) -> str:
 
 
 def verdict(finding: Finding) -> str:
-    """Level and status in a word or two: `error`, `warning`, or what else it is."""
+    """Level and status in a word or two: `error`, `warning`, or what else it is; one that passed may lack a number."""
     if finding.level == "off":
         return "off"
     if finding.status == "broken":
         return "error" if finding.level == "error" else "warning"
+    if finding.status == "passed" and finding.value is None and finding.reason:
+        return NOT_MEASURED
     return IN_WORDS[finding.status]
 
 
@@ -213,7 +226,7 @@ def rule_place(finding: Finding) -> str:
 def rows(finding: Finding) -> Iterator[tuple[str, str]]:
     """Everything else that there is to say, as label and text."""
     yield "worth", worth(finding)
-    yield "reason", shown(finding.reason or "", 2000)
+    yield "reason", shown(finding.reason or "", 2000) if (finding.reason or "") not in finding.message else ""
     yield "do", shown(finding.advice or "", 2000)
     yield "owner", shown(finding.owner or "")
     yield "rule", rule_place(finding)

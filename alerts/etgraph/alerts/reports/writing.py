@@ -55,7 +55,7 @@ def parse_outputs(told: Sequence[str], environment: Mapping[str, str] = os.envir
     outputs = tuple(parse_output(each, environment) for each in told) or (Output("text"),)
     seen: dict[Path | None, str] = {}
     for output in outputs:
-        target = output.file and output.file.absolute()
+        target = output.file and output.file.resolve()
         if target in seen:
             where = output.file or "stdout"
             raise UsageError(
@@ -64,6 +64,16 @@ def parse_outputs(told: Sequence[str], environment: Mapping[str, str] = os.envir
             )
         seen[target] = output.format
     return outputs
+
+
+def spared(outputs: Iterable[Output], files: Sequence[str]) -> None:
+    """Raise UsageError where a report would be written over one of the files that a check reads."""
+    read = {Path(file.partition("#")[0]).resolve() for file in files if file}
+    for output in outputs:
+        if output.file is not None and output.file.exists() and output.file.resolve() in read:
+            raise UsageError(
+                f"--output {output.format}={output.file}: found a file that the check reads, expected another"
+            )
 
 
 def render(result: CheckResult, format: str, *, root: Path | None = None) -> str:

@@ -15,7 +15,7 @@ from etgraph.alerts.language.amounts import NotAnAmount, Unit, amount_of
 from etgraph.alerts.language.expressions import ExpressionError
 from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.rules.rule import Rule
-from etgraph.model.errors import EtgraphError
+from etgraph.model.errors import EtgraphError, UsageError
 from etgraph.sim.profiles.declaration import declared
 from etgraph.sim.profiles.document import Node, document, text_of
 from etgraph.sim.profiles.problems import FileProblems, near
@@ -78,6 +78,8 @@ def _text(file: Path | str) -> tuple[str, str]:
     if str(file) == DEFAULT:
         return default_pack()
     path = Path(file).expanduser()
+    if not str(file):
+        raise UsageError("--rules: found no name, expected a file", hint="is a variable of the job empty?")
     try:
         return text_of(path, "rules are a TOML file: docs/alerts/rules.md; 'etgraph rules init' writes one"), str(file)
     except EtgraphError as error:
@@ -92,9 +94,9 @@ def _checked(reader: Reader, found: list[Placed]) -> tuple[Placed, ...]:
         if before is not one:
             node = Node(one.rule.id, one.file, one.line)
             where = f"line {before.line}" if before.file == one.file else before.file
-            reader.refuse(
-                node, ("rules", one.rule.id, "id"), f"a rule {one.rule.id!r} as in {where}", "an id of its own"
-            )
+            again = (before.file, before.line) == (one.file, one.line)
+            found = "the file twice" if again else f"a rule {one.rule.id!r} as in {where}"
+            reader.refuse(node, ("rules", one.rule.id, "id"), found, "each file once" if again else "an id of its own")
     if reader.problems:
         files = [problem.file for problem in reader.problems]
         raise RulesError(sorted(reader.problems, key=lambda each: (files.index(each.file), each.line or 0)))

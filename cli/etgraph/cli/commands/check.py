@@ -50,14 +50,15 @@ def check(
     4 where the store cannot be used.
     """
     from etgraph.alerts.exits import exit_code
-    from etgraph.alerts.reports import write_all
+    from etgraph.alerts.reports import spared, write_all
     from etgraph.alerts.rules import load
     from etgraph.cli.answering import limited
     from etgraph.cli.progress import watched
     from etgraph.cli.views.check import reports_of
 
     reports = reports_of(settings, outputs)
-    rules = load([file if file == "default" else Path(file) for file in files])
+    rules = load([file if file in ("", "default") else Path(file) for file in files])
+    spared(reports, [*files, *traces, *baseline])
     with settings.session() as session, watched(settings) as progress, limited(settings.timeout):
         found = session.check(traces, rules, baseline=baseline, workload=workload, progress=progress)
     write_all(found, reports)

@@ -40,13 +40,17 @@ def comparison_view(result: Comparison, title: str, width: int, *, show_all: boo
     parts: list[RenderableType] = [Text(printable(title), style="bold"), *_headline(result), Text()]
     if result.structural:
         parts += [_changes(result, width, show_all), Text()]
-    parts += [_contributions(result, width, show_all), Text()]
+    if result.timed:
+        parts += [_contributions(result, width, show_all), Text()]
     if result.differences:
         parts += [_differences(result.differences, show_all), Text()]
     return Group(*parts)
 
 
 def _headline(result: Comparison) -> Iterator[Text]:
+    if not result.timed:
+        yield Text(result.headline())
+        return
     line = Text.assemble(
         f"a step takes {duration(result.base_ns)}, then {duration(result.other_ns)}: ",
         (signed(result.difference_ns), f"bold {_look(result.difference_ns)[1]}"),
@@ -74,15 +78,15 @@ def _steps(steps: StepTime) -> str:
 def _changes(result: Comparison, width: int, show_all: bool) -> RenderableType:
     """A line a change of the program: what it is, and what its operators take on the path, then and now."""
     limits, roomy = _limits_shown(result, width), width >= ROOMY
-    table = grid("changed in the program", "ranks", "difference", *limits, "", right=("difference", *limits))
+    times = ("difference", *limits) if result.timed else ()
+    table = grid("changed in the program", "ranks", *times, "", right=times)
     shown = result.structural if show_all else result.structural[:TOP_CHANGES]
     who = [shortened(ranges(one.ranks), RANKS) for one in shown]
     room = width - BESIDE_CHANGE - len(limits) * BESIDE_LIMITS - (BAR if roomy else NARROW_BAR) - max(5, *map(len, who))
     for one, ranks in zip(shown, who, strict=True):
-        table.add_row(
-            Text(change_in_words(one, room)), ranks, signed(one.contribution_ns),
-            *(_limits(one) for _ in limits), _bar(one.contribution_ns, _longest(shown), roomy),
-        )  # fmt: skip
+        told = (signed(one.contribution_ns), *(_limits(one) for _ in limits)) if times else ()
+        bar = _bar(one.contribution_ns, _longest(shown), roomy)
+        table.add_row(Text(change_in_words(one, room)), ranks, *told, bar)
     return _with_rest(table, result.structural[len(shown) :], "more change")
 
 

@@ -23,6 +23,7 @@ from etgraph.queries.subjects import Subject
 from etgraph.queries.windows import Iterations, Window
 
 Compared = Trace | Subject | Sequence[Trace | Subject]
+UNTIMED = "no times on one side or both: only what changed in the program is told, and every time is 0"
 LITTLE = 0.5
 """Less of the operators' time than this in such as both sides have deserves a word."""
 
@@ -47,6 +48,8 @@ def compare(
     first: see `Contribution`. A pause is a part of its own by operator and category, otherwise it belongs to the
     operator after it. `unexplained_ns` is the difference in pauses without a known cause.
 
+    Where a side has no times at all, the comparison is not `timed`: what changed in the program, with times of 0.
+
     With several steps on both sides there are intervals, by bootstrap over runs and their steps. `iteration` names the
     steps where a subject does not. Runs of a side that lack the rank are left out, and told in the trust. Raises
     MissingData where a side has no such steps or the two have no operator in common, by name and place; UsageError for
@@ -55,10 +58,9 @@ def compare(
     if by not in get_args(By):
         raise UsageError(f"no comparison by {by!r}: choose {', '.join(get_args(By))}")
     grounds: dict[int, Ground] = {}
-    first, second = (
-        side_of(_subjects(side, what), what, rank, iteration, window, grounds)
-        for side, what in ((base, "base"), (other, "other"))
-    )
+    sides = [(_subjects(base, "base"), "base"), (_subjects(other, "other"), "other")]
+    timed = all(any(bool(one.trace.timed.any()) for one in side) for side, _ in sides)
+    first, second = (side_of(side, what, rank, iteration, window, grounds, timed=timed) for side, what in sides)
     pairing = pairing_of(first, second, rank)
     if not _something_in_common(first, pairing):
         raise MissingData(_nothing_in_common(first, second), hint="are these traces of one program, read alike?")
@@ -74,8 +76,8 @@ def compare(
         base_ns, other_ns, other_ns - base_ns, int(parts.other_ns[0] - parts.base_ns[0]), pairing.aligned_share,
         contributions_of(parts, structure, pairing, by),
         differences_of([run.trace for run in first.runs], [run.trace for run in second.runs]),
-        _trust(first, second, parts, pairing),
-        by, structural_of(whole, structure, pairing), low_ns, high_ns, _steps(first), _steps(second),
+        _trust(first, second, parts, pairing, timed=timed),
+        by, structural_of(whole, structure, pairing), low_ns, high_ns, _steps(first), _steps(second), timed,
     )  # fmt: skip
 
 
@@ -119,16 +121,18 @@ def _nothing_in_common(base: Side, other: Side) -> str:
     return f"nothing to compare: no operator of the one is found in the other; {told[0]}; {told[1]}"
 
 
-def _trust(base: Side, other: Side, parts: Parts, pairing: Pairing) -> Trust:
+def _trust(base: Side, other: Side, parts: Parts, pairing: Pairing, *, timed: bool) -> Trust:
     total = int(parts.base_ns.sum() + parts.other_ns.sum())
     warnings: list[str] = []
     for side, what in ((base, "base"), (other, "other")):
         typical = side.trusts[int(np.argmax(side.typical.weights))]
         warnings += [f"{what}: {told}" for told in (*typical.warnings, *side.left_out)]
     warnings += [f"alignment: {told}" for told in pairing.warnings]
-    if pairing.aligned_share < LITTLE:
+    if timed and pairing.aligned_share < LITTLE:
         warnings.append(f"only {pairing.aligned_share:.1%} of the operators' time is in such as both sides have")
-    if parts.low_ns is None:
+    if not timed:
+        warnings.append(UNTIMED)
+    elif parts.low_ns is None:
         warnings.append("no intervals: these take several steps, or runs, on both sides")
     elif parts.high_ns is not None and parts.low_ns[-1] < 0 < parts.high_ns[-1]:
         warnings.append("the difference of the step times is within what single steps differ")

@@ -199,12 +199,16 @@ def structural_of(parts: Parts, structure: Structure, pairing: Pairing) -> tuple
                 *limits_of(parts, place), True, ranks, change.work_ns, change.base_bytes, change.other_bytes,
             )
         )  # fmt: skip
-    return tuple(sorted(found, key=lambda one: (-_weight(one), one.key)))
+    return tuple(sorted(found, key=_weight))
 
 
-def _weight(one: Contribution) -> float:
-    """By what changes are ranked: what they contribute, and a little for their work that by chance is off the path."""
-    return abs(one.contribution_ns) + OFF_PATH * (one.work_ns or 0)
+def _weight(one: Contribution) -> tuple[float, float, str]:
+    """By what changes are ranked: what they contribute, and a little for their work that by chance is off the path.
+
+    Those that weigh the same, as all do without times, go by their numbers.
+    """
+    work = abs(one.contribution_ns) + OFF_PATH * (one.work_ns or 0)
+    return -work, -abs(one.other_count - one.base_count), one.key
 
 
 def _times(parts: Parts, place: int) -> tuple[int, int, int]:

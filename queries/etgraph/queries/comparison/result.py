@@ -70,7 +70,8 @@ class Comparison(Result):
     """The difference of two steps: `contributions` and `unexplained_ns` sum to `difference_ns`.
 
     `structural` lists what changed in the program, the change that concerns most work first; `by` operator, it comes
-    first among the contributions too. `low_ns` and `high_ns` bound the difference.
+    first among the contributions too. `low_ns` and `high_ns` bound the difference. Where a side has no times, it is not
+    `timed`: its times are 0, and its changes are all that is known.
     """
 
     base_ns: int
@@ -87,12 +88,16 @@ class Comparison(Result):
     high_ns: int | None = None
     base_steps: StepTime | None = None
     other_steps: StepTime | None = None
+    timed: bool = True
 
     FRAME: ClassVar[str] = "contributions"
     TABLE: ClassVar[str] = "contributions"
 
     def headline(self) -> str:
         """The answer in a few words."""
+        if not self.timed:
+            changes = len(self.structural)
+            return f"comparison without times: {changes or 'no'} change{'s' * (changes != 1)} of the program"
         sign = "+" if self.difference_ns >= 0 else "-"
         share = f", {self.difference_ns / self.base_ns:+.1%}" if self.base_ns else ""
         return (

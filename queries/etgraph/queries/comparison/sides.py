@@ -17,6 +17,7 @@ from etgraph.queries.subjects import Subject
 from etgraph.queries.windows import Iterations, Window, indices_of, operators_of, windows_of
 
 _CODE = {detail: code for code, (_, detail) in enumerate(DETAILS)}
+_NO_SEGMENTS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,14 @@ def side_of(
     iteration: Iterations,
     window: Window,
     grounds: dict[int, Ground],
+    *,
+    timed: bool = True,
 ) -> Side:
     """The side `what` that those traces make. `grounds` keeps what the paths of a trace share.
 
-    Steps that the rank does not have are left out, as are traces without any, and told. Raises MissingData for a step
-    that no rank has, and where none is left, with the side's name.
+    A side that is not `timed` has no critical paths: its steps have no length, but their operators. Steps that the rank
+    does not have are left out, as are traces without any, and told. Raises MissingData for a step that no rank has, and
+    where none is left, with the side's name.
     """
     runs: list[Run] = []
     paths: list[CriticalPath] = []
@@ -90,12 +94,14 @@ def side_of(
         for index in _asked(subject, iteration):
             check()
             try:
-                paths.append(ground.path(rank, index, window))
+                path = ground.path(rank, index, window) if timed else None
+                windows = windows_of(trace, rank, index, window, times=timed)
             except MissingData as failure:
                 lacking.append(failure.message)
                 continue
+            paths += [path] if path is not None else []
             kept += [] if index is None else [index]
-            rows.append(operators_of(trace, windows_of(trace, rank, index, window)))
+            rows.append(operators_of(trace, windows))
         if not rows:
             failures.append(f"{name} is left out: {lacking[0]}")
             continue
@@ -113,10 +119,11 @@ def side_of(
         )
     if not runs:
         raise MissingData(f"no trace of the side {what!r} can be compared: {'; '.join(dict.fromkeys(failures))}")
-    segments = [_segments(runs[number].trace, path) for number, path in zip(of, paths, strict=True)]
+    segments = [_segments(runs[number].trace, path) for number, path in zip(of, paths, strict=timed)]
+    segments = segments or [(_NO_SEGMENTS,) * 4]
     row, ends_at, detail, ns = (np.concatenate(column) for column in zip(*segments, strict=True))
-    step = np.repeat(np.arange(len(paths)), [len(columns[0]) for columns in segments])
-    run, time_ns = np.array(of), np.array([path.length_ns for path in paths])
+    step = np.repeat(np.arange(len(segments)), [len(columns[0]) for columns in segments])
+    run, time_ns = np.array(of), np.array([path.length_ns for path in paths] or [0] * len(of))
     return Side(
         tuple(runs),
         run,
@@ -128,7 +135,7 @@ def side_of(
         ns,
         1 if rank is not None else len(np.unique(np.concatenate([run.trace.ranks for run in runs]))),
         typical(time_ns, run),
-        tuple(path.trust for path in paths),
+        tuple(path.trust for path in paths) or (Trust(),) * len(of),
         tuple(dict.fromkeys(failures)),
     )
 

@@ -17,13 +17,18 @@ _HANDS_ON = re.compile(
 """Host operators that do nothing but hand a collective to its library."""
 
 
+def _enclosing(trace: Trace) -> Array:
+    """For every operator the one around it; of a trace with times one that has some, -1 for none."""
+    return trace.enclosing if trace.timed.any() else trace.operators["parent"]
+
+
 def roots_of(trace: Trace, some: Array) -> Array:
     """For every one of some operators (bool a row) the outermost around it, or around its launch, that is one too.
 
     A collective is its own root, and that of the calls around it which only hand it on. Other operators are their own.
     """
     o, d = trace.operators, trace.dependencies
-    above = np.where(o["category"] >= int(Category.KERNEL), launching_calls(trace), trace.enclosing)
+    above = np.where(o["category"] >= int(Category.KERNEL), launching_calls(trace), _enclosing(trace))
     collective = communicates(trace, np.arange(len(trace)))
     spawns = np.flatnonzero((d["kind"] == int(DependencyKind.SPAWN)) & collective[d["dst"]])
     spawns = spawns[above[d["dst"][spawns]] < 0]

@@ -55,7 +55,8 @@ def text_of(path: Path, hint: str) -> str:
             str(path), found="bytes that are no UTF-8", expected="TOML", place=f"byte {error.start}"
         ) from None
     except OSError as error:
-        raise InputError(str(path), found=error.strerror or str(error), expected="a TOML file") from None
+        found = "a folder" if path.is_dir() else f"what cannot be read ({error.strerror or error})"
+        raise InputError(str(path), found=found, expected="a TOML file") from None
 
 
 def document(text: str, file: str, error: type[FileProblems] = ProfileError) -> Node:
@@ -89,7 +90,7 @@ def _syntax(message: str, text: str, file: str) -> Problem:
         line = int(match[2]) if match[2] else text.count("\n", 0, len(text.rstrip())) + 1
     if what.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate")):
         return Problem(file, line, "", f"a key or table that is there already ({what})", "each of them once")
-    return Problem(file, line, "", what[:1].lower() + what[1:], "TOML")
+    return Problem(file, line, "", f"what is no TOML ({what[:1].lower() + what[1:]})", "TOML")
 
 
 def merged(base: Node, over: Node) -> Node:
