@@ -158,6 +158,8 @@ def _by_ranks(one: Sequence[Array], other: Sequence[Array], logarithmic: bool, n
     values, before = _typical(one, other)
     n, m = len(values), len(before)
     student = _student(values, before, (*one, *other)) if n + m > 2 else Student(0.0, 0.0, 1.0)
+    if min(n, m) >= FEWEST_OF_A_SIDE:  # the noisier side's own noise counts for what can be found
+        student = replace(student, error=max(student.error, _welch(values, before).error))
     bounds = ranks(values, before, student, nothing)
     return Estimate(
         "ranks", logarithmic, _back(float(np.median(before)), logarithmic), float(np.median(bounds.pairs)), bounds,
