@@ -121,5 +121,5 @@ SCENARIOS = (
     Scenario("3 runs after 10, each 1 % longer", 3, 10, correlation=0.8, run_drift=0.01, ordered=True),
     Scenario("5 runs after 20, each 1 % longer", 5, 20, correlation=0.8, run_drift=0.01, ordered=True),
 )
-"""What the settings of `etgraph.alerts.statistics` were chosen by: rates of these were looked at over and over. The last
-ones tell runs in order, whose correlation is ρ there; that of their steps is 0.8."""
+"""What the settings of `etgraph.alerts.statistics` were chosen by: rates of these were looked at again and again. The
+last ones tell runs in order, whose correlation is ρ there; that of their steps is 0.8."""
