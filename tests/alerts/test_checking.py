@@ -231,6 +231,85 @@ def test_one_noisy_run_is_undecided_and_says_how_many_would_decide() -> None:
     assert one(few, steps([900, 901]), steps([100, 101])).status == "undecided"
 
 
+def timed(*durations: int, days: bool = False) -> list[Run]:
+    """Runs of one step each; with `days`, each is in the catalogue a day after the one before."""
+    traces = [steps([duration]) for duration in durations]
+    return [
+        Run(f"{number}: {duration}", trace, info=replace(describe(trace), created=f"2026-01-{number + 1:02}"))
+        if days
+        else Run(f"{number}: {duration}", trace)
+        for number, (duration, trace) in enumerate(zip(durations, traces, strict=True))
+    ]
+
+
+def test_a_ratio_needs_one_run_a_side_and_says_that_it_knows_no_noise() -> None:
+    rule = f'{TIME}regression = {{max_increase = "10%", test = "ratio"}}'
+    for duration, status in ((109, "passed"), (110, "passed"), (111, "broken"), (89, "improved")):
+        finding = one(rule, timed(duration), timed(100))
+        assert (finding.status, finding.change, finding.interval) == (status, (duration - 100) / 100, None)
+        assert finding.evidence == {"design": "ratio", "noise": "not known"}
+    assert one(rule, timed(120, 100, 140), timed(99, 100, 101)).change == 0.2  # typical ones of runs
+    fewer = rule.replace("max_increase", "max_decrease")
+    assert (one(fewer, timed(89), timed(100)).status, one(fewer, timed(111), timed(100)).status) == (
+        "broken",
+        "improved",
+    )
+    finding = one(rule.replace('"ratio"', '"ratio", min_samples = 2'), timed(200), timed(100))
+    assert (finding.status, finding.runs_needed) == ("undecided", 2)
+
+
+def test_the_order_of_runs_decides_and_says_when_there_are_too_few() -> None:
+    rule = f'{TIME}regression = {{max_increase = "5%", test = "mann-whitney"}}'
+    base = timed(100, 101, 103, 250)
+    finding = one(rule, timed(120, 122, 125, 130), base)
+    assert (finding.status, finding.evidence["design"], finding.evidence["superiority"]) == ("undecided", "ranks", 0.75)
+    finding = one(rule, timed(120, 122, 125, 130), timed(100, 101, 103, 104))
+    assert finding.status == "broken"
+    assert finding.interval is not None
+    assert 5 < finding.interval.low < finding.difference < finding.interval.high  # type: ignore[operator]
+    finding = one(rule, timed(200, 201), timed(100, 101))
+    assert (finding.status, finding.runs_needed) == ("undecided", 3)
+    assert "undecided: 3 runs a side would decide" in finding.message
+    assert one(rule, timed(80, 82, 83), timed(100, 101, 103)).status == "improved"
+
+
+def test_a_lasting_change_is_told_with_its_first_run() -> None:
+    rule = f'{TIME}regression = {{max_increase = "5%", test = "change-point"}}'
+    history = timed(1000, 1010, 990, 1005, 998, 1003, 1500, 1510, 1495, 1503, 1499, 1502, days=True)
+    finding = one(rule, history[-1:], history[:-1])
+    assert (finding.status, finding.evidence["since"]) == ("broken", "6: 1500")
+    assert "since 6: 1500, where" in finding.message
+    assert finding.interval is not None
+    assert 0.45 < finding.change < 0.55  # type: ignore[operator]
+    assert one(rule, history[-1:], history[-2::-1]).evidence["since"] == "6: 1500"  # their days tell the order
+    assert one(rule.replace('"change-point"', '"change-point", within = 3'), history[-1:], history[:-1]).status == (
+        "passed"
+    )
+    finding = one(rule, history[5:6], history[:5])
+    assert finding.status == "undecided"
+    assert "undecided: a lasting change is looked for from 8 runs on, and there are 6" in finding.message
+    assert exit_code(found(rule, history[5:6], history[:5]), fail_on_undecided=True) == 1
+
+
+def test_rules_of_different_tests_share_their_false_alarms() -> None:
+    """Three a side have no p-value below 0.05 by their order: that alarm does not stand among ten rules."""
+    names = ("mann-whitney", *["statistics"] * 9)
+    rules = "".join(
+        f'[[rules]]\nid = "{name}-{number}"\n{TIME if number < 2 else EXPOSED}'
+        f'regression = {{max_increase = "5%", test = "{name}"}}\n'
+        for number, name in enumerate(names)
+    )  # fmt: skip
+    slow, base = ([Run(str(time), steps([time])) for time in side] for side in ((200, 201, 202), (100, 101, 102)))
+    findings = found(rules, slow, base).findings
+    assert {finding.status for finding in findings[1:]} == {"broken"}
+    assert findings[0].status == "broken"  # all are: none is a false one
+    ratio = rules.replace('"statistics"', '"ratio"')
+    assert found(ratio, slow, base).findings[0].status == "broken"  # a ratio is no test among others
+    none = rules.replace('max_increase = "5%", test = "statistics"', 'max_increase = "900%", test = "statistics"')
+    finding = found(none, slow, base).findings[0]
+    assert (finding.status, finding.runs_needed) == ("undecided", 5)
+
+
 def test_runs_are_in_order_where_their_catalogue_says_so() -> None:
     trace = steps([100])
     first, second, third = (Run(day, trace, info=replace(describe(trace), created=day)) for day in ("01", "02", "03"))

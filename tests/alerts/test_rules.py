@@ -18,9 +18,11 @@ from etgraph.alerts.language.meaning import metric
 from etgraph.alerts.language.vocabulary import QUESTIONS
 from etgraph.alerts.rules import DEFAULT, Budget, Regression, Rule, RulesError, Suppression, Where, load, loads
 from etgraph.alerts.rules.explaining import explained
+from etgraph.alerts.rules.reading import FEWEST_OF_HISTORY
 from etgraph.alerts.rules.schema import schema_of_rules, schema_of_tests, schema_text
 from etgraph.alerts.rules.starting import written
 from etgraph.alerts.rules.trying import TestsError, read_tests
+from etgraph.alerts.statistics.ordered import FEWEST
 from etgraph.model.errors import NotFound
 from etgraph.sim.profiles.declaration import Record, declared
 
@@ -114,7 +116,31 @@ suppress = {reason = "", until = "soon"}
         (RULE + "regression = {max_increase = '2 ms'}", "'2 ms'", 'an amount such as "10%"'),
         (RULE + "regression = {max_increase = -0.1}", "'-0.1'", "0 or more"),
         (RULE + "regression = {max_increase = 0, confidence = 1}", "1", "a share from 0.5 to below 1"),
-        (RULE + "regression = {max_increase = 0, test = 't'}", '"t"', "one of auto, exact, statistics"),
+        (RULE + "regression = {max_increase = 0, confidence = 0.4}", "0.4", "0.5"),
+        (RULE + "regression = {max_decrease = '100%'}", "'100%'", "less than 100%"),
+        (
+            RULE + "regression = {max_increase = 0, test = 't'}", '"t"',
+            "one of auto, exact, statistics, ratio, mann-whitney, change-point",
+        ),
+        (RULE + "regression = {max_increase = 0, within = 5}", "within beside test = 'auto'", "change-point alone"),
+        (RULE + "regression = {max_increase = 0, test = 'change-point', within = 0}", "0", "1"),
+        (
+            RULE + "regression = {max_increase = 0, test = 'ratio', confidence = 0.99}",
+            "confidence beside test = 'ratio'", "a test with an interval",
+        ),
+        (
+            RULE + "baseline = ['last:4', 'last:2:main']\nregression = {max_increase = 0, test = 'change-point'}",
+            "a history of 6 runs and the one that is checked", "8 or more",
+        ),
+        (
+            RULE + "for = 2\nregression = {max_increase = 0, test = 'mann-whitney'}",
+            "each of 2 runs by itself", "a baseline of 19 runs or more",
+        ),
+        (
+            RULE + "for = 2\nbaseline = ['last:19']\n"
+            "regression = {max_increase = 0, test = 'mann-whitney', confidence = 0.95}",
+            "each of 2 runs by itself", "a baseline of 39 runs or more",
+        ),
         (RULE + "budget = {max = 0}\nfor = 0", "0", "1 or more"),
         (RULE + "budget = {max = 0}\nfor = true", "true", "a whole number"),
         (RULE + "budget = {max = 0}\nwhere = {iterations = [-1]}", "-1", "indices from 0"),
@@ -142,6 +168,22 @@ def test_what_is_no_rule_is_refused(text: str, found: str, expected: str) -> Non
     (problem, *_) = caught.value.problems
     assert found in problem.found
     assert expected in problem.expected
+
+
+@pytest.mark.parametrize("more", [
+    "baseline = ['last:7']\nregression = {max_increase = 0, test = 'change-point', within = 3}",
+    "baseline = ['gpt@a', 'last:2']\nregression = {max_increase = 0, test = 'change-point'}",
+    "for = 2\nbaseline = ['last:19']\nregression = {max_increase = 0, test = 'mann-whitney'}",
+    "regression = {max_increase = 0, test = 'mann-whitney', confidence = 0.99}",
+    "regression = {max_decrease = '99%', test = 'ratio', min_samples = 2}",
+])  # fmt: skip
+def test_what_tests_need_may_be_there(more: str) -> None:
+    (placed,) = loads(RULE + more)
+    assert placed.rule.regression is not None
+
+
+def test_the_fewest_runs_of_a_history_are_those_of_statistics() -> None:
+    assert FEWEST_OF_HISTORY == FEWEST
 
 
 def test_problems_of_several_files_are_told_together(tmp_path: Path) -> None:
@@ -296,3 +338,21 @@ def test_the_page_tells_of_every_key_question_function_and_rule() -> None:
     (shown,) = re.findall(r"## Metrics\n.*?```\n(.*?)```", page, re.DOTALL)
     for line in shown.splitlines():
         assert metric(re.split(r"  +", line)[0])
+
+
+@pytest.mark.parametrize(("regression", "judged"), [
+    ("max_increase = '5%'", "may grow by 5% beside the baseline, by an interval of 90% over runs and steps"),
+    ("max_increase = '5%', test = 'ratio'",
+     "may grow by 5% beside the baseline, by the ratio of typical values, whatever the noise"),
+    ("max_decrease = 0.1, test = 'mann-whitney', confidence = 0.99",
+     "may shrink by 0.1 beside the baseline, by the order of runs by size, and an interval of 99% of their shift"),
+    ("max_increase = '5%', test = 'change-point', floor = '1 ms'",
+     "may grow by 5% beside the baseline, by a lasting change that stands among all runs, and its interval of 90%; "
+     "a difference below 1 ms is none"),
+    ("max_increase = '5%', test = 'change-point', within = 9",
+     "may grow by 5% beside the baseline, by a lasting change that stands among the last 9 runs, and its interval of "
+     "90%"),
+])  # fmt: skip
+def test_every_test_in_words(regression: str, judged: str) -> None:
+    (placed,) = loads(RULE + f"regression = {{{regression}}}")
+    assert explained(placed)["judged"] == judged

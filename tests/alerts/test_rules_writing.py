@@ -19,7 +19,7 @@ REGRESSIONS = st.builds(
     Regression,
     max_increase=SHARES,
     floor=st.none() | TIMES,
-    test=st.sampled_from(["auto", "exact", "statistics"]),
+    test=st.sampled_from(["auto", "exact", "statistics", "change-point"]),
     min_samples=st.integers(1, 10**6),
     confidence=st.floats(0.5, 1, exclude_max=True),
 )

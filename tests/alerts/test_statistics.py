@@ -43,17 +43,16 @@ def test_what_is_worse_when_it_is_lower_breaks_by_falling() -> None:
 
 
 def test_student_s_interval_of_the_logarithms() -> None:
-    """By hand: run values 1, 2, 3 beside 0, 0, 3 on the logarithmic scale, one variance of both, t(0.95, 4)."""
-    one = [np.exp([value]) for value in (1.0, 2.0, 3.0)]
+    """By hand: run values 1, 2 beside 0, 0, 3 on the logarithmic scale, one variance of both, t(0.95, 3)."""
+    one = [np.exp([value]) for value in (1.0, 2.0)]
     other = [np.exp([value]) for value in (0.0, 0.0, 3.0)]
     decision = decide(one, other, max_increase=0.0)
-    error = math.sqrt((2.0 + 6.0) / 4 * (1 / 3 + 1 / 3))
-    reach = 2.1318467863 * error
+    reach = 2.3533634348 * math.sqrt((0.5 + 6.0) / 3 * (1 / 2 + 1 / 3))
     assert decision.baseline == pytest.approx(math.e)
-    assert decision.difference == pytest.approx(math.e * math.expm1(1.0))
-    assert decision.interval.low == pytest.approx(math.e * math.expm1(1.0 - reach))
-    assert decision.interval.high == pytest.approx(math.e * math.expm1(1.0 + reach))
-    assert decision.effect == pytest.approx(1 / math.sqrt(2))
+    assert decision.difference == pytest.approx(math.e * math.expm1(0.5))
+    assert decision.interval.low == pytest.approx(math.e * math.expm1(0.5 - reach))
+    assert decision.interval.high == pytest.approx(math.e * math.expm1(0.5 + reach))
+    assert decision.effect == pytest.approx(0.5 / math.sqrt(6.5 / 3))
 
 
 def test_a_floor_in_the_unit_lets_small_differences_pass() -> None:

@@ -103,6 +103,10 @@ SCENARIOS = (
     Scenario("3 a side, samples' runs twice as noisy", 3, 3, correlation=0.8, noisier=2.0),
     Scenario("3 beside 10, samples' runs twice as noisy", 3, 10, correlation=0.8, noisier=2.0),
     Scenario("6 beside 20, samples' runs twice as noisy", 6, 20, correlation=0.8, noisier=2.0),
+    Scenario("10 beside 3, samples' runs twice as noisy", 10, 3, correlation=0.8, noisier=2.0),
+    Scenario("10 beside 3, log-normal", 10, 3, correlation=0.8, step_shape=skewed, run_shape=skewed),
+    Scenario("5 beside 10", 5, 10, correlation=0.8),
+    Scenario("5 beside 10, log-normal", 5, 10, correlation=0.8, step_shape=skewed, run_shape=skewed),
     Scenario("1 run a side", 1, 1, correlation=0.8),
     Scenario("1 run, 10 steps of each side in turns", 1, 1, 10, alternating=True),
     Scenario("the same, t₃", 1, 1, 10, step_shape=student, alternating=True),
@@ -114,6 +118,8 @@ SCENARIOS = (
     Scenario("5 runs after 10 in order, ρ = 0.8", 5, 10, correlation=0.8, run_correlation=0.8, ordered=True),
     Scenario("5 after 20, ρ = 0.8, t₃", 5, 20, 20, 0.8, student, student, run_correlation=0.8, ordered=True),
     Scenario("1 run after 20 in order, ρ = 0.8", 1, 20, correlation=0.8, run_correlation=0.8, ordered=True),
-    Scenario("3 runs after 10, each 1 % longer: a change", 3, 10, correlation=0.8, run_drift=0.01, ordered=True),
+    Scenario("3 runs after 10, each 1 % longer", 3, 10, correlation=0.8, run_drift=0.01, ordered=True),
+    Scenario("5 runs after 20, each 1 % longer", 5, 20, correlation=0.8, run_drift=0.01, ordered=True),
 )
-"""What is measured. The last ones tell runs in order, whose correlation is ρ there; that of their steps is 0.8."""
+"""What the settings of `etgraph.alerts.statistics` were chosen by: rates of these were looked at again and again. The
+last ones tell runs in order, whose correlation is ρ there; that of their steps is 0.8."""

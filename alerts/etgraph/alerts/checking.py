@@ -9,7 +9,7 @@ from typing import Final
 
 from etgraph.alerts.comparability import incomparable, on_both_sides
 from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
-from etgraph.alerts.judging import Verdict, in_order, of_budget, of_decision, of_regression, take_turns
+from etgraph.alerts.judging import Verdict, of_budget, of_decision, of_regression
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
 from etgraph.alerts.rules.rule import Rule, Where
 from etgraph.alerts.runs import Measured, Run, measure, together
@@ -84,7 +84,10 @@ def check(of: Check, rules: Sequence[Placed]) -> CheckResult:
         judged += _judge(of, placed)
     decided = [one for one in judged if one.verdict.decision is not None]
     decisions = adjusted([one.verdict.decision for one in decided if one.verdict.decision is not None])
-    again = {id(one): of_decision(decision) for one, decision in zip(decided, decisions, strict=True)}
+    again = {
+        id(one): of_decision(decision, one.verdict.evidence.get("since"))
+        for one, decision in zip(decided, decisions, strict=True)
+    }
     judged = [replace(one, verdict=again.get(id(one), one.verdict)) for one in judged]
     findings = tuple(told(one, of.today) for one in judged)
     names = tuple(dict.fromkeys(run.name for one in judged for run in one.baseline))
@@ -182,9 +185,7 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     if rule.regression is None:
         verdict = of_budget(rule, own[0])
     else:
-        verdict = of_regression(
-            rule, own, before, alternating=take_turns(runs, baseline), ordered=in_order(runs, baseline)
-        )
+        verdict = of_regression(rule, own, before, runs=runs, baseline_runs=baseline)
     return Judged(placed, runs, baseline, verdict, together(own), together(before) if before else None, compared)
 
 

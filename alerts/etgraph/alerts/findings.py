@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Level = Literal["error", "warn", "off"]
 Status = Literal["passed", "broken", "improved", "undecided", "incomparable", "suppressed"]
 """Of one rule. `broken` is a budget that is exceeded or a regression; `incomparable`: the sides differ in hardware,
 topology or workload."""
+Worse = Literal["higher", "lower"]
+"""Which way a metric gets worse."""
+CONFIDENCE: Final = 0.9
+"""Of intervals here and elsewhere in etgraph: each end is passed by chance in one case of twenty."""
 Outcome = Literal["ok", "regressed", "undecided", "incomparable"]
 """Of a check: the worst of its rules of level error."""
 
@@ -102,4 +106,4 @@ class CheckResult:
     findings: tuple[Finding, ...]
 
 
-__all__ = ["CheckResult", "Finding", "Interval", "Level", "Outcome", "Responsible", "Status"]
+__all__ = ["CONFIDENCE", "CheckResult", "Finding", "Interval", "Level", "Outcome", "Responsible", "Status", "Worse"]

@@ -13,15 +13,17 @@ from etgraph.alerts.findings import Interval, Status
 from etgraph.alerts.language.amounts import amount_of
 from etgraph.alerts.rules.rule import Rule
 from etgraph.alerts.runs import Measured, Run
-from etgraph.alerts.statistics import Decision, decide
+from etgraph.alerts.statistics import Decision, decide, decide_change
 from etgraph.alerts.statistics.estimates import Alternating
+from etgraph.alerts.statistics.runs import ROUNDING, typical
+from etgraph.model.columns import Array
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What comes of a rule, in the unit of its metric; the fields are those of `Finding`.
 
-    `decision` is what statistics say, where they were asked.
+    `decision` is what statistics say, where they were asked. `why` is why it is undecided, where not for noise.
     """
 
     status: Status
@@ -35,6 +37,7 @@ class Verdict:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     decision: Decision | None = None
     missing: str | None = None
+    why: str | None = None
 
 
 def of_budget(rule: Rule, measured: Measured) -> Verdict:
@@ -55,39 +58,70 @@ def of_regression(
     measured: Sequence[Measured],
     baseline: Sequence[Measured],
     *,
-    alternating: Alternating | None,
-    ordered: bool,
+    runs: Sequence[Run],
+    baseline_runs: Sequence[Run],
 ) -> Verdict:
-    """Whether runs are worse than those of a baseline by more than a rule allows; every one of them has a number."""
+    """Whether runs are worse than those of a baseline by more than a rule allows; every one of them has a number.
+
+    `runs` and `baseline_runs` are those that were measured.
+    """
     regression = rule.regression
     assert regression is not None
     floor = amount_of(str(regression.floor), rule.metric.unit) if regression.floor is not None else 0.0
-    allowed = regression.max_increase if regression.max_increase is not None else regression.max_decrease
-    share = amount_of(str(allowed), "share")
-    lower = regression.max_increase is None
-    if regression.test == "exact" or (regression.test == "auto" and rule.metric.structural):
-        return exact(measured, baseline, share, floor, lower=lower)
+    share, worse = amount_of(str(regression.allowed), "share"), regression.worse
+    test, confidence, least = regression.test_of(rule.metric), regression.confidence, regression.min_samples
+    steps, before = ([np.array(one.steps) for one in side] for side in (measured, baseline))
+    if test == "exact":
+        return exact(measured, baseline, share, floor, lower=worse == "lower")
+    if test == "ratio":
+        return ratio(steps, before, share, floor, lower=worse == "lower", min_runs=least)
+    if test == "change-point":
+        series = [*zip(baseline_runs, before, strict=True), *zip(runs, steps, strict=True)]
+        if all(run.info is not None and run.info.created for run, _ in series):
+            series.sort(key=lambda each: str(each[0].info.created if each[0].info else ""))
+        decision = decide_change(
+            [own for _, own in series], samples=len(runs), max_increase=share, floor=floor, confidence=confidence,
+            worse=worse, within=regression.within, min_runs=least,
+        )  # fmt: skip
+        first = decision.evidence.get("first")
+        return of_decision(decision, None if first is None else series[first][0].name)
     return of_decision(
         decide(
-            [np.array(one.steps) for one in measured],
-            [np.array(one.steps) for one in baseline],
-            max_increase=share,
-            floor=floor,
-            confidence=regression.confidence,
-            worse="lower" if lower else "higher",
-            alternating=alternating,
-            ordered=ordered,
-            min_runs=regression.min_samples,
+            steps, before, max_increase=share, floor=floor, confidence=confidence, worse=worse,
+            alternating=take_turns(runs, baseline_runs), ordered=in_order(runs, baseline_runs), min_runs=least,
+            test="ranks" if test == "mann-whitney" else "means",
         )
-    )
+    )  # fmt: skip
 
 
-def of_decision(decision: Decision) -> Verdict:
-    """The verdict of statistics."""
+def of_decision(decision: Decision, since: str | None = None) -> Verdict:
+    """The verdict of statistics; `since` names the first run of a lasting change."""
+    evidence = {**decision.evidence, "detectable": decision.detectable, "effect": decision.effect}
+    evidence |= {} if since is None else {"since": since}
     return Verdict(
         decision.status, decision.value, decision.baseline, decision.difference, decision.change, decision.interval,
-        decision.limit, decision.runs_needed,
-        {**decision.evidence, "detectable": decision.detectable, "effect": decision.effect}, decision,
+        decision.limit, decision.runs_needed, evidence, decision, why=decision.why,
+    )  # fmt: skip
+
+
+def ratio(
+    steps: Sequence[Array], before: Sequence[Array], share: float, floor: float, *, lower: bool, min_runs: int
+) -> Verdict:
+    """The verdict on the ratio of typical values, one run a side being enough: whatever is beyond the limit is broken.
+
+    It has no interval, and does not know how much of the difference is noise.
+    """
+    value, base = (float(np.median([typical(run) for run in side])) for side in (steps, before))
+    difference, limit = value - base, max(abs(base) * share, floor)
+    worsening = -difference if lower else difference
+    status: Status = "passed"
+    if min(len(steps), len(before)) < min_runs:
+        status = "undecided"
+    elif abs(worsening) > limit + ROUNDING * abs(base):
+        status = "broken" if worsening > 0 else "improved"
+    return Verdict(
+        status, value, base, difference, difference / abs(base) if base else None, limit=-limit if lower else limit,
+        runs_needed=min_runs if status == "undecided" else None, evidence={"design": "ratio", "noise": "not known"},
     )  # fmt: skip
 
 
@@ -131,4 +165,4 @@ def in_order(runs: Sequence[Run], baseline: Sequence[Run]) -> bool:
     return len(known) == len(moments) and known == sorted(known)
 
 
-__all__ = ["Verdict", "exact", "in_order", "of_budget", "of_decision", "of_regression", "take_turns"]
+__all__ = ["Verdict", "exact", "in_order", "of_budget", "of_decision", "of_regression", "ratio", "take_turns"]

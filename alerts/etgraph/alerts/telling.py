@@ -117,7 +117,9 @@ def _message(one: Judged, blame: Blame, reason: str | None) -> str:
     named = ", ".join(map(_named, blame.responsible[:NAMED_IN_MESSAGE]))
     if named and "changes" not in rule.metric.questions:
         text = f"{text}: {named}"
-    if verdict.status == "undecided" and verdict.runs_needed:
+    if verdict.status == "undecided" and verdict.why:
+        text += f"; undecided: {verdict.why}"
+    elif verdict.status == "undecided" and verdict.runs_needed:
         text += f"; undecided: {verdict.runs_needed} runs a side would decide"
     return f"{text} ({reason})" if reason else text
 
@@ -138,7 +140,8 @@ def _difference(one: Judged) -> str:
     before, after, more = (
         readable(verdict.baseline, unit), readable(verdict.value, unit), _signed(verdict.difference, unit),
     )  # fmt: skip
-    return f"{before} → {after} ({more}{share}), where {_signed(verdict.limit, unit)} is allowed"
+    since = f" since {verdict.evidence['since']}" if "since" in verdict.evidence else ""
+    return f"{before} → {after} ({more}{share}){since}, where {_signed(verdict.limit, unit)} is allowed"
 
 
 def _changes(one: Judged, blame: Blame) -> str:

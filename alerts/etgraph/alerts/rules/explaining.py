@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from etgraph.alerts.language.amounts import readable
 from etgraph.alerts.rules.reading import Placed
+from etgraph.alerts.rules.rule import Test
+
+_HOW: Final[Mapping[Test, str]] = {
+    "exact": "in no step beyond every one of the baseline",
+    "statistics": "by an interval of {confidence:.0%} over runs and steps",
+    "ratio": "by the ratio of typical values, whatever the noise",
+    "mann-whitney": "by the order of runs by size, and an interval of {confidence:.0%} of their shift",
+    "change-point": "by a lasting change that stands among {among}, and its interval of {confidence:.0%}",
+}
 
 
 def explained(placed: Placed) -> Mapping[str, str]:
@@ -13,15 +23,12 @@ def explained(placed: Placed) -> Mapping[str, str]:
     rule = placed.rule
     metric = rule.metric
     if rule.regression is not None:
-        limit = (
-            rule.regression.max_increase if rule.regression.max_increase is not None else rule.regression.max_decrease
+        sense = "grow" if rule.regression.worse == "higher" else "shrink"
+        how = _HOW[rule.regression.test_of(metric)].format(
+            confidence=rule.regression.confidence,
+            among=f"the last {rule.regression.within} runs" if rule.regression.within else "all runs",
         )
-        sense = "grow" if rule.regression.max_increase is not None else "shrink"
-        exact = rule.regression.test == "exact" or (rule.regression.test == "auto" and metric.structural)
-        judged = f"may {sense} by {limit} beside the baseline" + (
-            ", in no step beyond every one of the baseline" if exact else
-            f", by an interval of {rule.regression.confidence:.0%} over runs and steps"
-        )  # fmt: skip
+        judged = f"may {sense} by {rule.regression.allowed} beside the baseline, {how}"
         if rule.regression.floor is not None:
             judged += f"; a difference below {rule.regression.floor} is none"
     else:

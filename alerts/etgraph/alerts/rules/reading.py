@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,10 +12,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from etgraph.alerts.findings import CONFIDENCE
 from etgraph.alerts.language.amounts import NotAnAmount, Unit, amount_of
 from etgraph.alerts.language.expressions import ExpressionError
 from etgraph.alerts.language.meaning import Metric, metric
-from etgraph.alerts.rules.rule import Rule
+from etgraph.alerts.rules.rule import Regression, Rule
 from etgraph.model.errors import EtgraphError, UsageError
 from etgraph.sim.profiles.declaration import declared
 from etgraph.sim.profiles.document import Node, document, text_of
@@ -25,6 +27,9 @@ DEFAULT: Final = "default"
 """The name of the rules that come with etgraph, where a file of rules is named."""
 DEFAULT_FILE: Final = "etgraph/alerts/rules/default.toml"
 """What the file of these rules is called in findings and messages."""
+FEWEST_OF_HISTORY: Final = 8
+"""Runs in which a lasting change is looked for: `etgraph.alerts.statistics.ordered.FEWEST`."""
+_LAST: Final = re.compile(r"last:([0-9]{1,4})(?::.+)?", re.DOTALL | re.ASCII)
 ID: Final = re.compile(r"[A-Za-z0-9](?:[\w./-]{0,98}[A-Za-z0-9])?", re.ASCII)
 
 
@@ -215,9 +220,12 @@ class _Checking:
             found = "neither max_increase nor max_decrease" if regression.max_increase is None else "both"
             self.refuse(("regression",), found, "one of max_increase and max_decrease")
         for key in ("max_increase", "max_decrease"):
-            self.amount(("regression", key), getattr(regression, key), "share")
+            share = self.amount(("regression", key), getattr(regression, key), "share")
+            if key == "max_decrease" and share is not None and share >= 1:
+                self.refuse(("regression", key), repr(regression.max_decrease), "less than 100%, which is all of it")
         if not 0.5 <= regression.confidence < 1:
             self.refuse(("regression", "confidence"), f"{regression.confidence:g}", "a share from 0.5 to below 1")
+        self.test(rule, regression)
         if rule.aggregate.iterations == "together" and regression.test != "exact":
             self.refuse(
                 ("aggregate", "iterations"), "together", "median, mean or the like",
@@ -228,6 +236,28 @@ class _Checking:
         self.amount(("regression", "floor"), regression.floor, measured.unit)
         if measured.compares:
             self.refuse(("metric",), "a metric that is a comparison itself", "budget instead of regression")
+
+    def test(self, rule: Rule, regression: Regression) -> None:
+        """What a test needs, as far as the rule says how many runs it will have."""
+        test, keys = regression.test, ("regression", "test")
+        last = [_LAST.fullmatch(name) for name in rule.baseline]
+        before = sum(int(each[1]) for each in last if each) if last and all(last) else None
+        if regression.within is not None and test != "change-point":
+            self.refuse(("regression", "within"), f"within beside test = {test!r}", "it with change-point alone")
+        if test == "ratio" and regression.confidence != CONFIDENCE:
+            self.refuse(("regression", "confidence"), "confidence beside test = 'ratio'", "a test with an interval")
+        if test == "change-point" and before is not None and before + 1 < FEWEST_OF_HISTORY:
+            self.refuse(
+                keys, f"a history of {before} runs and the one that is checked", f"{FEWEST_OF_HISTORY} or more",
+                'baseline = ["last:30"]',
+            )  # fmt: skip
+        if test == "mann-whitney" and rule.runs > 1:
+            least = math.ceil(2 / (1 - regression.confidence) * (1 - 1e-9)) - 1
+            if before is None or before < least:
+                self.refuse(
+                    keys, f"each of {rule.runs} runs by itself", f"a baseline of {least} runs or more",
+                    f"without `for`, or with baseline = [\"last:{least}\"]: the order of fewer runs says too little",
+                )  # fmt: skip
 
     def amount(self, keys: tuple[str, ...], text: str | float | None, unit: Unit) -> float | None:
         if text is None:

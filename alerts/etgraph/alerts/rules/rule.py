@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Literal
 
-from etgraph.alerts.findings import Level
+from etgraph.alerts.findings import CONFIDENCE, Level, Worse
 from etgraph.alerts.language.amounts import amount_of
 from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.language.narrowing import narrowed
-from etgraph.sim.profiles.declaration import AtLeast, Key
+from etgraph.sim.profiles.declaration import AtLeast, AtMost, Key
 
 OfRanks = Literal["max", "mean", "median", "min", "p95", "p99", "sum"]
 OfSteps = Literal["median", "max", "mean", "min", "p95", "p99", "sum", "together"]
-Test = Literal["auto", "exact", "statistics"]
+Test = Literal["auto", "exact", "statistics", "ratio", "mann-whitney", "change-point"]
 Missing = Literal["fail", "pass"]
 
 
@@ -59,11 +59,39 @@ class Regression:
     floor: Annotated[str | float | None, "a difference below this amount is none"] = None
     test: Annotated[
         Test,
-        "`statistics` of runs and their steps, or `exact`: every step is beyond every one of the baseline, for what "
-        "does not vary; `auto` is exact for metrics of the program's structure alone",
+        "`statistics` of runs and their steps; `mann-whitney`: the order of runs by size, whatever their noise; "
+        "`change-point`: a lasting change in the baseline's runs and those that are checked, in the order of time; "
+        "`ratio` of typical values, which knows nothing of noise; `exact`: every step is beyond every one of the "
+        "baseline, for what does not vary; `auto` is exact for metrics of the program's structure, else statistics",
     ] = "auto"
+    within: Annotated[
+        int | None, AtLeast(1), "of `change-point`: a change counts among the last so many runs, else among all"
+    ] = None
     min_samples: Annotated[int, AtLeast(1), "runs that each side must have"] = 1
-    confidence: Annotated[float, AtLeast(0), "of the interval of the difference, below 1"] = 0.9
+    confidence: Annotated[
+        float,
+        AtLeast(0.5),
+        AtMost(1),
+        "of the interval of the difference, below 1; false alarms are half of what is left",
+    ] = CONFIDENCE
+
+    @property
+    def allowed(self) -> str | float:
+        """How much worse it may be, as it is written."""
+        found = self.max_increase if self.max_increase is not None else self.max_decrease
+        assert found is not None
+        return found
+
+    @property
+    def worse(self) -> Worse:
+        """Which way is for the worse."""
+        return "higher" if self.max_increase is not None else "lower"
+
+    def test_of(self, metric: Metric) -> Test:
+        """The test of a metric, that of `auto` too."""
+        if self.test != "auto":
+            return self.test
+        return "exact" if metric.structural else "statistics"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How far two sets of runs are apart, and how surely that is known: an estimate and its standard error.
+"""How far two sets of runs are apart, and how surely that is known: an estimate and its bounds.
 
 Runs are the units, not steps: steps of one run follow each other and share what their run met. Each run is its typical
 step. Positive values are compared by their logarithms, so that noise is a share of the step, alike on both sides.
@@ -7,44 +7,55 @@ step. Positive values are compared by their logarithms, so that noise is a share
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
+from etgraph.alerts.statistics.arrangements import FEWEST_OF_A_SIDE, Studentised, are_enough, arranged
+from etgraph.alerts.statistics.bounds import Bounds, Student
 from etgraph.alerts.statistics.ordered import FEWEST, shift_of_the_last
-from etgraph.alerts.statistics.runs import ROUNDING, error_of_typical, plausible_noise, typical
+from etgraph.alerts.statistics.ranks import ranks
+from etgraph.alerts.statistics.runs import ROUNDING, error_of_typical, plausible_noise, skewness, typical
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 
-Design = Literal["runs", "history", "blocks", "steps", "single runs"]
-"""Where the error comes from: runs that differ; runs in order, of which neighbours are alike; runs each with steps of
-both sides; steps of both sides that alternate in one run; or a bound of what one run a side cannot tell."""
+Design = Literal["runs", "ranks", "history", "change", "blocks", "steps", "single runs"]
+"""Where the error comes from: runs that differ; their order by size; runs in the order of time, which drift and whose
+neighbours are alike; a lasting change among these; runs each with steps of both sides; steps of both sides that
+alternate in one run; or a bound of what one run a side cannot tell."""
+Test = Literal["means", "ranks"]
+"""By what runs are compared: by the means of their logarithms, or by their order, as Mann and Whitney do."""
 Alternating = Literal["baseline first", "samples first"]
 """Whose step is the first one of a run in which steps of two sides take turns."""
-ENOUGH_FOR_OWN_VARIANCE = 5
-"""From so many runs on each side has a variance of its own where the numbers differ; below, it is one of both."""
 ENOUGH_BLOCKS = 3
+FEW_DEGREES = 3
+"""With so few degrees of freedom or fewer the variance of runs may be small by luck: it is at least that of steps."""
+SKEWNESS = 0.18
+"""By how much the error of one side grows with each unit of the steps' skewness, where few runs stand beside many."""
+MOST_SKEWNESS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Where two sets of runs are apart: `centre` is that of the samples minus that of the baseline.
 
-    With `logarithmic` it is the logarithm of their ratio. `standard_error` has so many `degrees` of freedom.
-    `deviation` is what one run a side leaves uncertain: n runs have an error of deviation / √n with a · n − b degrees,
-    (a, b) being `degrees_by_runs`. `baseline` is the typical value of the baseline, in the metric's unit.
+    With `logarithmic` it is the logarithm of their ratio. `bounds` say how surely it is known. `deviation` is what one
+    run a side leaves uncertain: n runs have an error of deviation / √n with a · n − b degrees, (a, b) being
+    `degrees_by_runs`. `baseline` is the typical value of the baseline, in the metric's unit. `drift` is by how much the
+    sides are apart for a trend that all runs share, which `centre` has not, and `evidence` what else the test saw.
     """
 
     design: Design
     logarithmic: bool
     baseline: float
     centre: float
-    standard_error: float
-    degrees: float
+    bounds: Bounds
     deviation: float
     degrees_by_runs: tuple[float, float]
+    drift: float = 0.0
+    evidence: Mapping[str, float] = field(default_factory=dict)
 
 
 def estimated(
@@ -53,26 +64,35 @@ def estimated(
     *,
     alternating: Alternating | None = None,
     ordered: bool = False,
+    test: Test = "means",
 ) -> Estimate:
     """The estimate of runs of steps. With `alternating`, run i of both sides is one run whose steps take turns.
 
-    `ordered` says that the runs are in the order of time, the samples' after the baseline's. Raises MissingData for a
-    run without steps or with values that are no numbers, and UsageError for sides of which `alternating` cannot hold.
+    `ordered` says that the runs are in the order of time, the samples' after the baseline's. The test by ranks takes
+    runs for nothing but runs. Raises MissingData for a run without steps or with values that are no numbers, and
+    UsageError for sides of which `alternating` cannot hold.
     """
     one, other = _checked(samples, "samples"), _checked(baseline, "baseline")
     logarithmic = all(float(run.min()) > 0 for run in (*one, *other))
     if logarithmic:
         one, other = [np.log(run) for run in one], [np.log(run) for run in other]
-    found = None if alternating is None else _alternating(one, other, logarithmic, alternating)
+    nothing = ROUNDING * (1.0 if logarithmic else max(float(np.abs(run).max()) for run in (*one, *other)))
+    found = None
+    if test == "ranks":
+        found = _by_ranks(one, other, logarithmic, nothing)
+    elif alternating is not None:
+        found = _alternating(one, other, logarithmic, alternating)
     if found is None and len(one) == len(other) == 1:
         found = _single(one[0], other[0], logarithmic)
+    if found is None and ordered and len(one) + len(other) >= FEWEST:
+        found = _in_order(one, other, logarithmic)
     if found is None:
-        values, before = np.array([typical(run) for run in one]), np.array([typical(run) for run in other])
-        found = _several(values, before, logarithmic, ordered and len(one) + len(other) >= FEWEST)
-    nothing = ROUNDING * (1.0 if logarithmic else max(float(np.abs(run).max()) for run in (*one, *other)))
-    if abs(found.centre) <= nothing:
-        found = replace(found, centre=0.0)
-    return found if found.standard_error > nothing else replace(found, standard_error=0.0, deviation=0.0)
+        found = _several(one, other, logarithmic)
+    if found.bounds.student.error > nothing or test == "ranks":
+        return replace(found, centre=0.0) if abs(found.centre) <= nothing else found
+    # All runs of a side are the same: there is no noise but that of adding up.
+    centre = found.centre if abs(found.centre) > nothing else 0.0
+    return replace(found, centre=centre, bounds=Student(centre, 0.0, found.bounds.student.degrees), deviation=0.0)
 
 
 def _checked(runs: Sequence[Array], side: str) -> list[Array]:
@@ -88,23 +108,74 @@ def _checked(runs: Sequence[Array], side: str) -> list[Array]:
     return found
 
 
-def _several(one: Array, other: Array, logarithmic: bool, ordered: bool) -> Estimate:
-    """Student's t with one variance of both sides, or Welch's where the numbers differ and are large enough.
+def _typical(one: Sequence[Array], other: Sequence[Array]) -> tuple[Array, Array]:
+    return np.array([typical(run) for run in one]), np.array([typical(run) for run in other])
+
+
+def _several(one: Sequence[Array], other: Sequence[Array], logarithmic: bool) -> Estimate:
+    """A permutation test where there are arrangements enough, else Student's t with one variance of both sides.
 
     With one variance a side may be a single run: the other side's runs tell how far runs differ.
     """
-    n, m = len(one), len(other)
-    centre, degrees = float(one.mean() - other.mean()), float(n + m - 2)
-    a, b = (float(((side - side.mean()) ** 2).sum()) for side in (one, other))
-    error = math.sqrt((a + b) / degrees * (1 / n + 1 / m))
-    if ordered:
-        centre, error, degrees = shift_of_the_last(np.append(other, one), n)
-    elif n != m and min(n, m) >= ENOUGH_FOR_OWN_VARIANCE and a + b > 0:
-        a, b = a / (n - 1) / n, b / (m - 1) / m
-        error, degrees = math.sqrt(a + b), (a + b) ** 2 / (a**2 / (n - 1) + b**2 / (m - 1))
+    values, before = _typical(one, other)
+    n, m = len(values), len(before)
+    student = _student(values, before, (*one, *other))
+    deviation = student.error * math.sqrt(2 / (1 / n + 1 / m))
+    bounds: Bounds = student
+    if are_enough(n, m):
+        if n != m and min(n, m) >= FEWEST_OF_A_SIDE:
+            bounds = Studentised(values, before, _welch(values, before))
+        else:
+            bounds = arranged(values, before, student)
+    else:
+        lean = SKEWNESS * min(max(skewness((*one, *other)) * np.sign(m - n), -MOST_SKEWNESS), MOST_SKEWNESS)
+        bounds = replace(student, upwards=1 + max(lean, 0.0), downwards=1 + max(-lean, 0.0))
+    base = _back(float(before.mean()), logarithmic)
+    return Estimate("runs", logarithmic, base, student.centre, bounds, deviation, (2.0, 2.0))
+
+
+def _student(values: Array, before: Array, runs: Sequence[Array]) -> Student:
+    """Student's t; few runs may be alike by luck, but do not differ less than their steps leave uncertain."""
+    n, m = len(values), len(before)
+    degrees = n + m - 2
+    variance = sum(float(((side - side.mean()) ** 2).sum()) for side in (values, before)) / degrees
+    if degrees <= FEW_DEGREES:
+        variance = max(variance, float(np.mean([error_of_typical(run) ** 2 for run in runs])))
+    error = math.sqrt(variance * (1 / n + 1 / m))
+    return Student(float(values.mean() - before.mean()), error, float(degrees))
+
+
+def _welch(values: Array, before: Array) -> Student:
+    """Welch's t (Biometrika 34, 1947), each side with a variance of its own."""
+    n, m = len(values), len(before)
+    a, b = float(values.var(ddof=1)) / n, float(before.var(ddof=1)) / m
+    degrees = (a + b) ** 2 / (a**2 / (n - 1) + b**2 / (m - 1)) if a + b > 0 else n + m - 2.0
+    return Student(float(values.mean() - before.mean()), math.sqrt(a + b), degrees)
+
+
+def _by_ranks(one: Sequence[Array], other: Sequence[Array], logarithmic: bool, nothing: float) -> Estimate:
+    """Mann and Whitney's test of runs, and the shift of Hodges and Lehmann."""
+    values, before = _typical(one, other)
+    n, m = len(values), len(before)
+    student = _student(values, before, (*one, *other)) if n + m > 2 else Student(0.0, 0.0, 1.0)
+    if min(n, m) >= FEWEST_OF_A_SIDE:  # the noisier side's own noise counts for what can be found
+        student = replace(student, error=max(student.error, _welch(values, before).error))
+    bounds = ranks(values, before, student, nothing)
     return Estimate(
-        "history" if ordered else "runs", logarithmic, _back(float(other.mean()), logarithmic), centre, error, degrees,
-        error * math.sqrt(2 / (1 / n + 1 / m)), (2.0, 2.0),
+        "ranks", logarithmic, _back(float(np.median(before)), logarithmic), float(np.median(bounds.pairs)), bounds,
+        student.error * math.sqrt(2 / (1 / n + 1 / m)), (2.0, 2.0), evidence={"superiority": bounds.superiority},
+    )  # fmt: skip
+
+
+def _in_order(one: Sequence[Array], other: Sequence[Array], logarithmic: bool) -> Estimate:
+    """A shift at the first sample beside a drift of all runs: the baseline is what it would be by now."""
+    values, before = _typical(one, other)
+    n, m = len(values), len(before)
+    found = shift_of_the_last(np.append(before, values), n)
+    return Estimate(
+        "history", logarithmic, _back(float(values.mean()) - found.centre, logarithmic), found.centre,
+        Student(found.centre, found.error, found.degrees), found.error * math.sqrt(2 / (1 / n + 1 / m)), (2.0, 3.0),
+        float(values.mean() - before.mean()) - found.centre, {"drift_per_run": found.slope},
     )  # fmt: skip
 
 
@@ -124,9 +195,8 @@ def _alternating(
     centre, runs = float(means.mean()), len(pairs)
     if runs >= ENOUGH_BLOCKS:
         deviation = float(np.std(means, ddof=1))
-        return Estimate(
-            "blocks", logarithmic, base, centre, deviation / math.sqrt(runs), runs - 1.0, deviation, (1.0, 1.0)
-        )
+        bounds = Student(centre, deviation / math.sqrt(runs), runs - 1.0)
+        return Estimate("blocks", logarithmic, base, centre, bounds, deviation, (1.0, 1.0))
     count = sum(map(len, pairs))
     degrees = count - 2 * runs
     if degrees < 1:
@@ -134,8 +204,9 @@ def _alternating(
     variance = sum(float(((run - run.mean()) ** 2).sum()) for run in pairs) / degrees
     error = math.sqrt(variance * sum(1 / len(run) for run in pairs)) / runs
     return Estimate(
-        "steps", logarithmic, base, centre, error, float(degrees), error * math.sqrt(runs), (count / runs - 2, 0.0)
-    )
+        "steps", logarithmic, base, centre, Student(centre, error, float(degrees)), error * math.sqrt(runs),
+        (count / runs - 2, 0.0),
+    )  # fmt: skip
 
 
 def _pairs(number: int, sample: Array, baseline: Array, first: Alternating) -> Array:
@@ -163,11 +234,12 @@ def _single(one: Array, other: Array, logarithmic: bool) -> Estimate:
         scale = max(float(np.abs(one).max()), float(np.abs(other).max())) or 1.0
         noise = scale * max(plausible_noise(one / scale), plausible_noise(other / scale))
     error = math.hypot(steps, math.sqrt(2) * noise)
-    return Estimate("single runs", logarithmic, _back(base, logarithmic), centre, error, math.inf, steps, (2.0, 2.0))
+    bounds = Student(centre, error, math.inf)
+    return Estimate("single runs", logarithmic, _back(base, logarithmic), centre, bounds, steps, (2.0, 2.0))
 
 
 def _back(value: float, logarithmic: bool) -> float:
     return math.exp(value) if logarithmic else value
 
 
-__all__ = ["Alternating", "Design", "Estimate", "estimated"]
+__all__ = ["Alternating", "Design", "Estimate", "Test", "estimated"]

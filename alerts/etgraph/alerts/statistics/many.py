@@ -42,7 +42,7 @@ def threshold(p_values: Sequence[float], q: float) -> float:
     """
     ordered = np.sort(np.asarray(p_values, dtype=float))
     count = len(ordered)
-    alarms = np.flatnonzero(ordered <= q * np.arange(1, count + 1) / count)
+    alarms = np.flatnonzero(ordered <= q * np.arange(1, count + 1) / count * (1 + 1e-9))  # p-values are fractions, too
     return q * (int(alarms[-1]) + 1 if len(alarms) else 1) / count
 
 

@@ -1,9 +1,9 @@
 """Runs in the order of time, of which neighbours are alike: how far the later ones are from those before.
 
-The values are a level, a shift from one place on, and an AR(1) series. For every correlation of neighbours the shift
-is that of generalised least squares; these are weighted by their restricted likelihood (Harville, JASA 72, 1977) and
-become one distribution of Student's with the mixture's mean and variance. A correlation that is estimated and then
-taken for known would make intervals too short.
+The values are a level, a shift from one place on, an AR(1) series and, where the place is known, a drift. For every
+correlation of neighbours the shift is that of generalised least squares; these are weighted by their restricted
+likelihood (Harville, JASA 72, 1977) and become one distribution of Student's with the mixture's mean and variance. A
+correlation that is estimated and then taken for known would make intervals too short.
 """
 
 from __future__ import annotations
@@ -68,10 +68,41 @@ def shifts(series: Array, places: Array) -> Shifts:
     return Shifts(centre, np.sqrt((weights * spread).sum(axis=2) * (degrees - 2) / degrees), weights, degrees)
 
 
-def shift_of_the_last(values: Array, count: int) -> tuple[float, float, float]:
-    """How far the last `count` of five values or more are from those before: estimate, error, degrees of freedom."""
-    found = shifts(values[None, :], np.array([len(values) - count]))
-    return float(found.centre[0, 0]), float(found.error[0, 0]), found.degrees
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The shift of the last values of a series: estimate, standard error with `degrees` of freedom; and its `slope`."""
+
+    centre: float
+    error: float
+    degrees: float
+    slope: float
 
 
-__all__ = ["CORRELATIONS", "FEWEST", "Shifts", "shift_of_the_last", "shifts"]
+def shift_of_the_last(values: Array, count: int) -> Shift:
+    """How far the last `count` of six values or more are from where the drift of all of them would have led."""
+    length, rho = len(values), CORRELATIONS[:, None]
+    place = np.arange(length)
+    model = np.stack([np.ones(length), (place >= length - count).astype(float), place - place.mean()], axis=1)
+    degrees = length - model.shape[1]
+    whole = np.concatenate([model, (values - values.mean())[:, None]], axis=1)
+    # Decorrelated, all in units of the innovations' noise, as in `shifts`.
+    first = np.sqrt(1 - rho**2)[:, :, None] * whole[:1]
+    whole = np.concatenate([first, whole[1:] - rho[:, :, None] * whole[:-1]], axis=1)
+    model, ends = whole[:, :, :-1], whole[:, :, -1:]
+    information = model.transpose(0, 2, 1) @ model
+    inverse = np.linalg.inv(information)
+    found = inverse @ (model.transpose(0, 2, 1) @ ends)
+    total = (ends**2).sum(axis=(1, 2))
+    rest = np.maximum(((ends - model @ found) ** 2).sum(axis=(1, 2)), _NOTHING * np.maximum(total, _LEAST_SQUARES))
+    likelihood = 0.5 * np.log(1 - rho[:, 0] ** 2) - 0.5 * np.linalg.slogdet(information)[1]
+    likelihood -= degrees / 2 * np.log(rest)
+    weights = np.exp(likelihood - likelihood.max())
+    weights /= weights.sum()
+    shift = found[:, 1, 0]
+    centre = float(weights @ shift)
+    spread = rest * inverse[:, 1, 1] / (degrees - 2) + (shift - centre) ** 2
+    error = float(np.sqrt(weights @ spread * (degrees - 2) / degrees))
+    return Shift(centre, error, float(degrees), float(weights @ found[:, 2, 0]))
+
+
+__all__ = ["CORRELATIONS", "FEWEST", "Shift", "Shifts", "shift_of_the_last", "shifts"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,6 +17,8 @@ TIMES_STEPS = 3.0
 UNKNOWN_NOISE = 0.25
 """The same where each run has a single step, so that nothing is known: the twelve noisiest runs recorded spread so."""
 
+ENOUGH_FOR_SHAPE = 30
+"""Steps from which on it is told whether their noise is long to one side."""
 ROUNDING = 1e-12
 """A share by which numbers differ that are the same but for how they were added up."""
 
@@ -49,10 +52,19 @@ def error_of_typical(steps: Array) -> float:
     Maritz and Jarrett's of the median (JASA 73, 1978), with the number of independent steps of an AR(1) series. One
     step has none: 0.
     """
-    ordered, weights = np.sort(steps), median_weights(len(steps))
+    ordered, weights = np.sort(steps - steps[0]), median_weights(len(steps))  # so that equal ones are without rounding
     correlation = lag_one(steps)
     variance = float(ordered**2 @ weights) - float(ordered @ weights) ** 2
     return math.sqrt(max(variance, 0.0) * (1 + correlation) / (1 - correlation))
+
+
+def skewness(runs: Sequence[Array]) -> float:
+    """How far steps are long to one side, about the mean of their run; 0 of fewer than `ENOUGH_FOR_SHAPE` in all."""
+    rest = np.concatenate([run - run.mean() for run in runs])
+    spread = math.sqrt(float((rest**2).mean()))
+    if len(rest) - len(runs) < ENOUGH_FOR_SHAPE or spread <= ROUNDING:
+        return 0.0
+    return float(((rest / spread) ** 3).mean())
 
 
 def plausible_noise(steps: Array) -> float:
@@ -65,4 +77,4 @@ def plausible_noise(steps: Array) -> float:
     return max(LEAST_NOISE, TIMES_STEPS * float(np.std(steps, ddof=1)))
 
 
-__all__ = ["ROUNDING", "error_of_typical", "lag_one", "plausible_noise", "typical"]
+__all__ = ["ROUNDING", "error_of_typical", "lag_one", "plausible_noise", "skewness", "typical"]
