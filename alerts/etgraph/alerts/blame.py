@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 
 from etgraph.alerts.changes import change_kind
 from etgraph.alerts.findings import Responsible
-from etgraph.alerts.language.evaluating import Row
+from etgraph.alerts.language.amounts import ADDITIVE
+from etgraph.alerts.language.evaluating import Row, label_of
+from etgraph.alerts.lateness import later_ranks
 from etgraph.alerts.runs import Measured, Run
 from etgraph.model import Trace
 from etgraph.model.arrivals import communicates
@@ -23,10 +25,9 @@ from etgraph.queries.keys import types
 
 NAMED: Final = 5
 """The responsible that a finding names at most: the largest."""
-ADDITIVE: Final = ("ns", "bytes", "count")
-"""Units whose numbers of several rows are summed: rates and shares are not."""
 OF_THE_MOST: Final = 0.5
-"""Ranks that have so much of the path as the one with most of it are named beside that."""
+"""Ranks that have so much of the path, or of a difference, as the one with most of it are named beside that; and a rank
+that comes later by so much of the difference of the steps is responsible itself."""
 
 _WHAT: Final[Mapping[str, str]] = MappingProxyType(
     {"hotspots": "collective", "findings": "operator", "stragglers": "rank", "breakdown": "rank", "deviceUse": "device"}
@@ -43,16 +44,28 @@ class Blame:
     advice: str | None = None
 
 
-def of_comparison(comparison: Comparison, runs: Sequence[Run], *, lower: bool = False) -> Blame:
+def of_comparison(
+    comparison: Comparison,
+    runs: Sequence[Run],
+    baseline: Sequence[Run],
+    only: Sequence[int] = (),
+    *,
+    lower: bool = False,
+) -> Blame:
     """What makes a step longer than the baseline's, or shorter (`lower`): the parts that contribute most.
 
-    Nothing would be gained by undoing what made it shorter.
+    Before these stand ranks that now come later to where the others wait for them, where that is most of the
+    difference. `only` are the steps that are meant. Nothing would be gained by undoing what made it shorter.
     """
     sign = -1 if lower else 1
     parts = [one for one in comparison.contributions if sign * one.contribution_ns > 0]
     chosen = sorted(parts, key=lambda one: -sign * one.contribution_ns)[:NAMED]
-    return Blame(
-        tuple(
+    difference = sign * comparison.difference_ns
+    later = {rank: sign * ns for rank, ns in later_ranks(runs, baseline, only).items()}
+    late = sorted((rank for rank, ns in later.items() if 0 < difference * OF_THE_MOST <= ns), key=lambda r: -later[r])
+    named = [
+        *(Responsible(f"rank {rank}", "rank", sign * later[rank], (rank,), unit="ns") for rank in late[:1]),
+        *(
             Responsible(
                 one.key,
                 change_kind(one.key),
@@ -63,6 +76,9 @@ def of_comparison(comparison: Comparison, runs: Sequence[Run], *, lower: bool = 
             )
             for one in chosen
         ),
+    ]
+    return Blame(
+        tuple(named[:NAMED]),
         _share(comparison, chosen),
         None if lower else sum(one.contribution_ns for one in chosen),
     )
@@ -102,8 +118,11 @@ def of_rows(
     *,
     lower: bool = False,
     unit: str,
+    only: Collection[str] | None = None,
 ) -> Blame:
     """The rows of answers that a number came from, largest first; beside a baseline, those that differ most.
+
+    Of some rows `only`, where they are given, with the ranks on which they differ most.
 
     Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed over the ranks;
     where their `unit` is that of a rate or share, it is their mean. `lower` begins with the smallest.
@@ -117,6 +136,7 @@ def of_rows(
         amounts[label] = amounts.get(label, 0.0) - one.number
     own = before | own
     ranked = [label for label in own if (sign * amounts[label] > 0 if baseline is not None else amounts[label])]
+    ranked = [label for label in ranked if only is None or label in only]
     ranked.sort(key=lambda label: (-sign * amounts[label], label))
     found: list[Responsible] = []
     gain: int | None = None
@@ -135,7 +155,7 @@ def of_rows(
         if what == "rank":
             found.append(Responsible(label, what, amounts[label], own[label].ranks, unit=unit))
         else:
-            ranks = own[label].ranks or ranks_of(runs, label)
+            ranks = _where(own[label], before.get(label), sign) or ranks_of(runs, label)
             found.append(Responsible(label, what, amounts[label], ranks, source_of(runs, label), unit))
     keys = [one.key for one in found[:NAMED] if one.what != "rank"]
     return Blame(tuple(found[:NAMED]), critical_share(runs, keys), gain, advice)
@@ -143,11 +163,25 @@ def of_rows(
 
 @dataclass(frozen=True, slots=True)
 class _Labelled:
-    """Rows of one name: the first of them, a number of all, and their ranks."""
+    """Rows of one name: the first of them, a number of all, and those of their ranks."""
 
     row: Row
     number: float
-    ranks: tuple[int, ...]
+    by_rank: Mapping[int, float]
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Their ranks."""
+        return tuple(self.by_rank)
+
+
+def _where(own: _Labelled, before: _Labelled | None, sign: float) -> tuple[int, ...]:
+    """The ranks on which rows differ most from those before; all of theirs where there is nothing before."""
+    if before is None or own is before:
+        return own.ranks
+    differ = {rank: sign * (number - before.by_rank.get(rank, 0.0)) for rank, number in own.by_rank.items()}
+    most = max(differ.values(), default=0.0)
+    return tuple(rank for rank, number in differ.items() if number >= most * OF_THE_MOST)
 
 
 def _by_label(measured: Measured, *, additive: bool) -> dict[str, _Labelled]:
@@ -157,22 +191,13 @@ def _by_label(measured: Measured, *, additive: bool) -> dict[str, _Labelled]:
     found = {}
     for label, some in rows.items():
         total = sum(number for _, number in some)
-        ranks = {int(row.values["rank"]) for row, _ in some if row.values.get("rank") is not None}
-        number = total / max(len(measured.steps), 1) if additive else total / len(some)
-        found[label] = _Labelled(some[0][0], number, tuple(sorted(ranks)))
+        count = max(len(measured.steps), 1) if additive else len(some)
+        ranks: dict[int, float] = {}
+        for row, number in some:
+            if row.values.get("rank") is not None:
+                ranks[int(row.values["rank"])] = ranks.get(int(row.values["rank"]), 0.0) + number / count
+        found[label] = _Labelled(some[0][0], total / count, dict(sorted(ranks.items())))
     return found
-
-
-def label_of(row: Row) -> str:
-    """What a row of an answer is called."""
-    for name in ("id", "key", "name", "type", "pattern", "kind", "category"):
-        value = row.values.get(name)
-        if isinstance(value, str):
-            return value
-    for name in ("rank", "last_rank"):
-        if row.values.get(name) is not None:
-            return f"rank {row.values[name]}"
-    return f"step {row.values['index']}" if row.values.get("index") is not None else "a row"
 
 
 def critical_share(runs: Sequence[Run], keys: Sequence[str]) -> float | None:
@@ -252,6 +277,6 @@ def _rows(trace: Trace, key: str) -> Any:
 
 
 __all__ = [
-    "NAMED", "Blame", "critical_share", "label_of", "of_changes", "of_comparison", "of_rows", "ranks_of",
+    "NAMED", "Blame", "critical_share", "of_changes", "of_comparison", "of_rows", "ranks_of",
     "source_of",
 ]  # fmt: skip

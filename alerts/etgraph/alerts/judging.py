@@ -21,7 +21,7 @@ from etgraph.alerts.statistics.estimates import Alternating
 class Verdict:
     """What comes of a rule, in the unit of its metric; the fields are those of `Finding`.
 
-    `decision` is what statistics say, where they were asked.
+    `decision` is what statistics say, where they were asked. Of a rule about every row, `each` are the verdicts on these.
     """
 
     status: Status
@@ -35,6 +35,7 @@ class Verdict:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     decision: Decision | None = None
     missing: str | None = None
+    each: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 def of_budget(rule: Rule, measured: Measured) -> Verdict:

@@ -20,6 +20,7 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[str | None, str]]]] = MappingProxyT
         "criticalPath": {"operator": (None, "name")},
         "stragglers": {"group": (None, "group")},
         "structure": {"operator": (None, "name"), "group": (None, "group")},
+        "times": {"operator": (None, "name"), "group": (None, "group")},
         "changes": {"operator": (None, "key")},
         "compare": {"operator": (None, "key")},
     }

@@ -12,7 +12,7 @@ from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.language.narrowing import narrowed
 from etgraph.sim.profiles.declaration import AtLeast, Key
 
-OfRanks = Literal["max", "mean", "median", "min", "p95", "p99", "sum"]
+OfRanks = Literal["max", "mean", "median", "min", "p95", "p99", "sum", "each"]
 OfSteps = Literal["median", "max", "mean", "min", "p95", "p99", "sum", "together"]
 Test = Literal["auto", "exact", "statistics"]
 Missing = Literal["fail", "pass"]
@@ -34,7 +34,7 @@ class Where:
 class Aggregate:
     """How many numbers become one."""
 
-    ranks: Annotated[OfRanks, "of the rows that a metric leaves of a step, such as one a rank"] = "max"
+    ranks: Annotated[OfRanks, "of the rows that a metric leaves of a step, such as one a rank; `each` compares every row by itself"] = "max"
     iterations: Annotated[
         OfSteps, "of the steps of a run; `together` asks about all steps at once, rather than about each"
     ] = "median"
