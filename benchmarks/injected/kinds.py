@@ -252,7 +252,10 @@ def _spread_of_new(trace: Trace, new: Array) -> Spread:
 
 
 def dropped_overlaps(spread: Spread) -> Iterator[Injection]:
-    """Collectives of a type that whoever issues them now waits for at once."""
+    """Collectives of a type that whoever issues them now waits for at once.
+
+    The call that issues one on a host names it as well: the wait is its own.
+    """
     trace, o, d = spread.trace, spread.trace.operators, spread.trace.dependencies
     talks = np.flatnonzero(communicates(trace, np.arange(len(trace))) & trace.timed)
     if not len(talks):
@@ -279,7 +282,7 @@ def dropped_overlaps(spread: Spread) -> Iterator[Injection]:
         yield Injection(
             "dropped overlap", f"{text.lower()} is waited for", "device" if calls[rows[0]] >= 0 else "host",
             replace(spread, trace=changed), np.zeros(len(spread.own_ns)), (2 * src + 1, ends),
-            _collective_names(trace, rows),
+            _collective_names(trace, rows) | _names(trace, src if kind is DependencyKind.EVENT else dst),
         )  # fmt: skip
 
 
@@ -315,10 +318,13 @@ def halved_bandwidths(spread: Spread) -> Iterator[Injection]:
             )  # fmt: skip
 
 
+def _names(trace: Trace, rows: Array) -> frozenset[str]:
+    return frozenset(str(trace.operators.value("name", int(row))) for row in rows[:200])
+
+
 def _collective_names(trace: Trace, rows: Array) -> frozenset[str]:
     texts = types(trace, rows)
-    of_operators = {str(trace.operators.value("name", int(row))) for row in rows[:200]}
-    return frozenset({*of_operators, *(texts.texts[code].lower() for code in np.unique(texts.code).tolist())})
+    return frozenset({*_names(trace, rows), *(texts.texts[code].lower() for code in np.unique(texts.code).tolist())})
 
 
 __all__ = ["Injection", "Kind", "injections", "own_time"]

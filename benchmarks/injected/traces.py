@@ -11,7 +11,8 @@ from etgraph.ingest import read
 from etgraph.model import Trace
 
 STEPS: Final = 2
-"""Steps that are taken of a trace of more, the first one left out."""
+OPERATORS: Final = 10_000
+"""Of a trace of more steps so many are taken, without the first one, as long as they have no more operators than that."""
 TUNING: Final = MappingProxyType(
     {
         "gpt_ddp": "recorded/gpt_ddp",
@@ -47,9 +48,10 @@ def opened(path: Path) -> Trace:
     """A trace, or some steps of it; of runs whose even steps are the base, these."""
     trace = read(path)
     indices = trace.iteration_indices
-    if len(indices) <= STEPS:
+    if len(indices) <= 1:
         return trace
-    return trace.select_iterations([index for index in indices[1:] if index % 2 == 0][:STEPS] or indices[-STEPS:])
+    steps = max(1, min(STEPS, OPERATORS * len(indices) // len(trace)))
+    return trace.select_iterations([index for index in indices[1:] if index % 2 == 0][:steps] or indices[-steps:])
 
 
 __all__ = ["HELD_OUT", "STEPS", "TUNING", "available", "opened"]

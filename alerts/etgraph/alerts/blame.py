@@ -16,7 +16,7 @@ from etgraph.alerts.findings import Responsible
 from etgraph.alerts.language.amounts import ADDITIVE
 from etgraph.alerts.language.evaluating import Row, label_of
 from etgraph.alerts.lateness import later_ranks
-from etgraph.alerts.runs import Measured, Run
+from etgraph.alerts.runs import Measured, Part, Run, part_of
 from etgraph.model import Trace
 from etgraph.model.arrivals import communicates
 from etgraph.queries.comparison import Comparison, Contribution
@@ -54,8 +54,8 @@ def of_comparison(
 ) -> Blame:
     """What makes a step longer than the baseline's, or shorter (`lower`): the parts that contribute most.
 
-    Before these stand ranks that now come later to where the others wait for them, where that is most of the
-    difference. `only` are the steps that are meant. Nothing would be gained by undoing what made it shorter.
+    Second is the rank that now comes later to where the others wait for it, where that is most of the difference.
+    `only` are the steps that are meant. Nothing would be gained by undoing what made it shorter.
     """
     sign = -1 if lower else 1
     parts = [one for one in comparison.contributions if sign * one.contribution_ns > 0]
@@ -64,19 +64,17 @@ def of_comparison(
     later = {rank: sign * ns for rank, ns in later_ranks(runs, baseline, only).items()}
     late = sorted((rank for rank, ns in later.items() if 0 < difference * OF_THE_MOST <= ns), key=lambda r: -later[r])
     named = [
-        *(Responsible(f"rank {rank}", "rank", sign * later[rank], (rank,), unit="ns") for rank in late[:1]),
-        *(
-            Responsible(
-                one.key,
-                change_kind(one.key),
-                float(one.contribution_ns),
-                one.ranks or ranks_on_path(runs, one.key),
-                source_of(runs, one.key),
-                "ns",
-            )
-            for one in chosen
-        ),
+        Responsible(
+            one.key,
+            change_kind(one.key),
+            float(one.contribution_ns),
+            one.ranks or ranks_on_path(runs, one.key),
+            source_of(runs, one.key),
+            "ns",
+        )
+        for one in chosen
     ]
+    named[1:1] = [Responsible(f"rank {rank}", "rank", sign * later[rank], (rank,), unit="ns") for rank in late[:1]]
     return Blame(
         tuple(named[:NAMED]),
         _share(comparison, chosen),
@@ -118,25 +116,24 @@ def of_rows(
     *,
     lower: bool = False,
     unit: str,
-    only: Collection[str] | None = None,
+    only: Collection[Part] | None = None,
 ) -> Blame:
     """The rows of answers that a number came from, largest first; beside a baseline, those that differ most.
 
-    Of some rows `only`, where they are given, with the ranks on which they differ most.
+    Of some rows `only`, where they are given; beside a baseline with the ranks on which they differ most.
 
     Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed over the ranks;
     where their `unit` is that of a rate or share, it is their mean. `lower` begins with the smallest.
     """
     additive = unit in ADDITIVE
-    own = _by_label(measured, additive=additive)
-    before = _by_label(baseline, additive=additive) if baseline is not None else {}
+    own = _by_label(measured, additive=additive, only=only)
+    before = _by_label(baseline, additive=additive, only=only) if baseline is not None else {}
     sign = -1.0 if lower else 1.0
     amounts = {label: one.number for label, one in own.items()}
     for label, one in before.items():
         amounts[label] = amounts.get(label, 0.0) - one.number
     own = before | own
     ranked = [label for label in own if (sign * amounts[label] > 0 if baseline is not None else amounts[label])]
-    ranked = [label for label in ranked if only is None or label in only]
     ranked.sort(key=lambda label: (-sign * amounts[label], label))
     found: list[Responsible] = []
     gain: int | None = None
@@ -184,9 +181,11 @@ def _where(own: _Labelled, before: _Labelled | None, sign: float) -> tuple[int, 
     return tuple(rank for rank, number in differ.items() if number >= most * OF_THE_MOST)
 
 
-def _by_label(measured: Measured, *, additive: bool) -> dict[str, _Labelled]:
+def _by_label(measured: Measured, *, additive: bool, only: Collection[Part] | None = None) -> dict[str, _Labelled]:
     rows: dict[str, list[tuple[Row, float]]] = {}
     for row, number in measured.rows:
+        if only is not None and part_of(row) not in only:
+            continue
         rows.setdefault(label_of(row), []).append((row, number))
     found = {}
     for label, some in rows.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from etgraph.alerts.comparability import incomparable
-from etgraph.alerts.each import of_each, stand_together
+from etgraph.alerts.each import ONE_RUN, of_each, stand_together
 from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
 from etgraph.alerts.judging import Verdict, in_order, of_budget, of_regression, take_turns
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
@@ -166,6 +166,10 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
         verdict = Verdict("incomparable", missing=error.message)
         return Judged(placed, runs, baseline, verdict, nothing)
     compared = comparison if baseline else None
+    alternating, each = take_turns(runs, baseline), rule.aggregate.ranks == "each"
+    if each and len(runs) == len(baseline) == 1 and alternating is None and not rule.exact:
+        verdict = Verdict("passed" if rule.missing == "pass" else UNDECIDED, missing=ONE_RUN)
+        return Judged(placed, runs, baseline, verdict, nothing)
     own = [measure(run, rule.metric, rule.where, rule.aggregate, compared) for run in runs]
     if rule.metric.compares:
         own = own[:1]
@@ -177,8 +181,8 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     if rule.regression is None:
         verdict = of_budget(rule, own[0])
     else:
-        judge = of_each if rule.aggregate.ranks == "each" else of_regression
-        verdict = judge(rule, own, before, alternating=take_turns(runs, baseline), ordered=in_order(runs, baseline))
+        judge = of_each if each else of_regression
+        verdict = judge(rule, own, before, alternating=alternating, ordered=in_order(runs, baseline))
     return Judged(placed, runs, baseline, verdict, together(own), together(before) if before else None, compared)
 
 

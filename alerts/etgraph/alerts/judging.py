@@ -12,7 +12,7 @@ import numpy as np
 from etgraph.alerts.findings import Interval, Status
 from etgraph.alerts.language.amounts import amount_of
 from etgraph.alerts.rules.rule import Rule
-from etgraph.alerts.runs import Measured, Run
+from etgraph.alerts.runs import Measured, Part, Run
 from etgraph.alerts.statistics import Decision, decide
 from etgraph.alerts.statistics.estimates import Alternating
 
@@ -35,7 +35,7 @@ class Verdict:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     decision: Decision | None = None
     missing: str | None = None
-    each: Mapping[str, Verdict] = field(default_factory=dict)
+    each: Mapping[Part, Verdict] = field(default_factory=dict)
 
 
 def of_budget(rule: Rule, measured: Measured) -> Verdict:
@@ -66,7 +66,7 @@ def of_regression(
     allowed = regression.max_increase if regression.max_increase is not None else regression.max_decrease
     share = amount_of(str(allowed), "share")
     lower = regression.max_increase is None
-    if regression.test == "exact" or (regression.test == "auto" and rule.metric.structural):
+    if rule.exact:
         return exact(measured, baseline, share, floor, lower=lower)
     return of_decision(
         decide(

@@ -24,6 +24,8 @@ from etgraph.queries.questions import question
 from etgraph.queries.subjects import Subject
 from etgraph.store import TraceInfo
 
+Part = tuple[str, int | None]
+"""A row of an answer by what it is called, and its rank where it has one."""
 Step = int | None | Sequence[int]
 """A step by its index; None: all of the trace; several: all of these."""
 
@@ -117,14 +119,14 @@ class Measured:
     """What a metric gives on a run: a number for each step where it is known, and one for the run.
 
     `rows` are the rows of answers that numbers came from, with these. `missing` says why there is no number. Of a rule
-    about every row, `parts` are the numbers of each, by what it is called, in every step; `steps` are their sums.
+    about every row, `parts` are the numbers of each in every step; `steps` are their sums.
     """
 
     value: float | None
     steps: tuple[float, ...] = ()
     rows: tuple[tuple[Row, float], ...] = ()
     missing: str | None = None
-    parts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    parts: Mapping[Part, tuple[float, ...]] = field(default_factory=dict)
 
 
 def measure(
@@ -151,7 +153,7 @@ def measure(
         return Measured(None, missing=error.message)
     numbers: list[float] = []
     rows: list[tuple[Row, float]] = []
-    parts: dict[str, list[float]] = {}
+    parts: dict[Part, list[float]] = {}
     missing = "what it measures does not occur in the trace"
     for step in chosen:
         try:
@@ -166,14 +168,20 @@ def measure(
         rows += known
         if each:
             for row, own in known:
-                of_steps = parts.setdefault(label_of(row), [])
+                of_steps = parts.setdefault(part_of(row), [])
                 of_steps += [0.0] * (len(numbers) + 1 - len(of_steps))
                 of_steps[-1] += own
         if number is not None:
             numbers.append(number)
     whole = reduced("max" if once else aggregate.iterations, numbers) if numbers else None
-    filled = {label: (*some, *[0.0] * (len(numbers) - len(some))) for label, some in parts.items()}
+    filled = {part: (*some, *[0.0] * (len(numbers) - len(some))) for part, some in parts.items()}
     return Measured(whole, tuple(numbers), tuple(rows), None if numbers else missing, filled)
+
+
+def part_of(row: Row) -> Part:
+    """By what a row is known again in another answer."""
+    rank = row.values.get("rank")
+    return label_of(row), None if rank is None else int(rank)
 
 
 def together(measured: Sequence[Measured]) -> Measured:
@@ -184,4 +192,4 @@ def together(measured: Sequence[Measured]) -> Measured:
     return Measured(None, steps, tuple(row for one in measured for row in one.rows))
 
 
-__all__ = ["Measured", "Run", "Step", "measure", "together"]
+__all__ = ["Measured", "Part", "Run", "Step", "measure", "together"]

@@ -86,7 +86,7 @@ def _blame(one: Judged) -> Blame:
     worse_is_less = fewer or (rule.regression is not None and rule.regression.max_increase is None)
     baseline = one.before if rule.regression is not None else None
     each = one.verdict.each
-    only = {label for label, verdict in each.items() if verdict.status == one.verdict.status} if each else None
+    only = [part for part, verdict in each.items() if verdict.status == one.verdict.status] if each else None
     return of_rows(
         one.measured, questions[0], one.runs, baseline, lower=lower != worse_is_less,
         unit=rule.metric.unit, only=only,

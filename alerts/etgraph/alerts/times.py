@@ -11,6 +11,7 @@ from etgraph.model import Category, DependencyKind, Trace, Trust
 from etgraph.model.arrivals import arrivals, communicates
 from etgraph.model.columns import Array
 from etgraph.model.results import Result
+from etgraph.model.numbering import distinct
 from etgraph.model.sums import sum_by
 from etgraph.model.waits import waits_within
 from etgraph.queries.keys import groups, types
@@ -111,9 +112,13 @@ def _summed(ns: Array, *columns: Array) -> list[tuple[tuple[int, ...], int]]:
     """The sum for every combination of values that occurs."""
     if not len(ns):
         return []
-    values, of = np.unique(np.stack([column.astype(np.int64) for column in columns]), axis=1, return_inverse=True)
-    total = sum_by(of.ravel(), ns, values.shape[1])
-    return [(tuple(each), one) for each, one in zip(values.T.tolist(), total.tolist(), strict=True)]
+    code, count = distinct(*(column.astype(np.int64) for column in columns))
+    first = np.full(count, -1)
+    first[code[::-1]] = np.arange(len(code))[::-1]
+    total = sum_by(code, ns, count).tolist()
+    found = first >= 0
+    values = zip(*(column[first[found]].tolist() for column in columns), strict=True)
+    return list(zip(values, (one for one, there in zip(total, found.tolist(), strict=True) if there), strict=True))
 
 
 __all__ = ["CollectiveTime", "OperatorTime", "Times", "own_ns", "times"]

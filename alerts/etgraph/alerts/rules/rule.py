@@ -116,6 +116,14 @@ class Rule:
         """Whether it compares with a baseline."""
         return self.regression is not None or self.metric.compares
 
+    @property
+    def exact(self) -> bool:
+        """Whether it compares what does not vary from run to run, so that no statistics are asked."""
+        regression = self.regression
+        return regression is not None and (
+            regression.test == "exact" or (regression.test == "auto" and self.metric.structural)
+        )
+
     def limit(self, side: Literal["max", "min"]) -> float | None:
         """A limit of its budget, in the unit of the metric."""
         text = getattr(self.budget, side) if self.budget else None
