@@ -11,7 +11,7 @@ from etgraph.ingest import read
 from etgraph.model import Trace
 
 STEPS: Final = 2
-OPERATORS: Final = 10_000
+OPERATORS: Final = 5_000
 """Of a trace of more steps so many are taken, without the first one, as long as they have no more operators than that."""
 TUNING: Final = MappingProxyType(
     {

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from benchmarks.injected.kinds import Injection, injections
 from benchmarks.injected.noise import LEVELS, factors
+from benchmarks.injected.peer import ALARM, grown
 from benchmarks.injected.spread import Spread, spread_of
 from etgraph.alerts.checking import Check, check
-from etgraph.alerts.findings import CheckResult, Finding, Responsible
+from etgraph.alerts.findings import CheckResult, Finding
 from etgraph.alerts.rules.reading import Placed
 from etgraph.alerts.runs import Run
 from etgraph.model import Trace
@@ -70,6 +71,7 @@ class Tried:
     """What came of a case: the check's findings that are broken, and those of them that name the right one."""
 
     case: Case
+    runs: tuple[Run, ...]
     status: str
     broken: tuple[Finding, ...]
     named: tuple[Finding, ...]
@@ -135,15 +137,17 @@ def tried(case: Case, rules: Sequence[Placed], runs: int, seed: int = 0) -> Trie
     result = checked(changed, ground.baseline, rules)
     broken = tuple(finding for finding in result.findings if finding.status == "broken")
     return Tried(
-        case, result.status, broken,
-        tuple(one for one in broken if any(_right(each, injection) for each in one.responsible[:FIRST])),
+        case, changed, result.status, broken,
+        tuple(one for one in broken if any(names_right(each.key, each.ranks, injection) for each in one.responsible[:FIRST])),
     )  # fmt: skip
 
 
-def unchanged(ground: Ground, rules: Sequence[Placed], runs: int, number: int) -> CheckResult:
-    """A check of runs without any regression; each number is another set of runs."""
-    sides = [noisy(ground.spread, ground.level, runs, ground.name, side, number) for side in ("again", "before")]
-    return checked(sides[0], sides[1], rules)
+def unchanged(ground: Ground, rules: Sequence[Placed], runs: int, number: int) -> tuple[CheckResult, bool]:
+    """A check of runs without any regression, and whether the peer alarms; each number is another set of runs."""
+    again, before = (
+        noisy(ground.spread, ground.level, runs, ground.name, side, number) for side in ("again", "before")
+    )
+    return checked(again, before, rules), grown(again, before, ground.step_ns)[0].share >= ALARM
 
 
 def checked(runs: tuple[Run, ...], baseline: tuple[Run, ...], rules: Sequence[Placed]) -> CheckResult:
@@ -151,18 +155,14 @@ def checked(runs: tuple[Run, ...], baseline: tuple[Run, ...], rules: Sequence[Pl
     return check(Check(runs, ("base",), lambda names: baseline), rules)
 
 
-def _right(one: Responsible, injection: Injection) -> bool:
-    if one.key in injection.names or one.key.lower() in injection.names:
-        return True
-    rank = injection.rank
-    return rank is not None and not injection.names and (one.key == f"rank {rank}" or one.ranks == (rank,))
-
-
-def without_answers(ground: Ground) -> Ground:
-    """The ground with runs that have not been asked anything."""
-    return replace(ground, baseline=tuple(Run(run.name, run.trace) for run in ground.baseline))
+def names_right(name: str, ranks: tuple[int, ...], injection: Injection) -> bool:
+    """Whether a name, or its being on some ranks, is what a regression is due to: the operator's, or the rank."""
+    if injection.names:
+        return name in injection.names or name.lower() in injection.names
+    return injection.rank is not None and (name == f"rank {injection.rank}" or ranks == (injection.rank,))
 
 
 __all__ = [
-    "Case", "Ground", "Tried", "cases_of", "checked", "ground_of", "noisy", "step_of", "tried", "unchanged",
+    "Case", "Ground", "Tried", "cases_of", "checked", "ground_of", "names_right", "noisy", "step_of", "tried",
+    "unchanged",
 ]  # fmt: skip
