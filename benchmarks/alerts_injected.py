@@ -2,7 +2,7 @@
 
 A case is a trace, noise of a level and a regression. Several noisy runs with it are checked beside as many without.
 Those count that make the step longer, or an operator off the path take longer, by 2 % of the step and three standard
-deviations of a run's step. `ETGRAPH_INJECTED` names one of both halves, `tuning` or `held-out`, or some traces.
+deviations of a run's step. `ETGRAPH_INJECTED` names one of both halves, `tuning` or `held-out`, or some traces, `ETGRAPH_RUNS` how many runs a side has.
 """
 
 from __future__ import annotations
@@ -23,23 +23,17 @@ from etgraph.alerts.rules.reading import Placed, load
 from etgraph.model import Trace
 
 HALVES: Final = {"tuning": TUNING, "held-out": HELD_OUT}
+RUNS: Final = int(os.environ.get("ETGRAPH_RUNS", "5"))
+"""Runs a side."""
 SMALL: Final = 8_000
-"""Traces of fewer operators are tried with more runs and levels of noise."""
+"""Traces of fewer operators are tried with more levels of noise, and more checks without a regression."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """What is tried on a trace: runs a side, and levels of noise with checks of no regression at each."""
-
-    runs: int
-    levels: dict[str, int]
-
-
-def effort_of(trace: Trace) -> Effort:
-    """What is tried on a trace of that size."""
+def levels_of(trace: Trace) -> dict[str, int]:
+    """The levels of noise that are tried on a trace, and how many checks of no regression at each."""
     if len(trace) < SMALL:
-        return Effort(5, {"quiet": 5, "usual": 5, "noisy": 5, "recorded": 5})
-    return Effort(3, {"quiet": 2, "usual": 2})
+        return {"quiet": 5, "usual": 5, "noisy": 5, "recorded": 5}
+    return {"quiet": 1, "usual": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +63,27 @@ def _half(half: str, paths: dict[str, Path]) -> None:
     print(f"### {half}\n")
     for name, path in paths.items():
         trace = opened(path)
-        effort = effort_of(trace)
-        for level, checks in effort.levels.items():
-            ground = ground_of(name, trace, level, effort.runs)
+        for level, checks in levels_of(trace).items():
+            ground = ground_of(name, trace, level, RUNS)
             for number in range(checks):
-                _count(alarms, f"{effort.runs} a side, {level}", *unchanged(ground, rules, effort.runs, number), ground)
+                _count(alarms, level, *unchanged(ground, rules, RUNS, number), ground)
             for case in cases_of(ground):
                 generated[case.injection.kind] += 1
                 if case.counts:
-                    rows.append(_row(case, rules, effort.runs))
+                    rows.append(_row(case, rules))
                     _tell(rows[-1])
     _table("kind", rows, lambda row: row.case.injection.kind + ("" if row.case.on_path else ", off the path"))
     _table("trace", rows, lambda row: row.case.ground.name)
     _table("noise", rows, lambda row: row.case.ground.level)
-    _table("runs a side", rows, lambda row: str(len(row.case.ground.baseline)))
-    print("| no regression | checks | alarms | peer |\n|---|---:|---:|---:|")
+    print("\n| no regression | checks | alarms | peer |\n|---|---:|---:|---:|")
     for key in dict.fromkeys(key.removesuffix(" alarm").removesuffix(" peer") for key in alarms):
         print(f"| {key} | {alarms[key]} | {alarms[key + ' alarm']} | {alarms[key + ' peer']} |")
-    print(f"\n{sum(generated.values())} cases, {len(rows)} of them count; {time.perf_counter() - start:.0f} s\n")
+    print(f"\n{sum(generated.values())} cases ({", ".join(f"{number} {kind}" for kind, number in generated.items())}), "
+          f"{len(rows)} of them count; {time.perf_counter() - start:.0f} s\n")
 
 
-def _row(case: Case, rules: Sequence[Placed], runs: int) -> Row:
-    found = tried(case, rules, runs)
+def _row(case: Case, rules: Sequence[Placed]) -> Row:
+    found = tried(case, rules, RUNS)
     named = grown(found.runs, case.ground.baseline, case.ground.step_ns)
     right = any(names_right(one.name, (one.rank,), case.injection) for one in named)
     return Row(case, found, named[0].share >= ALARM and right)

@@ -18,7 +18,7 @@ from etgraph.queries.keys import types
 
 Kind = Literal["slower operator", "late rank", "extra sync", "dropped overlap", "halved bandwidth"]
 SLOWER = (0.2, 0.5)
-"""By how much operators are slower: those of the issue, and more for such as take little of a step."""
+"""By how much operators are slower: by a fifth, and by more where they take little of a step."""
 LATE = (0.05, 0.15)
 """How late a rank comes to a step, as a share of it."""
 SLOW_RANK = 0.15

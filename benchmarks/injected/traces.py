@@ -18,6 +18,7 @@ TUNING: Final = MappingProxyType(
         "gpt_ddp": "recorded/gpt_ddp",
         "gpt_ddp_5steps": "recorded/gpt_ddp_5steps",
         "series": "recorded/series/base_1",
+        "dlrm_alltoall": "recorded/dlrm_alltoall",
         "dlrm_kineto": "param/dlrm_kineto",
         "trace_diff/control": "hta/trace_diff/control",
         "ns_resolution": "hta/ns_resolution_trace",
@@ -26,7 +27,6 @@ TUNING: Final = MappingProxyType(
 """Traces that were looked at while rules and blame were made."""
 HELD_OUT: Final = MappingProxyType(
     {
-        "dlrm_alltoall": "recorded/dlrm_alltoall",
         "gpt_tp2_pp2": "recorded/gpt_tp2_pp2",
         "whatif": "recorded/whatif/extra_barriers_1",
         "whatif/late_rank": "recorded/whatif/late_rank_1",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow.compute as pc
@@ -15,7 +15,7 @@ from etgraph.alerts.changes import change_kind
 from etgraph.alerts.findings import Responsible
 from etgraph.alerts.language.amounts import ADDITIVE
 from etgraph.alerts.language.evaluating import Row, label_of
-from etgraph.alerts.lateness import later_ranks
+from etgraph.alerts.lateness import later_ranks, more_exposed
 from etgraph.alerts.runs import Measured, Part, Run, part_of
 from etgraph.model import Trace
 from etgraph.model.arrivals import communicates
@@ -28,6 +28,8 @@ NAMED: Final = 5
 OF_THE_MOST: Final = 0.5
 """Ranks that have so much of the path, or of a difference, as the one with most of it are named beside that; and a rank
 that comes later by so much of the difference of the steps is responsible itself."""
+
+Key = TypeVar("Key", int, str)
 
 _WHAT: Final[Mapping[str, str]] = MappingProxyType(
     {"hotspots": "collective", "findings": "operator", "stragglers": "rank", "breakdown": "rank", "deviceUse": "device"}
@@ -54,15 +56,13 @@ def of_comparison(
 ) -> Blame:
     """What makes a step longer than the baseline's, or shorter (`lower`): the parts that contribute most.
 
-    Second is the rank that now comes later to where the others wait for it, where that is most of the difference.
-    `only` are the steps that are meant. Nothing would be gained by undoing what made it shorter.
+    Behind the first one stand the rank that now comes later to where the others wait for it, and the communication that
+    is now less hidden by computation, where these are most of the difference; without a `baseline` neither is looked
+    for. `only` are the steps that are meant. Nothing would be gained by undoing what made it shorter.
     """
     sign = -1 if lower else 1
     parts = [one for one in comparison.contributions if sign * one.contribution_ns > 0]
     chosen = sorted(parts, key=lambda one: -sign * one.contribution_ns)[:NAMED]
-    difference = sign * comparison.difference_ns
-    later = {rank: sign * ns for rank, ns in later_ranks(runs, baseline, only).items()}
-    late = sorted((rank for rank, ns in later.items() if 0 < difference * OF_THE_MOST <= ns), key=lambda r: -later[r])
     named = [
         Responsible(
             one.key,
@@ -74,12 +74,25 @@ def of_comparison(
         )
         for one in chosen
     ]
-    named[1:1] = [Responsible(f"rank {rank}", "rank", sign * later[rank], (rank,), unit="ns") for rank in late[:1]]
+    if baseline:
+        most = sign * comparison.difference_ns * OF_THE_MOST
+        late, exposed = later_ranks(runs, baseline, only), more_exposed(runs, baseline, only)
+        for rank in _much(late, sign, most):
+            named.insert(1, Responsible(f"rank {rank}", "rank", late[rank], (rank,), unit="ns"))
+        for key in _much(exposed, sign, most):
+            if key not in [one.key for one in named[:2]]:
+                named.insert(2, Responsible(key, "collective", exposed[key], ranks_of(runs, key), source_of(runs, key), "ns"))
     return Blame(
         tuple(named[:NAMED]),
         _share(comparison, chosen),
         None if lower else sum(one.contribution_ns for one in chosen),
     )
+
+
+def _much(amounts: Mapping[Key, float], sign: int, least: float) -> tuple[Key, ...]:
+    """The key of the largest amount, where that is as much as is asked; `sign` -1 looks for what shrank."""
+    key = max(amounts, key=lambda key: sign * amounts[key], default=None)
+    return (key,) if key is not None and 0 < least <= sign * amounts[key] else ()
 
 
 def of_changes(

@@ -71,7 +71,8 @@ def _blame(one: Judged) -> Blame:
         return of_changes(one.measured.rows, one.comparison(), one.runs, lower=lower)
     if one.comparison is not None and not rule.responsible and OF_STEPS & set(questions):
         try:
-            return of_comparison(one.comparison(), one.runs, one.baseline, rule.where.iterations, lower=lower)
+            decided = one.baseline if one.verdict.status != "undecided" else ()
+            return of_comparison(one.comparison(), one.runs, decided, rule.where.iterations, lower=lower)
         except MissingData:
             return Blame()
     if rule.responsible:
