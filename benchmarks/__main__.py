@@ -33,6 +33,7 @@ ALL = {
     "sweeps": "sweeps over hardware: points a second, in one process and in two, beside predicting each anew",
     "work": "flops and bytes of operators: the share of the computation they cover, and what estimating them takes",
     "alerts-statistics": "verdicts on simulated histories and recorded runs, beside plain tests: false alarms, power",
+    "alerts-injected": "regressions put into recorded runs: how many are caught with the right one named, false alarms",
     "api": "the API under 50 requests a second from 50 clients: first, warm and kept answers; memory",
     "traces": "every trace of the collection: what was read, and how fast",
 }

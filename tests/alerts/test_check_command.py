@@ -208,7 +208,7 @@ def test_rules_are_written_from_a_run_and_hold_of_it(etgraph: Call, tmp_path: Pa
     assert result.exit_code == 0
     assert "# measured: " in file.read_text()
     assert 'baseline = ["gpt@baseline"]' in file.read_text()
-    assert etgraph("rules", "lint", file).stdout.startswith(f"{file}: 13 rules")
+    assert etgraph("rules", "lint", file).stdout.startswith(f"{file}: 15 rules")
     assert etgraph("rules", "init", BEFORE, "-o", file).exit_code == 2
     file.unlink()
     assert etgraph("rules", "init", BEFORE, "-o", file, "--json").exit_code == 0

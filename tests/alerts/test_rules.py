@@ -205,7 +205,8 @@ def test_the_rules_that_come_with_etgraph_are_rules() -> None:
     assert load([DEFAULT]) == load([])
     assert {rule.level for rule in rules if not rule.needs_baseline} == {"warn"}
     assert [rule.id for rule in rules if rule.level == "error"] == [
-        "collectives-added", "collective-bytes", "operators-added", "step-time",
+        "collectives-added", "collective-bytes", "operators-added", "step-time", "operator-times",
+        "collective-times",
     ]  # fmt: skip
     about = {question for rule in rules for question in rule.metric.questions}
     assert {"breakdown", "stragglers", "deviceUse", "findings", "hotspots", "changes", "iterations"} <= about

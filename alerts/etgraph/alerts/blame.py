@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow.compute as pc
 
 from etgraph.alerts.changes import change_kind
 from etgraph.alerts.findings import Responsible
-from etgraph.alerts.language.evaluating import Row
-from etgraph.alerts.runs import Measured, Run
+from etgraph.alerts.language.amounts import ADDITIVE
+from etgraph.alerts.language.evaluating import Row, label_of
+from etgraph.alerts.lateness import later_ranks, more_exposed
+from etgraph.alerts.runs import Measured, Part, Run, part_of
 from etgraph.model import Trace
 from etgraph.model.arrivals import communicates
 from etgraph.queries.comparison import Comparison, Contribution
@@ -23,10 +25,11 @@ from etgraph.queries.keys import types
 
 NAMED: Final = 5
 """The responsible that a finding names at most: the largest."""
-ADDITIVE: Final = ("ns", "bytes", "count")
-"""Units whose numbers of several rows are summed: rates and shares are not."""
 OF_THE_MOST: Final = 0.5
-"""Ranks that have so much of the path as the one with most of it are named beside that."""
+"""Ranks that have so much of the path, or of a difference, as the one with most of it are named beside that; and a rank
+that comes later by so much of the difference of the steps is responsible itself."""
+
+Key = TypeVar("Key", int, str)
 
 _WHAT: Final[Mapping[str, str]] = MappingProxyType(
     {"hotspots": "collective", "findings": "operator", "stragglers": "rank", "breakdown": "rank", "deviceUse": "device"}
@@ -43,29 +46,53 @@ class Blame:
     advice: str | None = None
 
 
-def of_comparison(comparison: Comparison, runs: Sequence[Run], *, lower: bool = False) -> Blame:
+def of_comparison(
+    comparison: Comparison,
+    runs: Sequence[Run],
+    baseline: Sequence[Run],
+    only: Sequence[int] = (),
+    *,
+    lower: bool = False,
+) -> Blame:
     """What makes a step longer than the baseline's, or shorter (`lower`): the parts that contribute most.
 
-    Nothing would be gained by undoing what made it shorter.
+    Behind the first one stand the rank that now comes later to where the others wait for it, and the communication that
+    is now less hidden by computation, where these are most of the difference; without a `baseline` neither is looked
+    for. `only` are the steps that are meant. Nothing would be gained by undoing what made it shorter.
     """
     sign = -1 if lower else 1
     parts = [one for one in comparison.contributions if sign * one.contribution_ns > 0]
     chosen = sorted(parts, key=lambda one: -sign * one.contribution_ns)[:NAMED]
+    named = [
+        Responsible(
+            one.key,
+            change_kind(one.key),
+            float(one.contribution_ns),
+            one.ranks or ranks_on_path(runs, one.key),
+            source_of(runs, one.key),
+            "ns",
+        )
+        for one in chosen
+    ]
+    if baseline:
+        most = sign * comparison.difference_ns * OF_THE_MOST
+        late, exposed = later_ranks(runs, baseline, only), more_exposed(runs, baseline, only)
+        for rank in _much(late, sign, most):
+            named.insert(1, Responsible(f"rank {rank}", "rank", late[rank], (rank,), unit="ns"))
+        for key in _much(exposed, sign, most):
+            if key not in [one.key for one in named[:2]]:
+                named.insert(2, Responsible(key, "collective", exposed[key], ranks_of(runs, key), source_of(runs, key), "ns"))
     return Blame(
-        tuple(
-            Responsible(
-                one.key,
-                change_kind(one.key),
-                float(one.contribution_ns),
-                one.ranks or ranks_on_path(runs, one.key),
-                source_of(runs, one.key),
-                "ns",
-            )
-            for one in chosen
-        ),
+        tuple(named[:NAMED]),
         _share(comparison, chosen),
         None if lower else sum(one.contribution_ns for one in chosen),
     )
+
+
+def _much(amounts: Mapping[Key, float], sign: int, least: float) -> tuple[Key, ...]:
+    """The key of the largest amount, where that is as much as is asked; `sign` -1 looks for what shrank."""
+    key = max(amounts, key=lambda key: sign * amounts[key], default=None)
+    return (key,) if key is not None and 0 < least <= sign * amounts[key] else ()
 
 
 def of_changes(
@@ -102,15 +129,18 @@ def of_rows(
     *,
     lower: bool = False,
     unit: str,
+    only: Collection[Part] | None = None,
 ) -> Blame:
     """The rows of answers that a number came from, largest first; beside a baseline, those that differ most.
+
+    Of some rows `only`, where they are given; beside a baseline with the ranks on which they differ most.
 
     Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed over the ranks;
     where their `unit` is that of a rate or share, it is their mean. `lower` begins with the smallest.
     """
     additive = unit in ADDITIVE
-    own = _by_label(measured, additive=additive)
-    before = _by_label(baseline, additive=additive) if baseline is not None else {}
+    own = _by_label(measured, additive=additive, only=only)
+    before = _by_label(baseline, additive=additive, only=only) if baseline is not None else {}
     sign = -1.0 if lower else 1.0
     amounts = {label: one.number for label, one in own.items()}
     for label, one in before.items():
@@ -135,7 +165,7 @@ def of_rows(
         if what == "rank":
             found.append(Responsible(label, what, amounts[label], own[label].ranks, unit=unit))
         else:
-            ranks = own[label].ranks or ranks_of(runs, label)
+            ranks = _where(own[label], before.get(label), sign) or ranks_of(runs, label)
             found.append(Responsible(label, what, amounts[label], ranks, source_of(runs, label), unit))
     keys = [one.key for one in found[:NAMED] if one.what != "rank"]
     return Blame(tuple(found[:NAMED]), critical_share(runs, keys), gain, advice)
@@ -143,36 +173,43 @@ def of_rows(
 
 @dataclass(frozen=True, slots=True)
 class _Labelled:
-    """Rows of one name: the first of them, a number of all, and their ranks."""
+    """Rows of one name: the first of them, a number of all, and those of their ranks."""
 
     row: Row
     number: float
-    ranks: tuple[int, ...]
+    by_rank: Mapping[int, float]
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Their ranks."""
+        return tuple(self.by_rank)
 
 
-def _by_label(measured: Measured, *, additive: bool) -> dict[str, _Labelled]:
+def _where(own: _Labelled, before: _Labelled | None, sign: float) -> tuple[int, ...]:
+    """The ranks on which rows differ most from those before; all of theirs where there is nothing before."""
+    if before is None or own is before:
+        return own.ranks
+    differ = {rank: sign * (number - before.by_rank.get(rank, 0.0)) for rank, number in own.by_rank.items()}
+    most = max(differ.values(), default=0.0)
+    return tuple(rank for rank, number in differ.items() if number >= most * OF_THE_MOST)
+
+
+def _by_label(measured: Measured, *, additive: bool, only: Collection[Part] | None = None) -> dict[str, _Labelled]:
     rows: dict[str, list[tuple[Row, float]]] = {}
     for row, number in measured.rows:
+        if only is not None and part_of(row) not in only:
+            continue
         rows.setdefault(label_of(row), []).append((row, number))
     found = {}
     for label, some in rows.items():
         total = sum(number for _, number in some)
-        ranks = {int(row.values["rank"]) for row, _ in some if row.values.get("rank") is not None}
-        number = total / max(len(measured.steps), 1) if additive else total / len(some)
-        found[label] = _Labelled(some[0][0], number, tuple(sorted(ranks)))
+        count = max(len(measured.steps), 1) if additive else len(some)
+        ranks: dict[int, float] = {}
+        for row, number in some:
+            if row.values.get("rank") is not None:
+                ranks[int(row.values["rank"])] = ranks.get(int(row.values["rank"]), 0.0) + number / count
+        found[label] = _Labelled(some[0][0], total / count, dict(sorted(ranks.items())))
     return found
-
-
-def label_of(row: Row) -> str:
-    """What a row of an answer is called."""
-    for name in ("id", "key", "name", "type", "pattern", "kind", "category"):
-        value = row.values.get(name)
-        if isinstance(value, str):
-            return value
-    for name in ("rank", "last_rank"):
-        if row.values.get(name) is not None:
-            return f"rank {row.values[name]}"
-    return f"step {row.values['index']}" if row.values.get("index") is not None else "a row"
 
 
 def critical_share(runs: Sequence[Run], keys: Sequence[str]) -> float | None:
@@ -252,6 +289,6 @@ def _rows(trace: Trace, key: str) -> Any:
 
 
 __all__ = [
-    "NAMED", "Blame", "critical_share", "label_of", "of_changes", "of_comparison", "of_rows", "ranks_of",
+    "NAMED", "Blame", "critical_share", "of_changes", "of_comparison", "of_rows", "ranks_of",
     "source_of",
 ]  # fmt: skip

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from etgraph.alerts.comparability import incomparable, on_both_sides
+from etgraph.alerts.each import ONE_RUN, of_each, stand_together
 from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
-from etgraph.alerts.judging import Verdict, of_budget, of_decision, of_regression
+from etgraph.alerts.judging import Verdict, of_budget, of_regression, take_turns
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
 from etgraph.alerts.rules.rule import Rule, Where
 from etgraph.alerts.runs import Measured, Run, measure, together
-from etgraph.alerts.statistics import adjusted
 from etgraph.alerts.telling import told
 from etgraph.model.cancelling import check as check_cancelled
 from etgraph.model.errors import MissingData, UsageError
@@ -82,13 +82,8 @@ def check(of: Check, rules: Sequence[Placed]) -> CheckResult:
         check_cancelled()
         of.progress(f"rule {placed.rule.id}")
         judged += _judge(of, placed)
-    decided = [one for one in judged if one.verdict.decision is not None]
-    decisions = adjusted([one.verdict.decision for one in decided if one.verdict.decision is not None])
-    again = {
-        id(one): of_decision(decision, one.verdict.evidence.get("since"))
-        for one, decision in zip(decided, decisions, strict=True)
-    }
-    judged = [replace(one, verdict=again.get(id(one), one.verdict)) for one in judged]
+    verdicts = stand_together([one.verdict for one in judged])
+    judged = [replace(one, verdict=verdict) for one, verdict in zip(judged, verdicts, strict=True)]
     findings = tuple(told(one, of.today) for one in judged)
     names = tuple(dict.fromkeys(run.name for one in judged for run in one.baseline))
     return CheckResult(outcome(findings), tuple(run.name for run in of.runs), names, findings)
@@ -145,7 +140,7 @@ def _in_a_row(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     each = [_verdict(of, placed, (run,), baseline) for run in last]
     newest, broken = each[-1], sum(one.verdict.status == "broken" for one in each)
     evidence = {**newest.verdict.evidence, "broken_in_a_row": broken, "for": count}
-    verdict = replace(newest.verdict, evidence=evidence, decision=None)
+    verdict = replace(newest.verdict, evidence=evidence, decision=None, each={})
     if newest.verdict.status == "broken" and len(each) < count:
         verdict = replace(verdict, status=UNDECIDED, runs_needed=count)
     elif newest.verdict.status == "broken" and broken < count:
@@ -173,6 +168,10 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
         verdict = Verdict("incomparable", missing=error.message)
         return Judged(placed, runs, baseline, verdict, nothing)
     compared = comparison if baseline else None
+    alternating, each = take_turns(runs, baseline), rule.aggregate.ranks == "each"
+    if each and len(runs) == len(baseline) == 1 and alternating is None and not rule.one_run_is_enough:
+        verdict = Verdict("passed" if rule.missing == "pass" else UNDECIDED, missing=ONE_RUN)
+        return Judged(placed, runs, baseline, verdict, nothing)
     own = [measure(run, rule.metric, rule.where, rule.aggregate, compared) for run in runs]
     if rule.metric.compares:
         own = own[:1]
@@ -185,7 +184,8 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     if rule.regression is None:
         verdict = of_budget(rule, own[0])
     else:
-        verdict = of_regression(rule, own, before, runs=runs, baseline_runs=baseline)
+        judge = of_each if each else of_regression
+        verdict = judge(rule, own, before, runs=runs, baseline_runs=baseline)
     return Judged(placed, runs, baseline, verdict, together(own), together(before) if before else None, compared)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from etgraph.alerts.findings import Interval, Status
 from etgraph.alerts.language.amounts import amount_of
 from etgraph.alerts.rules.rule import Rule
-from etgraph.alerts.runs import Measured, Run
+from etgraph.alerts.runs import Measured, Part, Run
 from etgraph.alerts.statistics import Decision, decide, decide_change
 from etgraph.alerts.statistics.estimates import Alternating
 from etgraph.alerts.statistics.runs import ROUNDING, typical
@@ -23,7 +23,8 @@ from etgraph.model.columns import Array
 class Verdict:
     """What comes of a rule, in the unit of its metric; the fields are those of `Finding`.
 
-    `decision` is what statistics say, where they were asked. `why` is why it is undecided, where not for noise.
+    `decision` is what statistics say, where they were asked. `why` is why it is undecided, where not for noise. Of a
+    rule about every row, `each` are the verdicts on these.
     """
 
     status: Status
@@ -38,6 +39,7 @@ class Verdict:
     decision: Decision | None = None
     missing: str | None = None
     why: str | None = None
+    each: Mapping[Part, Verdict] = field(default_factory=dict)
 
 
 def of_budget(rule: Rule, measured: Measured) -> Verdict:

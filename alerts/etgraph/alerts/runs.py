@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from etgraph.alerts.changes import changes_of
-from etgraph.alerts.language.evaluating import Answers, Row, evaluate, reduced
+from etgraph.alerts.language.evaluating import Answers, Row, evaluate, label_of, reduced
 from etgraph.alerts.language.expressions import Path
 from etgraph.alerts.language.meaning import Metric
 from etgraph.alerts.language.vocabulary import QUESTIONS, option_of
 from etgraph.alerts.rules.rule import Aggregate, Where
 from etgraph.alerts.structure import structure
+from etgraph.alerts.times import times
 from etgraph.model import Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.results import Result
@@ -24,6 +25,8 @@ from etgraph.queries.questions import question
 from etgraph.queries.subjects import Subject
 from etgraph.store import TraceInfo
 
+Part = tuple[str, int | None]
+"""A row of an answer by what it is called, and its rank where it has one."""
 Step = int | None | Sequence[int]
 """A step by its index; None: all of the trace; several: all of these."""
 
@@ -117,9 +120,8 @@ class Run:
         if key not in self.answers:
             if by is not None:
                 choices["by"] = by
-            ask = structure if name == "structure" else question(QUESTIONS[name].command.split()[0])
-            if name == "slack":
-                ask = question("slack")
+            own = {"structure": structure, "times": times}.get(name)
+            ask = own or question("slack" if name == "slack" else QUESTIONS[name].command.split()[0])
             self.answers[key] = ask(self.trace, rank=rank, iteration=step, **choices)
         return self.answers[key]
 
@@ -139,13 +141,15 @@ def _of_step(answer: Result, step: Step) -> Result:
 class Measured:
     """What a metric gives on a run: a number for each step where it is known, and one for the run.
 
-    `rows` are the rows of answers that numbers came from, with these. `missing` says why there is no number.
+    `rows` are the rows of answers that numbers came from, with these. `missing` says why there is no number. Of a rule
+    about every row, `parts` are the numbers of each in every step; `steps` are their sums.
     """
 
     value: float | None
     steps: tuple[float, ...] = ()
     rows: tuple[tuple[Row, float], ...] = ()
     missing: str | None = None
+    parts: Mapping[Part, tuple[float, ...]] = field(default_factory=dict)
 
 
 def measure(
@@ -176,6 +180,7 @@ def measure(
         return Measured(None, missing=error.message)
     numbers: list[float] = []
     rows: list[tuple[Row, float]] = []
+    parts: dict[Part, list[float]] = {}
     missing = "what it measures does not occur in the trace"
     if metric.compares and compared is not None and not compared().timed:
         missing = NO_TIMES
@@ -185,13 +190,27 @@ def measure(
         except MissingData as error:
             missing = error.message
             continue
-        number = reduced(aggregate.ranks, value.known) if value.rows is not None else value.numbers[0]
+        each = aggregate.ranks == "each"
+        number = reduced("sum" if each else aggregate.ranks, value.known) if value.rows is not None else value.numbers[0]
         pairs = zip(value.rows or (), value.numbers)
-        rows += [(row, own) for row, own in pairs if own is not None] if value.rows is not None else value.used
+        known = [(row, own) for row, own in pairs if own is not None] if value.rows is not None else list(value.used)
+        rows += known
+        if each:
+            for row, own in known:
+                of_steps = parts.setdefault(part_of(row), [])
+                of_steps += [0.0] * (len(numbers) + 1 - len(of_steps))
+                of_steps[-1] += own
         if number is not None:
             numbers.append(number)
     whole = reduced("max" if once else aggregate.iterations, numbers) if numbers else None
-    return Measured(whole, tuple(numbers), tuple(rows), None if numbers else missing)
+    filled = {part: (*some, *[0.0] * (len(numbers) - len(some))) for part, some in parts.items()}
+    return Measured(whole, tuple(numbers), tuple(rows), None if numbers else missing, filled)
+
+
+def part_of(row: Row) -> Part:
+    """By what a row is known again in another answer."""
+    rank = row.values.get("rank")
+    return label_of(row), None if rank is None else int(rank)
 
 
 def together(measured: Sequence[Measured]) -> Measured:
@@ -202,4 +221,4 @@ def together(measured: Sequence[Measured]) -> Measured:
     return Measured(None, steps, tuple(row for one in measured for row in one.rows))
 
 
-__all__ = ["Measured", "Run", "Step", "measure", "together"]
+__all__ = ["Measured", "Part", "Run", "Step", "measure", "together"]

@@ -72,7 +72,8 @@ def _blame(one: Judged) -> Blame:
         return of_changes(one.measured.rows, one.comparison(), one.runs, lower=lower)
     if one.comparison is not None and not rule.responsible and OF_STEPS & set(questions):
         try:
-            return of_comparison(one.comparison(), one.runs, lower=lower)
+            decided = one.baseline if one.verdict.status != "undecided" else ()
+            return of_comparison(one.comparison(), one.runs, decided, rule.where.iterations, lower=lower)
         except MissingData:
             return Blame()
     if rule.responsible:
@@ -86,9 +87,11 @@ def _blame(one: Judged) -> Blame:
     fewer = rule.budget is not None and one.verdict.limit is not None and (one.verdict.value or 0) < one.verdict.limit
     worse_is_less = fewer or (rule.regression is not None and rule.regression.max_increase is None)
     baseline = one.before if rule.regression is not None else None
+    each = one.verdict.each
+    only = [part for part, verdict in each.items() if verdict.status == one.verdict.status] if each else None
     return of_rows(
         one.measured, questions[0], one.runs, baseline, lower=lower != worse_is_less,
-        unit=rule.metric.unit,
+        unit=rule.metric.unit, only=only,
     )  # fmt: skip
 
 

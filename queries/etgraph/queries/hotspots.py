@@ -108,7 +108,7 @@ def hotspots(
     keys = _keys(trace, met, by)
     seen = np.unique(met.meeting[chosen])
     compared = Compared() if profile is None else against_tiers(trace, met, seen, keys.code[seen], profile)
-    exposed = _exposed(trace, met, chosen, windows, came)
+    exposed = exposed_ns(trace, met.operator[chosen], windows, came)
     rows = _rows(trace, met, chosen, keys, exposed, critical, compared.by_key)
     warnings = [*left_out(trace, windows, rank), *_unknown(trace, met, chosen), *doubts, *compared.warnings]
     trust = trust_of(trace, inside, came=came, warnings=warnings)
@@ -125,9 +125,8 @@ def _keys(trace: Trace, met: Meetings, by: By) -> Keys:
     return types(trace, met.first) if by == "type" else groups(trace, met.first)
 
 
-def _exposed(trace: Trace, met: Meetings, chosen: Array, windows: Sequence[Interval], came: Arrivals) -> Array:
-    """How much of each chosen operator its rank spent without computing."""
-    rows = met.operator[chosen]
+def exposed_ns(trace: Trace, rows: Array, windows: Sequence[Interval], came: Arrivals) -> Array:
+    """How much of each of those operators, which communicate, its rank spent without computing."""
     exposed = trace.operators["duration_ns"][rows].astype(np.int64)
     rank = trace.operators["rank"][rows]
     if not len(rows):

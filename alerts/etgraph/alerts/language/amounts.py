@@ -11,6 +11,8 @@ from etgraph.sim.profiles.units import BANDWIDTH, RATE, SIZE, TIME, NotAQuantity
 Unit = Literal["ns", "bytes", "bytes/s", "flop/s", "share", "count"]
 """What a number is of. A ratio is a share, whatever else has no unit a count."""
 
+ADDITIVE: Final[tuple[Unit, ...]] = ("ns", "bytes", "count")
+"""Units whose numbers of several rows are summed: rates and shares are not."""
 _QUANTITIES: Final[tuple[tuple[Quantity, Unit], ...]] = (
     (TIME, "ns"), (SIZE, "bytes"), (BANDWIDTH, "bytes/s"), (RATE, "flop/s"),
 )  # fmt: skip
@@ -91,4 +93,4 @@ def readable(value: float | None, unit: str) -> str:
     return count(round(value)) if value == round(value) else f"{value:,.4g}"
 
 
-__all__ = ["EXAMPLES", "NotAnAmount", "Unit", "amount", "amount_of", "readable", "unit_of"]
+__all__ = ["ADDITIVE", "EXAMPLES", "NotAnAmount", "Unit", "amount", "amount_of", "readable", "unit_of"]

@@ -28,6 +28,18 @@ class Row:
     values: Mapping[str, Any]
 
 
+def label_of(row: Row) -> str:
+    """What a row of an answer is called."""
+    for name in ("id", "key", "name", "type", "pattern", "kind", "category"):
+        value = row.values.get(name)
+        if isinstance(value, str):
+            return value
+    for name in ("rank", "last_rank"):
+        if row.values.get(name) is not None:
+            return f"rank {row.values[name]}"
+    return f"step {row.values['index']}" if row.values.get("index") is not None else "a row"
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """Numbers, None where one is not known. `rows` are theirs where there may be several; without, there is one."""
@@ -249,4 +261,4 @@ def matches(text: str, pattern: str) -> bool:
     return fnmatchcase(text.lower(), re.sub(r"\[", "[[]", pattern.lower()))
 
 
-__all__ = ["FUNCTIONS", "Answers", "Row", "Value", "evaluate", "matches", "reduced", "satisfies"]
+__all__ = ["FUNCTIONS", "Answers", "Row", "Value", "evaluate", "label_of", "matches", "reduced", "satisfies"]

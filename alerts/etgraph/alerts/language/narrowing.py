@@ -21,6 +21,7 @@ _ROWS: Final[Mapping[str, Mapping[str, tuple[str | None, str]]]] = MappingProxyT
         "whatif": {"scope": ("scope", "key"), "operator": (None, "key")},
         "stragglers": {"group": (None, "group")},
         "structure": {"operator": (None, "name"), "group": (None, "group")},
+        "times": {"operator": (None, "name"), "group": (None, "group")},
         "changes": {"operator": (None, "key")},
         "compare": {"operator": (None, "key")},
     }

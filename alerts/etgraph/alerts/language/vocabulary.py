@@ -115,6 +115,7 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "slack": Question(f"{_HERE}.slack:Slack", "step", "critical-path --model"),
         "iterations": Question(f"{_HERE}.iterations:StepTimes", "step", "iterations"),
         "structure": Question("etgraph.alerts.structure:Structure", "step", "show"),
+        "times": Question("etgraph.alerts.times:Times", "step", "operators"),
         "findings": Question(f"{_HERE}.findings.finding:Findings", "trace", "findings"),
         "waterfall": Question(f"{_HERE}.waterfall:Waterfall", "trace", "waterfall"),
         "whatif": Question(f"{_HERE}.whatif:WhatIf", "trace", "whatif", f"{_HERE}.whatif:By", _CHANGES),

@@ -51,7 +51,7 @@ def explained(placed: Placed) -> Mapping[str, str]:
         "metric": rule.metric_text,
         "measured in": metric.unit,
         "asks": f"{', '.join(metric.questions)} of {asked}",
-        "several rows": f"{rule.aggregate.ranks} of what is left of {rows}" if rows is not None else "",
+        "several rows": _of_rows(rule.aggregate.ranks, rows) if rows is not None else "",
         "several steps": "" if asked != "each step" else rule.aggregate.iterations,
         "where": ", ".join(where),
         "judged": judged,
@@ -64,6 +64,10 @@ def explained(placed: Placed) -> Mapping[str, str]:
         "stands in": placed.file if placed.line is None else f"{placed.file}, line {placed.line}",
     }  # fmt: skip
     return {key: text for key, text in found.items() if text}
+
+
+def _of_rows(ranks: str, rows: str) -> str:
+    return f"every one of {rows} by itself" if ranks == "each" else f"{ranks} of what is left of {rows}"
 
 
 __all__ = ["explained"]

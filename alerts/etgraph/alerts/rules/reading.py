@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from etgraph.alerts.findings import CONFIDENCE
-from etgraph.alerts.language.amounts import NotAnAmount, Unit, amount_of
+from etgraph.alerts.language.amounts import ADDITIVE, NotAnAmount, Unit, amount_of
 from etgraph.alerts.language.expressions import ExpressionError
 from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.rules.rule import Regression, Rule
@@ -201,6 +201,8 @@ class _Checking:
     def budget(self, rule: Rule, measured: Metric | None) -> None:
         if rule.budget is None and rule.regression is None:
             self.refuse((), "neither budget nor regression", "one of them", "budget = {max = …} or regression = {…}")
+        if rule.aggregate.ranks == "each" and (rule.regression is None or (measured and measured.meaning.rows is None)):
+            self.refuse(("aggregate", "ranks"), "each", "a function: only rows that are compared are judged one by one")
         if rule.budget is None:
             return
         if rule.regression is not None:
@@ -233,6 +235,8 @@ class _Checking:
             )  # fmt: skip
         if measured is None:
             return
+        if rule.aggregate.ranks == "each" and measured.unit not in ADDITIVE:
+            self.refuse(("aggregate", "ranks"), f"each row of {measured.unit}", f"rows of {', '.join(ADDITIVE)}")
         self.amount(("regression", "floor"), regression.floor, measured.unit)
         if measured.compares:
             self.refuse(("metric",), "a metric that is a comparison itself", "budget instead of regression")

@@ -12,7 +12,7 @@ from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.language.narrowing import narrowed
 from etgraph.sim.profiles.declaration import AtLeast, AtMost, Key
 
-OfRanks = Literal["max", "mean", "median", "min", "p95", "p99", "sum"]
+OfRanks = Literal["max", "mean", "median", "min", "p95", "p99", "sum", "each"]
 OfSteps = Literal["median", "max", "mean", "min", "p95", "p99", "sum", "together"]
 Test = Literal["auto", "exact", "statistics", "ratio", "mann-whitney", "change-point"]
 Missing = Literal["fail", "pass"]
@@ -34,7 +34,7 @@ class Where:
 class Aggregate:
     """How many numbers become one."""
 
-    ranks: Annotated[OfRanks, "of the rows that a metric leaves of a step, such as one a rank"] = "max"
+    ranks: Annotated[OfRanks, "of the rows that a metric leaves of a step, such as one a rank; `each` compares every row by itself"] = "max"
     iterations: Annotated[
         OfSteps, "of the steps of a run; `together` asks about all steps at once, rather than about each"
     ] = "median"
@@ -143,6 +143,11 @@ class Rule:
     def needs_baseline(self) -> bool:
         """Whether it compares with a baseline."""
         return self.regression is not None or self.metric.compares
+
+    @property
+    def one_run_is_enough(self) -> bool:
+        """Whether its regression is judged without statistics of runs."""
+        return self.regression is not None and self.regression.test_of(self.metric) in ("exact", "ratio")
 
     def limit(self, side: Literal["max", "min"]) -> float | None:
         """A limit of its budget, in the unit of the metric."""

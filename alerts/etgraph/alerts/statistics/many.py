@@ -32,6 +32,16 @@ def adjusted(decisions: Sequence[Decision], q: float = RATE) -> tuple[Decision, 
     )
 
 
+def combined(p_values: Sequence[float]) -> float:
+    """One p-value for several at once, that none of them is an alarm (R. J. Simes, Biometrika 73, 1986).
+
+    >>> round(combined([0.01, 0.5, 0.9]), 4), combined([0.2])
+    (0.03, 0.2)
+    """
+    ordered = np.sort(np.asarray(p_values, dtype=float))
+    return float(np.min(ordered * len(ordered) / np.arange(1, len(ordered) + 1)))
+
+
 def threshold(p_values: Sequence[float], q: float) -> float:
     """The largest p-value that is an alarm, R q / m; that of a first one, q / m, where none is.
 
@@ -46,4 +56,4 @@ def threshold(p_values: Sequence[float], q: float) -> float:
     return q * (int(alarms[-1]) + 1 if len(alarms) else 1) / count
 
 
-__all__ = ["RATE", "adjusted", "threshold"]
+__all__ = ["RATE", "adjusted", "combined", "threshold"]

@@ -1,0 +1,1 @@
+"""Known regressions put into recorded traces, for the benchmark `alerts-injected` and its test."""
