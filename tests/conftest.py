@@ -174,10 +174,11 @@ def neo4j_releases(request: pytest.FixtureRequest) -> Neo4jUnderTest:
     return found
 
 
-@pytest.fixture(scope="session")
-def neo4j_parts() -> None:
-    """What a server of our own is made of is here: Java and the jars."""
+@pytest.fixture
+def neo4j_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server of our own is made of is here: Java and the jars. One that the test starts is up sooner."""
     neo4j.parts()
+    monkeypatch.setenv(*neo4j.JAVA_OPTIONS)
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, reject, settings
 
-from etgraph.ingest import read
 from etgraph.ingest.inference import unexplained_device_wait
 from etgraph.model import DependencyKind, Trace
 from etgraph.model.errors import MissingData
 from etgraph.queries import critical_path
 from etgraph.queries.windows import Window, windows_of
-from support.collection import kineto_files
+from support.collection import kineto_files, read_once
 from support.random_traces import distributed_traces
 from support.replay import Replay, SameMoment
 
@@ -49,7 +48,7 @@ def test_on_every_trace_of_the_collection(traces_dir: Path) -> None:
     """Over all ranks of a run, and on each trace of one rank; where enough was recorded, little is unexplained."""
     checked = 0
     for source in [*sorted(p for p in (traces_dir / "recorded").glob("gpt*") if p.is_dir()), *kineto_files(traces_dir)]:
-        trace = read(source)
+        trace = read_once(source)
         replay = Replay(trace, follow=True)
         for iteration in [None, *trace.iteration_indices][-2:]:
             for window in ("annotation", "device"):
@@ -69,7 +68,7 @@ def test_the_replay_sees_a_wrong_path(traces_dir: Path) -> None:
     """Without the dependencies between streams and threads the walk takes another way, and the two differ."""
     name = "gpt_tp2_pp2"
     folder = next(p for p in (traces_dir / "recorded" / name, traces_dir / name) if p.is_dir())
-    trace = read(folder)
+    trace = read_once(folder)
     kinds = trace.dependencies["kind"]
     kept = ~np.isin(kinds, (int(DependencyKind.JOIN), int(DependencyKind.SYNC)))
     blind = replace(trace, dependencies=trace.dependencies.take(np.flatnonzero(kept)))
