@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two processes, each with servers of its own; empty for one.
-PARALLEL ?= -n 2
+# Two processes; tests/support/spreading.py says which tests go where. Empty for one.
+PARALLEL ?= -n 2 --dist loadgroup
 FETCH_GRAPHIQL := $(BIN)/python graphql/graphiql/fetch.py
 
 .DEFAULT_GOAL := help
@@ -17,8 +17,9 @@ help: ## list the targets
 demo: $(STAMP) ## run etgraph on the bundled sample traces
 	@$(BIN)/etgraph demo
 
+# Hundreds of tests start programs of their own, which else compile every module again.
 test: check ## run check, then the whole test suite
-	@$(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: $(STAMP) ## check formatting, lint and types
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "make check: not formatted; run '$(BIN)/ruff format .'" >&2; exit 1; }

@@ -8,14 +8,15 @@ number, made by `benchmarks/whatif_training.py`.
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from benchmarks.collection import folder
@@ -104,35 +105,40 @@ class Case:
         return self.predicted.low_ns <= self.truth_ns <= self.predicted.high_ns
 
 
-def base_only(run: Path, to: Path) -> Trace:
-    """The trace of a run's base steps, from files that hold nothing else: those with an even number."""
+Document = dict[str, list[dict[str, Any]]]
+
+
+def documents(run: Path) -> dict[str, Document]:
+    """A run's files by their names, in the order of its ranks."""
+    found = {}
     for file in sorted(run.glob("kineto*")):
-        document = _document(file)
+        data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        found[file.name.removesuffix(".gz")] = msgspec.json.decode(data)
+    return found
+
+
+def base_only(run: dict[str, Document], to: Path) -> Trace:
+    """The trace of a run's base steps, from files that hold nothing else: those with an even number."""
+    for name, document in run.items():
         windows = [
             (float(e["ts"]), float(e["ts"]) + float(e["dur"]))
             for e in document["traceEvents"]
             if (step := _STEP.match(e.get("name", ""))) and int(step[1]) % 2 == 0 and e.get("ph") == "X"
         ]
-        document["traceEvents"] = [
+        kept = [
             e
             for e in document["traceEvents"]
             if e.get("ph") == "M" or any(a <= float(e.get("ts", -1)) <= b for a, b in windows)
         ]
-        (to / file.name.removesuffix(".gz")).write_text(json.dumps(document))
+        (to / name).write_bytes(msgspec.json.encode(document | {"traceEvents": kept}))
     return read(to)
 
 
-def _document(file: Path) -> dict[str, list[dict[str, str]]]:
-    data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    found: dict[str, list[dict[str, str]]] = json.loads(data)
-    return found
-
-
-def variant_steps(run: Path) -> dict[int, Array]:
+def variant_steps(run: dict[str, Document]) -> dict[int, Array]:
     """The measured lengths in ns of a run's variant steps by rank: of those with an odd number."""
     found = {}
-    for rank, file in enumerate(sorted(run.glob("kineto*"))):
-        events = [e for e in _document(file)["traceEvents"] if e.get("ph") == "X"]
+    for rank, document in enumerate(run.values()):
+        events = [e for e in document["traceEvents"] if e.get("ph") == "X"]
         steps = [(int(m[1]), float(e["dur"])) for e in events if (m := _STEP.match(e["name"]))]
         found[rank] = np.array([dur * 1000 for number, dur in sorted(set(steps)) if number % 2])
     return found
@@ -140,9 +146,10 @@ def variant_steps(run: Path) -> dict[int, Array]:
 
 def cases(run: Path, edit: Edit, *, draws: int = 100) -> list[Case]:
     """Each rank of a run, predicted from its base steps, beside the truth."""
+    recorded = documents(run)
     with tempfile.TemporaryDirectory() as made:
-        predicted = what_if(base_only(run, Path(made)), edit, draws=draws)
-    random, truth, found = np.random.default_rng(0), variant_steps(run), []
+        predicted = what_if(base_only(recorded, Path(made)), edit, draws=draws)
+    random, truth, found = np.random.default_rng(0), variant_steps(recorded), []
     for step in predicted.ranks:
         ns = truth[step.rank or 0]
         again = np.median(ns[random.integers(0, len(ns), (4000, len(ns)))], axis=1)

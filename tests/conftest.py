@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -49,6 +50,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", neo4j.MARKER)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Spread the tests over processes by file and by server; another way where `--dist` names one."""
+    from support.spreading import ByFile
+
+    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests that need what is switched off: `ETGRAPH_NEO4J=off`, `ETGRAPH_TORCH=off` and so on."""
     for module, needed in (
@@ -63,6 +73,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # A child that is forked has the locks that other threads hold at that moment, and nobody to release them. So tests
     # that fork go first, before others leave threads behind.
     items.sort(key=lambda item: not hasattr(getattr(item, "module", None), "Fork"))
+    if getattr(config.option, "loadgroup", False):  # in one of several processes
+        for item in items:
+            if group := neo4j.group(item):
+                item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -160,10 +174,11 @@ def neo4j_releases(request: pytest.FixtureRequest) -> Neo4jUnderTest:
     return found
 
 
-@pytest.fixture(scope="session")
-def neo4j_parts() -> None:
-    """What a server of our own is made of is here: Java and the jars."""
+@pytest.fixture
+def neo4j_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server of our own is made of is here: Java and the jars. One that the test starts is up sooner."""
     neo4j.parts()
+    monkeypatch.setenv(*neo4j.JAVA_OPTIONS)
 
 
 @pytest.fixture(scope="session")

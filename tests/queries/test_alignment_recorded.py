@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etgraph.ingest import read
 from etgraph.model import Trace
 from etgraph.model.columns import Array
 from etgraph.queries.alignment import Alignment, align
 from etgraph.queries.alignment.program import programs
+from support.collection import read_once
 from support.edited import Edits, edited
 
 EDITED = (
@@ -28,7 +28,7 @@ TEN = 10
 
 @pytest.fixture(scope="module", params=EDITED)
 def trace(request: pytest.FixtureRequest, collection_dir: Path) -> Trace:
-    return read(collection_dir / request.param)
+    return read_once(collection_dir / request.param)
 
 
 def correct(base: Trace, other: Trace, truth: Array, alignment: Alignment, *, strictly: bool) -> float:
@@ -103,7 +103,7 @@ def test_a_trace_is_aligned_with_itself(trace: Trace) -> None:
     "model", ["gaunernst_bert-small-uncased__1016001.json.gz", "Falconsai_nsfw_image_detection__1016002.json.gz"]
 )
 def test_one_model_on_two_vendors_devices(collection_dir: Path, model: str) -> None:
-    base, other = (read(collection_dir / "tracelens" / vendor / model) for vendor in ("h100", "mi300"))
+    base, other = (read_once(collection_dir / "tracelens" / vendor / model) for vendor in ("h100", "mi300"))
     alignment = align(base, other)
     for time in (alignment.base_time, alignment.other_time):
         assert time.host_share >= 0.95
@@ -111,7 +111,7 @@ def test_one_model_on_two_vendors_devices(collection_dir: Path, model: str) -> N
 
 
 def test_a_slow_rank_has_its_layers_more(traces_dir: Path) -> None:
-    trace = read(traces_dir / "recorded/whatif/late_rank_1")
+    trace = read_once(traces_dir / "recorded/whatif/late_rank_1")
     alignment = align(trace, trace, base_iterations=[0, 2, 4, 6, 8], other_iterations=[1, 3, 5, 7, 9])
     o = trace.operators
     assert alignment.ranks == ((0, 0), (1, 1))
@@ -125,7 +125,7 @@ def test_a_slow_rank_has_its_layers_more(traces_dir: Path) -> None:
 
 
 def test_a_needless_all_to_all_is_all_that_was_added(traces_dir: Path) -> None:
-    base, other = (read(traces_dir / "recorded/series" / run) for run in ("base_1", "slow_2"))
+    base, other = (read_once(traces_dir / "recorded/series" / run) for run in ("base_1", "slow_2"))
     alignment = align(base, other)
     assert not len(alignment.removed)
     added = {str(other.operators.value("name", row)) for row in alignment.added.tolist()}
@@ -134,20 +134,20 @@ def test_a_needless_all_to_all_is_all_that_was_added(traces_dir: Path) -> None:
 
 
 def test_ranks_of_a_smaller_run_are_shared(traces_dir: Path) -> None:
-    base, other = read(traces_dir / "recorded/gpt_ddp"), read(traces_dir / "recorded/gpt_ddp_5steps")
+    base, other = read_once(traces_dir / "recorded/gpt_ddp"), read_once(traces_dir / "recorded/gpt_ddp_5steps")
     alignment = align(base, other)
     assert alignment.common.all()
     assert alignment.ranks == ((0, 0), (1, 1), (2, 0), (3, 1))
 
 
 def test_stages_have_no_counterpart_in_a_data_parallel_run(traces_dir: Path) -> None:
-    base, other = read(traces_dir / "recorded/gpt_tp2_pp2"), read(traces_dir / "recorded/gpt_ddp")
+    base, other = read_once(traces_dir / "recorded/gpt_tp2_pp2"), read_once(traces_dir / "recorded/gpt_ddp")
     assert align(base, other).alone == ((0, 1, 2, 3), (0, 1, 2, 3))
     assert align(base, base).ranks == ((0, 0), (1, 1), (2, 2), (3, 3))
 
 
 def test_chakra_nodes_without_any_times(collection_dir: Path) -> None:
-    trace = read(collection_dir / "chakra/chakra.0.et")
+    trace = read_once(collection_dir / "chakra/chakra.0.et")
     o = trace.operators
     null = np.full(len(o), o.table.column("start_ns").null)
     bare = replace(trace, operators=o.replace({"start_ns": null, "duration_ns": null}))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from etgraph.ingest import read
 from etgraph.model import TABLES, Category, Columns, Trace
 from etgraph.model.arrivals import arrivals
 from etgraph.model.intervals import Spans
 from etgraph.queries import breakdown
 from etgraph.queries.activity import Activity, activities, stretches
 from support import hta_rule
+from support.collection import read_once
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "queries" / "breakdown.md"
 SAME = 0.001
@@ -136,7 +136,7 @@ def test_beside_holistic_trace_analysis(name: str, collection_dir: Path, referen
     theirs = reference(figures[name])
     ranks = [str(row["rank"]) for row in figures[name]["temporal"]]
     assert differences(by_rule(collection_dir / name, rounded=True, ranks=ranks), theirs, digits=0) == {}
-    own = ours(same_window(read(collection_dir / name)))
+    own = ours(same_window(read_once(collection_dir / name)))
     assert differences(own, by_rule(collection_dir / name, rounded=False, ranks=ranks), digits=3) == {}
     told = {(rank, cell): v for (file, rank, cell), v in explained().items() if file == name}
     found = differences(own, theirs, digits=0)
@@ -149,7 +149,7 @@ def test_beside_holistic_trace_analysis(name: str, collection_dir: Path, referen
 def test_beside_tracelens(name: str, collection_dir: Path, reference_dir: Path) -> None:
     figures = json.loads((reference_dir / "breakdown.json").read_text())["tracelens"]
     assert set(figures) == set(TRACELENS)
-    own = tracelens_cells(same_window(read(collection_dir / name)))
+    own = tracelens_cells(same_window(read_once(collection_dir / name)))
     found = {
         (rank, cell): (value, figures[name][cell])
         for (rank, cell), value in own.items()
@@ -165,7 +165,7 @@ def test_tracelens_counts_fills_as_computation(collection_dir: Path, reference_d
     """That is the cause of all deviations from it: with fills as kernels there is none."""
     name = TRACELENS[1]
     figures = json.loads((reference_dir / "breakdown.json").read_text())["tracelens"][name]
-    trace = same_window(read(collection_dir / name))
+    trace = same_window(read_once(collection_dir / name))
     o = trace.operators
     fills = o["category"] == int(Category.MEMSET)
     assert fills.any()

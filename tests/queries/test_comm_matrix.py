@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etgraph.ingest import read
 from etgraph.model import TABLES, Columns, CommType, Trace
 from etgraph.model.errors import MissingData
 from etgraph.queries import comm_matrix, hotspots
 from etgraph.queries.comm_matrix import CommunicationMatrix
 from support.build import build
+from support.collection import read_once
 from support.read_samples import NAMES, sample
 
 
@@ -215,7 +215,7 @@ def test_transfer_is_that_of_the_hotspots() -> None:
 
 def test_host_and_device_files_tell_the_same(collection_dir: Path) -> None:
     """The DLRM run, recorded with times and without."""
-    timed, bare = (comm_matrix(read(collection_dir / "param" / n)) for n in ("dlrm_kineto", "dlrm_pytorch_et"))
+    timed, bare = (comm_matrix(read_once(collection_dir / "param" / n)) for n in ("dlrm_kineto", "dlrm_pytorch_et"))
     assert timed.ranks == bare.ranks == tuple(range(8))
     assert (timed.bytes == bare.bytes).all()
     assert timed.bytes[0, 1] == round((64448 + 2 * 2485252) / 8)

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from etgraph.ingest import read
 from etgraph.model import DependencyKind, Source, Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.latency import launch_latency
@@ -26,6 +25,7 @@ from etgraph.queries.comparison.estimating import rounded, typical
 from etgraph.queries.questions import OF_SEVERAL, question
 from etgraph.queries.subjects import Subject
 from support.build import build, without_times
+from support.collection import read_once
 from support.random_traces import distributed_traces, traces
 
 BASE = """
@@ -404,7 +404,7 @@ def _stretched(trace: Trace, first: int, shift: int) -> Trace:
 
 @cache
 def run(folder: Path) -> Trace:
-    return read(folder)
+    return read_once(folder)
 
 
 WHATIF = {
@@ -466,7 +466,7 @@ def test_fewer_ranks_on_a_side(collection_dir: Path) -> None:
 
 def test_control_and_test_of_hta(collection_dir: Path) -> None:
     folder = collection_dir / "hta" / "trace_diff"
-    result = compare(read(folder / "control"), read(folder / "test"))
+    result = compare(read_once(folder / "control"), read_once(folder / "test"))
     check_sums(result)
     assert abs(result.unexplained_ns) <= 0.05 * abs(result.difference_ns)
     changes = {one.key: one for one in result.structural}
@@ -475,7 +475,7 @@ def test_control_and_test_of_hta(collection_dir: Path) -> None:
     assert ("device model", "NVIDIA A100-PG509-200", "Tesla V100-SXM2-16GB") in {
         (d.what, d.base, d.other) for d in result.differences
     }
-    by_category = compare(*(read(folder / name) for name in ("control", "test")), by="category")
+    by_category = compare(*(read_once(folder / name) for name in ("control", "test")), by="category")
     check_sums(by_category)
     assert (by_category.difference_ns, by_category.unexplained_ns) == (result.difference_ns, result.unexplained_ns)
     assert by_category.structural == result.structural
@@ -494,7 +494,7 @@ def test_by_category_of_single_steps_is_the_difference_of_their_paths(collection
 @pytest.mark.parametrize("model", ["gaunernst_bert-small-uncased__1016001", "Falconsai_nsfw_image_detection__1016002"])
 def test_kernels_of_two_vendors_meet_in_one_part(model: str, collection_dir: Path) -> None:
     sides: Sequence[Trace] = [
-        read(collection_dir / "tracelens" / device / f"{model}.json.gz") for device in ("h100", "mi300")
+        read_once(collection_dir / "tracelens" / device / f"{model}.json.gz") for device in ("h100", "mi300")
     ]
     result = compare(*sides)
     check_sums(result)

@@ -17,7 +17,7 @@ from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import critical_path, walk
 from etgraph.queries.windows import window_of, windows_of
 from support.build import build
-from support.collection import kineto_files
+from support.collection import kineto_files, read_once
 from support.random_traces import distributed_traces, traces
 from support.slow_walk import slow_walk
 
@@ -81,7 +81,7 @@ def test_a_collective_of_a_rank_that_is_not_recorded_cannot_be_told_apart() -> N
 
 def test_all_messages_of_two_stages_are_met(traces_dir: Path) -> None:
     folder = next(p for p in (traces_dir / "recorded" / "gpt_tp2_pp2", traces_dir / "gpt_tp2_pp2") if p.is_dir())
-    trace = read(folder)
+    trace = read_once(folder)
     for rank in trace.ranks:
         assert critical_path(trace, rank=rank).trust.unmatched_collectives == 0
 
@@ -630,7 +630,7 @@ def _columns(steps: walk.Steps) -> list[np.ndarray[tuple[int], np.dtype[np.int64
 def test_real_traces_tile_their_windows_along_stored_edges(traces_dir: Path) -> None:
     checked = 0
     for file in kineto_files(traces_dir):
-        trace = read(file)
+        trace = read_once(file)
         for iteration in (None, *trace.iteration_indices):
             for window in ("annotation", "device"):
                 try:
@@ -683,7 +683,7 @@ def detail_shares(trace: Trace, **question: object) -> dict[str, float]:
 def test_a_pipeline_is_followed_through_its_stages(traces_dir: Path) -> None:
     """Two stages of two ranks: a walk that stays on a rank says that a fifth of the step is waiting."""
     name = "gpt_tp2_pp2"
-    trace = read(next(p for p in (traces_dir / "recorded" / name, traces_dir / name) if p.is_dir()))
+    trace = read_once(next(p for p in (traces_dir / "recorded" / name, traces_dir / name) if p.is_dir()))
     result = critical_path(trace, iteration=0)
     assert [r.rank for r in result.by_rank] == [0, 1, 2, 3]
     assert {"COMM", "COLLECTIVE"} <= set(result.segments["via"].to_pylist())
@@ -696,7 +696,7 @@ def test_a_pipeline_is_followed_through_its_stages(traces_dir: Path) -> None:
 def test_nobody_waits_where_all_ranks_are_recorded(traces_dir: Path) -> None:
     names = ("gpt_ddp", "gpt_ddp_5steps", "gpt_ddp_regressed", "dlrm_alltoall")
     for folder in (p for p in sorted(traces_dir.rglob("*")) if p.is_dir() and p.name in names):
-        trace = read(folder)
+        trace = read_once(folder)
         for iteration in (None, *trace.iteration_indices):
             assert "waiting" not in detail_shares(trace, iteration=iteration), (folder, iteration)
 
@@ -713,7 +713,7 @@ def test_recommender_of_eight_ranks(collection_dir: Path, tmp_path: Path) -> Non
 
 def test_a_full_launch_queue_leaves_the_device_on_the_path(collection_dir: Path) -> None:
     (file,) = (collection_dir / "hta" / "ns_resolution_trace").glob("*.gz")
-    trace = read(file)
+    trace = read_once(file)
     assert detail_shares(trace, iteration=(1, 2, 3, 4))["kernel"] >= 0.95
     for iteration in (1, 2, 3, 4):
         assert detail_shares(trace, iteration=iteration)["kernel"] >= 0.95
@@ -832,7 +832,7 @@ def test_a_member_without_times_may_have_been_the_last_to_come() -> None:
 
 def test_a_trace_without_lanes_or_times_is_told_so(collection_dir: Path) -> None:
     with pytest.raises(MissingData, match="no operators with measured times"):
-        critical_path(read(collection_dir / "chakra" / "jsonData" / "small_chakra.0.json"))
+        critical_path(read_once(collection_dir / "chakra" / "jsonData" / "small_chakra.0.json"))
 
 
 def test_an_iteration_whose_thread_is_not_recorded_ends_with_what_it_did_last() -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etgraph.ingest import read
 from etgraph.model import Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import device_use
 from etgraph.queries.device_use import Device
 from support.build import build
+from support.collection import read_once
 
 CAUSES = ("busy", "host", "launch_call", "launch_latency", "waiting", "before_recording", "unexplained")
 
@@ -461,7 +461,7 @@ REAL = {  # busy share, starved share, share of an empty queue, verdict; of the 
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_traces(name: str, collection_dir: Path) -> None:
-    (device,) = device_use(read(collection_dir / name)).devices
+    (device,) = device_use(read_once(collection_dir / name)).devices
     found = (device.busy_share, device.starved_share, device.empty_queue_share or 0.0)
     assert found == pytest.approx(REAL[name][:3], abs=0.001)
     assert device.verdict == REAL[name][3]
@@ -470,7 +470,7 @@ def test_real_traces(name: str, collection_dir: Path) -> None:
 
 def test_a_full_queue_keeps_the_device_at_work(collection_dir: Path) -> None:
     """Steps 102 to 105 are 97 % device computation: the host launches into a queue of 1 022."""
-    trace = read(collection_dir / "hta" / "ns_resolution_trace")
+    trace = read_once(collection_dir / "hta" / "ns_resolution_trace")
     for step in range(1, 5):
         (device,) = device_use(trace, iteration=step).devices
         assert device.busy_share >= 0.97
@@ -481,12 +481,12 @@ def test_idle_time_is_that_of_other_tools(collection_dir: Path, reference_dir: P
     """From the first to the last operator of the step; on ranks 1 and 3 HTA adds what was launched before it."""
     known = json.loads((reference_dir / "breakdown.json").read_text())
     hta = {row["rank"]: row for row in known["hta"]["param/dlrm_kineto"]["temporal"]}
-    for device in device_use(read(collection_dir / "param" / "dlrm_kineto"), window="device").devices:
+    for device in device_use(read_once(collection_dir / "param" / "dlrm_kineto"), window="device").devices:
         row = hta[device.rank]
         if device.rank not in (1, 3):
             found = (device.window_ns / 1000, (device.window_ns - device.busy_ns) / 1000)
             assert found == (row["kernel_time(us)"], row["idle_time(us)"])
     for name, row in known["tracelens"].items():
-        (device,) = device_use(read(collection_dir / name), window="device").devices
+        (device,) = device_use(read_once(collection_dir / name), window="device").devices
         assert device.busy_ns / 1e6 == pytest.approx(row["busy_time"], rel=2e-5)
         assert device.window_ns / 1e6 == pytest.approx(row["total_time"], rel=2e-5)

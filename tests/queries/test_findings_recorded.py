@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from etgraph.ingest import read
 from etgraph.model import Trace
 from etgraph.queries import Finding, Findings, findings
 from etgraph.queries.findings.findings import THRESHOLD, critical_ns
+from support.collection import read_once
 from support.findings import candidates, plain_gain
 
 BASE, VARIANT = (0, 2, 4, 6, 8), (1, 3, 5, 7, 9)
@@ -38,7 +38,7 @@ ALL = (
 
 @lru_cache(maxsize=2)
 def trace_of(path: Path) -> Trace:
-    return read(path)
+    return read_once(path)
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etgraph.ingest import read
 from etgraph.model import TABLES, Columns, CommType, Trace
 from etgraph.model.arrivals import arrivals
 from etgraph.model.errors import MissingData, UsageError
@@ -19,6 +18,7 @@ from etgraph.queries.hotspots import Hotspot
 from etgraph.queries.keys import sizes
 from etgraph.sim.profiles import Profile, load, with_overrides
 from support.build import build
+from support.collection import read_once
 from support.read_samples import NAMES, sample
 
 LATE = """
@@ -258,7 +258,7 @@ def test_exposed_time_is_that_of_the_breakdown_where_nothing_runs_side_by_side()
 
 
 def test_dlrm_waits(collection_dir: Path, reference_dir: Path) -> None:
-    trace = read(collection_dir / "param" / "dlrm_kineto")
+    trace = read_once(collection_dir / "param" / "dlrm_kineto")
     reference = json.loads((reference_dir / "dlrm.json").read_text())["ranks"]
     rows = hotspots(trace).rows
     assert {row.key: row.count for row in rows} == {"ALL_TO_ALL": 5, "ALL_REDUCE": 3}

@@ -17,6 +17,7 @@ from etgraph.queries import iterations
 from etgraph.queries.unusual import FEWEST, most_usual, outliers, unsettled
 from etgraph.queries.windows import window_of
 from support.build import build
+from support.collection import read_once
 
 MS = 1_000_000
 
@@ -262,7 +263,7 @@ def test_the_last_of_five_steps_was_slow_on_one_rank() -> None:
 
 def test_steps_before_the_queue_is_full_have_not_settled(collection_dir: Path) -> None:
     """The host runs ahead through step 101, and is held back from step 103 on."""
-    trace = read(collection_dir / "hta" / "ns_resolution_trace")
+    trace = read_once(collection_dir / "hta" / "ns_resolution_trace")
     found = iterations(trace)
     assert [row.warm_up for row in found.rows] == [True, True, False, False, False]
     assert [row.cause.ns < 0 for row in found.rows if row.cause] == [True, True]

@@ -22,6 +22,7 @@ from etgraph.model import DEPENDENCIES, DependencyKind, NodeType, Trace
 from etgraph.queries import library
 from etgraph.store import Store, connect
 from support.build import build
+from support.collection import read_once
 from support.neo4j import Neo4jUnderTest
 
 SAMPLES = Path(__file__).resolve().parents[2] / "ingest" / "etgraph" / "ingest" / "samples"
@@ -47,7 +48,7 @@ def host() -> Trace:
 @pytest.fixture
 def device(collection_dir: Path) -> Trace:
     """One rank with a device and memory events."""
-    return read(collection_dir / "tracelens" / "h100" / "Falconsai_nsfw_image_detection__1016002.json.gz")
+    return read_once(collection_dir / "tracelens" / "h100" / "Falconsai_nsfw_image_detection__1016002.json.gz")
 
 
 @pytest.fixture

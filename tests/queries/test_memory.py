@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from etgraph.ingest import read
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError, MissingData, UsageError
 from etgraph.queries import Memory, memory
@@ -18,6 +17,7 @@ from etgraph.queries.allocations import pools
 from etgraph.queries.memory import STRETCHES
 from support.any_traces import any_traces
 from support.build import build
+from support.collection import read_once
 from support.memory_events import programs, with_memory
 from support.recorded import document
 
@@ -367,7 +367,7 @@ def test_recorded_totals_are_the_sums_of_the_events(collection_dir: Path) -> Non
     files = sorted(collection_dir.glob("tracelens/*00/*.json.gz"))
     assert len(files) == 4
     for file in files:
-        trace = read(file)
+        trace = read_once(file)
         events = [e["args"] for e in document(file)["traceEvents"] if e["name"] == "[memory]"]
         answer = memory(trace)
         check(answer)
@@ -386,7 +386,7 @@ def test_recorded_totals_are_the_sums_of_the_events(collection_dir: Path) -> Non
 def test_a_training_step_that_records_neither_totals_nor_addresses(collection_dir: Path) -> None:
     """ResNet-50 in 2021: every step has its peak at the start of the backward pass, in activations."""
     (file,) = collection_dir.glob("kineto_tb/resnet50_num_workers_0/*.json.gz")
-    trace = read(file)
+    trace = read_once(file)
     peaks = [memory(trace, iteration=step) for step in trace.iteration_indices]
     assert {answer.peak_bytes for answer in peaks} == {2_791_636_480}
     for answer in peaks:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etgraph.ingest import read, samples
+from etgraph.ingest import samples
 from etgraph.model import TABLES, Category, Trace
 from etgraph.model.errors import EtgraphError, MissingData, UsageError
 from etgraph.model.launching import launching_calls
@@ -21,6 +21,7 @@ from etgraph.queries.calls import own_times
 from etgraph.queries.grouping import NULL, groups_of
 from support.any_traces import any_traces
 from support.build import build
+from support.collection import read_once
 from support.random_traces import chain, crossing_traces, traces
 from support.recorded import document
 
@@ -371,7 +372,7 @@ def test_real_traces(traces_dir: Path) -> None:
         files = [f for f in folder.glob("*.json.gz") if not f.name.startswith("et_") and f.stat().st_size < 400_000]
         for file in sorted(files)[:1]:
             try:
-                trace = read(file)
+                trace = read_once(file)
             except EtgraphError:
                 continue
             answer = operators(trace)
@@ -393,7 +394,7 @@ def test_counts_are_those_of_the_file() -> None:
     """Names and durations read without etgraph; and the figures that the page tells of step 4 on both ranks."""
     folder = samples.path("gpt_ddp_5steps")
     events = [e for e in document(folder / "kineto_rank0.json.gz")["traceEvents"] if e["name"] == "aten::mm"]
-    trace = read(folder)
+    trace = read_once(folder)
     found = rows(trace, rank=0)["aten::mm"]
     assert found["count"] == len(events) == 175
     assert found["total_ns"] == round(sum(e["dur"] for e in events) * 1000)
@@ -408,7 +409,7 @@ def test_counts_are_those_of_the_file() -> None:
 
 def test_a_graph_in_a_real_trace_has_nearly_all_of_the_device(collection_dir: Path) -> None:
     (file,) = collection_dir.glob("tracelens/inference/vllm_decode_full/*.json.gz")
-    answer = operators(read(file))
+    answer = operators(read_once(file))
     (replay,) = [row for row in answer.rows.to_pylist() if row["key"] == "hipGraphLaunch"]
     assert answer.device_ns == 10_717_708
     assert replay["device_ns"] > 0.96 * answer.device_ns
@@ -421,7 +422,7 @@ def test_device_time_is_that_by_correlation_in_the_file(collection_dir: Path) ->
     events = [e for e in document(file)["traceEvents"] if e["ph"] == "X"]
     calls = {e["args"]["correlation"]: e for e in events if e.get("cat") in ("cuda_runtime", "cuda_driver")}
     kernels = [e for e in events if e.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")]
-    answer = operators(read(file))
+    answer = operators(read_once(file))
     assert answer.device_ns == round(1000 * sum(e["dur"] for e in kernels)) == 1_225_310
     found = {row["key"]: row["device_ns"] for row in answer.rows.to_pylist()}
     for name in ("aten::addmm", "aten::linear", "aten::native_layer_norm"):

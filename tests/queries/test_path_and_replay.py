@@ -10,27 +10,26 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, reject, settings
 
-from etgraph.ingest import read
 from etgraph.ingest.inference import unexplained_device_wait
 from etgraph.model import DependencyKind, Trace
 from etgraph.model.errors import MissingData
 from etgraph.queries import critical_path
 from etgraph.queries.windows import Window, windows_of
-from support.collection import kineto_files
+from support.collection import kineto_files, read_once
 from support.random_traces import distributed_traces
-from support.replay import SameMoment, stretched_shares
+from support.replay import Replay, SameMoment
 
 POINTS = 0.02
 """As far apart as the two may be: a small stretch can let another cause come last."""
 
 
-def differences(trace: Trace, iteration: int | None, window: Window, rank: int | None = None) -> dict[str, float]:
-    """By category: share of the path, less what the replay says."""
+def differences(trace: Trace, iteration: int | None, window: Window, replay: Replay | None = None) -> dict[str, float]:
+    """By category: share of the path over all ranks, less what the replay says."""
     shares: dict[str, float] = defaultdict(float)
-    for row in critical_path(trace, rank=rank, iteration=iteration, window=window).by_category:
+    for row in critical_path(trace, iteration=iteration, window=window).by_category:
         shares[row.category] += row.share
-    windows = windows_of(trace, rank, iteration, window)
-    return {c: shares[c] - v for c, v in stretched_shares(trace, windows, follow=rank is None).items()}
+    replay = replay or Replay(trace, follow=True)
+    return {c: shares[c] - v for c, v in replay.shares(windows_of(trace, None, iteration, window)).items()}
 
 
 @settings(max_examples=100)
@@ -49,11 +48,12 @@ def test_on_every_trace_of_the_collection(traces_dir: Path) -> None:
     """Over all ranks of a run, and on each trace of one rank; where enough was recorded, little is unexplained."""
     checked = 0
     for source in [*sorted(p for p in (traces_dir / "recorded").glob("gpt*") if p.is_dir()), *kineto_files(traces_dir)]:
-        trace = read(source)
+        trace = read_once(source)
+        replay = Replay(trace, follow=True)
         for iteration in [None, *trace.iteration_indices][-2:]:
             for window in ("annotation", "device"):
                 try:
-                    apart = differences(trace, iteration, window)  # type: ignore[arg-type]
+                    apart = differences(trace, iteration, window, replay)  # type: ignore[arg-type]
                 except MissingData:
                     continue
                 assert max(map(abs, apart.values())) < POINTS, (source, iteration, window, apart)
@@ -68,14 +68,14 @@ def test_the_replay_sees_a_wrong_path(traces_dir: Path) -> None:
     """Without the dependencies between streams and threads the walk takes another way, and the two differ."""
     name = "gpt_tp2_pp2"
     folder = next(p for p in (traces_dir / "recorded" / name, traces_dir / name) if p.is_dir())
-    trace = read(folder)
+    trace = read_once(folder)
     kinds = trace.dependencies["kind"]
     kept = ~np.isin(kinds, (int(DependencyKind.JOIN), int(DependencyKind.SYNC)))
     blind = replace(trace, dependencies=trace.dependencies.take(np.flatnonzero(kept)))
     wrong: dict[str, float] = defaultdict(float)
     for row in critical_path(blind, iteration=0).by_category:
         wrong[row.category] += row.share
-    right = stretched_shares(trace, windows_of(trace, None, 0, "annotation"), follow=True)
+    right = Replay(trace, follow=True).shares(windows_of(trace, None, 0, "annotation"))
     assert max(abs(wrong[c] - v) for c, v in right.items()) > POINTS
     with pytest.raises(MissingData):
         differences(trace, 99, "annotation")

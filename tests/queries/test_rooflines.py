@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from etgraph.ingest import read
 from etgraph.model import Trace
 from etgraph.model.families import family_of
 from etgraph.queries import operators
@@ -17,6 +16,7 @@ from etgraph.queries.grouping import NULL
 from etgraph.sim.profiles import Profile, load, with_overrides
 from etgraph.sim.profiles.peaks import dtype_of, peak_flops
 from support.build import build
+from support.collection import read_once
 
 STEP = """
     rank 0 | thread 1 | aten::mm           0..100
@@ -101,7 +101,7 @@ def test_shares_of_a_real_trace_follow_from_its_rates(collection_dir: Path) -> N
     """Rows of one shape have one peak, so that each share is a rate over it."""
     (file,) = sorted((collection_dir / "tracelens/h100").glob("Falconsai*"))
     profile, seen = load("h100-sxm"), 0
-    for row in operators(read(file), by="shape", lane="host", profile=profile).rows.to_pylist():
+    for row in operators(read_once(file), by="shape", lane="host", profile=profile).rows.to_pylist():
         name, brace, shapes = row["key"].partition(" {")
         if row["bytes_per_s"] is not None:
             assert row["bytes_share"] == pytest.approx(row["bytes_per_s"] / 3.35e12)

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from etgraph.ingest import read
 from etgraph.model import DEPENDENCIES, TABLES, Columns, CommType, DependencyKind, Trace, graph
 from etgraph.model.errors import CycleError, EtgraphError, MissingData, UsageError
 from etgraph.model.graph import topological_order
 from etgraph.queries import Slack, slack
 from model.tables import edges, operators
 from support.build import build
+from support.collection import read_once
 from support.random_traces import traces
 
 # Known answers
@@ -464,7 +464,7 @@ def test_real_traces(traces_dir: Path) -> None:
     checked = timed = 0
     for file in files(traces_dir):
         try:
-            trace = read(file)
+            trace = read_once(file)
         except EtgraphError:
             continue
         for iteration in (None, *trace.iteration_indices[:2]):

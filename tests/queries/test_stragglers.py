@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etgraph.ingest import read, samples
+from etgraph.ingest import samples
 from etgraph.model import TABLES, Columns, Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.results import to_json
 from etgraph.queries import hotspots, stragglers
 from support.build import build
+from support.collection import read_once
 from support.lateness import by_rank, cause, found, one, waits
 from support.read_samples import sample
 
@@ -301,7 +302,7 @@ def test_the_data_frame_has_a_row_a_member() -> None:
 def test_every_arrival_of_the_recommender_on_eight_ranks(collection_dir: Path, reference_dir: Path) -> None:
     """Starts and durations as another reading of the files gives them, in µs; the waiting follows from them."""
     told = json.loads((reference_dir / "dlrm.json").read_text())
-    result = stragglers(read(collection_dir / "param" / "dlrm_kineto"))
+    result = stragglers(read_once(collection_dir / "param" / "dlrm_kineto"))
     assert len(result.collectives) == len(told["collectives"]) == 8
     waiting = spent = 0
     for met, expected in zip(result.collectives, told["collectives"]):
@@ -325,7 +326,7 @@ def test_every_arrival_of_the_recommender_on_eight_ranks(collection_dir: Path, r
 @pytest.mark.parametrize("run", [1, 4])
 def test_the_rank_that_was_made_late_is_named_with_what_made_it_late(collection_dir: Path, run: int) -> None:
     """In every second step rank 1 computes 24 linear layers more."""
-    result = stragglers(read(collection_dir / "recorded" / "whatif" / f"late_rank_{run}"))
+    result = stragglers(read_once(collection_dir / "recorded" / "whatif" / f"late_rank_{run}"))
     assert found(result)["same-rank"] == (1,)
     reason = next(row for row in result.patterns if row.pattern == "compute-imbalance")
     assert (reason.ranks, reason.share > 0.8) == ((1,), True)

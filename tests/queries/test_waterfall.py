@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from etgraph.ingest import read
 from etgraph.model import Trace
 from etgraph.queries import breakdown, critical_path, hotspots, stragglers, waterfall
 from etgraph.queries.step_time import step_ns
 from etgraph.queries.waterfall import Waterfall, normalised, together
 from etgraph.sim.profiles import load
 from support.build import build
+from support.collection import read_once
 from support.work import with_work
 
 H100 = load("h100-sxm")
@@ -163,7 +163,7 @@ def test_several_waterfalls_say_of_how_many_a_doubt_is() -> None:
 
 @cache
 def recorded(path: Path) -> Trace:
-    return read(path)
+    return read_once(path)
 
 
 @pytest.mark.parametrize(("name", "window"), [
@@ -247,7 +247,7 @@ def test_a_decode_step_loses_its_time_to_the_host(collection_dir: Path) -> None:
 
 def test_data_parallel_training_hides_its_communication_once_nobody_waits(traces_dir: Path) -> None:
     folder = traces_dir / "recorded" if (traces_dir / "recorded").is_dir() else traces_dir
-    trace = read(folder / "gpt_ddp")
+    trace = read_once(folder / "gpt_ddp")
     found = waterfall(trace)
     lost = steps(found)
     assert lost["late ranks"] > 10 * lost["exposed communication"] >= 0

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etgraph.ingest import read
 from etgraph.model import CommType, Trace
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.results import to_json
@@ -33,6 +32,7 @@ from etgraph.sim.what_if import what_if
 from etgraph.sim.what_if.buckets import COPIES_BACK, rebucket
 from etgraph.sim.what_if.changes import collectives_after, first_of_each, last_of_each, work_after
 from support.build import build
+from support.collection import read_once
 from support.read_samples import sample
 
 STEPS = """
@@ -166,7 +166,7 @@ def test_answers_are_kept_by_their_changes() -> None:
 
 @pytest.mark.parametrize("which", ["buckets", "all_gather", "work"])
 def test_declared_changes_are_the_edits_that_were_measured(which: str, collection_dir: Path) -> None:
-    trace = read(collection_dir / "recorded" / "whatif" / "extra_barriers_2").select_iterations([0, 2, 4, 6, 8])
+    trace = read_once(collection_dir / "recorded" / "whatif" / "extra_barriers_2").select_iterations([0, 2, 4, 6, 8])
     backward = last_of_each(trace, edits.matching(trace, COPIES_BACK))
     forward = first_of_each(trace, edits.matching(trace, "aten::randint@1"))
     like = edits.matching(trace, "aten::linear@1")
@@ -187,7 +187,7 @@ def test_declared_changes_are_the_edits_that_were_measured(which: str, collectio
 
 
 def test_parts_of_buckets_cost_more_messages_and_a_merged_one_comes_late(collection_dir: Path) -> None:
-    trace = read(collection_dir / "recorded" / "whatif" / "extra_barriers_2").select_iterations([0, 2, 4])
+    trace = read_once(collection_dir / "recorded" / "whatif" / "extra_barriers_2").select_iterations([0, 2, 4])
     parts, whole, merged = (
         whatif(trace, [change], draws=5) for change in (
             Split("gloo:all_reduce", 4), Split("gloo:all_reduce", 1), Merge("gloo:all_reduce"),

@@ -291,7 +291,7 @@ def imported(tmp_path: Path, neo4j_parts: None) -> Iterator[Callable[[Path], Con
     yield run
     for connection in opened:
         connection.close()
-    server.stop(home, seconds=10)
+    server.stop(home, seconds=0.1)  # nobody will ask for what it holds
 
 
 def graph(connection: Connection) -> tuple[Counter[Any], Counter[Any]]:

@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = server_folder()
     path.mkdir(parents=True)
     yield path
-    server.stop(path, seconds=5)
+    server.stop(path, seconds=0.1)
 
 
 @pytest.fixture

@@ -1,8 +1,18 @@
-"""The files of the collection of real traces, or of the samples in its place."""
+"""The files of the collection of real traces, or of the samples in its place; each read once a test run."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+
+from etgraph.ingest import read
+from etgraph.model import Trace
+
+
+@cache
+def read_once(path: Path) -> Trace:
+    """The trace of a file or folder that no test changes."""
+    return read(path)
 
 
 def kineto_files(folder: Path) -> list[Path]:

@@ -28,8 +28,13 @@ from etgraph.store.neo4j_server.releases import RELEASES
 from etgraph.store.neo4j_server.state import USER, read_password
 
 MEMORY = "1500m"
+JAVA_OPTIONS = "JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1"
+"""A variable of the environment. A run is too short for what Java's second compiler makes of the code: without it, a
+server is up in two thirds of the work, and answers more tests in the same time."""
 DOCKER_SECONDS = 600
 FIXTURES = {"neo4j_server", "neo4j_releases", "neo4j_parts"}
+GROUPS = {"5.26": "neo4j", "2026": "neo4j-2026"}
+"""What the tests of a release's server are called where tests are spread over several processes."""
 MARKER = "neo4j: needs a Neo4j server, which the test asks for while it runs"
 STOP = "import sys, pathlib, etgraph.store.neo4j_server.server as s; s.stop(pathlib.Path(sys.argv[1]), seconds=10)"
 HOW_TO_LEAVE_OUT = "ETGRAPH_NEO4J=off leaves out, on purpose, the tests that need a Neo4j server"
@@ -49,7 +54,7 @@ class Neo4jUnderTest:
     on_end: Callable[[], None] | None = None
 
     def end(self) -> None:
-        """Remove the server, if this run has started it."""
+        """Remove the server, if this run has started it; nobody will ask for what it holds."""
         if self.on_end is not None:
             self.on_end()
 
@@ -91,6 +96,17 @@ def is_off() -> bool:
 def needs_server(item: pytest.Item) -> bool:
     """Whether a test needs a server: by its fixtures, or by its mark."""
     return bool(FIXTURES & set(getattr(item, "fixturenames", ()))) or item.get_closest_marker("neo4j") is not None
+
+
+def group(item: pytest.Item) -> str | None:
+    """The group of the tests that share this one's server; None where it needs none, or one of its own."""
+    if not needs_server(item):
+        return None
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    if (release := parameters.get("neo4j_releases")) is not None:
+        return GROUPS[str(release)]
+    own = "neo4j_parts" in getattr(item, "fixturenames", ()) and "neo4j_server" not in getattr(item, "fixturenames", ())
+    return None if own else GROUPS["5.26"]
 
 
 def header() -> list[str]:
@@ -147,6 +163,7 @@ def obtain(folder: Path, release: str = "5.26") -> Neo4jUnderTest:
     pytest.fail(f"no Neo4j {release} for the tests:\n{listed}\n{HOW_TO_LEAVE_OUT}", pytrace=False)
 
 
+@functools.cache
 def parts() -> None:
     """Make sure that a server of our own can be started: a Java and the jars. Fails where they cannot be had."""
     try:
@@ -178,7 +195,9 @@ def _of_our_own(folder: Path, release: str) -> Neo4jUnderTest:
     bolt, http = process.free_port(), process.free_port()
 
     def begin() -> server.Server:
-        return server.start(release, port=bolt, http_port=http, memory=MEMORY, folder=folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(*JAVA_OPTIONS)
+            return server.start(release, port=bolt, http_port=http, memory=MEMORY, folder=folder)
 
     atexit.register(stop)
     _after_us(sys.executable, "-c", STOP, str(folder))
@@ -193,7 +212,7 @@ def _of_our_own(folder: Path, release: str) -> Neo4jUnderTest:
 
     how = "a server of our own"
     return Neo4jUnderTest(
-        now.uri, USER, password, now.state.version, how, on_kill=kill, on_restart=restart, on_end=stop
+        now.uri, USER, password, now.state.version, how, on_kill=kill, on_restart=restart, on_end=kill
     )
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
 from etgraph.model import DependencyKind, LaneKind, Trace
-from etgraph.model.arrivals import Arrivals, arrivals
+from etgraph.model.arrivals import arrivals
 from etgraph.model.columns import Array
 from etgraph.model.latency import launch_latency
 from etgraph.queries.critical_path import DETAILS, operator_details
@@ -22,6 +23,7 @@ from etgraph.queries.walk import TOLERANCE_NS
 from etgraph.queries.windows import Interval
 
 K = DependencyKind
+KINDS = {int(kind): kind for kind in K}
 CATEGORIES = tuple(dict.fromkeys(category for category, _ in DETAILS))
 STRETCH = 0.001
 IDLE, LAUNCH = CATEGORIES.index("idle"), CATEGORIES.index("launch")
@@ -35,38 +37,35 @@ class SameMoment(Exception):
 Event = tuple[str, int, int]
 """`start`, `end` or, as others wait for it, `peer` (start) of an operator (row, 0); a moment on one: `at` (row, ns)."""
 
-
-def stretched_shares(trace: Trace, windows: Sequence[Interval], *, follow: bool) -> dict[str, float]:
-    """By category: how much longer the window takes when all time of that category does, as a share."""
-    return Replay(trace, windows, arrivals(trace) if follow else None).shares()
+Explanation = tuple[dict[Event, list[tuple[int, int]]], int, list[tuple[int, int]]]
+"""What an event waits for, with the usual time after each; its own moment; and the time after the latest: `explain`."""
 
 
 class Replay:
-    """Times of events as vectors: as measured, and with each of the categories stretched."""
+    """Times of events as vectors: as measured, and with each of the categories stretched.
 
-    def __init__(self, trace: Trace, windows: Sequence[Interval], came: Arrivals | None) -> None:
-        o = trace.operators
+    What it knows of a trace serves for all its windows; `follow` goes on to other ranks where one waited for them.
+    """
+
+    def __init__(self, trace: Trace, *, follow: bool) -> None:
+        o, came = trace.operators, arrivals(trace)
         self.n = len(o)
         self.start, self.end = o["start_ns"].tolist(), trace.end_ns.tolist()
         self.lane, self.rank = o["lane"].tolist(), o["rank"].tolist()
         self.timed = (~o.is_null("start_ns") & ~o.is_null("duration_ns") & (o["lane"] >= 0)).tolist()
         self.host = ((trace.lanes["kind"] == int(LaneKind.THREAD))[o["lane"]] & np.array(self.timed)).tolist()
         self.parent = o["parent"].tolist()
-        details = operator_details(trace, np.arange(self.n), arrivals(trace))
+        details = operator_details(trace, np.arange(self.n), came)
         self.category = [CATEGORIES.index(DETAILS[code][0]) for code in details.tolist()]
         self.latency = launch_latency(trace).tolist()
-        self.peer = [-1] * self.n if came is None else came.last.tolist()
+        self.peer = came.last.tolist() if follow else [-1] * self.n
         self.causes: dict[int, list[tuple[int, DependencyKind]]] = defaultdict(list)
         d = trace.dependencies
         for src, dst, kind in zip(d["src"].tolist(), d["dst"].tolist(), d["kind"].tolist()):
             if self.timed[src] and self.timed[dst]:
-                self.causes[dst].append((src, DependencyKind(kind)))
-        self.window = max(windows, key=lambda w: w.end_ns)
-        self.first = min(w.start_ns for w in windows)
-        self.floor = dict.fromkeys(trace.ranks, self.first) | {w.rank: w.start_ns for w in windows}
-        self.lane_rank = trace.lanes["rank"].tolist()
+                self.causes[dst].append((src, KINDS[kind]))
+        self.ranks, self.lane_rank = trace.ranks, trace.lanes["rank"].tolist()
         self._threads()
-        self.known: dict[Event, Array] = {}
 
     def _threads(self) -> None:
         """Each thread's events in order, and who owns the time after each (-1: nobody)."""
@@ -103,9 +102,12 @@ class Replay:
 
     # Times
 
-    def shares(self) -> dict[str, float]:
-        """See `stretched_shares`."""
-        w = self.window
+    def shares(self, windows: Sequence[Interval]) -> dict[str, float]:
+        """By category: how much longer the windows take when all time of that category does, as a share."""
+        w = max(windows, key=lambda w: w.end_ns)
+        self.first = min(w.start_ns for w in windows)
+        self.floor = dict.fromkeys(self.ranks, self.first) | {w.rank: w.start_ns for w in windows}
+        self.known: dict[Event, Array] = {}
         last: Event = ("at", w.operator, w.end_ns) if w.operator >= 0 else ("on", w.lane, w.end_ns)
         times = self.time(last)
         length = (w.end_ns - self.first) * STRETCH
@@ -115,12 +117,15 @@ class Replay:
     def time(self, event: Event) -> Array:
         """When an event is replayed, counted from the window's start; without recursion."""
         waiting = [event]
+        explained: dict[Event, Explanation] = {}
         while waiting:
             here = waiting[-1]
             if here in self.known:
                 waiting.pop()
                 continue
-            reasons, measured, after = self.explain(here)
+            if here not in explained:
+                explained[here] = self.explain(here)
+            reasons, measured, after = explained[here]
             missing = [r for r in reasons if r not in self.known]
             if missing:
                 if len(waiting) > 10 * self.n + 100:
@@ -128,6 +133,7 @@ class Replay:
                 waiting += missing
                 continue
             self.known[waiting.pop()] = self.after(reasons, measured, after)
+            del explained[here]
         return self.known[event]
 
     def after(self, reasons: dict[Event, list[tuple[int, int]]], base: int, rest: list[tuple[int, int]]) -> Array:
@@ -143,10 +149,10 @@ class Replay:
         begin = np.zeros(len(CATEGORIES) + 1)
         if not reasons:
             return plus(begin, [(IDLE, base - self.first), *rest])
-        return plus(np.max([plus(self.known[r], parts) for r, parts in reasons.items()], axis=0), rest)
+        return plus(reduce(np.maximum, (plus(self.known[r], parts) for r, parts in reasons.items())), rest)
 
-    def explain(self, event: Event) -> tuple[dict[Event, list[tuple[int, int]]], int, list[tuple[int, int]]]:
-        """What an event waits for (with the usual time after each), its own moment, and the time after the latest."""
+    def explain(self, event: Event) -> Explanation:
+        """Why an event is when it is."""
         what, row, ns = event
         moment = {"start": lambda: self.start[row], "end": lambda: self.end[row]}.get(what, lambda: ns)()
         rank = self.lane_rank[row] if what == "on" else self.rank[row]
@@ -167,9 +173,7 @@ class Replay:
             return self.on_thread(self.lane[row], self.place["end", row, 0], moment)
         return self.inside(row, ("start", row, 0), self.start[row], moment)
 
-    def on_thread(self, lane: int, place: int | None, moment: int) -> tuple[
-        dict[Event, list[tuple[int, int]]], int, list[tuple[int, int]]
-    ]:  # fmt: skip
+    def on_thread(self, lane: int, place: int | None, moment: int) -> Explanation:
         """A moment on a thread: after the event before it, and after what the open operator waited for since."""
         before = (bisect_left(self.moments[lane], moment) if place is None else place) - 1
         while place is not None and before >= 0 and self.moments[lane][before] > moment:
@@ -184,9 +188,7 @@ class Replay:
             return {event: []}, moment, [(IDLE, moment - max(since, self.floor[self.lane_rank[lane]]))]
         return self.inside(owner, event, since, moment)
 
-    def inside(self, row: int, event: Event, since: int, moment: int) -> tuple[
-        dict[Event, list[tuple[int, int]]], int, list[tuple[int, int]]
-    ]:  # fmt: skip
+    def inside(self, row: int, event: Event, since: int, moment: int) -> Explanation:
         """A moment within an operator, whose last event before that is given."""
         last = max(since, self.floor[self.rank[row]])
         released = [
@@ -202,7 +204,7 @@ class Replay:
         reasons |= {release: [] for at, release in released if at == last}
         return reasons, moment, [(self.category[row], moment - last)]
 
-    def before_start(self, row: int) -> tuple[dict[Event, list[tuple[int, int]]], int, list[tuple[int, int]]]:
+    def before_start(self, row: int) -> Explanation:
         """The start of an operator: within another one, or after a pause that the latest of its causes ended."""
         start, lane, floor = self.start[row], self.lane[row], self.floor[self.rank[row]]
         if self.host[row] and self.parent[row] >= 0:

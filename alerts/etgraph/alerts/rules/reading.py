@@ -100,8 +100,8 @@ def _checked(reader: Reader, found: list[Placed]) -> tuple[Placed, ...]:
             node = Node(one.rule.id, one.file, one.line)
             where = f"line {before.line}" if before.file == one.file else before.file
             again = (before.file, before.line) == (one.file, one.line)
-            found = "the file twice" if again else f"a rule {one.rule.id!r} as in {where}"
-            reader.refuse(node, ("rules", one.rule.id, "id"), found, "each file once" if again else "an id of its own")
+            twice = "the file twice" if again else f"a rule {one.rule.id!r} as in {where}"
+            reader.refuse(node, ("rules", one.rule.id, "id"), twice, "each file once" if again else "an id of its own")
     if reader.problems:
         files = [problem.file for problem in reader.problems]
         raise RulesError(sorted(reader.problems, key=lambda each: (files.index(each.file), each.line or 0)))
