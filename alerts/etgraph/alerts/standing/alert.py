@@ -51,31 +51,23 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A rule that a trace does not satisfy, and what has become of that.
+    """A rule that a trace does not satisfy, and what has become of that."""
 
-    `id` names it among everything; those of later traces have greater ones. `team` is whose trace it is, null for
-    nobody's. `workload`, `trace`, `branch` and `commit` are what was checked, `rules` the name of the set of rules.
-    `created` is when the trace came, `asked` when it was last checked. `finding` is the verdict on the rule. `baseline`
-    are ids of the traces that it was compared with. `acknowledgement` says who looks after it. `resolution` says why it
-    is none any more. `silence` keeps it from being heard now. `state` is what holds of it now: resolved, else silenced,
-    else acknowledged, else open.
-    """
-
-    id: str
-    team: str | None
-    workload: str
-    trace: str
-    branch: str | None
-    commit: str | None
-    rules: str
-    created: str
-    asked: str
-    finding: Finding
-    baseline: tuple[str, ...] = ()
-    acknowledgement: Acknowledgement | None = None
-    resolution: Resolution | None = None
-    silence: Silence | None = None
-    state: str = "open"
+    id: Annotated[str, "names it among everything; those of later traces have greater ones"]
+    team: Annotated[str | None, "the team whose trace it is; null for nobody's"]
+    workload: Annotated[str, "the workload whose trace was checked"]
+    trace: Annotated[str, "id of the trace"]
+    branch: Annotated[str | None, "branch of the traced program"]
+    commit: Annotated[str | None, "commit of the traced program"]
+    rules: Annotated[str, "name of the set of rules"]
+    created: Annotated[str, "when the trace came"]
+    asked: Annotated[str, "when it was last asked to be checked"]
+    finding: Annotated[Finding, "the verdict on the rule, with those responsible"]
+    baseline: Annotated[tuple[str, ...], "ids of the traces that it was compared with"] = ()
+    acknowledgement: Annotated[Acknowledgement | None, "who looks after it; null where nobody does"] = None
+    resolution: Annotated[Resolution | None, "why it is none any more; null while it stands"] = None
+    silence: Annotated[Silence | None, "what keeps it from being heard now; null where nothing does"] = None
+    state: Annotated[str, "what holds of it now: resolved, else silenced, else acknowledged, else open"] = "open"
 
     @property
     def kept_state(self) -> str:

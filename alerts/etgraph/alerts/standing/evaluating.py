@@ -88,7 +88,7 @@ def _library(store: Store, entry: TraceInfo) -> Library:
 
     @cache
     def entries(workload: str) -> Sequence[TraceInfo]:
-        return store.traces(workload=workload)
+        return [each for each in store.traces(workload=workload) if each.team == entry.team]
 
     return Library(opened, entries)
 

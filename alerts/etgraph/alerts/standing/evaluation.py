@@ -23,48 +23,40 @@ SECONDS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A rule that was not asked, and why: there is nothing yet to compare with."""
+    """A rule that was not asked."""
 
-    rule: str
-    reason: str
+    rule: Annotated[str, "its id"]
+    reason: Annotated[str, "why: what it is to be compared with is not there yet"]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why rules could not be checked at all: the error's code and words, and what to do about it."""
+    """Why rules could not be checked at all."""
 
-    code: str
-    message: str
-    hint: str | None = None
+    code: Annotated[str, "kind of the error, as etgraph names it everywhere"]
+    message: Annotated[str, "what is wrong: the place, what was found, what was expected"]
+    hint: Annotated[str | None, "what to do about it; null where there is nothing to say"] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of a set of rules on a trace.
+    """What came of a set of rules on a trace."""
 
-    `id` names it among everything; later ones have greater ones. `team` is whose trace it is, null for nobody's.
-    `workload` and `trace` are what was checked, by the rules named `rules` in the version `version`. `asked` is the
-    moment at which that was asked for, `ended` that at which it was done, null before. `duration_ns` is how long it
-    took. `status` is begun (also where the process died), ok, regressed, undecided, incomparable or failed. `verdicts`
-    are those on the rules, by id. `left_out` are rules that were not asked, for want of a baseline. `failure` says why
-    nothing could be checked.
-    """
-
-    id: str
-    team: str | None
-    workload: str
-    trace: str
-    rules: str
-    version: int
-    asked: str
-    status: str
-    ended: str | None = None
-    duration_ns: int | None = None
+    id: Annotated[str, "names it among evaluations; later ones have greater ones"]
+    team: Annotated[str | None, "the team whose trace it is; null for nobody's"]
+    workload: Annotated[str, "the workload whose trace was checked"]
+    trace: Annotated[str, "id of the trace"]
+    rules: Annotated[str, "name of the set of rules"]
+    version: Annotated[int, "version of the set"]
+    asked: Annotated[str, "when it was asked for"]
+    status: Annotated[str, "begun (also where the process died), ok, regressed, undecided, incomparable or failed"]
+    ended: Annotated[str | None, "when it was done; null before"] = None
+    duration_ns: Annotated[int | None, "how long it took; null before its end"] = None
     verdicts: Annotated[Mapping[str, str], "the verdicts on the rules, by their ids"] = dataclasses.field(
         default_factory=dict
     )
-    left_out: tuple[LeftOut, ...] = ()
-    failure: Failure | None = None
+    left_out: Annotated[tuple[LeftOut, ...], "rules that were not asked: there is nothing to compare with yet"] = ()
+    failure: Annotated[Failure | None, "why nothing could be checked; null where it could"] = None
 
     @property
     def has_ended(self) -> bool:
