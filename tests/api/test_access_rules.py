@@ -107,7 +107,9 @@ RULES = {
     ),
     "Mutation.checkTrace": Rule(f'checkTrace(reference: "gpt") {CODE}', "alert", NOT_FOUND),
     "Mutation.acknowledgeAlert": Rule(f'acknowledgeAlert(id: "{ALERT.id}") {CODE}', "alert", NOT_FOUND),
-    "Mutation.silence": Rule(f'silence(reason: "r", expires: "TOMORROW", team: "nlp") {CODE}', "alert", FORBIDDEN),
+    "Mutation.silence": Rule(
+        f'silence(reason: "r", rule: "other", expires: "TOMORROW", team: "nlp") {CODE}', "alert", FORBIDDEN
+    ),
     "Mutation.removeSilence": Rule(f'removeSilence(id: "SILENCED") {CODE}', "alert", NOT_FOUND),
     "Mutation.shareTrace": Rule(
         f'shareTrace(reference: "gpt", with: "mlsys") {CODE}', "ingest", NOT_FOUND,
