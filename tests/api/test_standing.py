@@ -130,18 +130,17 @@ def recorded(folder: Path, **more: Any) -> dict[str, bytes]:
     return found
 
 
-def test_from_an_upload_to_an_alert_and_back(empty_store: Store, tmp_path: Path, collection_dir: Path) -> None:
-    server = Server(empty_store, tmp_path / "spool")
+def test_from_an_upload_to_an_alert_and_back(server: Server, collection_dir: Path) -> None:
     runs = collection_dir / "recorded"
     assert server.ask(SET, text="default", workloads=["gpt*"])["setRules"]["rules"]["name"] == "nightly"
-    with working(empty_store, tmp_path / "spool"):
+    with working(server.store, server.spool):
 
         def checked(files: dict[str, bytes], **fields: Any) -> Any:
             """The alerts that are open once an upload was read and checked."""
-            before = len(evaluations(empty_store.records))
+            before = len(evaluations(server.store.records))
             server.upload(files, "ingest", workload="gpt", **fields)
             until = time.monotonic() + 60
-            while len(evaluations(empty_store.records)) == before or Queue(empty_store.records).page(state="running"):
+            while len(evaluations(server.store.records)) == before or Queue(server.store.records).page(state="running"):
                 assert time.monotonic() < until
                 time.sleep(0.02)
             return server.ask(ALERTS)["alerts"]["nodes"]
@@ -164,7 +163,7 @@ def test_from_an_upload_to_an_alert_and_back(empty_store: Store, tmp_path: Path,
         assert added["id"] in [each["id"] for each in silenced]
         again = checked(recorded(runs / "gpt_ddp", run="another"))
         by_id = {each["id"]: each for each in again}
-        newest = empty_store.traces(workload="gpt")[0].id
+        newest = server.store.traces(workload="gpt")[0].id
         assert by_id[added["id"]]["state"] == "resolved"
         assert by_id[added["id"]]["resolution"] == {"trace": newest}
     figures = server.figures()
@@ -176,7 +175,7 @@ def test_rules_are_set_by_graphql_and_their_faults_are_told(server: Server) -> N
     set_ = server.ask(SET, text=SLOW, workloads=["gpt*"])["setRules"]
     assert set_ == {"rules": {"name": "nightly", "version": 1, "by": "nlp", "workloads": ["gpt*"]}}
     wrong = server.ask(SET, text=SLOW.replace("max", "mx"))["setRules"]
-    assert (wrong["code"], "line 5, rules.operators.budget" in wrong["message"]) == ("USAGE", True)
+    assert (wrong["code"], "line 5, rules.operators.budget" in wrong["message"]) == ("BAD_USER_INPUT", True)
     assert server.ask(SET, text=SLOW, version=7)["setRules"]["message"].endswith("found version 1, expected version 7")
     assert server.ask("{ rules { name text team } }")["rules"] == [{"name": "nightly", "text": SLOW, "team": "nlp"}]
     assert server.ask("{ rules { name } }", team="ads")["rules"] == []
@@ -212,7 +211,8 @@ def test_alerts_are_acknowledged_paged_and_found_by_node(server: Server) -> None
     (alert,) = second["nodes"]
     assert server.ask(ALERTS, workload="other")["alerts"]["nodes"] == []
     acknowledge = """mutation ($id: ID!) { acknowledgeAlert(id: $id, note: "on it") {
-        ... on AcknowledgeAlertSuccess { alert { state acknowledgement { by note } firing } } ... on Error { code } } }"""
+        ... on AcknowledgeAlertSuccess { alert { state acknowledgement { by note } firing } }
+        ... on Error { code } } }"""
     done = server.ask(acknowledge, id=alert["id"])["acknowledgeAlert"]["alert"]
     expected = {"state": "acknowledged", "acknowledgement": {"by": "nlp", "note": "on it"}, "firing": True}
     assert done == expected
