@@ -18,7 +18,7 @@ from etgraph.alerts.standing.keeping import Firing, acknowledge, alerts, expire,
 from etgraph.alerts.standing.rule_sets import LARGEST, MOST, remove_rules, rule_sets, set_rules, sets_for
 from etgraph.alerts.standing.silences import silence, silences
 from etgraph.model import Trace
-from etgraph.model.errors import NotFound, UsageError
+from etgraph.model.errors import Cancelled, DeadlineExceeded, NotFound, UsageError
 from etgraph.store import Store, TraceInfo
 from etgraph.store.errors import StoreUnavailable
 from support.steps import steps
@@ -285,6 +285,27 @@ def test_runs_are_compared_with_those_of_their_own_shape(store: Store, runs: Run
     assert states(store) == [("operators", "incomparable", "resolved")]
 
 
+def test_a_defect_is_an_alert_and_is_raised_when_all_is_kept(
+    store: Store, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_rules(store.records, "nlp", "time", LONG)
+    monkeypatch.setattr(evaluating, "check_references", _raising(ZeroDivisionError("secret")))
+    with pytest.raises(ZeroDivisionError):
+        runs(GOOD)
+    (alert,) = alerts(store.records)
+    assert (alert.finding.rule, alert.finding.reason, alert.rules) == ("(check)", "INTERNAL", "time")
+    assert "secret" not in alert.finding.message
+    assert [each.status for each in evaluations(store.records)] != ["begun", "begun"]
+    for error, code in ((MemoryError(), "OUT_OF_MEMORY"), (DeadlineExceeded("too long"), "TIMEOUT")):
+        monkeypatch.setattr(evaluating, "check_references", _raising(error))
+        (_, last) = runs(BAD)
+        assert last.failure is not None
+        assert (last.failure.code, alerts(store.records)[0].finding.reason) == (code, code)
+    monkeypatch.setattr(evaluating, "check_references", _raising(Cancelled("stop")))
+    with pytest.raises(Cancelled):
+        runs(OTHER)
+
+
 def _raising(error: Exception) -> Callable[..., Any]:
     def fail(*arguments: Any, **choices: Any) -> Any:
         raise error
@@ -302,7 +323,7 @@ def test_rules_that_are_no_more_leave_no_alerts(store: Store, runs: Runs) -> Non
     assert alert.resolution.reason == "the rules nightly ask for operators no more"
     runs(steps([900, 900]))
     assert states(store, state="open") == [("long", "broken", "open")]
-    withdraw(store.records, "nlp", "nightly")
+    withdraw(store.records, "nlp", rules="nightly")
     assert states(store, state="open") == []
 
 

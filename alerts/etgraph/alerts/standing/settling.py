@@ -21,9 +21,9 @@ def settled(alert: Alert, by: Evaluation) -> Alert | None:
     return None if reason is None else changed(alert, resolution=Resolution(moment, reason, by.trace))
 
 
-def withdrawn(alert: Alert, moment: str) -> Alert:
-    """The alert, of which the rules were taken away."""
-    return changed(alert, resolution=Resolution(moment, f"the rules {alert.rules} were removed"))
+def withdrawn(alert: Alert, moment: str, reason: str) -> Alert:
+    """The alert, of which the rules or the trace were taken away."""
+    return changed(alert, resolution=Resolution(moment, reason))
 
 
 def _reason(alert: Alert, by: Evaluation) -> str | None:
