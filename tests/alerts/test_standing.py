@@ -125,7 +125,7 @@ def test_a_huge_finding_is_kept_as_its_beginning() -> None:
         ("broken", {"verdicts": {"step-time": "undecided"}}, None),
         ("undecided", {"verdicts": {"step-time": "broken"}}, "a later trace is broken"),
         ("undecided", {"verdicts": {"step-time": "undecided"}}, "a later trace is undecided"),
-        ("incomparable", {"verdicts": {"step-time": "suppressed"}}, None),
+        ("broken", {"verdicts": {"step-time": "suppressed"}}, "the rule is let pass for a while"),
         ("broken", {"verdicts": {"other": "broken"}}, "the rules kept ask for step-time no more"),
         ("broken", {"left_out": (LeftOut("step-time", "nothing"),)}, None),
         ("broken", {"left_out": (LeftOut("step-time", "nothing"),), "trace": "b"}, "it was compared with came again"),
@@ -264,6 +264,9 @@ def test_a_tag_is_the_baseline_where_there_is_one(store: Store, runs: Runs) -> N
     (last,) = runs(OTHER)
     assert (last.status, [each.rule for each in last.left_out]) == ("ok", ["operators"])
     assert "'missing'" in last.left_out[0].reason
+    set_rules(store.records, "nlp", "nightly", ADDED, baseline=["gpt@baseline#0"])
+    (last,) = runs(steps([130, 100]))
+    assert (last.verdicts, last.left_out) == ({"operators": "improved"}, ())
 
 
 @ON_ONE

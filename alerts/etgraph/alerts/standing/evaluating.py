@@ -19,7 +19,7 @@ from etgraph.alerts.standing.rule_sets import RuleSet, sets_for
 from etgraph.model import Trace
 from etgraph.model.errors import Cancelled, DeadlineExceeded, EtgraphError, UsageError
 from etgraph.model.progress import Progress, silent
-from etgraph.store import Store, TraceInfo
+from etgraph.store import Store, TraceInfo, split_iterations
 from etgraph.store.clock import now
 from etgraph.store.errors import StoreBusy, StoreUnavailable
 from etgraph.store.records import Records
@@ -88,8 +88,9 @@ def _library(store: Store, entry: TraceInfo) -> Library:
 
     @cache
     def opened(reference: str) -> Run:
-        found = entry if reference == entry.id[:SHORT_ID] else store.find(reference)
-        return Run(reference, load(found.id), None, found)
+        name, iterations = split_iterations(reference)
+        found = entry if name == entry.id[:SHORT_ID] else store.find(name)
+        return Run(reference, load(found.id), iterations, found)
 
     @cache
     def entries(workload: str) -> Sequence[TraceInfo]:
