@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from etgraph.alerts.standing.alert import Alert, alert_id
+from etgraph.alerts.standing.evaluation import Evaluation, put_evaluation
+from etgraph.alerts.standing.keeping import raise_alert
+from etgraph.alerts.standing.silences import silence
 from etgraph.api.context import Viewer
 from etgraph.api.fetch.tokens import node_id
 from etgraph.api.jobs.queue import Queue
@@ -15,6 +20,7 @@ from etgraph.api.schema import SCHEMA
 from etgraph.queries import save_simulation
 from etgraph.sim.simulators import simulate
 from etgraph.store import Store, connect
+from support.checks import SLOWER
 from support.neo4j import Neo4jUnderTest
 from support.teams import OURS, WITHOUT_ADMIN, World, world_of
 from support.uploading import kineto
@@ -35,6 +41,11 @@ class Rule(NamedTuple):
     cypher: bool = False
 
 
+ALERT = Alert(
+    alert_id("2026-01-05T12:00:00Z", "nlp", "gpt", OURS, "nightly", "rule"), "nlp", "gpt", OURS, None, None, "nightly",
+    "2026-01-05T12:00:00Z", "2026-01-05T12:00:00.000000Z", SLOWER,
+)  # fmt: skip
+"""An alert of team nlp."""
 JOB = f"{1:024x}"
 """A job of team nlp."""
 CODE = "{ __typename ... on Error { code } }"
@@ -54,6 +65,11 @@ RULES = {
     "Query.waterfall": Rule('waterfall(references: ["gpt"]) { rows { trace } }', "read", NOT_FOUND),
     "Query.check": Rule('check(references: ["gpt"]) { status }', "read", NOT_FOUND),
     "Query.history": Rule('history(workload: "gpt", metric: "iterations.durationNs") { metric }', "read", NOT_FOUND),
+    "Query.rules": Rule("rules { name }", "read", EMPTY),
+    "Query.alerts": Rule("alerts { nodes { id } }", "read", EMPTY),
+    "Query.alert": Rule(f'alert(id: "{ALERT.id}") {{ id }}', "read", NOT_FOUND),
+    "Query.evaluations": Rule("evaluations { nodes { id } }", "read", EMPTY),
+    "Query.silences": Rule("silences { id }", "read", EMPTY),
     "Query.jobs": Rule("jobs { nodes { id } }", "read", EMPTY),
     "Query.job": Rule(f'job(id: "{JOB}") {{ id }}', "read", NOT_FOUND),
     "Query.hardwareProfiles": Rule("hardwareProfiles { name }", None, DONE),
@@ -84,6 +100,17 @@ RULES = {
         f'removeSimulation(reference: "gpt", simulation: "SIMULATION") {CODE}', "simulate", NOT_FOUND
     ),
     "Mutation.cancelJob": Rule(f'cancelJob(id: "{JOB}") {CODE}', "simulate", NOT_FOUND),
+    "Mutation.setRules": Rule(f'setRules(name: "mine", text: "default", team: "nlp") {CODE}', "alert", FORBIDDEN),
+    "Mutation.removeRules": Rule(
+        f'removeRules(name: "kept") {CODE}', "alert", NOT_FOUND,
+        undone=f'setRules(name: "kept", text: "default", workloads: ["gpt"]) {CODE}',
+    ),
+    "Mutation.checkTrace": Rule(f'checkTrace(reference: "gpt") {CODE}', "alert", NOT_FOUND),
+    "Mutation.acknowledgeAlert": Rule(f'acknowledgeAlert(id: "{ALERT.id}") {CODE}', "alert", NOT_FOUND),
+    "Mutation.silence": Rule(
+        f'silence(reason: "r", rule: "other", expires: "TOMORROW", team: "nlp") {CODE}', "alert", FORBIDDEN
+    ),
+    "Mutation.removeSilence": Rule(f'removeSilence(id: "SILENCED") {CODE}', "alert", NOT_FOUND),
     "Mutation.shareTrace": Rule(
         f'shareTrace(reference: "gpt", with: "mlsys") {CODE}', "ingest", NOT_FOUND,
         undone=f'unshareTrace(reference: "gpt", with: "mlsys") {CODE}',
@@ -138,8 +165,11 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with pytest.MonkeyPatch.context() as patch, opened(request, tmp_path_factory.mktemp("world"), patch) as store:
         made = world_of(store)
         Queue(store.records).add("simulate", {"trace": OURS, "profile": None}, Viewer("a", "nlp"), job_id=JOB)
-        for undone in (RULES["Mutation.unshareTrace"].undone, RULES["Mutation.unshareWorkload"].undone):
-            made.data(f"mutation {{ {undone} }}", made.tokens["ours"])
+        raise_alert(store.records, ALERT)
+        put_evaluation(store.records, Evaluation("1" * 32, "nlp", "gpt", OURS, "kept", 1, ALERT.asked, "regressed"))
+        silenced(made)
+        for name in ("unshareTrace", "unshareWorkload", "removeRules"):
+            made.data(f"mutation {{ {RULES[f'Mutation.{name}'].undone} }}", made.tokens["ours"])
         yield made
 
 
@@ -151,6 +181,15 @@ def opened(request: pytest.FixtureRequest, folder: Path, patch: pytest.MonkeyPat
     patch.setenv("ETGRAPH_NEO4J_USER", server.user)
     patch.setenv("ETGRAPH_NEO4J_PASSWORD", server.password)
     return connect(server.uri)
+
+
+def tomorrow() -> str:
+    return (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
+def silenced(world: World) -> str:
+    """The id of a new silence of team nlp, which means no alert that there is."""
+    return silence(world.store.records, "nlp", reason="r", rule="other", expires=tomorrow()).id
 
 
 def test_every_field_has_a_rule() -> None:
@@ -174,6 +213,9 @@ def outcome(world: World, name: str, token: str, asked: str | None = None) -> st
         made = world.data("""mutation { createToken(name: "n", team: "t", scopes: []) {
             ... on CreateTokenSuccess { token { id } } } }""", world.tokens["admin"])  # fmt: skip
         text = text.replace("TOKEN", made["createToken"]["token"]["id"])
+    text = text.replace("TOMORROW", tomorrow())
+    if "SILENCED" in text:
+        text = text.replace("SILENCED", silenced(world))
     if "SIMULATION" in text:
         trace = world.store.load(OURS)
         text = text.replace("SIMULATION", save_simulation(world.store, OURS, simulate(trace, "replay"), trace=trace))
@@ -237,8 +279,15 @@ def test_paths_with_a_token(world: World) -> None:
     assert world.send("/metrics", nothing).status_code == 200
     assert world.send("/healthz").data == b"ok\n"
     assert world.send("/readyz").data == b"ready\n"
-    figures = world.send("/metrics", nothing).get_data(as_text=True)
-    assert not any(name in figures for name in ("gpt", "zeta", "nlp", OURS[:12]))
+
+    def figures(token: str) -> str:
+        return world.send("/metrics", token).get_data(as_text=True)
+
+    for token in (nothing, world.token("web", "read")):
+        assert not any(name in figures(token) for name in ("gpt", "zeta", "nlp", OURS[:12]))
+    firing = 'etgraph_alerts_firing{level="error",rule="step-time",'
+    assert (firing in figures(world.token("nlp", "read")), firing in figures(nothing)) == (True, False)
+    assert firing in figures(world.tokens["admin"])
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ class Settings:
         Literal["off", "tokens"], "`tokens`: who asks sends one; `off`: whoever reaches the server may do all"
     ] = "off"
     audit_days: Annotated[int, AtLeast(1), "days for which it is kept who wrote what"] = 90
+    alert_days: Annotated[int, AtLeast(1), "days for which alerts, and what rules came to, are remembered"] = 90
     behind: Annotated[
         Literal["", "loopback"],
         "`loopback` where what forwards to another address, as a container's port, listens to the loopback alone",

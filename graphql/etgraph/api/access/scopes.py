@@ -14,7 +14,7 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
         "read": "read what its team sees",
         "ingest": "publish traces of its team; tag, label, share and delete them",
         "simulate": "simulate what its team sees, and keep what comes of its own traces",
-        "alert": "acknowledge and silence alerts of its team",
+        "alert": "set rules of its team, acknowledge and silence its alerts",
         "admin": "see and do everything, make and revoke tokens, ask in Cypher",
     }
 )

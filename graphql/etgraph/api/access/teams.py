@@ -32,6 +32,8 @@ from etgraph.store.visible import Shared, Visible
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from etgraph.api.access.alerts import TeamAlerts
+
 
 def view_of(store: Store, viewer: Viewer) -> TeamStore:
     """A store as a viewer sees it at this moment. Make one for each request, and each step of a long job."""
@@ -208,6 +210,7 @@ class TeamStore:
         found = self.owned(reference)
         self._own.remove(found.id)
         shares.forget(self._store.records, found.id, None if self.viewer.is_admin else self._team)
+        self.alerts.forget_trace(found.id)
         self._known.discard(found.id)
 
     def tag(self, reference: str, name: str) -> None:
@@ -274,6 +277,15 @@ class TeamStore:
         """What the viewer's team shares; what all do for administrators."""
         require(self.viewer, "read")
         return shares.shares(self._store.records, None if self.viewer.is_admin else self._team)
+
+    # What is checked
+
+    @property
+    def alerts(self) -> TeamAlerts:
+        """The rules and alerts of the viewer's team."""
+        from etgraph.api.access.alerts import TeamAlerts
+
+        return TeamAlerts(self._store.records, self.viewer)
 
     # Care, for administrators
 

@@ -10,7 +10,7 @@ from etgraph.api.access import require
 from etgraph.api.access.audit import DONE
 from etgraph.api.context import Context
 from etgraph.api.errors import INTERNAL, Forbidden
-from etgraph.api.fetch import analyses, catalogue, hardware, jobs, simulations
+from etgraph.api.fetch import analyses, catalogue, hardware, jobs, simulations, standing
 from etgraph.api.fetch.batches import One, alone
 from etgraph.api.jobs.job import Job
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
@@ -69,7 +69,9 @@ def tag(context: Context, reference: str, name: str) -> Done:
     """Let `workload@name` mean a trace."""
     found = context.store.find(reference)
     context.store.tag(reference, name)
-    return Done(alone(entry_of(context.store, found.id, found.workload)))
+    tagged = entry_of(context.store, found.id, found.workload)
+    standing.checked_beside(context, tagged, name)
+    return Done(alone(tagged))
 
 
 def untag(context: Context, workload: str, name: str) -> Done:

@@ -13,7 +13,7 @@ from etgraph.api.errors import Forbidden
 from etgraph.api.fetch.batches import One, alone, together
 from etgraph.api.fetch.lists import Listed, checked_first, listed
 from etgraph.api.fetch.tokens import cursor, place_of
-from etgraph.api.jobs.job import Job
+from etgraph.api.jobs.job import SCOPE_OF, Job
 from etgraph.api.jobs.queue import Queue
 from etgraph.model import cancelling
 from etgraph.model.errors import EtgraphError, MissingData, NotFound, UsageError
@@ -40,7 +40,7 @@ def seen_job(queue: Queue, viewer: Viewer, job_id: str) -> Job:
     job = queue.get(job_id)
     if _team_of_jobs(viewer) not in (None, job.team or ""):
         raise NotFound(f"no job {job_id[:40]!r}")
-    if job.kind not in viewer.scopes:  # whoever may ask for such jobs may look at them
+    if SCOPE_OF[job.kind] not in viewer.scopes:  # whoever may ask for such jobs may look at them
         require(viewer, "read")
     return job
 
@@ -48,7 +48,7 @@ def seen_job(queue: Queue, viewer: Viewer, job_id: str) -> Job:
 def cancelled_job(queue: Queue, viewer: Viewer, job_id: str) -> Job:
     """The job, told to stop: by whoever may ask for such. Raises NotFound; Forbidden without the scope."""
     job = seen_job(queue, viewer, job_id)
-    require(viewer, job.kind)
+    require(viewer, SCOPE_OF[job.kind])
     return queue.cancel(job.id)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from etgraph.api.context import Context
-from etgraph.api.fetch import catalogue, jobs, rows
+from etgraph.api.fetch import catalogue, jobs, rows, standing
 from etgraph.api.fetch.tokens import node_id, node_of
 from etgraph.model.errors import NotFound
 from etgraph.store.references import ID
@@ -29,6 +29,8 @@ def node(context: Context, text: str) -> Any:
         return catalogue.trace(context, parts[0])
     if kind == "Job":
         return jobs.job(context, parts[0])
+    if kind == "Alert":
+        return standing.alert(context, parts[0])
     if kind == "Workload" and isinstance(parts[0], str):
         if (found := catalogue.workload(context, parts[0])) is not None:
             return found

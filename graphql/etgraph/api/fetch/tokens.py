@@ -8,6 +8,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any, Final
 
+from etgraph.alerts.standing.naming import ID as ALERT_ID
 from etgraph.api.jobs.job import ID as JOB_ID
 from etgraph.model.errors import NotFound, UsageError
 from etgraph.store.references import ID
@@ -44,9 +45,11 @@ def node_id(kind: str, *parts: Any) -> str:
 
 
 def node_of(text: str) -> tuple[str, list[Any]]:
-    """Kind and parts of a node's id; a trace and a job have their own. Raises NotFound for a text that is none."""
+    """Kind and parts of a node's id; traces, alerts and jobs have their own. Raises NotFound for what is none."""
     if ID.fullmatch(text):
         return "Trace", [text]
+    if ALERT_ID.fullmatch(text):
+        return "Alert", [text]
     if JOB_ID.fullmatch(text):
         return "Job", [text]
     found = _unpacked(text)

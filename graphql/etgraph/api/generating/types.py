@@ -29,6 +29,10 @@ NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "etgraph.alerts.findings.Finding": "CheckFinding",
         "etgraph.alerts.findings.Interval": "ConfidenceInterval",
+        "etgraph.alerts.standing.alert.Acknowledgement": "AlertAcknowledgement",
+        "etgraph.alerts.standing.alert.Resolution": "AlertResolution",
+        "etgraph.alerts.standing.evaluation.Failure": "EvaluationFailure",
+        "etgraph.alerts.standing.evaluation.LeftOut": "RuleLeftOut",
         "etgraph.api.access.audit.Event": "AuditEvent",
         "etgraph.api.fetch.cypher.CypherRows": "CypherResult",
         "etgraph.queries.iterations.Cause": "StepCause",
@@ -52,7 +56,9 @@ _SMALL: Final = frozenset({
     "revision", "slowest_rank", "unrecorded_ranks", "world_size",
 })  # fmt: skip
 """Names of numbers that fit in 32 bits: they number things, or are few."""
-_INSTANTS: Final = frozenset({"created", "ended", "expires", "moment", "newest", "revoked", "started", "used"})
+_INSTANTS: Final = frozenset({
+    "asked", "changed", "created", "ended", "expires", "moment", "newest", "revoked", "started", "starts", "used",
+})  # fmt: skip
 _ARROW: Final = MappingProxyType({"int32": graphene.Int, "double": graphene.Float, "string": graphene.String,
                                   "bool": graphene.Boolean})  # fmt: skip
 

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from etgraph.api.access import Audit, Tokens
 from etgraph.api.http import logs, pages
 from etgraph.api.http import uploads as uploading
+from etgraph.api.http.alert_metrics import alert_figures
 from etgraph.api.http.answers import encoded
 from etgraph.api.http.exports import Exports
 from etgraph.api.http.failures import documents_of
@@ -63,7 +64,7 @@ def create_app(
     app.add_url_rule("/", "root", lambda: flask.redirect("graphiql"))
     app.add_url_rule("/healthz", "healthz", lambda: _plain("ok\n"))
     app.add_url_rule("/readyz", "readyz", lambda: _ready(store))
-    app.add_url_rule("/metrics", "metrics", lambda: _metrics(metrics, viewer_of))
+    app.add_url_rule("/metrics", "metrics", lambda: _metrics(metrics, store, viewer_of))
     return app
 
 
@@ -155,10 +156,19 @@ def _ready(store: Store) -> flask.Response:
     return _plain(f"not ready: {', '.join(failed)}\n", 503) if failed else _plain("ready\n")
 
 
-def _metrics(metrics: Metrics, viewer_of: ViewerOf) -> flask.Response:
-    """The server's figures, for whoever is known to it: they hold no names, but tell how much it is used."""
-    viewer_of(flask.request)
-    return _plain(metrics.text())
+def _metrics(metrics: Metrics, store: Store, viewer_of: ViewerOf) -> flask.Response:
+    """The server's figures, for whoever is known to it: they hold no names but of alerts that the viewer may read.
+
+    Where the store cannot be asked, the others are told alone.
+    """
+    viewer = viewer_of(flask.request)
+    try:
+        with deadline(_READY_SECONDS):
+            of_alerts = alert_figures(store, viewer)
+    except EtgraphError as error:
+        logs.LOG.warning("no figures of alerts", exc_info=error)
+        of_alerts = b""
+    return _plain(metrics.text() + of_alerts)
 
 
 def _plain(text: str | bytes, status: int = 200) -> flask.Response:

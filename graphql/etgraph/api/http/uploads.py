@@ -21,6 +21,7 @@ from etgraph.api.errors import BadRequest
 from etgraph.api.http.jobs import job_response
 from etgraph.api.http.viewers import ViewerOf
 from etgraph.api.http.writes import noted
+from etgraph.api.jobs.checks import ask_checks
 from etgraph.api.jobs.job import Job, new_id
 from etgraph.api.jobs.queue import Queue
 from etgraph.api.jobs.spool import Spool, Upload
@@ -90,7 +91,13 @@ class Uploads:
             job, new = accept(self._store, self._queue, self._spool, upload, details, viewer)
         if not new:
             self._spool.remove(job_id)
+            self._checked_again(job, viewer)
         return job, new
+
+    def _checked_again(self, job: Job, viewer: Viewer) -> None:
+        """Have the traces of an upload that came before checked as the newest of their workload, which they are."""
+        if job.state == "done" and job.input["workload"] is not None:
+            ask_checks(self._queue, viewer, job.trace_ids, job.input["workload"], job.team)
 
 
 class _Body:

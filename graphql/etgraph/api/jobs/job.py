@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from etgraph.model.errors import EtgraphError
@@ -15,12 +16,14 @@ from etgraph.store.records import Record
 
 RECORD: Final = "job"
 """The kind of its record."""
-JobKind: TypeAlias = Literal["ingest", "simulate"]
+JobKind: TypeAlias = Literal["ingest", "simulate", "check"]
 JobState: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
 KINDS: Final[tuple[str, ...]] = get_args(JobKind)
 STATES: Final[tuple[str, ...]] = get_args(JobState)
 ENDED: Final = frozenset({"done", "failed", "cancelled"})
 ID: Final = re.compile(r"[0-9a-f]{24}")
+SCOPE_OF: Final[Mapping[str, str]] = MappingProxyType({"ingest": "ingest", "simulate": "simulate", "check": "alert"})
+"""The scope of whoever may ask for a kind of job, look at one, and cancel it."""
 _MILLISECONDS: Final = 12
 """Hexadecimal digits of an id that tell its moment."""
 
@@ -41,15 +44,16 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that the server was given: files to ingest, or a simulation to keep. It ends done, failed or cancelled.
+    """Work that the server was given: files to ingest, a simulation to keep, a trace to check by its team's rules. It
+    ends done, failed or cancelled.
 
-    `kind` is ingest or simulate. `state` is queued, running, done, failed or cancelled. `by` is the name of who asked
-    for it. `created` is the moment at which it was accepted. `started` is that at which it was last begun. `ended` is
-    that of its end. `step` says what it is at. `done` says how much of the step is done. `total` is of how much, null
-    where that is not known. `attempts` counts how often it was begun: where a worker dies, another begins again.
-    `cancelling` says that it is to stop and has not yet. `input` is what it was given. `trace_ids` are those of the
-    traces that came of it, or of the one that is simulated. `simulation` is the id of the one that was kept. `error`
-    says why it has failed. `failures` are files that could not be read beside others that could.
+    `kind` is ingest, simulate or check. `state` is queued, running, done, failed or cancelled. `by` is the name of who
+    asked for it. `created` is the moment at which it was accepted. `started` is that at which it was last begun.
+    `ended` is that of its end. `step` says what it is at. `done` says how much of the step is done. `total` is of how
+    much, null where that is not known. `attempts` counts how often it was begun: where a worker dies, another begins
+    again. `cancelling` says that it is to stop and has not yet. `input` is what it was given. `trace_ids` are those of
+    the traces that came of it, or of the one that is simulated or checked. `simulation` is the id of the one that was
+    kept. `error` says why it has failed. `failures` are files that could not be read beside others that could.
     """
 
     id: str
@@ -121,6 +125,7 @@ __all__ = [
     "ID",
     "KINDS",
     "RECORD",
+    "SCOPE_OF",
     "STATES",
     "Job",
     "JobError",

@@ -1,32 +1,38 @@
-"""What jobs do: ingest the files of an upload, or run a trace again and keep the simulation."""
+"""What jobs do: ingest the files of an upload, run a trace again and keep the simulation, check a trace by rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from etgraph.api.access import TeamStore
+from etgraph.api.jobs.checks import ask_checks
 from etgraph.api.jobs.job import Job, JobError, error_of
-from etgraph.api.jobs.queue import Outcome
+from etgraph.api.jobs.queue import Outcome, Queue
 from etgraph.api.jobs.spool import Spool
 from etgraph.api.limits import Limits
 from etgraph.model import Trace
-from etgraph.model.errors import EtgraphError, InputError, StoreError, UsageError
+from etgraph.model.errors import EtgraphError, InputError, NotFound, StoreError, UsageError
 from etgraph.model.progress import Progress
+from etgraph.store import entry_of
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a job may use. `store` is as whoever asked for it sees it."""
+    """What a job may use. `store` is as whoever asked for it sees it, `queue` holds everybody's jobs."""
 
     job: Job
     store: TeamStore
+    queue: Queue
     spool: Spool
     limits: Limits
     progress: Progress
+    alerts_last: timedelta
+    """For which alerts are remembered."""
 
 
 def ingest(task: Task) -> Outcome:
@@ -49,6 +55,8 @@ def ingest(task: Task) -> Outcome:
                 branch=given["branch"], progress=task.progress,
             )
         )  # fmt: skip
+        if given["workload"] is not None:
+            ask_checks(task.queue, task.store.viewer, published[-1:], given["workload"], job.team, cause=job.id)
 
     try:
         if not given["each"]:
@@ -99,7 +107,24 @@ def simulate(task: Task) -> Outcome:
     return Outcome(trace_ids=[given["trace"]], simulation=found.id)
 
 
-DOES: Final[Mapping[str, Callable[[Task], Outcome]]] = MappingProxyType({"ingest": ingest, "simulate": simulate})
+def check(task: Task) -> Outcome:
+    """Check a trace by its team's rules, and keep what alerts come of it."""
+    from etgraph.alerts.standing.evaluating import evaluate
+
+    given = task.job.input
+    task.progress("checking")
+    entry = entry_of(task.store, given["trace"], given["workload"])
+    if entry.workload != given["workload"]:
+        raise NotFound(f"trace {entry.id[:12]} is no longer under workload {given['workload']!r}")
+    evaluate(
+        task.store, task.queue.records, entry, asked=given["asked"], keeps=task.alerts_last, progress=task.progress
+    )  # fmt: skip
+    return Outcome(trace_ids=[entry.id])
+
+
+DOES: Final[Mapping[str, Callable[[Task], Outcome]]] = MappingProxyType(
+    {"ingest": ingest, "simulate": simulate, "check": check}
+)
 """What is done for each kind of job."""
 
-__all__ = ["DOES", "Task", "ingest", "simulate"]
+__all__ = ["DOES", "Task", "check", "ingest", "simulate"]

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 
 from etgraph.api.access import view_of
@@ -189,7 +190,8 @@ class Worker:
 
     def _task(self, lease: Lease, work: _Work) -> Task:
         store = view_of(self._store, lease.viewer)
-        return Task(lease.job, store, self._spool, self._settings.limits, work.progress)
+        keeps = timedelta(days=self._settings.alert_days)
+        return Task(lease.job, store, self._queue, self._spool, self._settings.limits, work.progress, keeps)
 
 
 class _Lost(Cancelled):

@@ -33,7 +33,7 @@ WEIGHTS: Final[Mapping[str, int]] = MappingProxyType(
         },
         **{f"Trace.{name}": REPLAY for name in ("findings", "waterfall", "whatIf")},
         **{f"Query.{name}": REPLAY for name in ("check", "comparison", "history", "waterfall")},
-        **{f"Query.{name}": ANALYSIS for name in ("cypher", "namedQuery", "storeChecks")},
+        **{f"Query.{name}": ANALYSIS for name in ("alerts", "cypher", "evaluations", "namedQuery", "storeChecks")},
     }
 )
 """Weights by `Type.field`; every other field weighs 1."""

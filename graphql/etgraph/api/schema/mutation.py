@@ -8,7 +8,7 @@ from typing import Any
 import graphene
 
 from etgraph.api.access.scopes import SCOPES
-from etgraph.api.fetch import access, changes
+from etgraph.api.fetch import access, changes, standing
 from etgraph.api.generating.descriptions import of_type
 from etgraph.api.generating.types import object_type
 from etgraph.api.scalars import Attributes
@@ -16,6 +16,7 @@ from etgraph.api.schema.access import Share, Token
 from etgraph.api.schema.inputs import LabelInput, labels_of
 from etgraph.api.schema.job import Job
 from etgraph.api.schema.query import reference_argument
+from etgraph.api.schema.standing import ACKNOWLEDGE, REMOVE_RULES, SET_RULES, SILENCE, Alert, RuleSet, Silence
 from etgraph.api.schema.trace import Trace
 from etgraph.model.errors import EtgraphError, UsageError
 from etgraph.sim.simulation import Simulation
@@ -222,6 +223,53 @@ class Mutation(graphene.ObjectType):
         changes.cancel_job,
         {"id": graphene.Argument(graphene.NonNull(graphene.ID), description="Its id.")},
         {"job": _told(Job, "The job as it is now.", lambda done: done.more)},
+    )
+    set_rules = _mutation(
+        "SetRules",
+        "Keep rules by which new traces of a team are checked, in place of those of the same name.",
+        standing.set_rules,
+        SET_RULES,
+        {"rules": _told(RuleSet, "The rules as they are kept.", lambda kept: kept)},
+    )
+    remove_rules = _mutation(
+        "RemoveRules",
+        "Take rules away; alerts that they raised are resolved.",
+        standing.remove_rules,
+        REMOVE_RULES,
+        {"rules": _told(RuleSet, "The rules that were.", lambda removed: removed)},
+    )
+    check_trace = _mutation(
+        "CheckTrace",
+        "Have a trace of one's own checked by the rules for its workload, as if it came now.",
+        standing.check_trace,
+        {"reference": reference_argument()},
+        {
+            "jobs": graphene.Field(
+                graphene.NonNull(graphene.List(graphene.NonNull(Job))), description="The jobs that do it.",
+                resolver=lambda root, info: root,
+            )
+        },
+    )  # fmt: skip
+    acknowledge_alert = _mutation(
+        "AcknowledgeAlert",
+        "Note that somebody looks after an alert.",
+        standing.acknowledge,
+        ACKNOWLEDGE,
+        {"alert": _told(Alert, "The alert as it is now.", lambda alert: alert)},
+    )
+    silence = _mutation(
+        "Silence",
+        "Let alerts not be heard for a while, those that come too.",
+        standing.silence,
+        SILENCE,
+        {"silence": _told(Silence, "The silence.", lambda made: made)},
+    )
+    remove_silence = _mutation(
+        "RemoveSilence",
+        "End a silence.",
+        standing.remove_silence,
+        {"id": graphene.Argument(graphene.NonNull(graphene.ID), description="Its id.")},
+        {"silence": _told(Silence, "The silence that was.", lambda removed: removed)},
     )
     share_trace = _mutation(
         "ShareTrace",

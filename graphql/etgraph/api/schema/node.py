@@ -7,6 +7,7 @@ from typing import Any
 
 import graphene
 
+from etgraph.alerts.standing.alert import Alert
 from etgraph.api.fetch import nodes
 from etgraph.api.fetch.batches import One
 from etgraph.api.fetch.nodes import TABLES_OF
@@ -22,6 +23,8 @@ def type_name(value: One[Any]) -> str:
         return "Trace"
     if isinstance(value.value, StoredRow):
         return next(name for name, table in TABLES_OF.items() if table == value.value.table)
+    if isinstance(value.value, Alert):
+        return "Alert"
     return "Job" if isinstance(value.value, Job) else "Workload"
 
 

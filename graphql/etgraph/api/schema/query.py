@@ -24,6 +24,7 @@ from etgraph.api.schema.inputs import REFERENCE, LabelInput, labels_of
 from etgraph.api.schema.job import Job, JobConnection, JobKindEnum, JobStateEnum
 from etgraph.api.schema.node import Node
 from etgraph.api.schema.server import ServerInfo, Viewer
+from etgraph.api.schema.standing import alert_field, alerts_field, evaluations_field, rules_field, silences_field
 from etgraph.api.schema.trace import Tag, Trace, TraceConnection
 from etgraph.api.schema.workload import Workload, WorkloadConnection
 from etgraph.queries import Workloads
@@ -117,6 +118,11 @@ class Query(graphene.ObjectType):
     waterfall = waterfall_field()
     check = check_field()
     history = history_field()
+    rules = rules_field()
+    alerts = alerts_field()
+    alert = alert_field()
+    evaluations = evaluations_field()
+    silences = silences_field()
     jobs = graphene.Field(
         graphene.NonNull(JobConnection),
         description="Jobs of the viewer's team, newest first; of all teams for the scope admin.",
