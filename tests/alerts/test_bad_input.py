@@ -164,7 +164,7 @@ def test_what_cannot_be_compared_is_reported_and_never_passes(
 def test_a_file_that_may_not_be_read_is_no_empty_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As another user, since nothing keeps root from reading; the system's answer is what counts."""
     from etgraph.model.errors import EtgraphError
-    from etgraph.sim.profiles.document import text_of
+    from etgraph.model.settings.document import text_of
 
     path = folder / "secret.toml"
     path.write_text(GOOD, "utf-8")

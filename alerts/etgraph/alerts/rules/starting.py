@@ -10,7 +10,7 @@ from typing import Final
 from etgraph.alerts.findings import CheckResult, Finding
 from etgraph.alerts.language.amounts import readable
 from etgraph.alerts.rules.reading import default_pack, load
-from etgraph.sim.profiles.document import quoted
+from etgraph.model.settings.document import quoted
 
 ROOM: Final = 1.2
 """How much more than what was measured a first budget allows."""

@@ -141,7 +141,7 @@ def explain(settings: Settings, name: str, files: tuple[str, ...]) -> None:
     from etgraph.alerts.rules.explaining import explained
     from etgraph.cli.units import printable
     from etgraph.model.errors import UsageError
-    from etgraph.sim.profiles.problems import near, one_of
+    from etgraph.model.settings.problems import near, one_of
 
     known = {placed.rule.id: placed for placed in load(files)}
     if name not in known:
