@@ -85,6 +85,7 @@ CASES: Sequence[tuple[list[str], int, str]] = [
     ([], 2, "Missing argument 'REF...'"),
     ([""], 2, "found '', expected a reference"),
     (["trace", "--baseline", " "], 2, "found ' ', expected a reference"),
+    (rules("good", "--baseline", "larger"), 2, "a baseline is named (larger), and none of the rules compares"),
     (rules("compares"), 2, "compares.toml: line 1: rule 'b' compares with a baseline, and none is named"),
     (["trace", "--fail-on", "never"], 2, "'never' is not 'undecided'"),
     (["trace", "--timeout", "0"], 2, "0.0 is not in the range"),
