@@ -85,6 +85,7 @@ CASES: Sequence[tuple[list[str], int, str]] = [
     ([], 2, "Missing argument 'REF...'"),
     ([""], 2, "found '', expected a reference"),
     (["trace", "--baseline", " "], 2, "found ' ', expected a reference"),
+    (rules("good", "--baseline", "larger"), 2, "a baseline is named (larger), and none of the rules compares"),
     (rules("compares"), 2, "compares.toml: line 1: rule 'b' compares with a baseline, and none is named"),
     (["trace", "--fail-on", "never"], 2, "'never' is not 'undecided'"),
     (["trace", "--timeout", "0"], 2, "0.0 is not in the range"),
@@ -164,7 +165,7 @@ def test_what_cannot_be_compared_is_reported_and_never_passes(
 def test_a_file_that_may_not_be_read_is_no_empty_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As another user, since nothing keeps root from reading; the system's answer is what counts."""
     from etgraph.model.errors import EtgraphError
-    from etgraph.sim.profiles.document import text_of
+    from etgraph.model.settings.document import text_of
 
     path = folder / "secret.toml"
     path.write_text(GOOD, "utf-8")

@@ -210,6 +210,11 @@ def test_rules_are_written_from_a_run_and_hold_of_it(etgraph: Call, tmp_path: Pa
     assert 'baseline = ["gpt@baseline"]' in file.read_text()
     assert etgraph("rules", "lint", file).stdout.startswith(f"{file}: 15 rules")
     assert etgraph("rules", "init", BEFORE, "-o", file).exit_code == 2
+    own = file.with_stem("comparing")
+    assert etgraph("rules", "init", BEFORE, "-o", own, "--comparing").exit_code == 0
+    assert "\nbaseline = " not in own.read_text("utf-8")
+    assert etgraph("check", AFTER, "--baseline", BEFORE, "--rules", own).exit_code == 1
+    assert etgraph("check", AFTER, "--rules", own).exit_code == 2
     file.unlink()
     assert etgraph("rules", "init", BEFORE, "-o", file, "--json").exit_code == 0
     result = etgraph("check", BEFORE, "--rules", file, "--json")

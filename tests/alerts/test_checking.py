@@ -349,6 +349,14 @@ def test_other_hardware_ranks_or_workloads_are_incomparable() -> None:
     assert "nothing to compare" in one(ADDED, host, device).message
 
 
+def test_a_check_that_measures_nothing_is_none() -> None:
+    """Each rule that comes with etgraph lets pass what a trace does not record; all of them together do not."""
+    result = check(Check((Run("run", without_times(steps([100]))),)), load([]))
+    assert ({each.status for each in result.findings}, exit_code(result)) == ({"passed"}, 3)
+    assert found(f"{TIME}budget = {{max = '1 s'}}\nmissing = 'pass'\n", without_times(steps([100]))).status == "ok"
+    assert check(Check((Run("run", steps([100])),)), load([])).status == "ok"
+
+
 def test_a_run_is_no_baseline_of_itself() -> None:
     """That would pass whatever the run is."""
     base, again = steps([100, 100, 100]), steps([100, 100, 100])

@@ -48,6 +48,26 @@ def test_text_begins_with_the_worst_and_says_what_changed_by_whom_and_what_to_do
     )
 
 
+def test_what_was_not_measured_is_told_apart_from_what_passed() -> None:
+    """By why it was not, since nobody has looked at it."""
+    missing = [found(rule=rule, status="passed", value=None, reason="no times") for rule in ("a", "b")]
+    result = checked(*missing, found(rule="c", status="passed"))
+    said = render(result, "text")
+    assert "3 rules: 2 not measured, 1 passed\n" in said
+    assert said.endswith("\npassed: c\n\nnot measured (no times): a, b\n")
+    assert "<summary>2 rules not measured (no times)</summary>" in render(result, "markdown")
+    suite = ElementTree.fromstring(render(result, "junit"))[0]
+    assert suite.attrib["skipped"] == "2"
+    assert [each.attrib for each in suite.iter("skipped")] == [{"type": "not measured", "message": "no times"}] * 2
+
+
+def test_what_cannot_be_measured_is_no_comparison() -> None:
+    told = found(status="incomparable", value=None, reason="no times", message="cannot be measured: no times")
+    assert "\nCANNOT BE MEASURED " in render(checked(told), "text")
+    assert "\nCANNOT BE COMPARED " in render(checked(dataclasses.replace(told, baseline_runs=1)), "text")
+    assert "reason" not in render(checked(told), "text")
+
+
 def test_what_the_message_has_said_is_not_said_again() -> None:
     told = dataclasses.replace(SLOWER, message="41.2 ms → 46.3 ms (+5.10 ms; 95% interval +3.90 ms to +6.20 ms)")
     assert "  metric    step_ns: 3 runs against 3\n" in text(checked(told))
@@ -61,7 +81,7 @@ def test_a_part_of_a_value_has_no_sign_and_its_own_unit() -> None:
 
 def test_the_order_is_by_gravity() -> None:
     heads = re.findall(r"^([A-Z][A-Z ]*) [\w-]+:", text(EVERYTHING), re.MULTILINE)
-    assert heads == ["ERROR", "CANNOT BE COMPARED", "WARNING", "UNDECIDED", "SUPPRESSED", "IMPROVED"]
+    assert heads == ["ERROR", "CANNOT BE MEASURED", "WARNING", "UNDECIDED", "SUPPRESSED", "IMPROVED"]
 
 
 def test_colour_changes_nothing_but_the_colour() -> None:

@@ -24,7 +24,7 @@ from etgraph.alerts.rules.starting import written
 from etgraph.alerts.rules.trying import TestsError, read_tests
 from etgraph.alerts.statistics.ordered import FEWEST
 from etgraph.model.errors import NotFound
-from etgraph.sim.profiles.declaration import Record, declared
+from etgraph.model.settings.declaration import Record, declared
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "alerts"
 GOOD = """

@@ -96,12 +96,12 @@ def test_tiers_join_as_many_devices_as_the_file_says() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "found"),
     [
-        ("a = 1\nb = \nc = 3\n", 2, "invalid value"),
+        ("a = 1\nb = \nc = 3\n", 2, "what is no TOML (invalid value"),
         ("a = 1\na = 2\nb = 1", 2, "a key or table that is there already"),
         ("[a]\n[b]\n[a]\n", 3, "a key or table that is there already"),
-        ('a = "x\n', 1, "illegal character"),
-        ("\n[a\n\n", 2, "expected ']'"),
-        ("a = 1\nb = [1,\n\n", 2, "invalid value"),
+        ('a = "x\n', 1, "what is no TOML (illegal character"),
+        ("\n[a\n\n", 2, "what is no TOML (expected ']'"),
+        ("a = 1\nb = [1,\n\n", 2, "what is no TOML (invalid value"),
         ("a = " + "[" * 2000, None, ""),
         ("a = " + "1" * 5000, None, ""),
     ],

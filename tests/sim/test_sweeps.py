@@ -391,7 +391,7 @@ def test_units_of_plots() -> None:
     assert isinstance(front, Points)
     assert (front.name, front.x, front.y) == ("front", [1.0, 2.0], [3.0, 2.0])
     assert front.texts[0] == "p, tiers.a.bandwidth 1 GB/s\n3 (step, ms), 1 (bandwidth of the outermost tier, GB/s)"
-    from etgraph.sim.profiles.units import SIZE, TIME
+    from etgraph.model.settings.units import SIZE, TIME
 
     assert [unit_for(TIME, 2e3), unit_for(SIZE, 8e10), unit_for(SIZE, 0)] == [("us", 1e3), ("GB", 1e9), ("B", 1.0)]
 

@@ -111,11 +111,18 @@ def applicable(rules: Sequence[Placed], baseline: Sequence[str]) -> tuple[Placed
 
 
 def outcome(findings: Sequence[Finding]) -> Outcome:
-    """What a check comes to: a broken rule of level error first, then what could not be checked at any level."""
+    """What a check comes to: a broken rule of level error first, then what could not be checked at any level.
+
+    Where the rules that come with etgraph are all, and none has measured anything, nothing was checked.
+    """
     errors = {finding.status for finding in findings if finding.level == "error"}
     if "broken" in errors:
         return "regressed"
-    if any(finding.status == "incomparable" for finding in findings):
+    unmeasured = all(
+        finding.value is None and finding.status == "passed" and finding.rule_file == DEFAULT_FILE
+        for finding in findings
+    )
+    if (findings and unmeasured) or any(finding.status == "incomparable" for finding in findings):
         return "incomparable"
     return "undecided" if UNDECIDED in errors else "ok"
 

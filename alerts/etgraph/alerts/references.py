@@ -45,11 +45,17 @@ def check_references(
     """Check what references name by rules; see `etgraph.alerts.checking.check`.
 
     `workload` is that in which `branch:` and `last:` look for traces, where what is checked is not stored itself.
-    Raises UsageError for an empty reference, and what `baseline_runs`, opening and checking raise.
+    Raises UsageError for an empty reference and for a baseline that no rule compares with, and what `baseline_runs`,
+    opening and checking raise.
     """
     for name in (*references, *baseline):
         if not name.strip():
             raise UsageError(f"found {name!r}, expected a reference", hint="is a variable of the job empty?")
+    if baseline and rules and not any(one.rule.needs_baseline for one in applicable(rules, baseline)):
+        raise UsageError(
+            f"a baseline is named ({', '.join(baseline)}), and none of the rules compares",
+            hint="'etgraph rules init --comparing' writes rules that do; without --baseline budgets alone are checked",
+        )
     progress = progress or silent
     opened: list[Run] = []
     for reference in references:

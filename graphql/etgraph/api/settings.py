@@ -17,11 +17,11 @@ from etgraph.api.limits import Limits
 from etgraph.api.limits.documents import KEPT_BYTES
 from etgraph.api.shared import RESULTS_BYTES, TRACES_BYTES
 from etgraph.model.errors import UsageError
-from etgraph.sim.profiles.declaration import AtLeast, Items, Kind, Leaf, Record, declared
-from etgraph.sim.profiles.document import Node, document, merged, text_of
-from etgraph.sim.profiles.problems import FileProblems, Problem, near, one_of
-from etgraph.sim.profiles.reading import MISSING, Reader
-from etgraph.sim.profiles.units import SIZE, TIME
+from etgraph.model.settings.declaration import AtLeast, Items, Kind, Leaf, Record, declared
+from etgraph.model.settings.document import Node, document, merged, text_of
+from etgraph.model.settings.problems import FileProblems, Problem, near, one_of
+from etgraph.model.settings.reading import MISSING, Reader
+from etgraph.model.settings.units import SIZE, TIME
 
 PREFIX: Final = "ETGRAPH_SERVER_"
 FILE: Final = f"{PREFIX}CONFIG"

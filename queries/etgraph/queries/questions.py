@@ -70,7 +70,7 @@ QUESTIONS: Final[Mapping[str, Question]] = MappingProxyType(
 
 OF_SEVERAL: Final[Mapping[str, Question]] = MappingProxyType(
     {
-        "compare": Question(f"{_HERE}.comparison.compare:compare"),
+        "compare": Question(f"{_HERE}.comparison.compare:compare", 2),
     }
 )
 """Questions about several traces. Their functions take lists of `etgraph.queries.subjects.Subject`: a question of one

@@ -8,7 +8,7 @@ import numpy as np
 
 from etgraph.model.columns import Array
 from etgraph.model.errors import UsageError
-from etgraph.sim.profiles.units import MOST_INTEGER
+from etgraph.model.settings.units import MOST_INTEGER
 
 MOST_NS: Final = MOST_INTEGER
 """The longest time, 104 days: beyond it JSON rounds, and sums may leave 64 bits."""

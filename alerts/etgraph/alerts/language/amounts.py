@@ -6,7 +6,7 @@ import re
 from typing import Final, Literal
 
 from etgraph.model.readable import byte_rate, count, duration, flop_rate, percent, size
-from etgraph.sim.profiles.units import BANDWIDTH, RATE, SIZE, TIME, NotAQuantity, Quantity, parse
+from etgraph.model.settings.units import BANDWIDTH, RATE, SIZE, TIME, NotAQuantity, Quantity, parse
 
 Unit = Literal["ns", "bytes", "bytes/s", "flop/s", "share", "count"]
 """What a number is of. A ratio is a share, whatever else has no unit a count."""

@@ -32,7 +32,7 @@ from etgraph.alerts.language.vocabulary import (
 )  # fmt: skip
 from etgraph.model.errors import UsageError
 from etgraph.model.results import camel_case
-from etgraph.sim.profiles.problems import near, one_of
+from etgraph.model.settings.problems import near, one_of
 
 LONGEST: Final = 1000
 """Characters of a metric."""

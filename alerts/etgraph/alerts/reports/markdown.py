@@ -24,6 +24,7 @@ SYMBOLS = {
     "error": "❌",
     "warning": "⚠️",
     "cannot be compared": "🚫",
+    "cannot be measured": "🚫",
     "undecided": "❔",
     "suppressed": "🔕",
     "improved": "✅",

@@ -13,7 +13,10 @@ WIDTH = 120
 LABEL = 10
 INDENT = "  "
 RESET = "\x1b[0m"
-STYLES = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "improved": "\x1b[1;32m", "cannot be compared": "\x1b[1;31m"}
+RED, YELLOW, GREEN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[1;32m"
+STYLES = {
+    "error": RED, "warning": YELLOW, "improved": GREEN, "cannot be compared": RED, "cannot be measured": RED,
+}  # fmt: skip
 
 
 def text(result: CheckResult, *, colour: bool = False) -> str:

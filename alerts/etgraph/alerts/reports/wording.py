@@ -20,6 +20,7 @@ SHOWN_RANKS = 8
 GRAVITY: tuple[Status, ...] = ("broken", "incomparable", "undecided", "suppressed", "improved", "passed")
 """Statuses, the gravest first."""
 NOT_MEASURED = "not measured"
+NO_MEASURE = "cannot be measured"
 LEVELS: tuple[Level, ...] = ("error", "warn", "off")
 IN_WORDS: dict[Status, str] = {
     "broken": "broken",
@@ -89,6 +90,8 @@ def verdict(finding: Finding) -> str:
         return "error" if finding.level == "error" else "warning"
     if finding.status == "passed" and finding.value is None and finding.reason:
         return NOT_MEASURED
+    if finding.status == "incomparable" and not finding.baseline_runs:
+        return NO_MEASURE
     return IN_WORDS[finding.status]
 
 

@@ -18,10 +18,10 @@ from etgraph.alerts.language.expressions import ExpressionError
 from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.rules.rule import Regression, Rule
 from etgraph.model.errors import EtgraphError, UsageError
-from etgraph.sim.profiles.declaration import declared
-from etgraph.sim.profiles.document import Node, document, text_of
-from etgraph.sim.profiles.problems import FileProblems, near
-from etgraph.sim.profiles.reading import MISSING, Reader, described
+from etgraph.model.settings.declaration import declared
+from etgraph.model.settings.document import Node, document, text_of
+from etgraph.model.settings.problems import FileProblems, near
+from etgraph.model.settings.reading import MISSING, Reader, described
 
 DEFAULT: Final = "default"
 """The name of the rules that come with etgraph, where a file of rules is named."""
@@ -100,8 +100,8 @@ def _checked(reader: Reader, found: list[Placed]) -> tuple[Placed, ...]:
             node = Node(one.rule.id, one.file, one.line)
             where = f"line {before.line}" if before.file == one.file else before.file
             again = (before.file, before.line) == (one.file, one.line)
-            twice = "the file twice" if again else f"a rule {one.rule.id!r} as in {where}"
-            reader.refuse(node, ("rules", one.rule.id, "id"), twice, "each file once" if again else "an id of its own")
+            told = "the file twice" if again else f"a rule {one.rule.id!r} as in {where}"
+            reader.refuse(node, ("rules", one.rule.id, "id"), told, "each file once" if again else "an id of its own")
     if reader.problems:
         files = [problem.file for problem in reader.problems]
         raise RulesError(sorted(reader.problems, key=lambda each: (files.index(each.file), each.line or 0)))

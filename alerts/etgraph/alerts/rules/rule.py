@@ -10,7 +10,7 @@ from etgraph.alerts.findings import CONFIDENCE, Level, Worse
 from etgraph.alerts.language.amounts import amount_of
 from etgraph.alerts.language.meaning import Metric, metric
 from etgraph.alerts.language.narrowing import narrowed
-from etgraph.sim.profiles.declaration import AtLeast, AtMost, Key
+from etgraph.model.settings.declaration import AtLeast, AtMost, Key
 
 OfRanks = Literal["max", "mean", "median", "min", "p95", "p99", "sum", "each"]
 OfSteps = Literal["median", "max", "mean", "min", "p95", "p99", "sum", "together"]

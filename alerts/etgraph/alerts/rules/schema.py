@@ -12,8 +12,8 @@ from typing import Any
 
 from etgraph.alerts.rules.rule import Rule
 from etgraph.alerts.rules.trying import TestFile
-from etgraph.sim.profiles.declaration import Kind, Leaf, Record, Rows, declared
-from etgraph.sim.profiles.schema import kind_schema, plain_schema, record_schema
+from etgraph.model.settings.declaration import Kind, Leaf, Record, Rows, declared
+from etgraph.model.settings.schema import kind_schema, plain_schema, record_schema
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -10,7 +10,7 @@ from typing import Final
 from etgraph.alerts.findings import CheckResult, Finding
 from etgraph.alerts.language.amounts import readable
 from etgraph.alerts.rules.reading import default_pack, load
-from etgraph.sim.profiles.document import quoted
+from etgraph.model.settings.document import quoted
 
 ROOM: Final = 1.2
 """How much more than what was measured a first budget allows."""
@@ -22,24 +22,24 @@ _HEAD: Final = """\
 """
 
 
-def first_rules(result: CheckResult, baseline: Sequence[str] = ()) -> str:
+def first_rules(result: CheckResult, baseline: Sequence[str] = (), *, comparing: bool = False) -> str:
     """The text of a file of rules, from a check by the rules that come with etgraph.
 
-    Budgets of what does not occur in the run stay as they are. Rules that compare are written with the `baseline`, and
-    left out where there is none.
+    Budgets of what does not occur in the run stay as they are. Rules that compare are written with the `baseline`;
+    without one they are left out or, with `comparing`, name none, so that they compare with that of each check.
     """
     found = {finding.rule: finding for finding in result.findings}
-    comparing = {placed.rule.id for placed in load([]) if placed.rule.needs_baseline}
+    compare = {placed.rule.id for placed in load([]) if placed.rule.needs_baseline}
     text, _ = default_pack()
     _, *rules = re.split(r"^(?=\[\[rules\]\]$)", text, flags=re.MULTILINE)
     parts = [_HEAD.format(traces=", ".join(result.traces))]
     for rule in rules:
         match = _ID.search(rule)
         assert match is not None
-        if match[1] in comparing:
-            if baseline:
-                names = ", ".join(map(quoted, baseline))
-                parts.append(rule.replace(match[0], f"{match[0]}\nbaseline = [{names}]", 1).strip() + "\n")
+        if match[1] in compare:
+            if baseline or comparing:
+                names = f"\nbaseline = [{', '.join(map(quoted, baseline))}]" if baseline else ""
+                parts.append(rule.replace(match[0], f"{match[0]}{names}", 1).strip() + "\n")
             continue
         parts.append(_with_budget(rule, found.get(match[1])).strip() + "\n")
     return "\n".join(parts)

@@ -11,9 +11,9 @@ from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
 from etgraph.alerts.language.amounts import NotAnAmount, amount_of, readable
 from etgraph.alerts.rules.reading import DEFAULT, Placed, RulesError, load
 from etgraph.model.errors import EtgraphError
-from etgraph.sim.profiles.declaration import declared
-from etgraph.sim.profiles.document import document, text_of
-from etgraph.sim.profiles.reading import MISSING, Reader
+from etgraph.model.settings.declaration import declared
+from etgraph.model.settings.document import document, text_of
+from etgraph.model.settings.reading import MISSING, Reader
 
 
 class TestsError(RulesError):

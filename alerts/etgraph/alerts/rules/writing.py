@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from etgraph.alerts.rules.rule import Rule
-from etgraph.sim.profiles.declaration import Items, Kind, Record, declared
-from etgraph.sim.profiles.document import quoted
+from etgraph.model.settings.declaration import Items, Kind, Record, declared
+from etgraph.model.settings.document import quoted
 
 _NOTHING: Final = "{}"
 

@@ -36,10 +36,11 @@ def rules() -> None:
 )  # fmt: skip
 @click.option(
     "--baseline", metavar="B", multiple=True,
-    help="What rules that compare are to compare with, as of 'etgraph check'; without it there are none of them.",
+    help="Rules that compare as well, with this, named as for 'etgraph check'; may be repeated.",
 )  # fmt: skip
+@click.option("--comparing", is_flag=True, help="Rules that compare as well, with the baseline of each check.")
 @pass_settings
-def init(settings: Settings, trace: str, target: Path, baseline: tuple[str, ...]) -> None:
+def init(settings: Settings, trace: str, target: Path, baseline: tuple[str, ...], comparing: bool) -> None:
     """Write the rules that come with etgraph to F, with budgets a fifth above what the run REF measures."""
     from etgraph.alerts.rules import load
     from etgraph.alerts.rules.starting import first_rules
@@ -50,7 +51,7 @@ def init(settings: Settings, trace: str, target: Path, baseline: tuple[str, ...]
         raise UsageError(f"{target} is there already", hint="name another file, or remove it first")
     with settings.session() as session, watched(settings) as progress:
         result = session.check([trace], load([]), progress=progress)
-    text = first_rules(result, baseline)
+    text = first_rules(result, baseline, comparing=comparing)
     try:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -61,7 +62,8 @@ def init(settings: Settings, trace: str, target: Path, baseline: tuple[str, ...]
     if settings.json:
         output.document({"file": str(target), "rules": count})
         return
-    output.say(f"wrote {count} rules to {target}; 'etgraph check REF --rules {target}' checks by them")
+    words = f"REF{' --baseline B' * (comparing and not baseline)} --rules {target}"
+    output.say(f"wrote {count} rules to {target}; 'etgraph check {words}' checks by them")
 
 
 @command("lint")
@@ -141,7 +143,7 @@ def explain(settings: Settings, name: str, files: tuple[str, ...]) -> None:
     from etgraph.alerts.rules.explaining import explained
     from etgraph.cli.units import printable
     from etgraph.model.errors import UsageError
-    from etgraph.sim.profiles.problems import near, one_of
+    from etgraph.model.settings.problems import near, one_of
 
     known = {placed.rule.id: placed for placed in load(files)}
     if name not in known:

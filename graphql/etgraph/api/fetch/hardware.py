@@ -6,8 +6,8 @@ from functools import cache
 from typing import Final
 
 from etgraph.model.errors import NotFound, UsageError
-from etgraph.sim.profiles import Profile, builtin_names, load, loads
-from etgraph.sim.profiles.document import document
+from etgraph.model.settings.document import document
+from etgraph.sim.profiles import Profile, ProfileError, builtin_names, load, loads
 
 GIVEN: Final = "profile.toml"
 """What messages call the text of a profile that a client gives."""
@@ -26,7 +26,7 @@ def given_profile(text: str) -> Profile:
     """
     if "\n" not in text:
         return profile(text)
-    if "extends" in document(text, GIVEN).table:
+    if "extends" in document(text, GIVEN, ProfileError).table:
         raise UsageError(
             f"{GIVEN}: found `extends`, expected a profile that is whole",
             hint="'etgraph profile show FILE --toml' prints it with all that it builds on",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from etgraph.sim.profiles.declaration import AtLeast
-from etgraph.sim.profiles.units import SIZE, TIME
+from etgraph.model.settings.declaration import AtLeast
+from etgraph.model.settings.units import SIZE, TIME
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from etgraph.sim.profiles.declaration import AtLeast, Leaf, declared
-from etgraph.sim.profiles.units import SIZE, TIME, Quantity, write
+from etgraph.model.settings.declaration import AtLeast, Leaf, declared
+from etgraph.model.settings.units import SIZE, TIME, Quantity, write
 
 if TYPE_CHECKING:
     from etgraph.ingest.source import Limits as ReadingLimits

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from etgraph.sim.profiles.declaration import Kind, Leaf, Record, Rows, Table, declared
+from etgraph.model.settings.declaration import Kind, Leaf, Record, Rows, Table, declared
+from etgraph.model.settings.units import BANDWIDTH, QUANTITIES, RATE, SIZE, main_units, write
 from etgraph.sim.profiles.library import builtin_names, load
 from etgraph.sim.profiles.profile import Profile
-from etgraph.sim.profiles.units import BANDWIDTH, QUANTITIES, RATE, SIZE, main_units, write
 
 _INTRODUCTION = """\
 # Hardware profiles

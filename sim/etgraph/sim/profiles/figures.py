@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from etgraph.sim.profiles.declaration import Kind, Leaf, Record, Rows, Table, declared
-from etgraph.sim.profiles.document import spelled, split
+from etgraph.model.settings.declaration import Kind, Leaf, Record, Rows, Table, declared
+from etgraph.model.settings.document import spelled, split
 from etgraph.sim.profiles.profile import Profile
 
 

@@ -8,10 +8,10 @@ from importlib import resources
 from pathlib import Path
 
 from etgraph.model.errors import NotFound
-from etgraph.sim.profiles.document import Node, document, merged, text_of
-from etgraph.sim.profiles.problems import Problem, ProfileError, near
+from etgraph.model.settings.document import Node, document, merged, text_of
+from etgraph.model.settings.problems import Problem, near
 from etgraph.sim.profiles.profile import Profile
-from etgraph.sim.profiles.reading import profile_of
+from etgraph.sim.profiles.reading import ProfileError, profile_of
 
 _SUFFIX = ".toml"
 _OWN = ("name", "description", "extends", "ranks")
@@ -49,7 +49,7 @@ def load(name_or_path: str | Path) -> Profile:
 
 def loads(text: str, *, file: str = "profile.toml", folder: Path | None = None) -> Profile:
     """The profile in a TOML text; `file` names it in messages, paths that it builds on are relative to `folder`."""
-    return profile_of(_on_its_base(document(text, file), Path(file).name, folder or Path(), ()))
+    return profile_of(_on_its_base(document(text, file, ProfileError), Path(file).name, folder or Path(), ()))
 
 
 @cache
@@ -59,12 +59,12 @@ def _load_builtin(name: str) -> Profile:
 
 def _of_builtin(name: str, chain: tuple[str, ...]) -> Node:
     text = builtin_text(name)
-    return _on_its_base(document(text, f"{name}{_SUFFIX} (built in)"), name, None, (*chain, name))
+    return _on_its_base(document(text, f"{name}{_SUFFIX} (built in)", ProfileError), name, None, (*chain, name))
 
 
 def _of_file(path: Path, chain: tuple[str, ...]) -> Node:
     text = text_of(path, "'etgraph profile list' lists built-in profiles")
-    return _on_its_base(document(text, str(path)), path.name, path.parent, (*chain, str(path.resolve())))
+    return _on_its_base(document(text, str(path), ProfileError), path.name, path.parent, (*chain, str(path.resolve())))
 
 
 def _on_its_base(root: Node, name: str, folder: Path | None, chain: tuple[str, ...]) -> Node:

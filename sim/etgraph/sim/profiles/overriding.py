@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from etgraph.model.errors import UsageError
-from etgraph.sim.profiles.declaration import Kind, Leaf, Record, Rows, Table, declared
-from etgraph.sim.profiles.document import Node, document, name_of, spelled, split
-from etgraph.sim.profiles.problems import ProfileError, near
+from etgraph.model.settings.declaration import Kind, Leaf, Record, Rows, Table, declared
+from etgraph.model.settings.document import Node, document, name_of, spelled, split
+from etgraph.model.settings.problems import near
+from etgraph.model.settings.units import parse, write
 from etgraph.sim.profiles.profile import Profile
-from etgraph.sim.profiles.reading import profile_of
-from etgraph.sim.profiles.units import parse, write
+from etgraph.sim.profiles.reading import ProfileError, profile_of
 from etgraph.sim.profiles.writing import dump
 
 _TIMES = ("x", "×", "*")
@@ -46,7 +46,7 @@ def with_overrides(profile: Profile, overrides: Mapping[str, object]) -> Profile
     """
     if not overrides:
         return profile
-    root = document(dump(profile), _OVERRIDES)
+    root = document(dump(profile), _OVERRIDES, ProfileError)
     for path, value in overrides.items():
         _change(root, profile, path, value)
     try:

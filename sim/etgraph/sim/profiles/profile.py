@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Annotated, Literal
 
-from etgraph.sim.profiles.declaration import AtLeast, OneOf
-from etgraph.sim.profiles.units import BANDWIDTH, POWER, PRICE, RATE, SIZE, TIME, TIME_PER_BYTE
+from etgraph.model.settings.declaration import AtLeast, OneOf
+from etgraph.model.settings.units import BANDWIDTH, POWER, PRICE, RATE, SIZE, TIME, TIME_PER_BYTE
 
 Topology = Literal["ring", "switch", "fully-connected"]
 Dtype = Literal["fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "fp6", "fp4", "int8", "int4"]

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from etgraph.sim.profiles.declaration import Field, Kind, Leaf, Record, Rows, Table, declared
-from etgraph.sim.profiles.document import quoted, quoted_key, spelled
+from etgraph.model.settings.declaration import Field, Kind, Leaf, Record, Rows, Table, declared
+from etgraph.model.settings.document import quoted, quoted_key, spelled
+from etgraph.model.settings.units import write
 from etgraph.sim.profiles.profile import Profile
-from etgraph.sim.profiles.units import write
 
 
 def dump(profile: Profile) -> str:

@@ -12,8 +12,8 @@ from typing import Any, Final
 from etgraph.model.drawing.charts import Axis, Chart, HeatMap, Panel, Points
 from etgraph.model.drawing.colours import BLUE, CYCLE, GREY, VERMILION
 from etgraph.model.errors import MissingData
+from etgraph.model.settings.units import Quantity
 from etgraph.sim.profiles.figures import leaf_at
-from etgraph.sim.profiles.units import Quantity
 from etgraph.sim.sweeps.objectives import objective
 from etgraph.sim.sweeps.sweep import Sweep, SweepPoint
 
@@ -152,7 +152,7 @@ def _values(points: Sequence[SweepPoint], name: str) -> _Values:
 def unit_for(quantity: Quantity, largest: float) -> tuple[str, float]:
     """The largest decimal unit of bytes in which a number is at least one, and its factor.
 
-    >>> from etgraph.sim.profiles.units import BANDWIDTH
+    >>> from etgraph.model.settings.units import BANDWIDTH
     >>> unit_for(BANDWIDTH, 5e10)
     ('GB/s', 1000000000.0)
     """

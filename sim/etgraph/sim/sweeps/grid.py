@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Final
 
 from etgraph.model import CommType
+from etgraph.model.settings.declaration import OneOf
 from etgraph.sim.communication import Means
 from etgraph.sim.communication.algorithms import ALGORITHMS, MESSAGE, type_name
 from etgraph.sim.communication.libraries import LIBRARIES
 from etgraph.sim.profiles import Profile
-from etgraph.sim.profiles.declaration import OneOf
 
 IN_ORDER: Final = "in-order"
 RECORDED: Final = "recorded"
@@ -138,7 +138,7 @@ class Grid:
 
 def combined(axes: Sequence[Axis], profile: int, *, name: str = "") -> Iterator[Setting]:
     """Every combination of values as a setting of a profile; the last axis varies fastest."""
-    from etgraph.sim.profiles.document import spelled
+    from etgraph.model.settings.document import spelled
 
     for values in itertools.product(*(axis.values for axis in axes)):
         figures: dict[str, Any] = {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from etgraph.model.errors import UsageError
 from etgraph.model.results import camel_case
-from etgraph.sim.profiles.problems import near, one_of
+from etgraph.model.settings.problems import near, one_of
 from etgraph.sim.sweeps.front import pareto_front
 from etgraph.sim.sweeps.measures import Measure
 from etgraph.sim.sweeps.sweep import SweepPoint

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from etgraph.model.errors import NotFound
+from etgraph.model.settings.declaration import Kind, Leaf, Table, declared
+from etgraph.model.settings.document import Node, document, spelled, split, text_of
+from etgraph.model.settings.problems import FileProblems, near, one_of
+from etgraph.model.settings.reading import MISSING, Reader, described
 from etgraph.sim.profiles import Profile
 from etgraph.sim.profiles import load as load_profile
-from etgraph.sim.profiles.declaration import Kind, Leaf, Table, declared
-from etgraph.sim.profiles.document import Node, document, spelled, split, text_of
 from etgraph.sim.profiles.figures import leaf_at, value_at
 from etgraph.sim.profiles.library import builtin_names
 from etgraph.sim.profiles.overriding import OverrideError, with_overrides
-from etgraph.sim.profiles.problems import FileProblems, near, one_of
-from etgraph.sim.profiles.reading import MISSING, Reader, described
 from etgraph.sim.sweeps.grid import CHOICES, Axis, Choices, Grid, Heading, PointHeading, Setting, combined
 from etgraph.sim.sweeps.placements import PLACEMENTS
 

@@ -15,9 +15,9 @@ from etgraph.model.errors import EtgraphError, UsageError
 from etgraph.model.kernels import compiling_from
 from etgraph.model.machine import processors
 from etgraph.model.progress import Progress, silent
+from etgraph.model.settings.problems import near, one_of
 from etgraph.model.temporary import TemporaryFolder
 from etgraph.model.workers import LostWorker, each_done
-from etgraph.sim.profiles.problems import near, one_of
 from etgraph.sim.sweeps.grid import Grid, Setting
 from etgraph.sim.sweeps.keeping import KeptPoints
 from etgraph.sim.sweeps.measures import Measure

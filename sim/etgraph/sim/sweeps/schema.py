@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from etgraph.model.settings.declaration import Items, Kind, Leaf, Record, Rows, Table, declared
+from etgraph.model.settings.schema import LeafSchema, definition_name, plain_schema, quantity_schema, record_schema
+from etgraph.model.settings.units import QUANTITIES
 from etgraph.sim.profiles import Profile
-from etgraph.sim.profiles.declaration import Items, Kind, Leaf, Record, Rows, Table, declared
-from etgraph.sim.profiles.schema import LeafSchema, definition_name, plain_schema, quantity_schema, record_schema
-from etgraph.sim.profiles.units import QUANTITIES
 from etgraph.sim.sweeps.grid import Choices, Heading, PointHeading
 
 _MULTIPLE = {"type": "string", "pattern": r"^\s*[x×*]\s*[0-9.eE+-]+\s*$", "examples": ["x2"]}

@@ -14,9 +14,9 @@ import numpy as np
 
 from etgraph.model import Trace
 from etgraph.model.errors import Cancelled, EtgraphError
+from etgraph.model.settings.document import split
 from etgraph.sim.predict import Predictor
 from etgraph.sim.profiles import Profile, fingerprint
-from etgraph.sim.profiles.document import split
 from etgraph.sim.profiles.figures import leaf_at, value_at, with_values
 from etgraph.sim.profiles.writing import written
 from etgraph.sim.sweeps.carrying import carried

@@ -13,10 +13,10 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from etgraph.model import CommType
 from etgraph.model.errors import UsageError
+from etgraph.model.settings.declaration import AtLeast, AtMost, OneOf
+from etgraph.model.settings.units import SIZE, TIME, write
 from etgraph.sim.bounds import MOST_FACTOR, MOST_TIMES
 from etgraph.sim.communication.algorithms import type_name
-from etgraph.sim.profiles.declaration import AtLeast, AtMost, OneOf
-from etgraph.sim.profiles.units import SIZE, TIME, write
 
 Place = Literal["last", "first", "each"]
 """After which of the operators that a pattern names: of each rank and iteration the last or first, or after each."""

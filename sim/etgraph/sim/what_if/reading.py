@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from etgraph.model.errors import UsageError
-from etgraph.sim.profiles.declaration import Leaf, declared
-from etgraph.sim.profiles.document import Node, document, text_of
-from etgraph.sim.profiles.problems import FileProblems, near, one_of
-from etgraph.sim.profiles.reading import MISSING, Reader, described, number_problem
+from etgraph.model.settings.declaration import Leaf, declared
+from etgraph.model.settings.document import Node, document, text_of
+from etgraph.model.settings.problems import FileProblems, near, one_of
+from etgraph.model.settings.reading import MISSING, Reader, described, number_problem
 from etgraph.sim.what_if.declared import CHANGES, NAMES, Change
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from etgraph.sim.profiles.declaration import Leaf, declared
-from etgraph.sim.profiles.schema import plain_schema, quantity_schema, record_schema
+from etgraph.model.settings.declaration import Leaf, declared
+from etgraph.model.settings.schema import plain_schema, quantity_schema, record_schema
 from etgraph.sim.what_if.declared import CHANGES
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from etgraph.sim.profiles.declaration import Leaf, declared
-from etgraph.sim.profiles.units import write
+from etgraph.model.settings.declaration import Leaf, declared
+from etgraph.model.settings.units import write
 from etgraph.sim.what_if.declared import CHANGES, Change
 
 

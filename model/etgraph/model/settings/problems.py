@@ -54,12 +54,6 @@ class FileProblems(InputError):
             self.hint = None
 
 
-class ProfileError(FileProblems):
-    """A profile cannot be used."""
-
-    code = "BAD_PROFILE"
-
-
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Which known name comes nearest to one that is not known, if any comes near."""
     by_letters = {each.lower(): each for each in known}

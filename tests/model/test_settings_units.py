@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etgraph.sim.profiles.units import (
+from etgraph.model.settings.units import (
     BANDWIDTH,
     POWER,
     PRICE,

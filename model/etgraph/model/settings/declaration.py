@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
-from etgraph.sim.profiles.units import Quantity
+from etgraph.model.settings.units import Quantity
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etgraph.sim.profiles.document import quoted, quoted_key
+from etgraph.model.settings.document import quoted, quoted_key
+from etgraph.model.settings.positions import Path, positions
 from etgraph.sim.profiles.library import builtin_names, builtin_text
-from etgraph.sim.profiles.positions import Path, positions
 
 EVERY_FORM = '''\
 # a comment = "with [what] = looks like TOML"

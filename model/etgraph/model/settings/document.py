@@ -1,4 +1,4 @@
-"""A profile's file as a tree of values that know their place, and what it builds on merged below it."""
+"""A file of settings as a tree of values that know their place, and what it builds on merged below it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from etgraph.model.errors import InputError, NotFound
-from etgraph.sim.profiles.positions import Path as Place
-from etgraph.sim.profiles.positions import positions
-from etgraph.sim.profiles.problems import FileProblems, Problem, ProfileError
+from etgraph.model.settings.positions import Path as Place
+from etgraph.model.settings.positions import positions
+from etgraph.model.settings.problems import FileProblems, Problem
 
 _FIGURE = frozenset({"value", "source"})
 _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
@@ -59,7 +59,7 @@ def text_of(path: Path, hint: str) -> str:
         raise InputError(str(path), found=found, expected="a TOML file") from None
 
 
-def document(text: str, file: str, error: type[FileProblems] = ProfileError) -> Node:
+def document(text: str, file: str, error: type[FileProblems]) -> Node:
     """The tree of a TOML text. Raises the error for what is no TOML."""
     try:
         values = tomllib.loads(text)
