@@ -17,6 +17,7 @@ from click.testing import Result
 from etgraph.cli.group import LazyGroup
 from etgraph.cli.main import COMMANDS, main
 from etgraph.cli.session import local_store_url, open_session, store_url
+from etgraph.ingest import samples
 from etgraph.model import errors
 
 Run = Callable[..., Result]
@@ -41,6 +42,20 @@ def test_help_imports_nothing_heavy(args: list[str]) -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1] == "LOADED []"
+
+
+def test_no_command_waits_for_pandas() -> None:
+    """Arrow looks for pandas whenever it is given an array, as those of a path's segments."""
+    code = (
+        "import sys\n"
+        "from etgraph.cli.__main__ import run\n"
+        f"sys.argv = ['etgraph', 'critical-path', {str(samples.path('gpt_ddp_5steps'))!r}, '--segments', '--json']\n"
+        "try: run()\n"
+        "except SystemExit as end: print(end.code, {'pyarrow', 'pandas'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stderr.splitlines()[-1] == "0 {'pyarrow'}"
+    assert json.loads(found.stdout)["segments"]
 
 
 def test_the_table_agrees_with_the_commands() -> None:

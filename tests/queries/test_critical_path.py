@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from etgraph.model.arrivals import arrivals
 from etgraph.model.errors import MissingData, UsageError
 from etgraph.model.schema import LAUNCH_QUEUE_FULL
 from etgraph.queries import critical_path, walk
+from etgraph.queries.critical_path import ground_of
 from etgraph.queries.windows import window_of, windows_of
 from support.build import build
 from support.collection import kineto_files, read_once
@@ -848,3 +851,19 @@ def test_an_iteration_whose_thread_is_not_recorded_ends_with_what_it_did_last() 
     result = critical_path(unknown, rank=0)
     assert set(result.segments["rank"].to_pylist()) == {0}
     assert result.length_ns == result.window_ns == 50
+
+
+def test_whoever_asks_about_a_trace_shares_its_paths_while_somebody_holds_its_ground() -> None:
+    trace = build("""
+        rank 0 | thread 1 | iteration ProfilerStep#3  0..50
+        rank 0 | thread 1 | aten::a                   0..20
+    """)
+    ground = ground_of(trace)
+    assert critical_path(trace, iteration=0) is ground.path(None, [0], "annotation")
+    assert critical_path(trace, rank=0) is not critical_path(trace)
+    later = trace.with_times(trace.operators["start_ns"] + 5, trace.operators["duration_ns"], "later")
+    assert critical_path(later).start_ns == critical_path(trace).start_ns + 5
+    left = weakref.ref(ground)
+    del ground
+    gc.collect()
+    assert left() is None

@@ -50,13 +50,12 @@ def check(
     baselines = named_baselines(placed, baseline)
     checked = [entry_of(reference) for reference in references]
     named = [entry_of(name) for name in baselines if not is_of_a_catalogue(name)]
-    listed: list[TraceInfo] = []
-    if any(map(is_of_a_catalogue, baselines)) or any(one.rule.runs > 1 for one in placed):
-        for of in sorted({workload, *(entry.workload for entry in checked)} - {None}, key=str):
-            listed += entries(of)
-    state = tuple((entry.id, entry.revision, entry.branch, entry.created) for entry in listed)
+    looks_around = any(map(is_of_a_catalogue, baselines)) or any(one.rule.runs > 1 for one in placed)
+    workloads = {of for of in (workload, *(entry.workload for entry in checked)) if of} if looks_around else set()
+    listed = (entry for of in sorted(workloads) for entry in entries(of))
+    catalogue = tuple((entry.id, entry.revision, entry.branch, entry.created) for entry in listed)
     texts = None if rules is None else tuple(rules)
-    asked = "check", tuple(references), texts, baseline, workload, today, state
+    asked = "check", tuple(references), texts, baseline, workload, today, catalogue
     return worked_out(context, [*checked, *named], asked, work)
 
 
