@@ -130,7 +130,7 @@ class Studentised(Bounds):
         count, welch = float(self._as_far(np.array([limit]))[0]), self.student.p_above(limit)
         share = count / len(self._arrangements)
         found = min(share, welch) if count == 1 else share
-        return found if self._leans() else max(found, welch)
+        return found if welch <= found or self._leans() else welch
 
     def p_below(self, limit: float) -> float:
         """The same for what is below the limit."""

@@ -98,12 +98,12 @@ class Student(Bounds):
 class Shown(Bounds):
     """Bounds of a difference that must be shown to exist at all: `existence` is the p-value of there being none.
 
-    It was looked for in so many `places`.
+    It was looked for as surely as if one of so many `tries` had to show it at the level of the bounds.
     """
 
     of: Bounds
     existence: float
-    places: int
+    tries: int
 
     @property
     def student(self) -> Student:
@@ -129,8 +129,8 @@ class Shown(Bounds):
         return max(self.existence, self.of.p_below(limit))
 
     def detectable(self, alpha: float, *, above: bool) -> float | None:
-        """That of the difference, at the level at which one of so many places would have to show it."""
-        return self.of.detectable(alpha / self.places, above=above)
+        """That of the difference, at the level at which one of so many tries would have to show it."""
+        return self.of.detectable(alpha / self.tries, above=above)
 
 
 __all__ = ["Bounds", "Shown", "Student"]

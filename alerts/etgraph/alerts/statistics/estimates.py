@@ -17,7 +17,7 @@ from etgraph.alerts.statistics.arrangements import FEWEST_OF_A_SIDE, Studentised
 from etgraph.alerts.statistics.bounds import Bounds, Student
 from etgraph.alerts.statistics.ordered import FEWEST, shift_of_the_last
 from etgraph.alerts.statistics.ranks import ranks
-from etgraph.alerts.statistics.runs import ROUNDING, error_of_typical, plausible_noise, skewness, typical
+from etgraph.alerts.statistics.runs import ROUNDING, error_of_typical, plausible_noise, skewness, typical, typical_of
 from etgraph.model.columns import Array
 from etgraph.model.errors import MissingData, UsageError
 
@@ -73,10 +73,11 @@ def estimated(
     UsageError for sides of which `alternating` cannot hold.
     """
     one, other = _checked(samples, "samples"), _checked(baseline, "baseline")
-    logarithmic = all(float(run.min()) > 0 for run in (*one, *other))
+    steps = np.concatenate([*one, *other])
+    logarithmic = bool((steps > 0).all())
     if logarithmic:
         one, other = [np.log(run) for run in one], [np.log(run) for run in other]
-    nothing = ROUNDING * (1.0 if logarithmic else max(float(np.abs(run).max()) for run in (*one, *other)))
+    nothing = ROUNDING * (1.0 if logarithmic else float(np.abs(steps).max()))
     found = None
     if test == "ranks":
         found = _by_ranks(one, other, logarithmic, nothing)
@@ -99,17 +100,21 @@ def _checked(runs: Sequence[Array], side: str) -> list[Array]:
     if not runs:
         raise MissingData(f"the {side} hold no run")
     found = [np.asarray(run, dtype=float) for run in runs]
-    for number, run in enumerate(found):
-        if run.ndim != 1 or not len(run) or not np.isfinite(run).all():
-            raise MissingData(
-                f"run {number} of the {side}: found {run.size} values in {run.ndim} dimensions, of which "
-                f"{int(np.isfinite(run).sum())} are finite; expected a list of finite numbers, one a step"
-            )
-    return found
+    if all(run.ndim == 1 and len(run) for run in found) and np.isfinite(np.concatenate(found)).all():
+        return found
+    number, run = next(
+        (number, run) for number, run in enumerate(found)
+        if run.ndim != 1 or not len(run) or not np.isfinite(run).all()
+    )  # fmt: skip
+    raise MissingData(
+        f"run {number} of the {side}: found {run.size} values in {run.ndim} dimensions, of which "
+        f"{int(np.isfinite(run).sum())} are finite; expected a list of finite numbers, one a step"
+    )
 
 
 def _typical(one: Sequence[Array], other: Sequence[Array]) -> tuple[Array, Array]:
-    return np.array([typical(run) for run in one]), np.array([typical(run) for run in other])
+    values = typical_of([*one, *other])
+    return values[: len(one)], values[len(one) :]
 
 
 def _several(one: Sequence[Array], other: Sequence[Array], logarithmic: bool) -> Estimate:

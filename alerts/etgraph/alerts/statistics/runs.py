@@ -32,6 +32,14 @@ def typical(steps: Array) -> float:
     return float(np.sort(steps) @ median_weights(len(steps)))
 
 
+def typical_of(runs: Sequence[Array]) -> Array:
+    """The typical step of each run; in one go where all have as many steps."""
+    if len({len(run) for run in runs}) > 1:
+        return np.array([typical(run) for run in runs])
+    found: Array = np.sort(np.stack(runs), axis=1) @ median_weights(len(runs[0]))
+    return found
+
+
 def lag_one(steps: Array) -> float:
     """The correlation of neighbouring steps, 0…0.95, corrected for the bias that few of them have; 0 below five.
 
@@ -77,4 +85,4 @@ def plausible_noise(steps: Array) -> float:
     return max(LEAST_NOISE, TIMES_STEPS * float(np.std(steps, ddof=1)))
 
 
-__all__ = ["ROUNDING", "error_of_typical", "lag_one", "plausible_noise", "skewness", "typical"]
+__all__ = ["ROUNDING", "error_of_typical", "lag_one", "plausible_noise", "skewness", "typical", "typical_of"]
