@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import io
 import os
+import re
 import shutil
 import socket
 import tarfile
@@ -495,8 +496,15 @@ def test_who_may_send_is_told_to_go_on(guarded: tuple[str, Server, dict[str, str
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(body)
         assert connection.recv(100).startswith(b"HTTP/1.1 202")
-    # Of another one, the body comes with the headers, and nobody waits for a word.
-    other = kineto("aten::relu")
-    head = head_of(len(other), f"Authorization: Bearer {secrets['ingest']}", "Connection: close")
-    assert answer_to(url, head + other).startswith(b"HTTP/1.1 202")
+    assert len(left_in(local.spool)) == 1
+
+
+def test_uploads_that_come_in_one_piece_are_judged_one_by_one(guarded: tuple[str, Server, dict[str, str]]) -> None:
+    url, local, secrets = guarded
+    sent = b""
+    for name, scope in (("aten::mm", "ingest"), ("aten::relu", "ingest"), ("aten::add", "read")):
+        body = kineto(name)
+        sent += head_of(len(body), f"Authorization: Bearer {secrets[scope]}") + body
+    found = answer_to(url, sent)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", found) == [b"202", b"202", b"403"]
     assert len(left_in(local.spool)) == 2

@@ -106,15 +106,19 @@ class _Channel(HTTPChannel):
 
     def received(self, data: bytes) -> bool:
         found: bool = super().received(data)
-        request: Any = self.request
         done: Any = self.requests
-        if not self.judging and request is not None and request.held:
+        if any(each.is_upload and each.error for each in done):
+            self.refused = True
+        self.judge()
+        return found
+
+    def judge(self) -> None:
+        """Begin to judge the request that came, where it is held and nobody does."""
+        request: Any = self.request
+        if request is not None and request.held and not self.judging:
             self.judging = True
             server: Any = self.server
             server.add_task(_Judgement(self, request))
-        elif any(each.is_upload and each.error for each in done):
-            self.refused = True
-        return found
 
     def handle_read(self) -> None:
         if self.lingers_until is None:
@@ -147,15 +151,15 @@ class _Judgement:
     def service(self) -> None:
         """For a thread of the server."""
         channel, request = self._channel, self._request
-        admitted = channel.admits(WSGITask(channel, request).get_environment())
-        if not channel.connected:
-            return
-        if admitted:
-            self._let_in()
-        else:
-            self._refuse()
-        channel.judging = False
-        channel.server.pull_trigger()
+        admitted = False
+        try:
+            admitted = channel.admits(WSGITask(channel, request).get_environment())
+        finally:
+            if channel.connected:
+                (self._let_in if admitted else self._refuse)()
+                channel.judging = False
+                channel.judge()  # one more upload may have come with the first
+                channel.server.pull_trigger()
 
     def _let_in(self) -> None:
         """The loop does not read the channel yet, so that what came early is received first."""
