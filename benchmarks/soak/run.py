@@ -28,6 +28,8 @@ BOUNDS: Final[Mapping[str, str]] = {
     "answers": "1 MiB", "documents": "1 MiB", "results": "2 MiB", "traces": "32 MiB", "mutations": "1 MiB",
 }  # fmt: skip
 """Memory for what the server keeps: little, so that it is full soon, and what grows afterwards is a leak."""
+WARM_SHARE: Final = 0.2
+"""For how long it is sent before the first look, as a share of the time."""
 MOMENTS: Final = 20
 """How often is looked at what the server holds."""
 _IDLE: Final = 2
@@ -74,11 +76,16 @@ def soak(
     parts: Mapping[Part, int] = PARTS,
     **settings: Any,
 ) -> Soaked:
-    """Send what chance chooses to a server over a store, for so many seconds; further keywords are its settings."""
+    """Send what chance chooses to a server over a store, for so many seconds; further keywords are its settings.
+
+    It is sent for a fifth of that time before anything is counted, so that pools and caches are full: what grows from
+    then on is a leak.
+    """
     seen = Seen()
     with connect(url) as store, served(url, idle=f"{_IDLE} s", receive=f"{_IDLE} s", **BOUNDS, **settings) as server:
         fill(store)
         place = Place(server, store, _answers(server, store))
+        _sent(place, server, seconds * WARM_SHARE, seed + 1, senders, parts, seen)
         before = _at_rest(server)
         meanwhile = _sent(place, server, seconds, seed, senders, parts, seen)
         after = _at_rest(server)

@@ -63,6 +63,33 @@ def test_the_oldest_goes_first_and_to_one_worker(queue: Queue, clock: Clock) -> 
     assert queue.lease("third", "") is None
 
 
+def test_teams_take_turns_whatever_one_of_them_has_sent(queue: Queue, clock: Clock) -> None:
+    for team in ("many", "many", "many", "few", "many", None, "few"):
+        add(queue, clock, team=team)
+    order = []
+    while lease := queue.lease("w", ""):
+        clock.now += 1
+        queue.end(lease, Outcome())
+        order.append(lease.job.team)
+    assert order == ["many", "few", None, "many", "few", "many", "many"]
+
+
+def test_a_team_with_fewer_running_jobs_goes_first(queue: Queue, clock: Clock) -> None:
+    """Another worker's queue knows nothing of turns here, but sees what runs."""
+    for team in ("many", "many", "many", "few", "few"):
+        add(queue, clock, team=team)
+    teams = [leased(Queue(queue.records, queue.rules, clock), f"w{number}").job.team for number in range(5)]
+    assert teams == ["many", "few", "many", "few", "many"]
+
+
+def test_what_a_dead_worker_had_goes_before_what_waits(queue: Queue, clock: Clock) -> None:
+    first = add(queue, clock, team="many")
+    leased(queue, "dead")
+    add(queue, clock, team="few")
+    clock.now += 31
+    assert leased(queue, "other").job.id == first.id
+
+
 def test_what_came_of_it_is_noted_once(queue: Queue) -> None:
     add(queue)
     lease = leased(queue)

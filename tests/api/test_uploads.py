@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import io
 import os
+import re
 import shutil
 import socket
 import tarfile
@@ -22,7 +23,9 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 
+from etgraph.api.access import Tokens
 from etgraph.api.context import Viewer
+from etgraph.api.http.viewers import token_viewer
 from etgraph.api.jobs import spool as spools
 from etgraph.api.jobs.job import new_id
 from etgraph.api.jobs.queue import Queue
@@ -417,3 +420,91 @@ def test_no_room_is_told_when_the_headers_are_there(local: Server, monkeypatch: 
     with serving(local.app, spool=local.spool) as url, socket.create_connection(address(url)) as connection:
         connection.sendall(FORM_HEAD % (1 << 20))
         assert b"507 Insufficient Storage" in connection.recv(100)
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[str, Server, dict[str, str]]]:
+    """A real server that asks for tokens, and tokens by their scopes."""
+    with connect(tmp_path / "store") as store:
+        tokens = Tokens(lambda: store.records)
+        secrets = {scope: tokens.create(scope, "nlp", [scope]).secret for scope in ("ingest", "read")}
+        local = serve(store, tmp_path, viewer_of=token_viewer(tokens))
+        with serving(local.app, spool=local.spool, limits={"upload_bytes": 4 << 20}) as url:
+            yield url, local, secrets
+
+
+def head_of(size: int, *more: str, kind: str = "application/json") -> bytes:
+    """The headers of an upload of so many bytes."""
+    lines = ["POST /api/v1/traces HTTP/1.1", "Host: localhost", f"Content-Type: {kind}", f"Content-Length: {size}"]
+    return "\r\n".join([*lines, *more, "", ""]).encode()
+
+
+def answer_to(url: str, head: bytes) -> bytes:
+    """What comes back when only the headers are sent, until the server ends its side."""
+    with socket.create_connection(address(url), timeout=30) as connection:
+        connection.sendall(head)
+        found = b""
+        while data := connection.recv(1 << 16):
+            found += data
+        return found
+
+
+@pytest.mark.parametrize(
+    ("token", "size", "more", "status", "word"),
+    [
+        (None, 1 << 20, {}, b"401", b"UNAUTHENTICATED"),
+        ("etg_0123456789abcdef_" + "0" * 64, 1 << 20, {}, b"401", b"UNAUTHENTICATED"),
+        ("read", 1 << 20, {}, b"403", b"FORBIDDEN"),
+        ("ingest", 5 << 20, {}, b"413", b""),
+        ("ingest", 1 << 20, {"kind": "text/plain"}, b"415", b"BAD_USER_INPUT"),
+        ("read", 1 << 20, {"expect": True}, b"403", b"FORBIDDEN"),
+    ],
+)
+def test_what_headers_tell_is_refused_before_the_body_is_sent(
+    guarded: tuple[str, Server, dict[str, str]],
+    token: str | None,
+    size: int,
+    more: Mapping[str, Any],
+    status: bytes,
+    word: bytes,
+) -> None:
+    url, local, secrets = guarded
+    said = [f"Authorization: Bearer {secrets.get(token, token)}"] if token else []
+    said += ["Expect: 100-continue"] if more.get("expect") else []
+    found = answer_to(url, head_of(size, *said, kind=more.get("kind", "application/json")))
+    assert found.startswith(b"HTTP/1.1 " + status)
+    assert word in found
+    assert b"\r\nconnection: close\r\n" in found.lower()
+    assert left_in(local.spool) == []
+
+
+def test_who_sends_all_the_same_sees_the_answer_and_no_reset(guarded: tuple[str, Server, dict[str, str]]) -> None:
+    url, _, secrets = guarded
+    body = os.urandom(3 << 20)
+    for token, status in (("read", 403), (None, 401)):
+        said = {"Authorization": f"Bearer {secrets[token]}"} if token else {}
+        for whole in (body, (body[begin : begin + 100_000] for begin in range(0, len(body), 100_000))):
+            assert ask(url, whole, {"Content-Type": "application/zip", **said})[0] == status
+
+
+def test_who_may_send_is_told_to_go_on(guarded: tuple[str, Server, dict[str, str]]) -> None:
+    url, local, secrets = guarded
+    body = kineto()
+    head = head_of(len(body), f"Authorization: Bearer {secrets['ingest']}", "Expect: 100-continue", "Connection: close")
+    with socket.create_connection(address(url), timeout=30) as connection:
+        connection.sendall(head)
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert connection.recv(100).startswith(b"HTTP/1.1 202")
+    assert len(left_in(local.spool)) == 1
+
+
+def test_uploads_that_come_in_one_piece_are_judged_one_by_one(guarded: tuple[str, Server, dict[str, str]]) -> None:
+    url, local, secrets = guarded
+    sent = b""
+    for name, scope in (("aten::mm", "ingest"), ("aten::relu", "ingest"), ("aten::add", "read")):
+        body = kineto(name)
+        sent += head_of(len(body), f"Authorization: Bearer {secrets[scope]}") + body
+    found = answer_to(url, sent)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", found) == [b"202", b"202", b"403"]
+    assert len(left_in(local.spool)) == 2

@@ -26,6 +26,7 @@ _BY_STATUS: Final[Mapping[int, str]] = MappingProxyType(
         403: FORBIDDEN,
         404: NOT_FOUND,
         422: BAD_USER_INPUT,
+        429: COST_EXCEEDED,
         499: TIMEOUT,
         504: TIMEOUT,
         507: COST_EXCEEDED,
@@ -64,6 +65,17 @@ class Busy(CostExceeded):
     headers: Final = MappingProxyType({"Retry-After": "5"})
 
 
+class RateExceeded(CostExceeded):
+    """The sender has asked too much lately; `seconds` later it may ask this again."""
+
+    code = "RATE_EXCEEDED"
+    http_status = 429
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message, hint=f"ask again in {seconds:,} s")
+        self.headers = {"Retry-After": str(seconds)}
+
+
 class BadRequest(UsageError):
     """The request is no GraphQL request; `status` is that of its answer, whatever form that has."""
 
@@ -98,6 +110,7 @@ __all__ = [
     "Busy",
     "CostExceeded",
     "Forbidden",
+    "RateExceeded",
     "Unauthenticated",
     "code_of",
 ]

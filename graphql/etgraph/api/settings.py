@@ -71,6 +71,12 @@ class Settings:
     persisted_bytes: Annotated[int, SIZE, "of documents kept for clients that send their hash"] = 8 << 20
     mutations_bytes: Annotated[int, SIZE, "of answers kept for mutations that are sent again"] = 16 << 20
     idempotency_ns: Annotated[int, TIME, "for which answers of mutations are kept"] = 24 * 3600 * 10**9
+    requests_a_second: Annotated[
+        int, AtLeast(0), "GraphQL requests that a token may send, ten seconds' worth at once; 0 for any number"
+    ] = 0
+    cost_a_second: Annotated[
+        int, AtLeast(0), "cost of GraphQL requests that a token may ask, ten seconds' worth at once; 0 for any"
+    ] = 0
     limits: Annotated[Limits, "what one request may cost"] = field(default_factory=Limits)
     jobs: Annotated[Rules, "who runs jobs, and where uploads wait"] = field(default_factory=Rules)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 import uuid
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import flask
 from graphql import GraphQLSchema
@@ -32,6 +35,8 @@ from etgraph.model.errors import EtgraphError
 from etgraph.store import Store
 
 REQUEST_ID = "X-Request-Id"
+ADMITS = "etgraph-admits"
+"""The application's extension that tells a server by the headers of an upload whether to receive its body."""
 _ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _READY_SECONDS = 5.0
 
@@ -58,7 +63,8 @@ def create_app(
     queue = Queue(store.records, settings.jobs)
     view = GraphQLView(store, schema, settings, viewer_of, metrics, tokens=tokens, audit=audit, queue=queue)
     app.add_url_rule("/graphql", "graphql", view, methods=METHODS)
-    _add_rest(app, store, settings, viewer_of, audit, queue)
+    uploads = _add_rest(app, store, settings, viewer_of, audit, queue)
+    app.extensions[ADMITS] = partial(_admits, guard, uploads)
     app.add_url_rule("/graphiql", "graphiql", pages.page)
     app.add_url_rule("/graphiql/<name>", "graphiql-file", pages.file)
     app.add_url_rule("/", "root", lambda: flask.redirect("graphiql"))
@@ -70,8 +76,8 @@ def create_app(
 
 def _add_rest(
     app: flask.Flask, store: Store, settings: Settings, viewer_of: ViewerOf, audit: Audit, queue: Queue
-) -> None:
-    """The paths for files, which GraphQL does not carry, and for the jobs that ingest them."""
+) -> Uploads:
+    """The paths for files, which GraphQL does not carry, and for the jobs that ingest them; what takes uploads."""
     spool = spool_of(store.url, settings.jobs.spool)
     uploads = Uploads(store, queue, spool, settings.limits, viewer_of, audit)
     app.add_url_rule(uploading.PATH, "uploads", uploads, methods=["POST"])
@@ -84,6 +90,18 @@ def _add_rest(
         lambda job_id: job_view(queue, viewer_of, audit, job_id),
         methods=["GET", "DELETE"],
     )
+    return uploads
+
+
+def _admits(guard: Guard, uploads: Uploads, environ: dict[str, Any]) -> bool:
+    """Whether an upload may be received. One that may not is answered by the application, which finds the same."""
+    request = flask.Request({**environ, "wsgi.input": io.BytesIO()})
+    try:
+        guard.check(request)
+        uploads.check(request)
+    except Exception:
+        return False
+    return True
 
 
 def _share(app: flask.Flask, guard: Guard, metrics: Metrics) -> None:
@@ -177,4 +195,4 @@ def _plain(text: str | bytes, status: int = 200) -> flask.Response:
     return response
 
 
-__all__ = ["REQUEST_ID", "create_app"]
+__all__ = ["ADMITS", "REQUEST_ID", "create_app"]

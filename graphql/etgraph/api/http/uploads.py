@@ -68,6 +68,11 @@ class Uploads:
         self._viewer_of = viewer_of
         self._audit = audit
 
+    def check(self, request: flask.Request) -> None:
+        """Refuse what headers alone tell is to be refused. Raises what the answer to the request would say."""
+        require(self._viewer_of(request), "ingest")
+        _Body(request, self._limits)
+
     def __call__(self) -> flask.Response:
         """The response to Flask's current request: 202 with a job, 200 with one that has ended already."""
         viewer = self._viewer_of(flask.request)

@@ -10,7 +10,7 @@ from graphql import ExecutionResult, GraphQLSchema, OperationDefinitionNode, Ope
 
 from etgraph.api.access import Audit, TeamStore, Tokens, view_of
 from etgraph.api.context import Context, Viewer
-from etgraph.api.errors import BadRequest, CostExceeded, Forbidden, Unauthenticated
+from etgraph.api.errors import BadRequest, CostExceeded, Forbidden, RateExceeded, Unauthenticated
 from etgraph.api.http import idempotency
 from etgraph.api.http.answers import CACHED_ROOTS, Answer, Answers, Kept, encoded, key_of
 from etgraph.api.http.execution import coerced, execute, too_large
@@ -26,6 +26,7 @@ from etgraph.api.jobs.queue import Queue
 from etgraph.api.limits import Documents, Validated
 from etgraph.api.limits.cost import cost_of
 from etgraph.api.limits.fragments import fields_of, innermost_first
+from etgraph.api.limits.rates import Rates
 from etgraph.api.settings import Settings
 from etgraph.api.shared import Once, Shared
 from etgraph.model.cancelling import deadline
@@ -62,6 +63,7 @@ class GraphQLView:
         self.persisted = PersistedQueries(settings.persisted_bytes)
         self.answers = Answers(settings.answers_bytes)
         self.shared = Shared(Once(settings.results_bytes), Once(settings.traces_bytes))
+        self.rates = Rates(settings.requests_a_second, settings.cost_a_second)
         self.keys = IdempotencyKeys(settings.mutations_bytes, settings.idempotency_ns / 1e9)
 
     def __call__(self) -> flask.Response:
@@ -74,6 +76,7 @@ class GraphQLView:
             flask.g.fields["viewer"] = viewer.name
             if viewer.token is not None:
                 flask.g.fields["token"] = viewer.token
+            self.rates.take(viewer, "requests", 1)
             with deadline(self.limits.deadline_s):
                 answer = self._answered(request, viewer)
         except Exception as error:
@@ -112,7 +115,7 @@ class GraphQLView:
             flask.g.fields["cost"] = kept.cost
             return kept.answer
         reads = Reads(store)
-        cost = self._cost(asked, valid, operation)
+        cost = self._cost(asked, valid, operation, viewer)
         result = self._executed(asked, valid, operation, viewer, reads.store)
         answer = self._answer(result, cost, lasting=_is_lasting(valid, operation) and not result.errors)
         if answer.lasting and reads.lasting:
@@ -129,7 +132,7 @@ class GraphQLView:
         request: flask.Request,
     ) -> Answer:
         """The answer to a mutation; with a key that came before, that of the first time."""
-        cost = self._cost(asked, valid, operation)
+        cost = self._cost(asked, valid, operation, viewer)
         key = request.headers.get(idempotency.HEADER)
         if key is None:
             return self._answer(self._executed(asked, valid, operation, viewer, self.view_of(viewer)), cost)
@@ -141,8 +144,8 @@ class GraphQLView:
                 flask.g.headers[idempotency.REPLAYED] = "true"
             return once.answer
 
-    def _cost(self, asked: Asked, valid: Validated, operation: OperationDefinitionNode) -> int:
-        """What an operation costs. Raises InvalidDocument for variables that do not fit, and CostExceeded."""
+    def _cost(self, asked: Asked, valid: Validated, operation: OperationDefinitionNode, viewer: Viewer) -> int:
+        """What an operation costs. Raises InvalidDocument for variables that do not fit, CostExceeded, RateExceeded."""
         cost = cost_of(self.schema, valid.document, operation, coerced(self.schema, operation, asked.variables))
         flask.g.fields["cost"] = cost
         if cost > self.limits.cost:
@@ -150,6 +153,7 @@ class GraphQLView:
                 f"the operation costs {cost:,}, {self.limits.cost:,} is allowed",
                 hint="ask for fewer rows (first) or fewer fields",
             )
+        self.rates.take(viewer, "cost", cost)
         return cost
 
     def _executed(
@@ -185,10 +189,10 @@ class GraphQLView:
         if "cost" in flask.g.fields:
             extensions["cost"] = flask.g.fields["cost"]
         status = error.http_status if isinstance(error, EtgraphError) else 500
-        if media == JSON and not isinstance(error, (BadRequest, Forbidden, Unauthenticated)):
+        if media == JSON and not isinstance(error, (BadRequest, Forbidden, RateExceeded, Unauthenticated)):
             status = 200
         response = flask.Response(encoded({"errors": errors, "extensions": extensions}), status)
-        if isinstance(error, BadRequest):
+        if isinstance(error, (BadRequest, RateExceeded)):
             response.headers.update(error.headers)
         response.headers.update(challenge(error, flask.request))
         return _typed(response, media)

@@ -7,10 +7,11 @@ anybody's: its worker is dead, or so slow that it must not end the job any more.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from itertools import chain, takewhile
+from itertools import chain, takewhile, zip_longest
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -64,6 +65,8 @@ class Queue:
     records: Records
     rules: Rules = field(default_factory=Rules)
     clock: Callable[[], float] = time.time
+    _served: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """When this queue leased a job of each team last."""
 
     def add(
         self,
@@ -109,14 +112,18 @@ class Queue:
         ]  # fmt: skip
 
     def lease(self, worker: str, spool: str) -> Lease | None:
-        """The oldest job that waits, or whose worker is dead, for a worker that sees the files of a spool.
+        """A job whose worker is dead, else one that waits, for a worker that sees the files of a spool.
 
-        A job that was begun too often fails instead.
+        Of those that wait, the oldest of the team whose turn it is: of which the fewest jobs run, and of several such
+        the one of which this queue leased none for longest. A job that was begun too often fails instead.
         """
         now = self.clock()
-        for record in chain(self._all("running"), self._all("queued")):
+        running = list(self._all("running"))
+        at_work = Counter(each.document["team"] for each in running if each.document["until"] > now)
+        abandoned = (each for each in running if each.document["until"] <= now)
+        for record in chain(abandoned, self._in_turn(at_work)):
             said = record.document
-            if (said["state"] == "running" and said["until"] > now) or said["spool"] not in ("", spool):
+            if said["spool"] not in ("", spool):
                 continue
             if said.get("cancelling"):
                 self._end_as_it_was(record, Outcome("cancelled"))
@@ -130,6 +137,7 @@ class Queue:
             }  # fmt: skip
             with suppress(Conflict):
                 job = job_of(self.records.put(RECORD, record.name, document, record.version))
+                self._served[said["team"]] = now
                 return Lease(job, worker, Viewer(job.by, job.team, frozenset(said["scopes"])))
         return None
 
@@ -170,6 +178,14 @@ class Queue:
                         self.records.remove(RECORD, record.name, record.version)
                         forgotten.append(record.name)
         return forgotten
+
+    def _in_turn(self, at_work: Mapping[str, int]) -> Iterator[Record]:
+        """Records of jobs that wait: one of each team in the order of their turns, then another of each, and so on."""
+        waiting: dict[str, list[Record]] = {}
+        for record in self._all("queued"):
+            waiting.setdefault(record.document["team"], []).append(record)
+        teams = sorted(waiting, key=lambda team: (at_work.get(team, 0), self._served.get(team, 0.0)))
+        yield from filter(None, chain.from_iterable(zip_longest(*(waiting[team] for team in teams))))
 
     def _all(self, state: str) -> Iterator[Record]:
         """Records of a state, oldest first."""

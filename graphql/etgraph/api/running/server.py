@@ -20,13 +20,14 @@ from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ThreadedTaskDispatcher
 
 from etgraph.api.http import logs
+from etgraph.api.http.app import ADMITS
 from etgraph.api.jobs.spool import Spool
 from etgraph.api.running.receiving import channel_class
 from etgraph.api.settings import Settings
 from etgraph.model.errors import StoreError
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from flask import Flask
 
 _LOOK_SECONDS: Final = 0.5
 """How long the loop may sleep: between two looks at clients, and at whether to stop."""
@@ -51,7 +52,7 @@ class Server:
 
     def __init__(
         self,
-        app: WSGIApplication,
+        app: Flask,
         settings: Settings,
         spool: Spool | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -89,7 +90,7 @@ class Server:
             ) from None
         if spool is not None:
             for listener in self._of(BaseWSGIServer):
-                listener.channel_class = channel_class(spool, settings.limits.upload_bytes)
+                listener.channel_class = channel_class(spool, settings.limits.upload_bytes, app.extensions[ADMITS])
         self._listener = self._of(BaseWSGIServer)[0]
         host, port = self._listener.effective_host, self._listener.effective_port
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -154,6 +155,8 @@ class _Waiting:
 
 def _waits(channel: HTTPChannel) -> bool:
     """Whether it is the client's turn: to send the rest of a request, or to take an answer."""
+    if getattr(channel, "judging", False):
+        return False
     return not channel.requests and (channel.request is not None or channel.total_outbufs_len > 0)
 
 
