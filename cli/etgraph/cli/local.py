@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 from etgraph.cli.paths import as_path, explain_not_found, not_stored, split, whole, with_steps
-from etgraph.cli.session import NEO4J_FORMAT, Diagnosis, Failure, Ingested
+from etgraph.cli.session import NEO4J_FORMAT, Checked, Diagnosis, Failure, Ingested
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
 from etgraph.model.progress import Progress, silent
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from etgraph.alerts.history import History
     from etgraph.alerts.language.meaning import Metric
     from etgraph.alerts.rules.reading import Placed
+    from etgraph.alerts.standing.evaluation import Evaluation
     from etgraph.api.jobs.job import Job
     from etgraph.api.jobs.queue import Queue
+    from etgraph.cli.alerting import Alerting
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
@@ -77,6 +79,7 @@ class LocalSession:
         store = self._store
         stored: list[TraceInfo] = []
         failures: list[Failure] = []
+        checks: list[Checked] = []
 
         def keep(path: Path, trace: Trace) -> None:
             storing = f"storing {path.name or path}"
@@ -86,6 +89,7 @@ class LocalSession:
                 progress=_by_rows(progress, storing),
             )  # fmt: skip
             stored.append(entry_of(self._store, trace_id, workload))
+            checks.extend(_checked(store, stored[-1], progress))
 
         for path in paths:
             kept = KeptRanks(_kept_ranks_folder(), resume=resume)
@@ -109,7 +113,7 @@ class LocalSession:
                     raise
                 failures.append(_failure(path, error))
         progress("done", len(paths), len(paths))
-        return Ingested(tuple(stored), tuple(failures))
+        return Ingested(tuple(stored), tuple(failures), tuple(checks))
 
     def traces(
         self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
@@ -266,6 +270,22 @@ class LocalSession:
 
         entries = self._store.traces(workload=workload)
         return history(workload, metric, entries, measured, last=last, branch=branch, progress=progress)
+
+    @property
+    def alerts(self) -> Alerting:
+        """See `Session.alerts`."""
+        from etgraph.cli.alerting import alerting_of
+
+        return alerting_of(self._store.records)
+
+    def evaluate(self, reference: str, *, progress: Progress | None = None) -> list[Evaluation]:
+        """See `Session.evaluate`."""
+        from etgraph.alerts.standing.evaluating import evaluate
+        from etgraph.cli.alerting import rules_for
+
+        entry = self.find(reference)
+        rules_for(self.alerts, entry)
+        return evaluate(self._store, self._store.records, entry, progress=progress)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""
@@ -476,6 +496,20 @@ def _failure(path: Path, error: EtgraphError) -> Failure:
     if isinstance(error, (StoreError, UsageError)):
         raise error
     return Failure(str(path), error)
+
+
+def _checked(store: Store, entry: TraceInfo, progress: Progress) -> list[Checked]:
+    """What the rules for an entry say of it, where there are any. Whatever goes wrong there, the trace is stored."""
+    from etgraph.alerts.standing.rule_sets import sets_for
+
+    try:
+        if not sets_for(store.records, entry.team or "", entry.workload):
+            return []
+        from etgraph.alerts.standing.evaluating import evaluate
+
+        return [Checked(entry, tuple(evaluate(store, store.records, entry, progress=progress)))]
+    except Exception as error:
+        return [Checked(entry, error=error)]
 
 
 def _tell_kept(error: EtgraphError | KeyboardInterrupt, number: int) -> None:
