@@ -89,7 +89,8 @@ class LocalSession:
                 progress=_by_rows(progress, storing),
             )  # fmt: skip
             stored.append(entry_of(self._store, trace_id, workload))
-            checks.extend(_checked(store, stored[-1], progress))
+            if workload is not None:
+                checks.extend(_checked(store, stored[-1], progress))
 
         for path in paths:
             kept = KeptRanks(_kept_ranks_folder(), resume=resume)

@@ -114,10 +114,10 @@ def document_of(alert: Alert) -> dict[str, Any]:
     return {
         "short": short(alert.id), "team": alert.team or "", "workload": alert.workload, "trace": alert.trace,
         "branch": alert.branch, "commit": alert.commit, "rules": alert.rules, "rule": finding.rule,
-        "level": finding.level, "status": finding.status, "state": alert.kept_state, "live": "no" if alert.resolution else "yes",
-        "moment": alert.created, "asked": alert.asked, "baseline": list(alert.baseline),
-        "finding": _plain(finding), "acknowledgement": _plain(alert.acknowledgement),
-        "resolution": _plain(alert.resolution),
+        "level": finding.level, "status": finding.status, "state": alert.kept_state,
+        "live": "no" if alert.resolution else "yes", "moment": alert.created, "asked": alert.asked,
+        "baseline": list(alert.baseline), "finding": _plain(finding),
+        "acknowledgement": _plain(alert.acknowledgement), "resolution": _plain(alert.resolution),
     }  # fmt: skip
 
 

@@ -90,7 +90,8 @@ def show_ingested(settings: Settings, ingested: Ingested) -> int:
 
 
 def _tell_checks(settings: Settings, checks: Sequence[Checked]) -> None:
-    """Say what came of the rules that the store keeps; how to see more where they are not satisfied."""
+    """Say what came of the rules that the store keeps, and where there are alerts for it."""
+    from etgraph.alerts.standing.alert import RAISED
     from etgraph.cli.units import printable
     from etgraph.cli.views.alerts import evaluation_lines
 
@@ -101,6 +102,5 @@ def _tell_checks(settings: Settings, checks: Sequence[Checked]) -> None:
         if each.error is not None:
             what = getattr(each.error, "message", None) or f"{type(each.error).__name__}: {each.error}"
             output.say(printable(f"{each.trace.id[:12]} is stored, and could not be checked by rules: {what}"))
-    unsettled = [each.trace.id for each in checks if each.error or any(e.status != "ok" for e in each.evaluations)]
-    if unsettled:
-        output.say(f"'etgraph alerts list --trace {unsettled[0][:12]}' tells what is broken")
+        if any(one.failure or RAISED.intersection(one.verdicts.values()) for one in each.evaluations):
+            output.say(f"'etgraph alerts list --trace {each.trace.id[:12]}' lists what came of it")
