@@ -82,6 +82,7 @@ def test_silences_are_kept_listed_and_removed(new_store: Callable[[], Store]) ->
         assert ahead.holds("2026-06-01T00:00:00.000000Z")
 
 
+@pytest.mark.parametrize("new_store", ["local"], indirect=True)
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from etgraph.alerts.findings import Finding, Interval, Responsible
 from etgraph.alerts.rules import RulesError
 from etgraph.alerts.standing import evaluating
-from etgraph.alerts.standing.alert import Alert
+from etgraph.alerts.standing.alert import Acknowledgement, Alert, alert_of, bounded, document_of
 from etgraph.alerts.standing.evaluating import evaluate
-from etgraph.alerts.standing.evaluation import Evaluation, evaluations, totals
+from etgraph.alerts.standing.evaluation import Evaluation, LeftOut, evaluations, totals
 from etgraph.alerts.standing.keeping import Firing, acknowledge, alerts, expire, firing, get_alert, withdraw
 from etgraph.alerts.standing.rule_sets import LARGEST, MOST, remove_rules, rule_sets, set_rules, sets_for
+from etgraph.alerts.standing.settling import settled
 from etgraph.alerts.standing.silences import silence, silences
 from etgraph.model import Trace
-from etgraph.model.errors import NotFound, UsageError
+from etgraph.model.errors import Cancelled, DeadlineExceeded, NotFound, UsageError
 from etgraph.store import Store, TraceInfo
 from etgraph.store.errors import StoreUnavailable
+from etgraph.store.records import Record, encoded
+from support.checks import SLOWER, any_finding
 from support.steps import steps
 
 ADDED = """
@@ -47,6 +55,14 @@ def store(new_store: Callable[[], Store]) -> Iterator[Store]:
     """An empty store of each kind."""
     with new_store() as opened:
         yield opened
+
+
+ALERT = Alert(
+    "1" * 32, "nlp", "gpt", "a", None, None, "kept", "2026-01-05T12:00:00Z", "2026-01-05T12:00:00.000000Z", SLOWER,
+    ("b",),
+)  # fmt: skip
+ON_ONE = pytest.mark.parametrize("new_store", ["local"], indirect=True)
+"""For what the kind of store makes no difference to."""
 
 
 class Runs:
@@ -78,6 +94,63 @@ def runs(store: Store) -> Runs:
     return Runs(store)
 
 
+@given(finding=any_finding(), silent=st.booleans())
+@settings(max_examples=50)
+def test_any_finding_is_kept(finding: Finding, silent: bool) -> None:
+    """What a record holds of an alert is JSON, fits in one, and says the same when it was read."""
+    alert = replace(ALERT, finding=bounded(finding), acknowledgement=None if silent else Acknowledgement("a", "b", "c"))
+    document = document_of(alert)
+    encoded("alert", alert.id, document)
+    read = alert_of(Record("alert", alert.id, 1, json.loads(json.dumps(document)), "", ""))
+    assert document_of(read) == document
+    assert read.state == ("open" if silent else "acknowledged")
+    assert (read.finding.rule, read.finding.status) == (alert.finding.rule, finding.status)
+
+
+def test_a_huge_finding_is_kept_as_its_beginning() -> None:
+    culprits = tuple(Responsible("x" * 100_000, "operator") for _ in range(20))
+    short = bounded(replace(ALERT.finding, responsible=culprits, message="y" * 10_000, evidence={"a": [0.0] * 50_000}))
+    encoded("alert", ALERT.id, document_of(replace(ALERT, finding=short)))
+    assert (len(short.responsible), len(short.message), short.value) == (10, 2001, ALERT.finding.value)
+    assert bounded(replace(ALERT.finding, interval=Interval(0.0, math.inf, 0.9))).interval is None
+    assert bounded(ALERT.finding) == ALERT.finding
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "reason"),
+    [
+        ("broken", {"verdicts": {"step-time": "passed"}}, "a later trace passes the rule"),
+        ("broken", {"verdicts": {"step-time": "improved"}}, "a later trace passes the rule"),
+        ("broken", {"verdicts": {"step-time": "broken"}}, None),
+        ("broken", {"verdicts": {"step-time": "undecided"}}, None),
+        ("undecided", {"verdicts": {"step-time": "broken"}}, "a later trace is broken"),
+        ("undecided", {"verdicts": {"step-time": "undecided"}}, "a later trace is undecided"),
+        ("broken", {"verdicts": {"step-time": "suppressed"}}, "the rule is let pass for a while"),
+        ("broken", {"verdicts": {"other": "broken"}}, "the rules kept ask for step-time no more"),
+        ("broken", {"left_out": (LeftOut("step-time", "nothing"),)}, None),
+        ("broken", {"left_out": (LeftOut("step-time", "nothing"),), "trace": "b"}, "it was compared with came again"),
+        ("broken", {"status": "failed"}, None),
+        ("broken", {"status": "begun", "verdicts": {"step-time": "passed"}}, None),
+        ("broken", {"asked": "2026-01-05T12:00:00.000000Z", "verdicts": {"step-time": "passed"}}, None),
+        ("broken", {"workload": "dlrm", "verdicts": {"step-time": "passed"}}, None),
+        ("broken", {"rules": "others", "verdicts": {"step-time": "passed"}}, None),
+        ("broken", {"team": None, "verdicts": {"step-time": "passed"}}, None),
+    ],
+)
+def test_what_settles_an_alert(status: Any, changes: dict[str, Any], reason: str | None) -> None:
+    alert = replace(ALERT, finding=replace(ALERT.finding, status=status))
+    later = Evaluation("2" * 32, "nlp", "gpt", "c", "kept", 1, "2026-01-05T12:00:01.000000Z", "ok", ended="then")
+    done = settled(alert, replace(later, **changes))
+    if reason is None:
+        assert done is None
+        return
+    assert done is not None
+    assert done.resolution is not None
+    assert done.resolution.reason.endswith(reason)
+    assert (done.state, done.resolution.moment, done.is_firing) == ("resolved", "then", False)
+    assert settled(done, replace(later, **changes)) is None
+
+
 def states(store: Store, **asked: Any) -> list[tuple[str, str, str]]:
     """Rule, verdict and state of each alert, newest first."""
     return [(each.finding.rule, each.finding.status, each.state) for each in alerts(store.records, "nlp", **asked)]
@@ -105,6 +178,7 @@ def test_rules_are_kept_as_they_were_written(store: Store) -> None:
         remove_rules(records, "nlp", "nightly")
 
 
+@ON_ONE
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -126,6 +200,7 @@ def test_rules_that_cannot_be_used_are_refused_with_their_line(
     assert rule_sets(store.records, None) == []
 
 
+@ON_ONE
 def test_a_team_has_so_many_sets(new_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("etgraph.alerts.standing.rule_sets.MOST", 2)
     assert MOST == 100
@@ -168,6 +243,7 @@ def test_a_rule_that_a_trace_breaks_is_an_alert_and_a_later_trace_resolves_it(st
     assert [each.status for each in evaluations(store.records, "nlp")] == ["ok", "regressed", "regressed", "ok"]
 
 
+@ON_ONE
 def test_the_trace_that_was_the_baseline_resolves_when_it_comes_again(store: Store, runs: Runs) -> None:
     for trace in (GOOD, BAD, GOOD):
         runs(trace)
@@ -176,6 +252,7 @@ def test_the_trace_that_was_the_baseline_resolves_when_it_comes_again(store: Sto
     assert alert.resolution.reason == "the trace that it was compared with came again"
 
 
+@ON_ONE
 def test_a_tag_is_the_baseline_where_there_is_one(store: Store, runs: Runs) -> None:
     runs(GOOD)
     runs(BAD)
@@ -187,8 +264,12 @@ def test_a_tag_is_the_baseline_where_there_is_one(store: Store, runs: Runs) -> N
     (last,) = runs(OTHER)
     assert (last.status, [each.rule for each in last.left_out]) == ("ok", ["operators"])
     assert "'missing'" in last.left_out[0].reason
+    set_rules(store.records, "nlp", "nightly", ADDED, baseline=["gpt@baseline#0"])
+    (last,) = runs(steps([130, 100]))
+    assert (last.verdicts, last.left_out) == ({"operators": "improved"}, ())
 
 
+@ON_ONE
 def test_alerts_are_of_the_team_of_the_trace(store: Store, runs: Runs) -> None:
     others = Runs(store, "ads")
     set_rules(store.records, "ads", "time", LONG)
@@ -250,6 +331,7 @@ def test_of_checks_out_of_order_the_later_trace_counts(store: Store, runs: Runs)
     assert states(store) == [("operators", "broken", "open")]
 
 
+@ON_ONE
 def test_what_cannot_be_checked_is_an_alert(store: Store, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     four, eight, worse, other_four = (
         replace(trace, metadata=replace(trace.metadata, world_size=size), trace_id=f"{number}" * 64)
@@ -275,6 +357,7 @@ def test_what_cannot_be_checked_is_an_alert(store: Store, runs: Runs, monkeypatc
     assert {state for _, _, state in states(store)} == {"resolved"}
 
 
+@ON_ONE
 def test_runs_are_compared_with_those_of_their_own_shape(store: Store, runs: Runs) -> None:
     def wide(trace: Trace, size: int, number: int) -> Trace:
         return replace(trace, metadata=replace(trace.metadata, world_size=size), trace_id=f"{number}" * 64)
@@ -285,6 +368,28 @@ def test_runs_are_compared_with_those_of_their_own_shape(store: Store, runs: Run
     assert states(store) == [("operators", "incomparable", "resolved")]
 
 
+@ON_ONE
+def test_a_defect_is_an_alert_and_is_raised_when_all_is_kept(
+    store: Store, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_rules(store.records, "nlp", "time", LONG)
+    monkeypatch.setattr(evaluating, "check_references", _raising(ZeroDivisionError("secret")))
+    with pytest.raises(ZeroDivisionError):
+        runs(GOOD)
+    (alert,) = alerts(store.records)
+    assert (alert.finding.rule, alert.finding.reason, alert.rules) == ("(check)", "INTERNAL", "time")
+    assert "secret" not in alert.finding.message
+    assert [each.status for each in evaluations(store.records)] != ["begun", "begun"]
+    for error, code in ((MemoryError(), "OUT_OF_MEMORY"), (DeadlineExceeded("too long"), "TIMEOUT")):
+        monkeypatch.setattr(evaluating, "check_references", _raising(error))
+        (_, last) = runs(BAD)
+        assert last.failure is not None
+        assert (last.failure.code, alerts(store.records)[0].finding.reason) == (code, code)
+    monkeypatch.setattr(evaluating, "check_references", _raising(Cancelled("stop")))
+    with pytest.raises(Cancelled):
+        runs(OTHER)
+
+
 def _raising(error: Exception) -> Callable[..., Any]:
     def fail(*arguments: Any, **choices: Any) -> Any:
         raise error
@@ -292,6 +397,7 @@ def _raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
+@ON_ONE
 def test_rules_that_are_no_more_leave_no_alerts(store: Store, runs: Runs) -> None:
     runs(GOOD)
     runs(BAD)
@@ -302,10 +408,11 @@ def test_rules_that_are_no_more_leave_no_alerts(store: Store, runs: Runs) -> Non
     assert alert.resolution.reason == "the rules nightly ask for operators no more"
     runs(steps([900, 900]))
     assert states(store, state="open") == [("long", "broken", "open")]
-    withdraw(store.records, "nlp", "nightly")
+    withdraw(store.records, "nlp", rules="nightly")
     assert states(store, state="open") == []
 
 
+@ON_ONE
 def test_an_alert_is_acknowledged(store: Store, runs: Runs) -> None:
     runs(GOOD)
     runs(BAD)

@@ -230,6 +230,17 @@ def test_silences_are_made_listed_and_removed(server: Server) -> None:
     assert (server.firing(), server.ask("{ silences(expired: true) { id } }")["silences"]) == (1, [])
 
 
+def test_alerts_of_a_removed_trace_are_resolved(server: Server) -> None:
+    server.ask(SET, text=SLOW)
+    for data in (GOOD, BAD):
+        server.upload({"a.json": data}, workload="gpt")
+        server.do_all()
+    assert server.firing() == 1
+    server.ask('mutation { deleteTrace(reference: "gpt") { __typename } }')
+    (alert,) = server.ask(ALERTS)["alerts"]["nodes"]
+    assert (alert["state"], alert["resolution"], server.firing()) == ("resolved", {"trace": None}, 0)
+
+
 def test_a_tag_that_becomes_the_baseline_has_the_newest_trace_checked(server: Server) -> None:
     server.ask(SET, text=SLOW)
     for data in (GOOD, BAD):

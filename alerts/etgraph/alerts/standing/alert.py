@@ -46,7 +46,7 @@ class Resolution:
 
     moment: Annotated[str, "since when"]
     reason: Annotated[str, "why, in words"]
-    trace: Annotated[str | None, "id of the trace that showed it; null where rules were taken away"] = None
+    trace: Annotated[str | None, "id of the trace that showed it; null where rules or the trace were removed"] = None
 
 
 @dataclass(frozen=True, slots=True)

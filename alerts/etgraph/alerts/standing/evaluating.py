@@ -17,9 +17,9 @@ from etgraph.alerts.standing.evaluation import Evaluation, Failure, evaluation_i
 from etgraph.alerts.standing.keeping import KEPT, broken_traces, expire, raise_alert, settle_by
 from etgraph.alerts.standing.rule_sets import RuleSet, sets_for
 from etgraph.model import Trace
-from etgraph.model.errors import Cancelled, EtgraphError, UsageError
+from etgraph.model.errors import Cancelled, DeadlineExceeded, EtgraphError, UsageError
 from etgraph.model.progress import Progress, silent
-from etgraph.store import Store, TraceInfo
+from etgraph.store import Store, TraceInfo, split_iterations
 from etgraph.store.clock import now
 from etgraph.store.errors import StoreBusy, StoreUnavailable
 from etgraph.store.records import Records
@@ -34,6 +34,7 @@ class Evaluated:
     evaluation: Evaluation
     findings: tuple[Finding, ...]
     beside: Beside
+    defect: Exception | None = None
 
 
 def evaluate(
@@ -48,8 +49,9 @@ def evaluate(
     """Check an entry of the catalogue by its team's rules for its workload, and keep alerts; an evaluation a set.
 
     `store` is as the team sees it, and `asked` the moment at which this was asked for, now unless given. Done again
-    for the same moment, nothing changes: it may be broken off anywhere. What the rules cannot be asked for raises an
-    alert, too. Raises UsageError for a trace without a workload, Cancelled, StoreUnavailable, StoreBusy.
+    for the same moment, nothing changes: it may be broken off anywhere. Where rules cannot be checked, that is an
+    alert, too. Raises UsageError for a trace without a workload, Cancelled, StoreUnavailable, StoreBusy; and, once
+    all is kept, what is a defect of etgraph.
     """
     workload, team, asked = entry.workload, entry.team or "", asked or now()
     if workload is None:
@@ -69,9 +71,12 @@ def evaluate(
         for finding in one.findings:
             raise_alert(records, _alert(entry, one, finding))
         settle_by(records, one.evaluation)
-        found.append(one.evaluation)
+        found.append(one)
     expire(records, keeps)
-    return found
+    for each in found:
+        if each.defect is not None:
+            raise each.defect
+    return [each.evaluation for each in found]
 
 
 def _library(store: Store, entry: TraceInfo) -> Library:
@@ -83,8 +88,9 @@ def _library(store: Store, entry: TraceInfo) -> Library:
 
     @cache
     def opened(reference: str) -> Run:
-        found = entry if reference == entry.id[:SHORT_ID] else store.find(reference)
-        return Run(reference, load(found.id), None, found)
+        name, iterations = split_iterations(reference)
+        found = entry if name == entry.id[:SHORT_ID] else store.find(name)
+        return Run(reference, load(found.id), iterations, found)
 
     @cache
     def entries(workload: str) -> Sequence[TraceInfo]:
@@ -104,21 +110,30 @@ def _evaluated(
         result = CheckResult("ok", (name,), (), ())
         if told.rules:
             result = check_references(library, [name], told.rules, workload=begun.workload, progress=progress)
-    except (Cancelled, StoreUnavailable, StoreBusy):
-        raise
-    except EtgraphError as error:
-        failure = Failure(error.code, error.message, error.hint)
+    except Exception as error:
+        if isinstance(error, (Cancelled, StoreUnavailable, StoreBusy)) and not isinstance(error, DeadlineExceeded):
+            raise  # it is done again
+        failure = _failure(error)
         return Evaluated(
             replace(begun, status=FAILED, ended=now(), duration_ns=time.monotonic_ns() - began, failure=failure,
                     left_out=told.left_out),
             (_unchecked(rules, name, failure),),
             told,
+            None if isinstance(error, (EtgraphError, MemoryError)) else error,
         )  # fmt: skip
     evaluation = replace(
         begun, status=result.status, ended=now(), duration_ns=time.monotonic_ns() - began, left_out=told.left_out,
         verdicts={finding.rule: finding.status for finding in result.findings},
     )  # fmt: skip
     return Evaluated(evaluation, tuple(each for each in result.findings if each.status in RAISED), told)
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, EtgraphError):
+        return Failure(error.code, error.message, error.hint)
+    if isinstance(error, MemoryError):
+        return Failure("OUT_OF_MEMORY", "the check needs more memory than there is", "let rules ask for fewer steps")
+    return Failure("INTERNAL", "something went wrong inside etgraph", "the log of whoever checked has it")
 
 
 def _unchecked(rules: RuleSet, trace: str, failure: Failure) -> Finding:

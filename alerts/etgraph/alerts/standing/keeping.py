@@ -75,11 +75,13 @@ def settle_by(records: Records, by: Evaluation) -> None:
             _settle(records, record.name, partial(settled, by=by))
 
 
-def withdraw(records: Records, team: str, rules: str) -> None:
-    """Resolve the alerts of a set of rules that is no more."""
+def withdraw(records: Records, team: str | None, *, rules: str | None = None, trace: str | None = None) -> None:
+    """Resolve a team's alerts, None: all teams', of a set of rules or of a trace that is no more."""
     moment = now()
-    for record in _each(records, {"team": team, "rules": rules, "live": "yes"}):
-        _settle(records, record.name, partial(withdrawn, moment=moment))
+    reason = f"the rules {rules} were removed" if trace is None else "the trace was removed"
+    asked = {"team": team, "rules": rules, "trace": trace, "live": "yes"}
+    for record in _each(records, {name: value for name, value in asked.items() if value is not None}):
+        _settle(records, record.name, partial(withdrawn, moment=moment, reason=reason))
 
 
 def acknowledge(records: Records, team: str | None, alert_id: str, by: str, note: str | None = None) -> Alert:

@@ -92,7 +92,7 @@ def set_rules(
 
 def remove_rules(records: Records, team: str, name: str) -> RuleSet:
     """Take a set of rules away; gives what it was. Raises NotFound where there is none. Alerts of it stay as they are:
-    `keeping.forget_rules` settles them.
+    `keeping.withdraw` resolves them.
     """
     found = records.get(KIND, _key(team, name)) if NAME.fullmatch(name) else None
     if found is None:

@@ -80,8 +80,12 @@ class TeamAlerts:
         """See `rule_sets.remove_rules`; alerts of them are resolved."""
         own = self._own(team)
         removed = rule_sets.remove_rules(self._records, own, name)
-        keeping.withdraw(self._records, own, name)
+        keeping.withdraw(self._records, own, rules=name)
         return removed
+
+    def forget_trace(self, trace_id: str) -> None:
+        """Resolve the alerts of a trace that is no more, as whoever may remove it does."""
+        keeping.withdraw(self._records, self.seen, trace=trace_id)
 
     def acknowledge(self, alert_id: str, note: str | None = None) -> Alert:
         """See `keeping.acknowledge`."""

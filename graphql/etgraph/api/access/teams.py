@@ -210,6 +210,7 @@ class TeamStore:
         found = self.owned(reference)
         self._own.remove(found.id)
         shares.forget(self._store.records, found.id, None if self.viewer.is_admin else self._team)
+        self.alerts.forget_trace(found.id)
         self._known.discard(found.id)
 
     def tag(self, reference: str, name: str) -> None:

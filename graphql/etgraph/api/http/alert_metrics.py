@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from etgraph.alerts.standing.evaluation import SECONDS, STATUSES, Totals, totals
+from etgraph.alerts.standing.evaluation import SECONDS, STATUSES, Totals, evaluations, totals
 from etgraph.alerts.standing.keeping import Firing
 from etgraph.api.access import view_of
 from etgraph.api.context import Viewer
@@ -31,7 +31,8 @@ def alert_figures(store: Store, viewer: Viewer) -> bytes:
     may_read = viewer.is_admin or "read" in viewer.scopes
     firing = view_of(store, viewer).alerts.firing() if may_read else None
     registry = CollectorRegistry()
-    registry.register(_Figures(firing, totals(store.records)))
+    unfinished = evaluations(store.records, status="begun", first=MOST)
+    registry.register(_Figures(firing, totals(store.records), len(unfinished)))
     found: bytes = generate_latest(registry)
     return found
 
@@ -39,9 +40,10 @@ def alert_figures(store: Store, viewer: Viewer) -> bytes:
 class _Figures(Collector):
     """What was counted, as families of figures."""
 
-    def __init__(self, firing: Mapping[Firing, int] | None, checked: Totals) -> None:
+    def __init__(self, firing: Mapping[Firing, int] | None, checked: Totals, unfinished: int) -> None:
         self._firing = firing
         self._checked = checked
+        self._unfinished = unfinished
 
     def collect(self) -> Iterator[Metric]:
         """The families."""
@@ -59,6 +61,10 @@ class _Figures(Collector):
             if status != "begun":
                 counter.add_metric((status,), self._checked.statuses.get(status, 0))
         yield counter
+        yield GaugeMetricFamily(
+            "etgraph_alert_checks_unfinished", "Checks that have begun and not ended: at work, or their worker died",
+            value=self._unfinished,
+        )  # fmt: skip
         count = sum(self._checked.statuses.values())
         buckets = [(str(most), float(number)) for most, number in zip(SECONDS, self._checked.classes, strict=True)]
         yield HistogramMetricFamily(

@@ -16,7 +16,7 @@ from etgraph.api.jobs.queue import Outcome, Queue
 from etgraph.api.jobs.spool import Spool
 from etgraph.api.limits import Limits
 from etgraph.model import Trace
-from etgraph.model.errors import EtgraphError, InputError, StoreError, UsageError
+from etgraph.model.errors import EtgraphError, InputError, NotFound, StoreError, UsageError
 from etgraph.model.progress import Progress
 from etgraph.store import entry_of
 
@@ -114,6 +114,8 @@ def check(task: Task) -> Outcome:
     given = task.job.input
     task.progress("checking")
     entry = entry_of(task.store, given["trace"], given["workload"])
+    if entry.workload != given["workload"]:
+        raise NotFound(f"trace {entry.id[:12]} is no longer under workload {given['workload']!r}")
     evaluate(
         task.store, task.queue.records, entry, asked=given["asked"], keeps=task.alerts_last, progress=task.progress
     )  # fmt: skip
