@@ -209,8 +209,12 @@ def test_traces_that_were_there_are_evaluated_when_asked(etgraph: Shell) -> None
     assert "by rules nightly: regressed (2 broken)" in etgraph("alerts", "evaluate", "gpt").stdout
     assert len(etgraph.ids()) == 2
     etgraph("tag", "gpt", "baseline")
-    assert "nightly: ok (1 broken, 1 passed)" in etgraph("alerts", "evaluate", "gpt").stdout
     assert etgraph.listed() == [("long", "broken", "open")]
+    assert "nightly: ok (1 broken, 1 passed)" in etgraph("alerts", "evaluate", "gpt").stdout
+    etgraph("rm", "gpt", "--yes")
+    assert etgraph.listed() == []
+    (long,) = etgraph.ids("--state", "resolved", "--rule", "long")
+    assert "the trace was removed" in etgraph("alerts", "show", long).stdout
 
 
 def test_a_trace_is_stored_whatever_becomes_of_rules(local: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,9 +81,9 @@ CALLS: Final = MappingProxyType(
         "alerts": (
             "list", "show ALERT", "silences", "list --state resolved", "list -q", "list --workload D* --rule own",
             "list --rule 'o?n' --level error --limit 1", "list --level warn", "list --trace dlrm",
-            "list --trace nothing", "list --state silenced --state acknowledged", "show SILENCED", "show nothing", "show ffffffffffff",
-            "silences -q", "silences --expired", "silences --remove ffffffffffff", "acknowledge ALERT ffffffffffff",
-            "silence --rule own --reason why", "silence --rule own --reason why --until 2020-01-01", "evaluate gpt",
+            "list --trace nothing", "list --state silenced --state acknowledged", "show SILENCED", "show nothing",
+            "show ffffffffffff", "silences -q", "silences --expired", "silences --remove ffffffffffff",
+            "acknowledge ALERT ffffffffffff", "silence --rule own --reason why --until 2020-01-01", "evaluate gpt",
             "evaluate nothing", "evaluate device#0",
         ),
         "findings": ("dlrm", "dlrm --threshold 0.05", "dlrm --profile h100-sxm", "gpt#1 --rank 0"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from etgraph.alerts.standing.rule_sets import RuleSet
     from etgraph.alerts.standing.silences import Silence
     from etgraph.store import TraceInfo
-    from etgraph.store.records import Records
 
 
 class Alerting(Protocol):
@@ -65,23 +63,6 @@ class Alerting(Protocol):
         ...
 
 
-def alerting_of(records: Records) -> Alerting:
-    """The rules and alerts of a store on this machine, whose user sees those of all teams."""
-    from etgraph.api.access import SCOPES
-    from etgraph.api.access.alerts import TeamAlerts
-    from etgraph.api.context import Viewer
-
-    return TeamAlerts(records, Viewer(_user(), None, frozenset(SCOPES)))
-
-
-def _user() -> str:
-    """Whom others of the store see to have acknowledged or silenced something."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user may have no name
-        return "local"
-
-
 def rules_named(alerting: Alerting, name: str, team: str | None = None) -> RuleSet:
     """The set of rules of that name. Raises NotFound, and UsageError where several teams have one and none is named."""
     from etgraph.model.errors import NotFound, UsageError
@@ -114,4 +95,4 @@ def rules_for(alerting: Alerting, entry: TraceInfo) -> list[RuleSet]:
     return found
 
 
-__all__ = ["Alerting", "alerting_of", "rules_for", "rules_named"]
+__all__ = ["Alerting", "rules_for", "rules_named"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
+from etgraph.cli.local_alerts import alerting_of, check_beside, check_by_rules, forget_trace
 from etgraph.cli.paths import as_path, explain_not_found, not_stored, split, whole, with_steps
 from etgraph.cli.session import NEO4J_FORMAT, Checked, Diagnosis, Failure, Ingested
 from etgraph.model import Trace
@@ -90,7 +91,7 @@ class LocalSession:
             )  # fmt: skip
             stored.append(entry_of(self._store, trace_id, workload))
             if workload is not None:
-                checks.extend(_checked(store, stored[-1], progress))
+                checks.extend(check_by_rules(store, stored[-1], progress))
 
         for path in paths:
             kept = KeptRanks(_kept_ranks_folder(), resume=resume)
@@ -158,12 +159,14 @@ class LocalSession:
         """See `Session.remove`."""
         entry = self.find(reference)
         self._store.remove(entry.id)
+        forget_trace(self._store, entry.id)
         return entry
 
     def tag(self, reference: str, name: str) -> TraceInfo:
         """See `Session.tag`."""
         entry = self.find(reference)
         self._store.tag(reference, name)
+        check_beside(self._store, entry, name)
         return entry_of(self._store, entry.id, entry.workload)
 
     def untag(self, workload: str, name: str) -> None:
@@ -275,9 +278,7 @@ class LocalSession:
     @property
     def alerts(self) -> Alerting:
         """See `Session.alerts`."""
-        from etgraph.cli.alerting import alerting_of
-
-        return alerting_of(self._store.records)
+        return alerting_of(self._store)
 
     def evaluate(self, reference: str, *, progress: Progress | None = None) -> list[Evaluation]:
         """See `Session.evaluate`."""
@@ -497,20 +498,6 @@ def _failure(path: Path, error: EtgraphError) -> Failure:
     if isinstance(error, (StoreError, UsageError)):
         raise error
     return Failure(str(path), error)
-
-
-def _checked(store: Store, entry: TraceInfo, progress: Progress) -> list[Checked]:
-    """What the rules for an entry say of it, where there are any. Whatever goes wrong there, the trace is stored."""
-    from etgraph.alerts.standing.rule_sets import sets_for
-
-    try:
-        if not sets_for(store.records, entry.team or "", entry.workload):
-            return []
-        from etgraph.alerts.standing.evaluating import evaluate
-
-        return [Checked(entry, tuple(evaluate(store, store.records, entry, progress=progress)))]
-    except Exception as error:
-        return [Checked(entry, error=error)]
 
 
 def _tell_kept(error: EtgraphError | KeyboardInterrupt, number: int) -> None:
