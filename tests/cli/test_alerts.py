@@ -94,70 +94,80 @@ def test_from_rules_to_an_alert_and_back(etgraph: Shell) -> None:
     (trace,) = (each["id"] for each in json.loads(broken.stdout)["traces"])
     assert f"{trace[:12]} by rules nightly: regressed (2 broken)" in broken.stderr
     assert f"'etgraph alerts list --trace {trace[:12]}' lists what came of it" in broken.stderr
-    assert etgraph.listed("--trace", trace[:12]) == [("long", "broken", "open"), ("operators", "broken", "open")]
-    assert len(etgraph.ids()) == 3
-    assert len(etgraph.ids("--limit", "1")) == 1
-    assert etgraph.ids() == sorted(etgraph.ids(), reverse=True)
-    for options in (
-        ("--rule", "OPER*"),
-        ("--rule", "operators"),
-        ("--level", "error"),
-        ("--workload", "g?t", "--rule", "o*"),
-    ):
-        assert etgraph.listed(*options) == [("operators", "broken", "open")]
-    for options in (("--workload", "dlrm*"), ("--state", "resolved"), ("--rule", "oper")):
-        assert etgraph.listed(*options) == []
-    (operators,) = etgraph.ids("--rule", "operators")
-
-    table = etgraph("alerts", "list").stdout
-    assert all(each in table for each in (short(operators), "open", "error", "warning", "gpt", trace[:12], "just now"))
-    assert "new operators: aten::ones" in " ".join(table.split())
-    shown = etgraph("alerts", "show", short(operators)).stdout
-    assert "\nERROR operators: new operators\n" in shown
-    for told in (operators, "aten::ones", "topic", trace, "nightly:2", "etgraph compare"):
-        assert told in shown
-    assert etgraph.json("alerts", "show", operators)["alert"]["firing"] is True
-
-    assert (
-        "operators of gpt, is acknowledged"
-        in etgraph("alerts", "acknowledge", short(operators), "--note", "known").stderr
-    )
-    assert etgraph.listed("--state", "acknowledged") == [("operators", "broken", "acknowledged")]
-    assert "by ada" in etgraph("alerts", "show", operators).stdout
-    assert "known" in etgraph("alerts", "show", operators).stdout
+    (operators,) = etgraph.ids("--rule", "OPER*", "--trace", trace[:12])
+    acknowledged = etgraph("alerts", "acknowledge", short(operators), "--note", "known")
+    assert "operators of gpt, is acknowledged" in acknowledged.stderr
     made = etgraph("alerts", "silence", "--operator", "*ones", "--reason", "a new library", "--for", "3d")
     assert ": 1 alert of now" in made.stderr
     assert etgraph.listed("--state", "silenced", "--state", "acknowledged") == [("operators", "broken", "silenced")]
-    assert etgraph.json("alerts", "show", operators)["alert"]["firing"] is False
-    assert "a new library" in etgraph("alerts", "show", operators).stdout
-
     etgraph.ingest(GOOD + b"\n")
-    assert etgraph.listed("--state", "resolved") == [("operators", "broken", "resolved")]
-    assert "a later trace passes the rule" in etgraph("alerts", "show", operators).stdout
-    assert "operators" not in [rule for rule, _, _ in etgraph.listed()]
-    assert "found resolved since" in etgraph("alerts", "acknowledge", operators, code=2).stderr
+    shown = etgraph("alerts", "show", operators).stdout
+    assert "\nERROR operators: new operators\n" in shown
+    told = (operators, "resolved", "aten::ones", "topic", trace, "nightly:2", "etgraph compare", "by ada", "known")
+    assert [each for each in (*told, "a later trace passes the rule") if each not in shown] == []
 
 
-def test_silences_are_listed_and_ended(etgraph: Shell) -> None:
-    assert "no silences" in etgraph("alerts", "silences").stderr
+def test_alerts_are_listed_by_what_is_asked(local: Shell) -> None:
+    local.push()
+    local.ingest(GOOD)
+    trace = json.loads(local.ingest(BAD, "--json").stdout)["traces"][0]["id"]
+    assert local.listed("--trace", trace[:12]) == [("long", "broken", "open"), ("operators", "broken", "open")]
+    assert len(local.ids()) == 3
+    assert local.ids("--limit", "1") == local.ids()[:1]
+    assert local.ids() == sorted(local.ids(), reverse=True)
+    both = ("--workload", "g?t", "--rule", "o*")
+    for options in (("--rule", "OPER*"), ("--rule", "operators"), ("--level", "error"), both):
+        assert local.listed(*options) == [("operators", "broken", "open")]
+    for options in (("--workload", "dlrm*"), ("--state", "resolved"), ("--rule", "oper")):
+        assert local.listed(*options) == []
+    (operators,) = local.ids("--rule", "operators")
+    table = local("alerts", "list").stdout
+    assert all(each in table for each in (short(operators), "open", "error", "warning", "gpt", trace[:12], "just now"))
+    assert "new operators: aten::ones" in " ".join(table.split())
+
+
+def test_what_is_silenced_or_resolved_does_not_fire(local: Shell) -> None:
+    local.push()
+    local.ingest(GOOD)
+    local.ingest(BAD)
+    (operators,) = local.ids("--rule", "operators")
+
+    def shown() -> tuple[str, bool]:
+        found = local.json("alerts", "show", operators)["alert"]
+        return found["state"], found["firing"]
+
+    assert shown() == ("open", True)
+    local("alerts", "acknowledge", operators)
+    assert shown() == ("acknowledged", True)
+    local("alerts", "silence", "--rule", "operators", "--reason", "a new library", "--for", "3d")
+    assert shown() == ("silenced", False)
+    assert "by ada, until" in local("alerts", "show", operators).stdout
+    local.ingest(GOOD + b"\n")
+    assert shown() == ("resolved", False)
+    assert "operators" not in [rule for rule, _, _ in local.listed()]
+    assert "found resolved since" in local("alerts", "acknowledge", operators, code=2).stderr
+
+
+def test_silences_are_listed_and_ended(local: Shell) -> None:
+    assert "no silences" in local("alerts", "silences").stderr
     begins = f"{datetime.now() + timedelta(days=20):%Y-%m-%d}"
     for matcher in (("--rule", "a*"), ("--workload", "gpt"), ("--operator", "nccl*")):
-        etgraph("alerts", "silence", *matcher, "--reason", "an upgrade", "--until", begins)
-    etgraph("alerts", "silence", "--rule", "*", "--reason", "to come", "--for", "1w", "--from", f"{begins}T12:00Z")
-    found = etgraph.json("alerts", "silences")["silences"]
+        local("alerts", "silence", *matcher, "--reason", "an upgrade", "--until", begins)
+    local("alerts", "silence", "--rule", "*", "--reason", "to come", "--for", "1w", "--from", f"{begins}T12:00Z")
+    found = local.json("alerts", "silences")["silences"]
     assert [(each["rule"], each["workload"], each["operator"]) for each in found] == [
         ("*", "*", None), ("*", "*", "nccl*"), ("*", "gpt", None), ("a*", "*", None),
     ]  # fmt: skip
     starts, expires = (datetime.fromisoformat(found[0][each]) for each in ("starts", "expires"))
     assert (found[0]["starts"], expires - starts) == (f"{begins}T12:00:00.000000Z", timedelta(weeks=1))
     assert {each["by"] for each in found} == {"ada"}
-    table = etgraph("alerts", "silences").stdout
+    table = local("alerts", "silences").stdout
     assert all(each in table for each in (short(found[0]["id"]), "nccl*", "an upgrade", f"from {begins}"))
-    ids = etgraph("alerts", "silences", "-q").stdout.split()
+    ids = local("alerts", "silences", "-q").stdout.split()
     assert ids == [each["id"] for each in found]
-    assert "is ended" in etgraph("alerts", "silences", "--remove", short(ids[0]), "--remove", ids[2]).stderr
-    assert etgraph("alerts", "silences", "-q").stdout.split() == [ids[1], ids[3]]
-    assert "no silence" in etgraph("alerts", "silences", "--remove", ids[0], code=3).stderr
+    assert "is ended" in local("alerts", "silences", "--remove", short(ids[0]), "--remove", ids[2]).stderr
+    assert local("alerts", "silences", "-q").stdout.split() == [ids[1], ids[3]]
+    assert "no silence" in local("alerts", "silences", "--remove", ids[0], code=3).stderr
 
 
 def test_rules_are_pushed_shown_and_removed(etgraph: Shell) -> None:
@@ -197,24 +207,24 @@ def test_each_team_has_rules_of_its_own(local: Shell) -> None:
     assert local.listed() == [("long", "broken", "silenced")]
 
 
-def test_traces_that_were_there_are_evaluated_when_asked(etgraph: Shell) -> None:
-    etgraph.ingest(GOOD)
-    etgraph.ingest(BAD)
-    etgraph.push()
-    assert "no alert stands" in etgraph("alerts", "list").stderr
-    found = etgraph.json("alerts", "evaluate", "gpt")["evaluations"]
+def test_traces_that_were_there_are_evaluated_when_asked(local: Shell) -> None:
+    local.ingest(GOOD)
+    local.ingest(BAD)
+    local.push()
+    assert "no alert stands" in local("alerts", "list").stderr
+    found = local.json("alerts", "evaluate", "gpt")["evaluations"]
     assert [(each["rules"], each["status"], each["verdicts"]) for each in found] == [
         ("nightly", "regressed", {"operators": "broken", "long": "broken"})
     ]
-    assert "by rules nightly: regressed (2 broken)" in etgraph("alerts", "evaluate", "gpt").stdout
-    assert len(etgraph.ids()) == 2
-    etgraph("tag", "gpt", "baseline")
-    assert etgraph.listed() == [("long", "broken", "open")]
-    assert "nightly: ok (1 broken, 1 passed)" in etgraph("alerts", "evaluate", "gpt").stdout
-    etgraph("rm", "gpt", "--yes")
-    assert etgraph.listed() == []
-    (long,) = etgraph.ids("--state", "resolved", "--rule", "long")
-    assert "the trace was removed" in etgraph("alerts", "show", long).stdout
+    assert "by rules nightly: regressed (2 broken)" in local("alerts", "evaluate", "gpt").stdout
+    assert len(local.ids()) == 2
+    local("tag", "gpt", "baseline")
+    assert local.listed() == [("long", "broken", "open")]
+    assert "nightly: ok (1 broken, 1 passed)" in local("alerts", "evaluate", "gpt").stdout
+    local("rm", "gpt", "--yes")
+    assert local.listed() == []
+    (long,) = local.ids("--state", "resolved", "--rule", "long")
+    assert "the trace was removed" in local("alerts", "show", long).stdout
 
 
 def test_a_trace_is_stored_whatever_becomes_of_rules(local: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
