@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -23,6 +24,7 @@ from etgraph.alerts.standing.silences import silence
 from etgraph.api.http.app import create_app
 from etgraph.api.running.serving import the_schema
 from etgraph.cli.main import COMMANDS, main
+from etgraph.cli.session import open_session
 from etgraph.ingest import samples
 from etgraph.queries import saved_simulations
 from etgraph.sim.profiles import dump, load
@@ -195,6 +197,33 @@ def test_first_rules_are_written_from_a_servers_trace(both: Both, tmp_path: Path
     here, there = (file.read_text("utf-8") for file in files)
     assert "# measured: " in here
     assert here == there
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("rules", {}),
+        ("alerts", {"workload": "d*", "first": 3}),
+        ("alerts", {"level": "error", "status": "broken", "rules": "nightly", "rule": "own"}),
+        ("alerts", {"state": "silenced"}),
+        ("evaluations", {"workload": "dlrm"}),
+        ("silences", {}),
+    ],
+)
+def test_a_session_gives_the_same_objects_in_python(both: Both, name: str, asked: dict[str, Any]) -> None:
+    with open_session(both.folder) as here, open_session(both.url) as there:
+        found = getattr(here.alerts, name)(**asked)
+        assert len(found) > 0
+        assert getattr(there.alerts, name)(**asked) == found
+
+
+def test_alerts_come_in_pages(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etgraph.cli.remote.standing._TOGETHER", 2)
+    with open_session(both.folder) as here, open_session(both.url) as there:
+        known = here.alerts.alerts()
+        assert len(known) > 4
+        for first in (1, 2, 3, 4, len(known), len(known) + 1):
+            assert there.alerts.alerts(first=first) == known[:first]
 
 
 def test_every_command_is_tried_or_says_why_not() -> None:

@@ -185,9 +185,9 @@ def test_a_picture_is_drawn_of_a_servers_answer(twins: Twins, tmp_path: Path) ->
 
 
 ALERTING = (
-    "rules list", "rules push nightly RULES --workload 'd*' --team ads --json", "rules push nightly RULES --team ads",
-    "rules push own RULES", "rules push own default --json", "rules list --json",
-    "alerts list --json", "alerts evaluate dlrm", "alerts evaluate dlrm --json", "alerts evaluate gpt",
+    "rules list", "alerts evaluate dlrm -q", "rules push nightly RULES --workload 'd*' --team ads --json",
+    "rules push nightly RULES --team ads", "rules push own RULES", "rules push own default --json", "rules list --json",
+    "alerts list --json", "alerts evaluate dlrm", "alerts evaluate dlrm --json",
     "alerts list --json", "alerts list -q", "alerts list", "alerts show ALERT --json", "alerts show ALERT",
     "alerts acknowledge ALERT --note 'looking into it' --json", "alerts acknowledge ALERT",
     "alerts silence --rule 'o*' --reason known --for 3d --team ads --json", "alerts list --state silenced --json",
@@ -197,7 +197,7 @@ ALERTING = (
     "rules remove own --json", "alerts acknowledge ALERT --note late",
 )  # fmt: skip
 REFUSED = {
-    "alerts evaluate gpt", "alerts silence --workload dlrm --reason known --until 2020-01-01 --from 2020-01-01",
+    "alerts evaluate dlrm -q", "alerts silence --workload dlrm --reason known --until 2020-01-01 --from 2020-01-01",
     "rules remove nightly --team ads", "alerts acknowledge ALERT --note late",
 }  # fmt: skip
 OF_ONE_CHECK = re.compile(r'"durationNs": \d+|\b[0-9a-f]{14}(?=[0-9a-f]{18}\b)')
