@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etgraph.alerts.standing.naming import short
 from etgraph.alerts.standing.silences import Silence, remove_silence, silence, silences, silencing
 from etgraph.model.errors import NotFound, UsageError
 from etgraph.store import Store
@@ -72,7 +73,9 @@ def test_silences_are_kept_listed_and_removed(new_store: Callable[[], Store]) ->
             with pytest.raises(NotFound, match="no silence"):
                 remove_silence(store.records, team, name)
         assert remove_silence(store.records, "nlp", made[0].id) == made[0]
-        remove_silence(store.records, None, made[2].id)
+        with pytest.raises(NotFound):
+            remove_silence(store.records, "nlp", short(made[2].id))
+        remove_silence(store.records, "ads", short(made[2].id))
         assert silences(store.records, None) == [made[1]]
         ahead = silence(
             store.records, "nlp", reason="upgrade", starts="2026-06-01T00:00:00Z", expires="2026-06-02T00:00:00Z",

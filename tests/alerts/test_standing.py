@@ -20,6 +20,7 @@ from etgraph.alerts.standing.alert import Acknowledgement, Alert, alert_of, boun
 from etgraph.alerts.standing.evaluating import evaluate
 from etgraph.alerts.standing.evaluation import Evaluation, LeftOut, evaluations, totals
 from etgraph.alerts.standing.keeping import Firing, acknowledge, alerts, expire, firing, get_alert, withdraw
+from etgraph.alerts.standing.naming import short
 from etgraph.alerts.standing.rule_sets import LARGEST, MOST, remove_rules, rule_sets, set_rules, sets_for
 from etgraph.alerts.standing.settling import settled
 from etgraph.alerts.standing.silences import silence, silences
@@ -477,3 +478,24 @@ def test_old_alerts_are_forgotten(store: Store, runs: Runs) -> None:
     assert (alerts(store.records), len(evaluations(store.records))) == ([], 2)
     assert expire(store.records, timedelta(days=90), "2100-03-01T00:00:00.000000Z") == 2
     assert silences(store.records, None) == []
+
+
+def test_alerts_are_found_by_globs_and_short_ids(store: Store, runs: Runs) -> None:
+    runs(GOOD)
+    runs(BAD)
+    (found,) = alerts(store.records, "nlp", rule="OPER*", workload="g?t")
+    for options in (
+        {"rule": "o*", "workload": "d*"},
+        {"rule": "oper"},
+        {"rule": "*x"},
+        {"rule": "o*", "state": "resolved"},
+    ):
+        assert alerts(store.records, "nlp", **options) == []
+    runs(WORSE)
+    assert len(alerts(store.records, "nlp", rule="*")) == 2
+    assert len(alerts(store.records, "nlp", rule="*", first=1)) == 1
+    assert get_alert(store.records, "nlp", short(found.id)).id == found.id
+    assert acknowledge(store.records, None, short(found.id), "ada").id == found.id
+    for team, name in (("ads", short(found.id)), ("nlp", "f" * 12), ("nlp", found.id[:12])):
+        with pytest.raises(NotFound, match="no alert"):
+            get_alert(store.records, team, name)

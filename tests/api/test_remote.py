@@ -8,18 +8,28 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from etgraph.alerts.standing.alert import Alert
+from etgraph.alerts.standing.evaluating import evaluate
+from etgraph.alerts.standing.keeping import acknowledge, alerts
+from etgraph.alerts.standing.naming import short
+from etgraph.alerts.standing.rule_sets import set_rules
+from etgraph.alerts.standing.silences import silence
 from etgraph.api.http.app import create_app
 from etgraph.api.running.serving import the_schema
 from etgraph.cli.main import COMMANDS, main
+from etgraph.cli.session import open_session
 from etgraph.ingest import samples
 from etgraph.queries import saved_simulations
 from etgraph.sim.profiles import dump, load
 from etgraph.store import Store, connect
+from etgraph.store.clock import written
 from support.api import serving
 from support.device_trace import on_a_device
 from support.remote_calls import AS_JSON, CALLS, IN_A_TERMINAL, WITHOUT_A_STORE
@@ -40,14 +50,14 @@ factor = 0.5
 RULES = """
 [[rules]]
 id = "own"
-metric = 'sum(structure.operators[key~"aten::*"].count) + 0'
+metric = 'sum(structure.operators[name~"aten::*"].count) + 0'
 where = {rank = 0, iterations = [0, 1]}
 aggregate = {ranks = "sum", iterations = "max"}
 budget = {max = 10, min = "1"}
 owner = "who \\"knows\\" \\u007f \U0001f600"
 
 [[rules]]
-id = "let pass"
+id = "let-pass"
 metric = "iterations.durationNs"
 budget = {max = "1 ns"}
 suppress = {reason = "new machines", until = 2999-01-01}
@@ -58,12 +68,24 @@ id = "compared"
 metric = "iterations.durationNs"
 regression = {max_increase = "1%", floor = "2 us", confidence = 0.95}
 """
+KEPT = """
+[[rules]]
+id = "own"
+metric = "sum(structure.operators.count)"
+budget = {max = 1}
+
+[[rules]]
+id = "quiet"
+level = "warn"
+metric = "sum(structure.dependencies.count)"
+budget = {max = 1}
+"""
 TESTS = """
 rules = ["rules.toml"]
 
 [[tests]]
 traces = ["gpt"]
-findings = [{rule = "own", status = "broken"}, {rule = "let pass", status = "passed"}]
+findings = [{rule = "own", status = "broken"}, {rule = "let-pass", status = "passed"}]
 
 [[tests]]
 traces = ["nothing"]
@@ -105,6 +127,7 @@ def both(samples_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
     shutil.copytree(samples_store.url.removeprefix("file://"), folder / "store")
     store = connect(folder / "store")
     store.publish(on_a_device(), workload="device", team="ads")
+    alert, silenced = _alerts_of(store)
     (profile, changes) = (folder / "own.toml", folder / "changes.toml")
     profile.write_text(dump(load("h100-sxm")).replace('name = "h100-sxm"', 'name = "own"'))
     changes.write_text(CHANGES)
@@ -116,11 +139,26 @@ def both(samples_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "FILE": str(profile),
         "CHANGES": str(changes),
         "RETURN_1": "RETURN 1",
+        "ALERT": short(alert.id),
+        "SILENCED": silenced.id,
         "RUN": str(samples.path("gpt_ddp_5steps")),
         **{word: str(folder / name) for word, (name, _) in files.items()},
     }
     with serving(create_app(store, the_schema())) as url:
         yield Both(str(folder / "store"), url, words)
+
+
+def _alerts_of(store: Store) -> tuple[Alert, Alert]:
+    """Let the store have alerts: one that is acknowledged, and a silenced one."""
+    for team, name, text in (("ads", "nightly", KEPT), ("ads", "twice", "default"), ("nlp", "twice", "default")):
+        set_rules(store.records, team, name, text, workloads=["d*"], by="ada")
+    for workload in ("dlrm", "device"):
+        evaluate(store, store.records, store.find(workload))
+    tomorrow = written(datetime.now(UTC) + timedelta(days=1))
+    silence(store.records, "ads", rule="own", workload="device", reason="known", expires=tomorrow, by="ada")
+    (own,) = alerts(store.records, "ads", rule="own", workload="dlrm")
+    (silenced,) = alerts(store.records, "ads", state="silenced")
+    return acknowledge(store.records, "ads", own.id, "bo", "looking into it"), silenced
 
 
 @pytest.mark.parametrize("call", [*AS_JSON, *IN_A_TERMINAL])
@@ -159,6 +197,33 @@ def test_first_rules_are_written_from_a_servers_trace(both: Both, tmp_path: Path
     here, there = (file.read_text("utf-8") for file in files)
     assert "# measured: " in here
     assert here == there
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("rules", {}),
+        ("alerts", {"workload": "d*", "first": 3}),
+        ("alerts", {"level": "error", "status": "broken", "rules": "nightly", "rule": "own"}),
+        ("alerts", {"state": "silenced"}),
+        ("evaluations", {"workload": "dlrm"}),
+        ("silences", {}),
+    ],
+)
+def test_a_session_gives_the_same_objects_in_python(both: Both, name: str, asked: dict[str, Any]) -> None:
+    with open_session(both.folder) as here, open_session(both.url) as there:
+        found = getattr(here.alerts, name)(**asked)
+        assert len(found) > 0
+        assert getattr(there.alerts, name)(**asked) == found
+
+
+def test_alerts_come_in_pages(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etgraph.cli.remote.standing._TOGETHER", 2)
+    with open_session(both.folder) as here, open_session(both.url) as there:
+        known = here.alerts.alerts()
+        assert len(known) > 4
+        for first in (1, 2, 3, 4, len(known), len(known) + 1):
+            assert there.alerts.alerts(first=first) == known[:first]
 
 
 def test_every_command_is_tried_or_says_why_not() -> None:

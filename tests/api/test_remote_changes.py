@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from etgraph.alerts.standing.naming import short
 from etgraph.api.http.app import create_app
 from etgraph.api.running.serving import the_schema
 from etgraph.cli.main import main
@@ -181,3 +182,57 @@ def test_a_picture_is_drawn_of_a_servers_answer(twins: Twins, tmp_path: Path) ->
         assert found.exit_code == 0, found.stderr
     here, there = (PLACE.sub("", (tmp_path / f"{name}.html").read_text()) for name in ("here", "there"))
     assert there == here
+
+
+ALERTING = (
+    "rules list", "alerts evaluate dlrm -q", "rules push nightly RULES --workload 'd*' --team ads --json",
+    "rules push nightly RULES --team ads", "rules push own RULES", "rules push own default --json", "rules list --json",
+    "alerts list --json", "alerts evaluate dlrm", "alerts evaluate dlrm --json",
+    "alerts list --json", "alerts list -q", "alerts list", "alerts show ALERT --json", "alerts show ALERT",
+    "alerts acknowledge ALERT --note 'looking into it' --json", "alerts acknowledge ALERT",
+    "alerts silence --rule 'o*' --reason known --for 3d --team ads --json", "alerts list --state silenced --json",
+    "alerts silence --workload dlrm --reason known --until 2020-01-01 --from 2020-01-01", "alerts silences",
+    "alerts silences --remove SILENCE", "alerts silences --json", "alerts silences --expired -q",
+    "rules remove nightly", "alerts list --state resolved --json", "rules remove nightly --team ads",
+    "rules remove own --json", "alerts acknowledge ALERT --note late",
+)  # fmt: skip
+REFUSED = {
+    "alerts evaluate dlrm -q", "alerts silence --workload dlrm --reason known --until 2020-01-01 --from 2020-01-01",
+    "rules remove nightly --team ads", "alerts acknowledge ALERT --note late",
+}  # fmt: skip
+OF_ONE_CHECK = re.compile(r'"durationNs": \d+|\b[0-9a-f]{14}(?=[0-9a-f]{18}\b)')
+"""How long it took, and the moment in names."""
+FEW = """
+[[rules]]
+id = "operators"
+metric = "sum(structure.operators.count)"
+budget = {max = 1}
+"""
+
+
+def test_rules_and_alerts_one_after_another(twins: Twins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "local")  # what a server calls who reaches it on its own machine
+    (tmp_path / "rules.toml").write_text(FEW)
+    silences: dict[str, str] = {twins.folder: "none", twins.url: "none"}
+    alert = ""
+
+    def said(store: str, line: str) -> tuple[int, str, str]:
+        words = {"RULES": str(tmp_path / "rules.toml"), "ALERT": alert, "SILENCE": silences[store]}
+        found = call(store, *(words.get(word, word) for word in shlex.split(line)))
+        for silence in call(store, "alerts", "silences", "-q").stdout.split():
+            silences[store] = silence
+        texts = []
+        for text in (found.stdout, found.stderr.replace(store, "STORE")):
+            for told in (silences[store], short(silences[store])):
+                text = text.replace(told, "SILENCE") if told else text
+            texts.append(OF_ONE_CHECK.sub("", MOMENT.sub("NOW", text)))
+        return found.exit_code, texts[0], texts[1]
+
+    refused = []
+    for line in ALERTING:
+        here, there = (said(store, line) for store in (twins.folder, twins.url))
+        assert there == here, line
+        refused += [line] if here[0] else []
+        if line == "alerts list -q":
+            (alert,) = call(twins.folder, "alerts", "list", "-q").stdout.split()
+    assert refused == [each for each in ALERTING if each in REFUSED]

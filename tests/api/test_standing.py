@@ -30,7 +30,7 @@ from etgraph.api.schema import SCHEMA
 from etgraph.api.settings import Settings
 from etgraph.model.errors import StoreError
 from etgraph.store import Store, connect
-from support.uploading import do_all, job, job_in, send, working
+from support.uploading import do_all, job, job_in, send, step, working
 
 SLOW = """
 [[rules]]
@@ -106,18 +106,6 @@ ALERTS = """query ($state: AlertState, $workload: String, $after: String, $first
         nodes { id state firing trace workload rules resolution { trace } silence { reason }
                 finding { rule level status responsible { key ranks } command } }
         pageInfo { hasNextPage endCursor } } }"""
-
-
-def step(*names: str) -> bytes:
-    """A Kineto file of operators one after another, in one step."""
-    events = [
-        {"ph": "X", "cat": "cpu_op", "name": name, "pid": 1, "tid": 1, "ts": 10 + 10 * place, "dur": 5}
-        for place, name in enumerate(names)
-    ]
-    whole = {"ph": "X", "cat": "user_annotation", "name": "ProfilerStep#1", "pid": 1, "tid": 1, "ts": 5, "dur": 1000}
-    document = {"distributedInfo": {"rank": 0, "world_size": 1}, "traceEvents": [whole, *events]}
-    return json.dumps(document).encode()
-
 
 GOOD, BAD, OTHER = step("aten::mm"), step("aten::mm", "aten::ones"), step("aten::mm", "aten::mm")
 

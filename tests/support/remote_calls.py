@@ -73,7 +73,19 @@ CALLS: Final = MappingProxyType(
             "gpt breakdown.idle", "gpt compare.differenceNs", "nothing iterations.durationNs", "gpt memory.peakBytes",
             "gpt iterations.durationNs --branch nothing",
         ),
-        "rules": ("explain waiting", "lint RULES", "test TESTS"),
+        "rules": (
+            "list", "show nightly", "explain waiting", "lint RULES", "test TESTS", "list -q", "show nothing",
+            "show twice", "show twice --team ads", "remove nothing", "remove twice", "push no/name default",
+            "push own CHANGES", "push own default --baseline last:x", "push own nothing.toml",
+        ),
+        "alerts": (
+            "list", "show ALERT", "silences", "list --state resolved", "list -q", "list --workload D* --rule own",
+            "list --rule 'o?n' --level error --limit 1", "list --level warn", "list --trace dlrm",
+            "list --trace nothing", "list --state silenced --state acknowledged", "show SILENCED", "show nothing",
+            "show ffffffffffff", "silences -q", "silences --expired", "silences --remove ffffffffffff",
+            "acknowledge ALERT ffffffffffff", "silence --rule own --reason why --until 2020-01-01", "evaluate gpt",
+            "evaluate nothing", "evaluate device#0",
+        ),
         "findings": ("dlrm", "dlrm --threshold 0.05", "dlrm --profile h100-sxm", "gpt#1 --rank 0"),
         "whatif": (
             "dlrm", "dlrm --scale aten::mm=0.5", "dlrm --operators", "dlrm --remove *all_to_all* --seed 3 --draws 20",

@@ -30,6 +30,17 @@ def kineto(name: str = "aten::mm", rank: int = 0, world_size: int = 1) -> bytes:
     return json.dumps(document).encode()
 
 
+def step(*names: str) -> bytes:
+    """A Kineto file of operators one after another, in one step."""
+    events = [
+        {"ph": "X", "cat": "cpu_op", "name": name, "pid": 1, "tid": 1, "ts": 10 + 10 * place, "dur": 5}
+        for place, name in enumerate(names)
+    ]
+    whole = {"ph": "X", "cat": "user_annotation", "name": "ProfilerStep#1", "pid": 1, "tid": 1, "ts": 5, "dur": 1000}
+    document = {"distributedInfo": {"rank": 0, "world_size": 1}, "traceEvents": [whole, *events]}
+    return json.dumps(document).encode()
+
+
 def send(app: Flask, files: Mapping[str, bytes], *, headers: Any = (), **fields: Any) -> TestResponse:
     """Upload files as a form; `label` may be a list."""
     form: dict[str, Any] = {**fields, "file": [(io.BytesIO(data), name) for name, data in files.items()]}

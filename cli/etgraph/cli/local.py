@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
+from etgraph.cli.local_alerts import alerting_of, check_beside, check_by_rules, forget_trace
 from etgraph.cli.paths import as_path, explain_not_found, not_stored, split, whole, with_steps
-from etgraph.cli.session import NEO4J_FORMAT, Diagnosis, Failure, Ingested
+from etgraph.cli.session import NEO4J_FORMAT, Checked, Diagnosis, Failure, Ingested
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError, NotFound, StoreError, UsageError
 from etgraph.model.progress import Progress, silent
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from etgraph.alerts.history import History
     from etgraph.alerts.language.meaning import Metric
     from etgraph.alerts.rules.reading import Placed
+    from etgraph.alerts.standing.evaluation import Evaluation
     from etgraph.api.jobs.job import Job
     from etgraph.api.jobs.queue import Queue
+    from etgraph.cli.alerting import Alerting
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
@@ -77,6 +80,7 @@ class LocalSession:
         store = self._store
         stored: list[TraceInfo] = []
         failures: list[Failure] = []
+        checks: list[Checked] = []
 
         def keep(path: Path, trace: Trace) -> None:
             storing = f"storing {path.name or path}"
@@ -86,6 +90,8 @@ class LocalSession:
                 progress=_by_rows(progress, storing),
             )  # fmt: skip
             stored.append(entry_of(self._store, trace_id, workload))
+            if workload is not None:
+                checks.extend(check_by_rules(store, stored[-1], progress))
 
         for path in paths:
             kept = KeptRanks(_kept_ranks_folder(), resume=resume)
@@ -109,7 +115,7 @@ class LocalSession:
                     raise
                 failures.append(_failure(path, error))
         progress("done", len(paths), len(paths))
-        return Ingested(tuple(stored), tuple(failures))
+        return Ingested(tuple(stored), tuple(failures), tuple(checks))
 
     def traces(
         self, *, workload: str | None = None, team: str | None = None, labels: Mapping[str, str] | None = None
@@ -153,12 +159,14 @@ class LocalSession:
         """See `Session.remove`."""
         entry = self.find(reference)
         self._store.remove(entry.id)
+        forget_trace(self._store, entry.id)
         return entry
 
     def tag(self, reference: str, name: str) -> TraceInfo:
         """See `Session.tag`."""
         entry = self.find(reference)
         self._store.tag(reference, name)
+        check_beside(self._store, entry, name)
         return entry_of(self._store, entry.id, entry.workload)
 
     def untag(self, workload: str, name: str) -> None:
@@ -266,6 +274,20 @@ class LocalSession:
 
         entries = self._store.traces(workload=workload)
         return history(workload, metric, entries, measured, last=last, branch=branch, progress=progress)
+
+    @property
+    def alerts(self) -> Alerting:
+        """See `Session.alerts`."""
+        return alerting_of(self._store)
+
+    def evaluate(self, reference: str, *, progress: Progress | None = None) -> list[Evaluation]:
+        """See `Session.evaluate`."""
+        from etgraph.alerts.standing.evaluating import evaluate
+        from etgraph.cli.alerting import rules_for
+
+        entry = self.find(reference)
+        rules_for(self.alerts, entry)
+        return evaluate(self._store, self._store.records, entry, progress=progress)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`."""

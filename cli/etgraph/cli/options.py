@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,41 @@ class Seconds(click.FloatRange):
         if not math.isfinite(seconds):
             self.fail(f"found {value}, expected a finite number of seconds", param, ctx)
         return seconds
+
+
+class Duration(click.ParamType[timedelta]):
+    """A number of days, hours or weeks."""
+
+    name = "duration"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The time that a text such as `90d` means."""
+        parts = re.fullmatch(r"([1-9]\d{0,5})([hdw])", value, re.ASCII)
+        if parts is None:
+            self.fail(f"found {value!r}, expected a number of hours, days or weeks, such as 12h, 90d or 4w", param, ctx)
+        return int(parts[1]) * {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[parts[2]]
+
+
+class Moment(click.ParamType[str]):
+    """A moment of this machine's time zone unless it tells another, or a day: its beginning, or with `end` its end."""
+
+    name = "moment"
+
+    def __init__(self, *, end: bool = False) -> None:
+        self._days = timedelta(days=1 if end else 0)
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The moment in UTC, as ISO 8601 has it."""
+        from etgraph.store.clock import written
+
+        try:
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+                found = datetime.fromisoformat(value) + self._days
+            else:
+                found = datetime.fromisoformat(value)
+            return written(found)
+        except (ValueError, OverflowError):
+            self.fail(f"found {value!r}, expected such as 2026-03-31 or 2026-03-31T18:00", param, ctx)
 
 
 timeout_option: Callable[[Any], Any] = click.option(
@@ -169,3 +206,8 @@ def ingested_as(command: Any) -> Any:
     ):  # each comes before those that are there
         command = option(command)
     return command
+
+
+def team_option(help: str) -> Callable[[Any], Any]:
+    """`--team NAME`, as parameter `team`."""
+    return click.option("--team", metavar="NAME", help=help)

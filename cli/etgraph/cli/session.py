@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from etgraph.alerts.findings import CheckResult
     from etgraph.alerts.history import History
     from etgraph.alerts.rules.reading import Placed
+    from etgraph.alerts.standing.evaluation import Evaluation
     from etgraph.api.jobs.job import Job
+    from etgraph.cli.alerting import Alerting
     from etgraph.ingest.writers import Written
     from etgraph.model.errors import EtgraphError
     from etgraph.model.progress import Progress
@@ -43,11 +45,21 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What the rules that the store keeps say of a trace that was stored; the error where they could not be asked."""
+
+    trace: TraceInfo
+    evaluations: tuple[Evaluation, ...] = ()
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ingested:
-    """What an ingest stored, in order, and what it could not read."""
+    """What an ingest stored, in order, and what it could not read; and what came of the rules for what was stored."""
 
     traces: tuple[TraceInfo, ...] = ()
     failures: tuple[Failure, ...] = ()
+    checks: tuple[Checked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +109,8 @@ class Session(Protocol):
     ) -> Ingested:
         """Store one trace for each path or, with `each`, for each file of a folder or an archive.
 
-        A file that is no trace does not stop the others; what was read is stored. A store that fails stops it all.
+        A file that is no trace does not stop the others; what was read is stored. A store that fails stops it all. What
+        is stored under a workload is checked by the rules that the store keeps for it, by a server afterwards.
         Ranks are read by `workers` processes (None: as many as are sensible); with `resume` those are taken which an
         ingest that broke off had read. Raises UsageError for either of them with `each`.
         """
@@ -187,6 +200,18 @@ class Session(Protocol):
         progress: Progress | None = None,
     ) -> History:
         """A metric over the last runs of a workload, and where it changed; see `etgraph.alerts.history`."""
+        ...
+
+    @property
+    def alerts(self) -> Alerting:
+        """The rules that the store keeps, alerts and silences."""
+        ...
+
+    def evaluate(self, reference: str, *, progress: Progress | None = None) -> list[Evaluation]:
+        """Check a stored trace by the rules that are kept for its workload, as if it came now; an evaluation a set.
+
+        Alerts are kept as they come of it. Raises UsageError where there are no rules for it.
+        """
         ...
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:

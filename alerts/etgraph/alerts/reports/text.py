@@ -27,13 +27,14 @@ def text(result: CheckResult, *, colour: bool = False) -> str:
         lines += [wording.sides(result)]
     for finding in findings:
         if not wording.is_quiet(finding):
-            lines += ["", *_finding(finding, colour, several=len(result.traces) > 1)]
+            lines += ["", *lines_of(finding, colour=colour, several=len(result.traces) > 1)]
     for label, names in wording.quiet(findings).items():
         lines += ["", *_wrapped(f"{label}: {', '.join(names)}", WIDTH)]
     return "\n".join(map(not_a_command, lines)) + "\n"
 
 
-def _finding(finding: Finding, colour: bool, *, several: bool) -> Iterator[str]:
+def lines_of(finding: Finding, *, colour: bool = False, several: bool = False) -> Iterator[str]:
+    """The lines of one finding; with `several` its trace is named."""
     verdict = wording.verdict(finding)
     style = STYLES.get(verdict, "") if colour else ""
     where = f"  ({shown(finding.trace)})" if several else ""

@@ -54,7 +54,7 @@ def load(files: Sequence[Path | str]) -> tuple[Placed, ...]:
 
     Raises NotFound for a file that is not there, RulesError with all the problems of all the others.
     """
-    return loads_all([_text(file) for file in files or (DEFAULT,)])
+    return loads_all([rules_text(file) for file in files or (DEFAULT,)])
 
 
 def loads(text: str, *, file: str = "rules.toml") -> tuple[Placed, ...]:
@@ -79,7 +79,8 @@ def default_pack() -> tuple[str, str]:
     return resources.files("etgraph.alerts.rules").joinpath("default.toml").read_text("utf-8"), DEFAULT_FILE
 
 
-def _text(file: Path | str) -> tuple[str, str]:
+def rules_text(file: Path | str) -> tuple[str, str]:
+    """The text of a file of rules, or of `default`, and its name. Raises NotFound and what reading a file may raise."""
     if str(file) == DEFAULT:
         return default_pack()
     path = Path(file).expanduser()

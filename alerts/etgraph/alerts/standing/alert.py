@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from etgraph.alerts.findings import Finding
-from etgraph.alerts.standing.naming import name_at
+from etgraph.alerts.standing.naming import name_at, short
 from etgraph.alerts.standing.silences import Silence, silencing
 from etgraph.model.errors import UsageError
 from etgraph.model.results import to_json
@@ -112,12 +112,12 @@ def document_of(alert: Alert) -> dict[str, Any]:
     """What a record keeps of an alert. What alerts are looked for by stands at its top as texts."""
     finding = alert.finding
     return {
-        "team": alert.team or "", "workload": alert.workload, "trace": alert.trace, "branch": alert.branch,
-        "commit": alert.commit, "rules": alert.rules, "rule": finding.rule, "level": finding.level,
-        "status": finding.status, "state": alert.kept_state, "live": "no" if alert.resolution else "yes",
-        "moment": alert.created, "asked": alert.asked, "baseline": list(alert.baseline),
-        "finding": _plain(finding), "acknowledgement": _plain(alert.acknowledgement),
-        "resolution": _plain(alert.resolution),
+        "short": short(alert.id), "team": alert.team or "", "workload": alert.workload, "trace": alert.trace,
+        "branch": alert.branch, "commit": alert.commit, "rules": alert.rules, "rule": finding.rule,
+        "level": finding.level, "status": finding.status, "state": alert.kept_state,
+        "live": "no" if alert.resolution else "yes", "moment": alert.created, "asked": alert.asked,
+        "baseline": list(alert.baseline), "finding": _plain(finding),
+        "acknowledgement": _plain(alert.acknowledgement), "resolution": _plain(alert.resolution),
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from etgraph.alerts.language.evaluating import matches
 from etgraph.alerts.standing import evaluation as evaluated
 from etgraph.alerts.standing import silences as silenced
 from etgraph.alerts.standing.alert import (
@@ -22,7 +24,7 @@ from etgraph.alerts.standing.alert import (
     heard,
 )
 from etgraph.alerts.standing.evaluation import Evaluation, later_evaluations
-from etgraph.alerts.standing.naming import ID, first_at
+from etgraph.alerts.standing.naming import ID, SHORT, first_at
 from etgraph.alerts.standing.settling import settled, withdrawn
 from etgraph.alerts.standing.silences import silences
 from etgraph.model.errors import NotFound
@@ -31,6 +33,7 @@ from etgraph.store.records import Conflict, Record, Records
 
 KEPT: Final = timedelta(days=90)
 """For which alerts and evaluations are remembered."""
+_GLOB: Final = re.compile(r"[*?]")
 _LOOKED_AT: Final = 200
 """Records that are looked at together."""
 
@@ -84,7 +87,7 @@ def withdraw(records: Records, team: str | None, *, rules: str | None = None, tr
 def acknowledge(records: Records, team: str | None, alert_id: str, by: str, note: str | None = None) -> Alert:
     """Note that somebody looks after an alert of a team; None: of any. Raises NotFound, UsageError once resolved."""
     moment = now()
-    get_alert(records, team, alert_id)
+    alert_id = get_alert(records, team, alert_id).id
     after = _change(records, alert_id, lambda there: None if there is None else acknowledged(there, by, moment, note))
     if after is None:
         raise _no_alert(alert_id)
@@ -92,8 +95,10 @@ def acknowledge(records: Records, team: str | None, alert_id: str, by: str, note
 
 
 def get_alert(records: Records, team: str | None, alert_id: str) -> Alert:
-    """The alert of that id. Raises NotFound where a team has none; None: any team."""
+    """The alert of that id, or of that short one. Raises NotFound where a team has none; None: any team."""
     record = records.get(KIND, alert_id) if ID.fullmatch(alert_id) else None
+    if SHORT.fullmatch(alert_id):
+        record = next(iter(records.find(KIND, {"short": alert_id}, first=1, newest=True)), None)
     if record is None or team not in (None, record.document["team"]):
         raise _no_alert(alert_id)
     moment = now()
@@ -117,22 +122,27 @@ def alerts(
 ) -> list[Alert]:
     """Alerts of a team, newest first: those behind the id `after`; None: of all teams. All conditions hold.
 
-    The store looks for what it keeps; what is silenced at the moment, now unless given, is told here.
+    `workload` and `rule` are names or globs. The store looks for what it keeps; what fits a glob, and what is silenced
+    at the moment, now unless given, is told here.
     """
+    globs = [each for each in (workload, rule) if each is not None and _GLOB.search(each)]
     asked = {
-        "team": team, "workload": workload, "rule": rule, "rules": rules, "level": level, "status": status,
-        "trace": trace, "state": state if state in ("open", "acknowledged", "resolved") else None,
+        "team": team, "workload": None if workload in globs else workload, "rule": None if rule in globs else rule,
+        "rules": rules, "level": level, "status": status, "trace": trace,
+        "state": state if state in ("open", "acknowledged", "resolved") else None,
         "live": "yes" if state == "silenced" else None,
     }  # fmt: skip
     moment = moment or now()
     holding = silences(records, team, moment)
     found: list[Alert] = []
     where = {name: value for name, value in asked.items() if value is not None}
-    for record in _each(records, where, after=after, newest=True, together=first if state is None else _LOOKED_AT):
+    together = _LOOKED_AT if globs or state is not None else first
+    for record in _each(records, where, after=after, newest=True, together=together):
         if len(found) >= first:
             break
         alert = heard(alert_of(record), holding, moment)
-        if state in (None, alert.state):
+        fits = matches(alert.workload, workload or "*") and matches(alert.finding.rule, rule or "*")
+        if fits and state in (None, alert.state):
             found.append(alert)
     return found
 

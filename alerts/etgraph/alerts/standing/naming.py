@@ -11,6 +11,7 @@ from typing import Final
 from etgraph.store.clock import written
 
 ID: Final = re.compile(r"[0-9a-f]{32}")
+SHORT: Final = re.compile(r"[0-9a-f]{12}")
 _MOMENT: Final = 14
 """Hexadecimal digits of a name that tell its moment, in µs of Unix time."""
 
@@ -23,6 +24,15 @@ def name_at(moment: str, *cause: str) -> str:
     """
     digest = hashlib.sha256(json.dumps(cause).encode()).hexdigest()
     return first_at(moment) + digest[: 32 - _MOMENT]
+
+
+def short(name: str) -> str:
+    """What a person calls it: twelve digits of those that do not tell its moment, which is that of others too.
+
+    >>> short("000647f00ba42e" + "c4d5e6f70819" + "202122")
+    'c4d5e6f70819'
+    """
+    return name[_MOMENT : _MOMENT + 12]
 
 
 def first_at(moment: str) -> str:
@@ -50,4 +60,4 @@ def at(seconds: float) -> str:
     return written(datetime.fromtimestamp(seconds, UTC))
 
 
-__all__ = ["ID", "at", "first_at", "last_at", "name_at"]
+__all__ = ["ID", "SHORT", "at", "first_at", "last_at", "name_at", "short"]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from etgraph.alerts.findings import Finding
 from etgraph.alerts.language.evaluating import matches
-from etgraph.alerts.standing.naming import ID, name_at
+from etgraph.alerts.standing.naming import ID, SHORT, name_at, short
 from etgraph.model.errors import NotFound, UsageError
 from etgraph.store.clock import now, written
 from etgraph.store.records import Record, Records
@@ -108,7 +108,9 @@ def silences(records: Records, team: str | None, moment: str | None = None) -> l
 
 
 def remove_silence(records: Records, team: str | None, silence_id: str) -> Silence:
-    """End a silence now; gives what it was. Raises NotFound where a team has none of that id."""
+    """End a silence now, by its id or its short one; gives what it was. Raises NotFound where a team has none."""
+    if SHORT.fullmatch(silence_id):
+        silence_id = next((each.id for each in silences(records, team) if short(each.id) == silence_id), silence_id)
     record = records.get(KIND, silence_id) if ID.fullmatch(silence_id) else None
     if record is None or team not in (None, record.document["team"]):
         raise NotFound(f"no silence {silence_id[:40]!r}", hint="those that expired long ago are forgotten")

@@ -12,7 +12,9 @@ from etgraph.cli.options import ingested_as
 from etgraph.cli.settings import Settings
 
 if TYPE_CHECKING:
-    from etgraph.cli.session import Ingested
+    from collections.abc import Sequence
+
+    from etgraph.cli.session import Checked, Ingested
 
 
 @command("ingest")
@@ -43,7 +45,8 @@ def ingest(
 
     The files of a folder or an archive (zip, tar, compressed or not) are the ranks of one run, unless --each is given.
     The same files again change nothing. A path that cannot be read does not stop the others; the exit code is then 3.
-    With -q, print the traces' ids only.
+    With -q, print the traces' ids only. What comes under a workload is checked by the rules that the store keeps for it
+    ('etgraph rules push'); whatever comes of that, the trace is stored.
     """
     from etgraph.cli.progress import watched
 
@@ -73,6 +76,8 @@ def show_ingested(settings: Settings, ingested: Ingested) -> int:
         from etgraph.cli.views.tables import ingested_view
 
         output.show(ingested_view(ingested.traces, output.answer.width))
+    if ingested.checks:
+        _tell_checks(settings, ingested.checks)
     if ingested.failures:
         from etgraph.cli.failures import report
 
@@ -82,3 +87,20 @@ def show_ingested(settings: Settings, ingested: Ingested) -> int:
             report(settings, failure.error.code, failure.error.message, failure.error.hint)
         return ingested.failures[0].error.exit_code
     return 0
+
+
+def _tell_checks(settings: Settings, checks: Sequence[Checked]) -> None:
+    """Say what came of the rules that the store keeps, and where there are alerts for it."""
+    from etgraph.alerts.standing.alert import RAISED
+    from etgraph.cli.units import printable
+    from etgraph.cli.views.alerts import evaluation_lines
+
+    output = settings.output()
+    for each in checks:
+        for line in evaluation_lines(each.evaluations):
+            output.say(line)
+        if each.error is not None:
+            what = getattr(each.error, "message", None) or f"{type(each.error).__name__}: {each.error}"
+            output.say(printable(f"{each.trace.id[:12]} is stored, and could not be checked by rules: {what}"))
+        if any(one.failure or RAISED.intersection(one.verdicts.values()) for one in each.evaluations):
+            output.say(f"'etgraph alerts list --trace {each.trace.id[:12]}' lists what came of it")

@@ -1,4 +1,6 @@
-"""`etgraph rules init`, `lint`, `test` and `explain`: files of rules for `etgraph check`."""
+"""`etgraph rules init`, `lint`, `test` and `explain`: files of rules for `etgraph check`. Rules that a store keeps are
+those of `kept_rules`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from etgraph.cli.group import Entry, LazyGroup, command, pass_settings
 from etgraph.cli.settings import Settings
 
 _HERE = "etgraph.cli.commands.rules"
+_KEPT = "etgraph.cli.commands.kept_rules"
 _FAILED = 1
 
 
@@ -21,11 +24,19 @@ _FAILED = 1
         Entry("lint", f"{_HERE}:lint", "Whether files are rules, and all that is wrong with them."),
         Entry("test", f"{_HERE}:test", "Whether rules find what they are to find in traces."),
         Entry("explain", f"{_HERE}:explain", "What a rule measures, and when it is broken."),
+        Entry("push", f"{_KEPT}:push", "Have the store check what comes by a file of rules.", "Rules of the store"),
+        Entry("list", f"{_KEPT}:list_", "The rules that the store keeps.", "Rules of the store"),
+        Entry("show", f"{_KEPT}:show", "A file of rules as it was pushed.", "Rules of the store"),
+        Entry("remove", f"{_KEPT}:remove", "Take rules away; their alerts are resolved.", "Rules of the store"),
     ),
     no_args_is_help=True,
 )
 def rules() -> None:
-    """Rules of 'etgraph check': budgets of a run, and how much worse than a baseline it may be."""
+    """Rules: budgets of a run, and how much worse than a baseline it may be.
+
+    'etgraph check' checks runs by files of them. Those that the store keeps are for every trace that comes, and raise
+    alerts ('etgraph alerts').
+    """
 
 
 @command("init")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 import click
 
 from etgraph.cli.administering import administering
 from etgraph.cli.group import Entry, LazyGroup, command, pass_settings
+from etgraph.cli.options import Duration
 from etgraph.cli.settings import Settings
 
 _HERE = "etgraph.cli.commands.token"
@@ -29,19 +29,6 @@ def token() -> None:
 
     They lie in the store that --store names, which whoever can write to it administrates.
     """
-
-
-class Duration(click.ParamType[timedelta]):
-    """A number of days, hours or weeks."""
-
-    name = "duration"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The time that a text such as `90d` means."""
-        parts = re.fullmatch(r"([1-9]\d{0,5})([hdw])", value, re.ASCII)
-        if parts is None:
-            self.fail(f"found {value!r}, expected a number of hours, days or weeks, such as 12h, 90d or 4w", param, ctx)
-        return int(parts[1]) * {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[parts[2]]
 
 
 @command("create")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from etgraph.cli.remote.failures import NotUnderstood, TooCostly, Unreachable, made
@@ -62,9 +62,13 @@ def answered(
     """
     left_out = frozenset(without)
     selection = selection_of(kind, left_out, windows=windows)
-    found = _whole(selection, ask)
+    return read_as(kind, _whole(selection, ask), left_out)
+
+
+def read_as(kind: type[T], found: Mapping[str, Any], without: Collection[str] = ()) -> T:
+    """The dataclass that an object of an answer says. Raises NotUnderstood for an object that is none of that kind."""
     try:
-        return read(kind, found, left_out)
+        return read(kind, found, without)
     except (KeyError, TypeError, ValueError) as error:
         raise NotUnderstood(f"the server's {kind.__name__} is not as this version knows it: {error!r}") from error
 
@@ -133,16 +137,20 @@ def change(client: Client, field: str, arguments: Arguments, success: str) -> Ma
     return found
 
 
-def pages(ask: Callable[[str, str], Mapping[str, Any]], nodes: str, first: int) -> list[Mapping[str, Any]]:
-    """The nodes of all pages of a connection: `ask` gives one for a cursor, given as an argument, and a selection."""
+def pages(
+    ask: Callable[[str, str], Mapping[str, Any]], nodes: str, first: int, *, most: int | None = None
+) -> list[Mapping[str, Any]]:
+    """The nodes of a connection, no more than `most`, page by page: `ask` gives one for a cursor, given as an argument,
+    and a selection.
+    """
     found: list[Mapping[str, Any]] = []
     after: str | None = None
     while True:
         place = f", after: {json.dumps(after)}" if after else ""
         page = ask(f"first: {first}{place}", f"{{ nodes {{ {nodes} }} pageInfo {{ hasNextPage endCursor }} }}")
         found += page["nodes"]
-        if not page["pageInfo"]["hasNextPage"]:
-            return found
+        if not page["pageInfo"]["hasNextPage"] or (most is not None and len(found) >= most):
+            return found[:most]
         if page["pageInfo"]["endCursor"] in (None, after):
             raise Unreachable("the server gives the same page again and again")
         after = page["pageInfo"]["endCursor"]
@@ -150,4 +158,5 @@ def pages(ask: Callable[[str, str], Mapping[str, Any]], nodes: str, first: int) 
 
 __all__ = [
     "Arguments", "answered", "arguments_of", "ask_root", "ask_trace", "change", "found_at", "pages",
+    "read_as",
 ]  # fmt: skip

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from etgraph.alerts.findings import CheckResult
     from etgraph.alerts.history import History
     from etgraph.alerts.rules.reading import Placed
+    from etgraph.alerts.standing.evaluation import Evaluation
     from etgraph.api.jobs.job import Job
+    from etgraph.cli.remote.standing import RemoteAlerts
     from etgraph.ingest.writers import Written
     from etgraph.queries import Simulations, Workloads
     from etgraph.queries.library import Answer
@@ -289,6 +291,21 @@ class RemoteSession:
         from etgraph.cli.remote import alerts
 
         return alerts.history(self._client, workload, metric, last, branch)
+
+    @cached_property
+    def alerts(self) -> RemoteAlerts:
+        """See `Session.alerts`."""
+        from etgraph.cli.remote.standing import RemoteAlerts
+
+        return RemoteAlerts(self._client)
+
+    def evaluate(self, reference: str, *, progress: Progress | None = None) -> list[Evaluation]:
+        """See `Session.evaluate`. A job of the server does it, which is waited for."""
+        from etgraph.cli.alerting import rules_for
+
+        entry = self.find(reference)
+        rules_for(self.alerts, entry)
+        return self.alerts.evaluate(entry.id, progress or silent)
 
     def simulate(self, reference: str, simulator: str, /, *, save: bool = False, **inputs: Any) -> Simulation:
         """See `Session.simulate`. Raises UsageError for a simulator that takes files."""

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -112,7 +113,8 @@ class Server:
     def stop(self) -> None:
         """Tell the server to end; it takes no further connections."""
         self._stopping.set()
-        self._listener.pull_trigger()
+        with suppress(OSError):  # it may have looked by itself, and ended meanwhile
+            self._listener.pull_trigger()
 
     def _close(self) -> None:
         wasyncore.close_all(self._map, ignore_all=True)

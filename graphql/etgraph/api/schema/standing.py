@@ -82,6 +82,7 @@ def _glob(description: str) -> graphene.Argument:
 _WORKLOAD = _only(graphene.String, "Only of this workload.")
 _RULES = _only(graphene.String, "Only by the set of rules of this name.")
 _TRACE = _only(graphene.ID, "Only of the trace of this id.")
+_ID_OR_SHORT = graphene.Argument(graphene.NonNull(graphene.ID), description="Its id, or digits 15 to 26 of it.")
 _TEAM = _only(graphene.String, "Of this team, for the scope admin; else of one's own.")
 
 
@@ -104,8 +105,8 @@ def alerts_field() -> graphene.Field:
         graphene.NonNull(AlertConnection),
         description="Alerts of the viewer's team, those of the newest traces first; of all teams for the scope admin.",
         args={
-            "workload": _WORKLOAD,
-            "rule": _only(graphene.String, "Only of the rule of this id."),
+            "workload": _only(graphene.String, "Only of this workload, or of those that fit a glob of * and ?."),
+            "rule": _only(graphene.String, "Only of the rule of this id, or of those that fit a glob."),
             "rules": _RULES,
             "state": _only(AlertStateEnum, "Only those in this state."),
             "level": _only(AlertLevelEnum, "Only of rules of this level."),
@@ -124,7 +125,7 @@ def alert_field() -> graphene.Field:
     return graphene.Field(
         Alert,
         description="The alert of that id.",
-        args={"id": graphene.Argument(graphene.NonNull(graphene.ID), description="Its id.")},
+        args={"id": _ID_OR_SHORT},
         resolver=lambda root, info, id: standing.alert(info.context, id),
     )
 
@@ -177,7 +178,7 @@ SET_RULES = {
 REMOVE_RULES = {"name": _text("What they are called."), "team": _TEAM}
 """Arguments by which rules are taken away."""
 ACKNOWLEDGE = {
-    "id": graphene.Argument(graphene.NonNull(graphene.ID), description="Its id."),
+    "id": _ID_OR_SHORT,
     "note": _only(graphene.String, "What is to be said of it."),
 }
 """Arguments by which an alert is acknowledged."""
