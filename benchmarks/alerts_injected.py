@@ -78,8 +78,10 @@ def _half(half: str, paths: dict[str, Path]) -> None:
     print("\n| no regression | checks | alarms | peer |\n|---|---:|---:|---:|")
     for key in dict.fromkeys(key.removesuffix(" alarm").removesuffix(" peer") for key in alarms):
         print(f"| {key} | {alarms[key]} | {alarms[key + ' alarm']} | {alarms[key + ' peer']} |")
-    print(f"\n{sum(generated.values())} cases ({", ".join(f"{number} {kind}" for kind, number in generated.items())}), "
-          f"{len(rows)} of them count; {time.perf_counter() - start:.0f} s\n")
+    kinds = ", ".join(f"{number} {kind}" for kind, number in generated.items())
+    print(
+        f"\n{sum(generated.values())} cases ({kinds}), {len(rows)} of them count; {time.perf_counter() - start:.0f} s\n"
+    )
 
 
 def _row(case: Case, rules: Sequence[Placed]) -> Row:

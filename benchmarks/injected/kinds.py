@@ -293,7 +293,9 @@ def _next_on_streams(trace: Trace, rows: Array, calls: Array) -> tuple[Array, Ar
     for row in rows.tolist():
         if calls[row] < 0:
             continue
-        others = np.flatnonzero((calls >= 0) & (o["rank"] == o["rank"][row]) & trace.timed & (o["lane"] != o["lane"][row]))
+        others = np.flatnonzero(
+            (calls >= 0) & (o["rank"] == o["rank"][row]) & trace.timed & (o["lane"] != o["lane"][row])
+        )
         begins = o["start_ns"][calls[others]]
         later = others[begins > o["start_ns"][calls[row]]]
         later = later[~communicates(trace, later)]

@@ -59,7 +59,9 @@ class Spread:
         if len(circle):
             return None
         into = adjacency(nodes, targets, sources)
-        found: Array = _moments(order, into.offsets, into.neighbours, self.measured_ns, np.rint(own_ns).astype(np.int64))
+        found: Array = _moments(
+            order, into.offsets, into.neighbours, self.measured_ns, np.rint(own_ns).astype(np.int64)
+        )
         return found
 
 

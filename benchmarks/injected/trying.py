@@ -93,7 +93,9 @@ def step_of(trace: Trace) -> float:
     return float(np.median([row.duration_ns for row in rows if row.rank is None] or [row.duration_ns for row in rows]))
 
 
-def noisy(spread: Spread, level: str, count: int, *words: object, injection: Injection | None = None) -> tuple[Run, ...]:
+def noisy(
+    spread: Spread, level: str, count: int, *words: object, injection: Injection | None = None
+) -> tuple[Run, ...]:
     """So many runs with noise of a level, of a regression or of none."""
     of = injection.spread if injection is not None else spread
     added = injection.added_ns if injection is not None else 0

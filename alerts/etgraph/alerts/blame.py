@@ -81,7 +81,9 @@ def of_comparison(
             named.insert(1, Responsible(f"rank {rank}", "rank", late[rank], (rank,), unit="ns"))
         for key in _much(exposed, sign, most):
             if key not in [one.key for one in named[:2]]:
-                named.insert(2, Responsible(key, "collective", exposed[key], ranks_of(runs, key), source_of(runs, key), "ns"))
+                named.insert(
+                    2, Responsible(key, "collective", exposed[key], ranks_of(runs, key), source_of(runs, key), "ns")
+                )
     return Blame(
         tuple(named[:NAMED]),
         _share(comparison, chosen),

@@ -63,7 +63,7 @@ def exposed(run: Run, only: Sequence[int] = ()) -> dict[str, float]:
     of_type = types(trace, rows)
     spent = np.bincount(of_type.code, exposed_ns(trace, rows, windows, arrivals(trace)), len(of_type.texts))
     each = len(run.steps(only)) * len(trace.ranks)
-    return {text.lower(): float(ns) / each for text, ns in zip(of_type.texts, spent, strict=True)}
+    return {text.lower(): float(ns) / each for text, ns in zip(of_type.texts, spent, strict=True) if ns}
 
 
 def _windows(run: Run, only: Sequence[int]) -> tuple[Interval, ...]:
