@@ -256,7 +256,7 @@ def dropped_overlaps(spread: Spread) -> Iterator[Injection]:
 
     The call that issues one on a host names it as well: the wait is its own.
     """
-    trace, o, d = spread.trace, spread.trace.operators, spread.trace.dependencies
+    trace, d = spread.trace, spread.trace.dependencies
     talks = np.flatnonzero(communicates(trace, np.arange(len(trace))) & trace.timed)
     if not len(talks):
         return

@@ -1,4 +1,4 @@
-"""The peer: total time by name and rank on both sides, as a spreadsheet or Holistic Trace Analysis' trace diff has it."""
+"""The peer: total time by name and rank on both sides, as a spreadsheet or a trace diff has it."""
 
 from __future__ import annotations
 

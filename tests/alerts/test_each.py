@@ -75,14 +75,14 @@ def test_one_run_a_side_says_nothing_of_single_rows() -> None:
 @pytest.mark.parametrize(
     ("rule", "problem"),
     [
-        ('metric = "times.operators.ownNs"\naggregate = {ranks = "each"}\nbudget = {max = "1 ms"}', "each"),
-        ('metric = "sum(times.operators.ownNs)"\naggregate = {ranks = "each"}\nregression = {max_increase = "5%"}', "each"),
-        ('metric = "hotspots.busBandwidth"\naggregate = {ranks = "each"}\nregression = {max_decrease = "5%"}', "bytes/s"),
+        ('metric = "times.operators.ownNs"\nbudget = {max = "1 ms"}', "each"),
+        ('metric = "sum(times.operators.ownNs)"\nregression = {max_increase = "5%"}', "each"),
+        ('metric = "hotspots.busBandwidth"\nregression = {max_decrease = "5%"}', "bytes/s"),
     ],
 )  # fmt: skip
 def test_only_rows_that_are_compared_and_add_up_are_judged_one_by_one(rule: str, problem: str) -> None:
     with pytest.raises(RulesError) as caught:
-        loads(f'[[rules]]\nid = "rule"\n{rule}')
+        loads(f'[[rules]]\nid = "rule"\naggregate = {{ranks = "each"}}\n{rule}')
     assert problem in str(caught.value)
 
 

@@ -29,7 +29,7 @@ OF_THE_MOST: Final = 0.5
 """Ranks that have so much of the path, or of a difference, as the one with most of it are named beside that; and a rank
 that comes later by so much of the difference of the steps is responsible itself."""
 
-Key = TypeVar("Key", int, str)
+Key = TypeVar("Key")
 
 _WHAT: Final[Mapping[str, str]] = MappingProxyType(
     {"hotspots": "collective", "findings": "operator", "stragglers": "rank", "breakdown": "rank", "deviceUse": "device"}

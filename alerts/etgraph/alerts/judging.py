@@ -21,7 +21,8 @@ from etgraph.alerts.statistics.estimates import Alternating
 class Verdict:
     """What comes of a rule, in the unit of its metric; the fields are those of `Finding`.
 
-    `decision` is what statistics say, where they were asked. Of a rule about every row, `each` are the verdicts on these.
+    `decision` is what statistics say, where they were asked. Of a rule about every row, `each` are the verdicts on
+    these.
     """
 
     status: Status
