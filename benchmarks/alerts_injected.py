@@ -2,7 +2,8 @@
 
 A case is a trace, noise of a level and a regression. Several noisy runs with it are checked beside as many without.
 Those count that make the step longer, or an operator off the path take longer, by 2 % of the step and three standard
-deviations of a run's step. `ETGRAPH_INJECTED` names one of both halves, `tuning` or `held-out`, or some traces, `ETGRAPH_RUNS` how many runs a side has.
+deviations of a run's step. `ETGRAPH_INJECTED` names one of both halves, `tuning` or `held-out`, or some traces;
+`ETGRAPH_RUNS` is how many runs a side has.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import Final
 from benchmarks.injected.peer import ALARM, grown
 from benchmarks.injected.traces import HELD_OUT, TUNING, available, opened
 from benchmarks.injected.trying import Case, Ground, Tried, cases_of, ground_of, names_right, tried, unchanged
-from etgraph.alerts.findings import CheckResult
 from etgraph.alerts.rules.reading import Placed, load
 from etgraph.model import Trace
 
@@ -78,8 +78,10 @@ def _half(half: str, paths: dict[str, Path]) -> None:
     print("\n| no regression | checks | alarms | peer |\n|---|---:|---:|---:|")
     for key in dict.fromkeys(key.removesuffix(" alarm").removesuffix(" peer") for key in alarms):
         print(f"| {key} | {alarms[key]} | {alarms[key + ' alarm']} | {alarms[key + ' peer']} |")
-    print(f"\n{sum(generated.values())} cases ({", ".join(f"{number} {kind}" for kind, number in generated.items())}), "
-          f"{len(rows)} of them count; {time.perf_counter() - start:.0f} s\n")
+    kinds = ", ".join(f"{number} {kind}" for kind, number in generated.items())
+    print(
+        f"\n{sum(generated.values())} cases ({kinds}), {len(rows)} of them count; {time.perf_counter() - start:.0f} s\n"
+    )
 
 
 def _row(case: Case, rules: Sequence[Placed]) -> Row:
@@ -93,14 +95,13 @@ def _tell(row: Row) -> None:
     """A case that was not caught, in a line."""
     if not row.tried.caught:
         injection, ground = row.case.injection, row.case.ground
-        found = [(one.rule, [each.key[:40] for each in one.responsible[:3]]) for one in row.tried.broken]
+        found = [(one.rule, [each.key[:40] for each in one.responsible[:3]]) for one in row.tried.told]
         print(f"missed: {ground.name}, {ground.level}: {injection.kind}, {injection.what[:60]}, step "
               f"{row.case.effect:+.1%}, added {row.case.added:.1%}: {found}", flush=True)  # fmt: skip
 
 
-def _count(alarms: Counter[str], key: str, result: CheckResult, peer: bool, ground: Ground) -> None:
+def _count(alarms: Counter[str], key: str, broken: tuple[str, ...], peer: bool, ground: Ground) -> None:
     alarms[key] += 1
-    broken = [finding.rule for finding in result.findings if finding.status == "broken" and finding.level == "error"]
     alarms[f"{key} alarm"] += bool(broken)
     alarms[f"{key} peer"] += peer
     if broken:
@@ -108,9 +109,9 @@ def _count(alarms: Counter[str], key: str, result: CheckResult, peer: bool, grou
 
 
 def _table(what: str, rows: list[Row], key_of: Callable[[Row], str]) -> None:
-    print(f"\n| {what} | count | caught | by the step's time | peer |\n|---|---:|---:|---:|---:|")
+    print(f"\n| {what} | count | caught | the step is longer | peer |\n|---|---:|---:|---:|---:|")
     for key, some in _grouped(rows, key_of):
-        by_step = sum(any(one.rule == "step-time" for one in row.tried.named) for row in some)
+        by_step = sum("step-time" in row.tried.broken for row in some)
         caught, peer = sum(row.tried.caught for row in some), sum(row.peer for row in some)
         print(f"| {key} | {len(some)} | {caught} ({caught / len(some):.1%}) | {by_step} | {peer} |")
 

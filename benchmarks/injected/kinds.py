@@ -256,7 +256,7 @@ def dropped_overlaps(spread: Spread) -> Iterator[Injection]:
 
     The call that issues one on a host names it as well: the wait is its own.
     """
-    trace, o, d = spread.trace, spread.trace.operators, spread.trace.dependencies
+    trace, d = spread.trace, spread.trace.dependencies
     talks = np.flatnonzero(communicates(trace, np.arange(len(trace))) & trace.timed)
     if not len(talks):
         return
@@ -293,7 +293,9 @@ def _next_on_streams(trace: Trace, rows: Array, calls: Array) -> tuple[Array, Ar
     for row in rows.tolist():
         if calls[row] < 0:
             continue
-        others = np.flatnonzero((calls >= 0) & (o["rank"] == o["rank"][row]) & trace.timed & (o["lane"] != o["lane"][row]))
+        others = np.flatnonzero(
+            (calls >= 0) & (o["rank"] == o["rank"][row]) & trace.timed & (o["lane"] != o["lane"][row])
+        )
         begins = o["start_ns"][calls[others]]
         later = others[begins > o["start_ns"][calls[row]]]
         later = later[~communicates(trace, later)]

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.injected.spread import Spread
 from etgraph.model.columns import Array
+from etgraph.model.numbering import distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,8 @@ def factors(spread: Spread, noise: Noise, random: np.random.Generator) -> Array:
     step = np.where(row >= 0, steps, -1)
 
     def drawn(deviation: float, *by: Array) -> Array:
-        _, of = np.unique(np.stack(by), axis=1, return_inverse=True)
-        of = of.ravel()
-        found: Array = random.normal(0, deviation, int(of.max(initial=0)) + 1)[of]
+        of, count = distinct(*(each.astype(np.int64) for each in by))
+        found: Array = random.normal(0, deviation, count)[of]
         return found
 
     ends = operator * 0 + np.arange(2 * len(trace)) % 2

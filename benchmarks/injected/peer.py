@@ -1,4 +1,4 @@
-"""The peer: total time by name and rank on both sides, as a spreadsheet or Holistic Trace Analysis' trace diff has it."""
+"""The peer: total time by name and rank on both sides, as a spreadsheet or a trace diff has it."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def _of_trace(trace: Trace) -> dict[tuple[str, int], float]:
     rows = np.flatnonzero(trace.timed & (o["name"] >= 0))
     rank, name = o["rank"][rows].astype(np.int64), o["name"][rows].astype(np.int64)
     total = np.bincount(rank * len(names) + name, o["duration_ns"][rows])
-    return {
-        (names[key % len(names)], key // len(names)): float(total[key]) for key in np.flatnonzero(total).tolist()
-    }
+    return {(names[key % len(names)], key // len(names)): float(total[key]) for key in np.flatnonzero(total).tolist()}
 
 
 __all__ = ["ALARM", "Grown", "grown"]

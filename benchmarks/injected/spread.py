@@ -24,6 +24,15 @@ NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
+class Ways:
+    """Events in an order that every edge agrees with, and the sources of each, in compressed rows."""
+
+    order: Array
+    offsets: Array
+    neighbours: Array
+
+
+@dataclass(frozen=True, slots=True)
 class Spread:
     """The events of a trace: 2i is operator i's start, 2i + 1 its end, 2n + c the meeting of collective c.
 
@@ -38,11 +47,12 @@ class Spread:
     own_ns: Array
     known: Array
 
-    def again(self, own_ns: Array, extra: tuple[Array, Array] = (NONE, NONE)) -> Trace | None:
-        """The trace with other times of its events' own, and more edges; None where these make a circle."""
-        when = self.moments(own_ns, extra)
-        if when is None:
-            return None
+    def again(self, own_ns: Array, ways: Ways | None = None) -> Trace:
+        """The trace with other times of its events' own, by those ways, else as they were."""
+        way = ways or self.ways()
+        assert way is not None
+        own = np.rint(own_ns).astype(np.int64)
+        when = _moments(way.order, way.offsets, way.neighbours, self.measured_ns, own)
         o = self.trace.operators
         start, end = when[0 : 2 * len(self.trace) : 2], when[1 : 2 * len(self.trace) : 2]
         timed = self.trace.timed
@@ -50,8 +60,8 @@ class Spread:
             np.where(timed, start, o["start_ns"]), np.where(timed, end - start, o["duration_ns"]), "injected"
         )
 
-    def moments(self, own_ns: Array, extra: tuple[Array, Array] = (NONE, NONE)) -> Array | None:
-        """When every event comes; None where the extra edges make a circle."""
+    def ways(self, extra: tuple[Array, Array] = (NONE, NONE)) -> Ways | None:
+        """What comes after what, with more edges; None where these make a circle."""
         sources = np.concatenate([self.sources, extra[0]])
         targets = np.concatenate([self.targets, extra[1]])
         nodes = len(self.measured_ns)
@@ -59,8 +69,7 @@ class Spread:
         if len(circle):
             return None
         into = adjacency(nodes, targets, sources)
-        found: Array = _moments(order, into.offsets, into.neighbours, self.measured_ns, np.rint(own_ns).astype(np.int64))
-        return found
+        return Ways(order, into.offsets, into.neighbours)
 
 
 def spread_of(trace: Trace) -> Spread:

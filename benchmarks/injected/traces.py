@@ -12,7 +12,7 @@ from etgraph.model import Trace
 
 STEPS: Final = 2
 OPERATORS: Final = 5_000
-"""Of a trace of more steps so many are taken, without the first one, as long as they have no more operators than that."""
+"""Of a trace of more steps up to `STEPS` are taken, without the first, while they have no more operators than that."""
 TUNING: Final = MappingProxyType(
     {
         "gpt_ddp": "recorded/gpt_ddp",

@@ -29,7 +29,7 @@ OF_THE_MOST: Final = 0.5
 """Ranks that have so much of the path, or of a difference, as the one with most of it are named beside that; and a rank
 that comes later by so much of the difference of the steps is responsible itself."""
 
-Key = TypeVar("Key", int, str)
+Key = TypeVar("Key")
 
 _WHAT: Final[Mapping[str, str]] = MappingProxyType(
     {"hotspots": "collective", "findings": "operator", "stragglers": "rank", "breakdown": "rank", "deviceUse": "device"}
@@ -81,7 +81,9 @@ def of_comparison(
             named.insert(1, Responsible(f"rank {rank}", "rank", late[rank], (rank,), unit="ns"))
         for key in _much(exposed, sign, most):
             if key not in [one.key for one in named[:2]]:
-                named.insert(2, Responsible(key, "collective", exposed[key], ranks_of(runs, key), source_of(runs, key), "ns"))
+                named.insert(
+                    2, Responsible(key, "collective", exposed[key], ranks_of(runs, key), source_of(runs, key), "ns")
+                )
     return Blame(
         tuple(named[:NAMED]),
         _share(comparison, chosen),

@@ -68,7 +68,15 @@ class Check:
 
 
 def check(of: Check, rules: Sequence[Placed]) -> CheckResult:
-    """The findings of all rules that are not off, in their order.
+    """The findings of all rules that are not off, in their order. Raises what `judged_by` raises."""
+    judged = judged_by(of, rules)
+    findings = tuple(told(one, of.today) for one in judged)
+    names = tuple(dict.fromkeys(run.name for one in judged for run in one.baseline))
+    return CheckResult(outcome(findings), tuple(run.name for run in of.runs), names, findings)
+
+
+def judged_by(of: Check, rules: Sequence[Placed]) -> list[Judged]:
+    """The verdicts on all rules that are not off, in their order, looked at together; nothing is told of them yet.
 
     A budget is judged on every run by itself; what compares with a baseline is judged once, all runs being runs of one
     side.
@@ -83,10 +91,7 @@ def check(of: Check, rules: Sequence[Placed]) -> CheckResult:
         of.progress(f"rule {placed.rule.id}")
         judged += _judge(of, placed)
     verdicts = stand_together([one.verdict for one in judged])
-    judged = [replace(one, verdict=verdict) for one, verdict in zip(judged, verdicts, strict=True)]
-    findings = tuple(told(one, of.today) for one in judged)
-    names = tuple(dict.fromkeys(run.name for one in judged for run in one.baseline))
-    return CheckResult(outcome(findings), tuple(run.name for run in of.runs), names, findings)
+    return [replace(one, verdict=verdict) for one, verdict in zip(judged, verdicts, strict=True)]
 
 
 def applicable(rules: Sequence[Placed], baseline: Sequence[str]) -> tuple[Placed, ...]:
@@ -202,4 +207,4 @@ def _missing(run: Run, measured: Measured, *, sides: bool) -> str:
     return why if not sides or run.name in why else f"{run.name}: {why}"
 
 
-__all__ = ["Check", "Judged", "applicable", "check", "outcome"]
+__all__ = ["Check", "Judged", "applicable", "check", "judged_by", "outcome"]

@@ -30,7 +30,7 @@ def more_exposed(runs: Sequence[Run], baseline: Sequence[Run], only: Sequence[in
     return _more([exposed(run, only) for run in runs], [exposed(run, only) for run in baseline])
 
 
-Key = TypeVar("Key", int, str)
+Key = TypeVar("Key")
 
 
 def _more(after: Sequence[Mapping[Key, float]], before: Sequence[Mapping[Key, float]]) -> dict[Key, float]:
@@ -41,7 +41,7 @@ def _more(after: Sequence[Mapping[Key, float]], before: Sequence[Mapping[Key, fl
 
 
 def late_ns(run: Run, only: Sequence[int] = ()) -> dict[int, float]:
-    """How long a step each rank kept all others waiting: of the last one to come to each meeting, from the last but one.
+    """How long a step each rank kept all others waiting: by how much the last one comes after the last but one.
 
     A sender keeps a receiver that is there already. So much would be gained if it came with the others.
     """
@@ -63,7 +63,7 @@ def exposed(run: Run, only: Sequence[int] = ()) -> dict[str, float]:
     of_type = types(trace, rows)
     spent = np.bincount(of_type.code, exposed_ns(trace, rows, windows, arrivals(trace)), len(of_type.texts))
     each = len(run.steps(only)) * len(trace.ranks)
-    return {text.lower(): float(ns) / each for text, ns in zip(of_type.texts, spent, strict=True)}
+    return {text.lower(): float(ns) / each for text, ns in zip(of_type.texts, spent, strict=True) if ns}
 
 
 def _windows(run: Run, only: Sequence[int]) -> tuple[Interval, ...]:

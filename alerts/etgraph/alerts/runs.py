@@ -191,7 +191,9 @@ def measure(
             missing = error.message
             continue
         each = aggregate.ranks == "each"
-        number = reduced("sum" if each else aggregate.ranks, value.known) if value.rows is not None else value.numbers[0]
+        number = (
+            reduced("sum" if each else aggregate.ranks, value.known) if value.rows is not None else value.numbers[0]
+        )
         pairs = zip(value.rows or (), value.numbers)
         known = [(row, own) for row, own in pairs if own is not None] if value.rows is not None else list(value.used)
         rows += known

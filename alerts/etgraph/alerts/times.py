@@ -10,8 +10,8 @@ import numpy as np
 from etgraph.model import Category, DependencyKind, Trace, Trust
 from etgraph.model.arrivals import arrivals, communicates
 from etgraph.model.columns import Array
-from etgraph.model.results import Result
 from etgraph.model.numbering import distinct
+from etgraph.model.results import Result
 from etgraph.model.sums import sum_by
 from etgraph.model.waits import waits_within
 from etgraph.queries.keys import groups, types

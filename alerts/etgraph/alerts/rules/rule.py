@@ -34,7 +34,9 @@ class Where:
 class Aggregate:
     """How many numbers become one."""
 
-    ranks: Annotated[OfRanks, "of the rows that a metric leaves of a step, such as one a rank; `each` compares every row by itself"] = "max"
+    ranks: Annotated[
+        OfRanks, "of the rows that a metric leaves of a step, such as one a rank; `each` compares every row by itself"
+    ] = "max"
     iterations: Annotated[
         OfSteps, "of the steps of a run; `together` asks about all steps at once, rather than about each"
     ] = "median"
