@@ -10,6 +10,9 @@ from scipy.special import ndtr, stdtr
 
 from etgraph.alerts.statistics.power import multiple, quantile
 
+ROOM = 1.25
+"""By how much more must be there to be shown than Student's t has it: outliers and near places hide some of it."""
+
 
 class Bounds(Protocol):
     """What a test says of the difference of two sides, samples minus baseline, on the scale of its estimate."""
@@ -130,7 +133,8 @@ class Shown(Bounds):
 
     def detectable(self, alpha: float, *, above: bool) -> float | None:
         """That of the difference, at the level at which one of so many tries would have to show it."""
-        return self.of.detectable(alpha / self.tries, above=above)
+        found = self.of.detectable(alpha / self.tries, above=above)
+        return None if found is None else ROOM * found
 
 
 __all__ = ["Bounds", "Shown", "Student"]
