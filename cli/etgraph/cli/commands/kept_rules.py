@@ -91,8 +91,7 @@ def show(settings: Settings, name: str, team: str | None) -> None:
         return
     if found.text == DEFAULT:
         output.say("the rules that come with etgraph, as this version has them")
-    for line in (default_pack()[0] if found.text == DEFAULT else found.text).splitlines():
-        output.line(line)
+    output.line((default_pack()[0] if found.text == DEFAULT else found.text).removesuffix("\n"))
 
 
 @command("remove")
