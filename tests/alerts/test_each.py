@@ -57,7 +57,8 @@ def test_an_operator_that_got_slower_is_found_with_its_rank_where_the_step_did_n
     assert finding.change == pytest.approx(0.3, abs=0.01)
     assert found(slow, BASE, EACH.replace("5%", "50%")).status == "passed"
     assert found(BASE, slow).status == "improved"
-    assert found(BASE, list(reversed(BASE))).status == "passed"
+    again = [run(f"again {number}", (1001 + number, 1001 - number), 1001 + 2 * number) for number in range(4)]
+    assert found(again, BASE).status == "passed"
 
 
 def test_one_run_a_side_says_nothing_of_single_rows() -> None:
@@ -103,7 +104,7 @@ def test_rows_of_noise_alone_are_rarely_broken() -> None:
 
 def test_rules_of_rows_take_little_from_a_rule_of_the_whole() -> None:
     before = [np.array([100.0]), np.array([102.0]), np.array([98.0]), np.array([101.0])]
-    slower = of_decision(decide([run * 1.03 for run in before], before, max_increase=0.0))
+    slower = of_decision(decide([run * 1.035 for run in before], before, max_increase=0.0))
     same = of_rows({("aten::mm", 0): of_decision(decide(before, before, max_increase=0.05))})
     p_value = slower.evidence["p_value"]
     assert 0.05 / 3 < p_value < 0.05 * 2 / 3
