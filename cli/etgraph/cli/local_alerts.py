@@ -47,7 +47,11 @@ def check_by_rules(store: Store, entry: TraceInfo, progress: Progress = silent) 
 
 def check_beside(store: Store, tagged: TraceInfo, tag: str) -> None:
     """Check the newest trace of a workload again, where another trace has become what its rules compare with."""
-    from etgraph.alerts.standing.baselines import TAG
+    from etgraph.alerts.standing.rule_sets import sets_for
+
+    if not sets_for(store.records, tagged.team or "", tagged.workload):
+        return
+    from etgraph.alerts.standing.baselines import TAG  # slow: all that rules measure
 
     if f"@{tag}" != TAG:
         return
