@@ -235,7 +235,7 @@ def test_lint_and_explain_say_what_is_wrong_and_what_is_meant(etgraph: Call, rul
     result = etgraph("rules", "explain", "stp-time")
     assert (result.exit_code, "did you mean 'step-time'?" in result.stderr) == (2, True)
     result = etgraph("rules", "lint", "default", "--json")
-    assert len(json.loads(result.stdout)["rules"]) == 13
+    assert len(json.loads(result.stdout)["rules"]) == 15
 
 
 TESTS = f"""
