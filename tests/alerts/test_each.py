@@ -17,6 +17,7 @@ from etgraph.alerts.rules.reading import RulesError
 from etgraph.alerts.runs import Run
 from etgraph.alerts.statistics import decide
 from etgraph.alerts.times import times
+from etgraph.model import Trace
 from support.build import build
 
 EACH = 'metric = "times.operators.ownNs"\naggregate = {ranks = "each"}\nregression = {max_increase = "5%"}\n'
@@ -33,6 +34,21 @@ def run(name: str, mm: Sequence[int], relu: int = 1000, step: int = 5000) -> Run
             f"rank {rank} | thread 1 | aten::add {took + relu}..{took + relu + 5}",
         ]
     return Run(name, build("\n".join(lines)))
+
+
+def steps_of(*took: int) -> Trace:
+    """A trace of steps, in each of which the product of rank 1 takes so long."""
+    lines = []
+    for rank in (0, 1):
+        for step, own in enumerate(took):
+            at, mm = 10_000 * step, 1000 + step if rank == 0 else own
+            lines += [
+                f"rank {rank} | thread 1 | iteration ProfilerStep#{step} {at}..{at + 9000}",
+                f"rank {rank} | thread 1 | aten::mm {at}..{at + mm}",
+                f"rank {rank} | thread 1 | aten::relu {at + mm}..{at + mm + 1000}",
+                f"rank {rank} | thread 1 | aten::add {at + mm + 1000}..{at + mm + 1005}",
+            ]
+    return build("\n".join(lines))
 
 
 def found(runs: Sequence[Run], baseline: Sequence[Run], rule: str = EACH) -> Finding:
@@ -71,6 +87,38 @@ def test_one_run_a_side_says_nothing_of_single_rows() -> None:
     assert "one run a side" in finding.message
     counts = 'metric = "structure.operators.count"\naggregate = {ranks = "each"}\nregression = {max_increase = "0%"}'
     assert found([slow], BASE[:1], counts).status == "passed"  # what does not vary is told by one run
+
+
+def test_a_single_disturbed_step_is_not_an_operator_that_became_slower() -> None:
+    disturbed = run("disturbed", (1000, 5000), step=10_000)
+    finding = found([disturbed], BASE)
+    assert (finding.status, finding.value) == ("undecided", None)
+    assert "fewer than 3 steps" in finding.message
+    assert found(BASE, [disturbed]).status == "undecided"
+    assert found([disturbed], BASE, EACH + 'missing = "pass"').status == "passed"
+    assert found([disturbed, disturbed], BASE).status == "broken"
+    steps = [Run("steps", steps_of(1000, 5000, 5005, 4995))]
+    assert found(steps, BASE).status == "broken"
+    assert found([Run("turns", steps_of(1000, 5000), (1,))], BASE, EACH + "where = {iterations = [7]}").status == (
+        "incomparable"
+    )
+
+
+def test_rows_of_which_there_are_none_are_named() -> None:
+    where = 'where = {operator = "aten::nm"}'
+    rule = f'metric = "operators.totalNs"\nregression = {{max_increase = "5%"}}\n{where}'
+    finding = found(BASE[:1], BASE[1:], rule)
+    assert finding.status == "incomparable"
+    assert "does not occur in the trace: no rows of operator 'aten::nm'" in finding.message
+
+
+def test_few_steps_that_take_turns_are_one_run_a_side() -> None:
+    trace = steps_of(1000, 5000, 1002, 5003, 1001)
+    finding = found([Run("slow", trace, (1, 3))], [Run("base", trace, (0, 2, 4))])
+    assert finding.status == "undecided"
+    assert "fewer than 3 steps" in finding.message
+    trace = steps_of(1000, 5000, 1002, 5003, 1001, 5002, 1003, 5001)
+    assert found([Run("slow", trace, (1, 3, 5, 7))], [Run("base", trace, (0, 2, 4, 6))]).status == "broken"
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,8 @@ suppress = {reason = "", until = "soon"}
         (RULE + "budget = {max = 0}\nregression = {max_increase = '5%'}", "a regression beside a budget", "one of"),
         (RULE + "regression = {}", "neither max_increase nor max_decrease", "one of max_increase and max_decrease"),
         (RULE + "regression = {max_increase = '2 ms'}", "'2 ms'", 'an amount such as "10%"'),
+        (RULE + "regression = {max_increase = 5}", "5, which is 500%", 'a share such as "5%" or 0.05'),
+        (RULE + "regression = {max_increase = '3'}", "3, which is 300%", 'a share such as "3%"'),
         (RULE + "regression = {max_increase = -0.1}", "'-0.1'", "0 or more"),
         (RULE + "regression = {max_increase = 0, confidence = 1}", "1", "a share from 0.5 to below 1"),
         (RULE + "regression = {max_increase = 0, confidence = 0.4}", "0.4", "0.5"),
@@ -173,6 +175,7 @@ def test_what_is_no_rule_is_refused(text: str, found: str, expected: str) -> Non
 @pytest.mark.parametrize("more", [
     "baseline = ['last:7']\nregression = {max_increase = 0, test = 'change-point', within = 3}",
     "baseline = ['gpt@a', 'last:2']\nregression = {max_increase = 0, test = 'change-point'}",
+    "regression = {max_increase = '500%'}",
     "for = 2\nbaseline = ['last:19']\nregression = {max_increase = 0, test = 'mann-whitney'}",
     "regression = {max_increase = 0, test = 'mann-whitney', confidence = 0.99}",
     "regression = {max_decrease = '99%', test = 'ratio', min_samples = 2}",

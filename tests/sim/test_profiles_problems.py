@@ -112,6 +112,13 @@ def test_a_text_that_is_no_toml(text: str, line: int | None, found: str) -> None
     assert problem.line == line or line is None
 
 
+@pytest.mark.parametrize("text", ["b = {max = 5%}", "b = 10 GB/s", "b = [1]\nc = 2.5ms"])
+def test_an_amount_that_is_no_text_is_told(text: str) -> None:
+    (problem,) = problems(text)
+    amount = text.rpartition("= ")[2].removesuffix("}")
+    assert problem.hint == f'an amount with a unit is a text: "{amount}"'
+
+
 def test_references_are_texts() -> None:
     (problem,) = problems("\n[references]\na = 1\n" + WHOLE)
     assert (problem.line, problem.path) == (2, "references")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from etgraph.alerts.comparability import incomparable, on_both_sides
-from etgraph.alerts.each import ONE_RUN, of_each, stand_together
+from etgraph.alerts.each import of_each, stand_together, untold
 from etgraph.alerts.findings import CheckResult, Finding, Outcome, Status
-from etgraph.alerts.judging import Verdict, of_budget, of_regression, take_turns
+from etgraph.alerts.judging import Verdict, of_budget, of_regression
 from etgraph.alerts.rules.reading import DEFAULT_FILE, Placed
 from etgraph.alerts.rules.rule import Rule, Where
 from etgraph.alerts.runs import Measured, Run, measure, together
@@ -180,10 +180,15 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
         verdict = Verdict("incomparable", missing=error.message)
         return Judged(placed, runs, baseline, verdict, nothing)
     compared = comparison if baseline else None
-    alternating, each = take_turns(runs, baseline), rule.aggregate.ranks == "each"
-    if each and len(runs) == len(baseline) == 1 and alternating is None and not rule.one_run_is_enough:
-        verdict = Verdict("passed" if rule.missing == "pass" else UNDECIDED, missing=ONE_RUN)
-        return Judged(placed, runs, baseline, verdict, nothing)
+    each = rule.aggregate.ranks == "each"
+    if each and not rule.one_run_is_enough:
+        try:
+            why = untold(runs, baseline, rule.where.iterations)
+        except MissingData:  # none of the steps that are meant, which measuring tells
+            why = None
+        if why is not None:
+            verdict = Verdict("passed" if rule.missing == "pass" else UNDECIDED, missing=why)
+            return Judged(placed, runs, baseline, verdict, nothing)
     own = [measure(run, rule.metric, rule.where, rule.aggregate, compared) for run in runs]
     if rule.metric.compares:
         own = own[:1]

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from etgraph.alerts.findings import Status
-from etgraph.alerts.judging import Verdict, of_decision, of_regression
+from etgraph.alerts.judging import Verdict, of_decision, of_regression, take_turns
 from etgraph.alerts.rules.rule import Rule
 from etgraph.alerts.runs import Measured, Part, Run
 from etgraph.alerts.statistics.deciding import Decision
@@ -19,9 +19,29 @@ LEAST_SHARE: Final = 0.01
 """Rows with less than this of the baseline of their rank are not looked at: each one more hides something in others."""
 WEIGHT_OF_ROWS: Final = 0.25
 """What a rule about every row counts for beside one about the whole."""
-ONE_RUN: Final = "one run a side does not tell how far the times of single rows differ from run to run"
+ONE_RUN: Final = (
+    "one run a side does not tell how far the times of single rows differ from run to run; 3 runs a side would"
+)
+LEAST_STEPS: Final = 3
+"""Steps of a side's only run, of which the typical one is not moved by a single disturbance."""
+FEW_STEPS: Final = (
+    f"a side of one run with fewer than {LEAST_STEPS} steps does not tell a row that became slower from one that was "
+    "disturbed once; more steps would, or more runs"
+)
 _WHOLE: Final[Part] = ("", None)
 _WORST_FIRST: Final[tuple[Status, ...]] = ("broken", "undecided", "improved", "passed")
+
+
+def untold(runs: Sequence[Run], baseline: Sequence[Run], only: Sequence[int]) -> str | None:
+    """Why runs cannot tell how far single rows differ by noise, of the steps that are meant; None where they can.
+
+    A step as a whole has many operators in which disturbances even out; a single one takes five times as long in one
+    step of twenty, and there are a hundred of them. Raises what `Run.steps` raises.
+    """
+    if len(runs) == len(baseline) == 1 and take_turns(runs, baseline) is None:
+        return ONE_RUN
+    few = any(len(side) == 1 and len(side[0].steps(only)) < LEAST_STEPS for side in (runs, baseline))
+    return FEW_STEPS if few else None
 
 
 def of_each(
@@ -109,4 +129,4 @@ def _row(measured: Measured, part: Part) -> Measured:
     return Measured(float(np.median(steps)), steps)
 
 
-__all__ = ["LEAST_SHARE", "ONE_RUN", "of_each", "of_rows", "stand_together"]
+__all__ = ["LEAST_SHARE", "LEAST_STEPS", "of_each", "of_rows", "stand_together", "untold"]

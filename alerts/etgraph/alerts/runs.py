@@ -181,7 +181,7 @@ def measure(
     numbers: list[float] = []
     rows: list[tuple[Row, float]] = []
     parts: dict[Part, list[float]] = {}
-    missing = "what it measures does not occur in the trace"
+    missing = "what it measures does not occur in the trace" + (f": no rows of {where.rows}" if where.rows else "")
     if metric.compares and compared is not None and not compared().timed:
         missing = NO_TIMES
     for step in chosen:

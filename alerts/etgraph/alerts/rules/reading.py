@@ -223,9 +223,14 @@ class _Checking:
             found = "neither max_increase nor max_decrease" if regression.max_increase is None else "both"
             self.refuse(("regression",), found, "one of max_increase and max_decrease")
         for key in ("max_increase", "max_decrease"):
-            share = self.amount(("regression", key), getattr(regression, key), "share")
+            text = getattr(regression, key)
+            share = self.amount(("regression", key), text, "share")
+            if key == "max_increase" and share is not None and share > 1 and "%" not in str(text):
+                self.refuse(
+                    ("regression", key), f"{text}, which is {share:.0%}", f'a share such as "{share:g}%" or 0.05'
+                )
             if key == "max_decrease" and share is not None and share >= 1:
-                self.refuse(("regression", key), repr(regression.max_decrease), "less than 100%, which is all of it")
+                self.refuse(("regression", key), repr(text), "less than 100%, which is all of it")
         if not 0.5 <= regression.confidence < 1:
             self.refuse(("regression", "confidence"), f"{regression.confidence:g}", "a share from 0.5 to below 1")
         self.test(rule, regression)

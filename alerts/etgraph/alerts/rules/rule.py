@@ -29,6 +29,12 @@ class Where:
     group: Annotated[str | None, "rows of this process group"] = None
     size: Annotated[str | None, "rows of collectives of this class of size, such as `1 to 10 MB`"] = None
 
+    @property
+    def rows(self) -> str:
+        """Which rows are meant, in words; nothing where all are."""
+        chosen = [(key, getattr(self, key)) for key in ("scope", "operator", "group", "size")]
+        return " and ".join(f"{key} {pattern!r}" for key, pattern in chosen if pattern is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:

@@ -16,6 +16,8 @@ from etgraph.model.settings.positions import positions
 from etgraph.model.settings.problems import FileProblems, Problem
 
 _FIGURE = frozenset({"value", "source"})
+_AMOUNT = re.compile(r"=\s*([0-9][0-9.]*\s*(?:%|[A-Za-z]+(?:/s)?))")
+"""An amount that is no text."""
 _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -90,7 +92,9 @@ def _syntax(message: str, text: str, file: str) -> Problem:
         line = int(match[2]) if match[2] else text.count("\n", 0, len(text.rstrip())) + 1
     if what.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate")):
         return Problem(file, line, "", f"a key or table that is there already ({what})", "each of them once")
-    return Problem(file, line, "", f"what is no TOML ({what[:1].lower() + what[1:]})", "TOML")
+    bare = _AMOUNT.search(text.splitlines()[line - 1]) if line and text.strip() else None
+    hint = f'an amount with a unit is a text: "{bare[1]}"' if bare else None
+    return Problem(file, line, "", f"what is no TOML ({what[:1].lower() + what[1:]})", "TOML", hint)
 
 
 def merged(base: Node, over: Node) -> Node:
