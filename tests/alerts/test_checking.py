@@ -219,14 +219,32 @@ def test_step_times_of_several_runs_are_judged_by_statistics() -> None:
     assert one(rule, base[:2], base[2:]).status in ("passed", "undecided")
 
 
+def test_a_program_that_polls_more_often_is_the_same_program() -> None:
+    def polling(times: int) -> Trace:
+        lines = ["rank 0 | thread 1 | iteration ProfilerStep#0 0..1000", "rank 0 | thread 1 | aten::mm 0..500"]
+        lines += [f"rank 0 | thread 2 | cudaEventQuery {10 * each}..{10 * each + 5}" for each in range(times)]
+        return build("\n".join(lines))
+
+    rules = [placed for placed in load(["default"]) if placed.rule.id == "operators-added"]
+    runs, base = (Run(name, polling(times)) for name, times in (("more", 16), ("base", 14)))
+    (finding,) = check(Check((runs,), ("base",), lambda names: (base,)), rules).findings
+    assert finding.status == "passed"
+
+
 def test_one_noisy_run_is_undecided_and_says_how_many_would_decide() -> None:
     result = found(f'{TIME}regression = {{max_increase = "5%"}}', steps([100, 150]), steps([101, 140]))
     (finding,) = result.findings
     assert (finding.status, result.status) == ("undecided", "undecided")
-    assert finding.runs_needed is not None
-    assert finding.runs_needed > 1
-    assert f"{finding.runs_needed} runs a side would decide" in finding.message
+    assert finding.runs_needed == 1000
+    assert "for even 1,000 runs a side to decide" in finding.message
+    slower = one(f'{TIME}regression = {{max_increase = "5%"}}', steps([110, 170]), steps([101, 140]))
+    assert slower.runs_needed is not None
+    assert 1 < slower.runs_needed < 1000
+    assert f"{slower.runs_needed} runs a side would decide" in slower.message
+    assert slower.responsible
     assert (exit_code(result), exit_code(result, fail_on_undecided=True)) == (0, 1)
+    quicker = one(f'{TIME}regression = {{max_increase = "5%"}}', steps([101, 140]), steps([100, 150]))
+    assert (quicker.status, quicker.responsible) == ("undecided", ())  # nobody is to blame for less
     few = f'{TIME}regression = {{max_increase = "1%", min_samples = 2}}'
     assert one(few, steps([900, 901]), steps([100, 101])).status == "undecided"
 

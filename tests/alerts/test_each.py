@@ -71,6 +71,8 @@ def test_an_operator_that_got_slower_is_found_with_its_rank_where_the_step_did_n
     assert finding.evidence["rows"] == 4  # what takes less than a hundredth of its rank is not looked at
     assert LEAST_SHARE > 5 / 2000
     assert finding.change == pytest.approx(0.3, abs=0.01)
+    assert finding.message.startswith("aten::mm on rank 1: 1.00 µs → 1.30 µs (+301 ns, +30.1%)")
+    assert finding.responsible[0].contribution == finding.difference
     assert found(slow, BASE, EACH.replace("5%", "50%")).status == "passed"
     assert found(BASE, slow).status == "improved"
     again = [run(f"again {number}", (1001 + number, 1001 - number), 1001 + 2 * number) for number in range(4)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from etgraph.alerts.changes import change_kind
-from etgraph.alerts.findings import Responsible
+from etgraph.alerts.findings import Responsible, Status
+from etgraph.alerts.judging import Verdict
 from etgraph.alerts.language.amounts import ADDITIVE
 from etgraph.alerts.language.evaluating import Row, label_of
 from etgraph.alerts.lateness import later_ranks, more_exposed
-from etgraph.alerts.runs import Measured, Part, Run, part_of
+from etgraph.alerts.runs import Measured, Part, Run
 from etgraph.model import Trace
 from etgraph.model.arrivals import communicates
 from etgraph.queries.comparison import Comparison, Contribution
@@ -131,18 +132,17 @@ def of_rows(
     *,
     lower: bool = False,
     unit: str,
-    only: Collection[Part] | None = None,
 ) -> Blame:
     """The rows of answers that a number came from, largest first; beside a baseline, those that differ most.
 
-    Of some rows `only`, where they are given; beside a baseline with the ranks on which they differ most.
+    Beside a baseline they have the ranks on which they differ most.
 
     Of a finding of a trace its operators are the responsible. Numbers of rows of one name are summed over the ranks;
     where their `unit` is that of a rate or share, it is their mean. `lower` begins with the smallest.
     """
     additive = unit in ADDITIVE
-    own = _by_label(measured, additive=additive, only=only)
-    before = _by_label(baseline, additive=additive, only=only) if baseline is not None else {}
+    own = _by_label(measured, additive=additive)
+    before = _by_label(baseline, additive=additive) if baseline is not None else {}
     sign = -1.0 if lower else 1.0
     amounts = {label: one.number for label, one in own.items()}
     for label, one in before.items():
@@ -173,6 +173,29 @@ def of_rows(
     return Blame(tuple(found[:NAMED]), critical_share(runs, keys), gain, advice)
 
 
+def of_parts(each: Mapping[Part, Verdict], status: Status, runs: Sequence[Run], *, unit: str) -> Blame:
+    """The rows that were judged by themselves and came to that status, the one that differs most first.
+
+    Rows of one name are one, with what they differ by on the rank where that is most, and the ranks that come near it.
+    """
+    moved: dict[str, dict[int | None, Verdict]] = {}
+    for (label, rank), verdict in each.items():
+        if verdict.status == status and verdict.moved > 0:
+            moved.setdefault(label, {})[rank] = verdict
+    most = {label: max(of_ranks.values(), key=lambda one: one.moved) for label, of_ranks in moved.items()}
+    found = []
+    for label in sorted(most, key=lambda label: (-most[label].moved, label))[:NAMED]:
+        least = most[label].moved * OF_THE_MOST
+        near = [rank for rank, one in moved[label].items() if rank is not None and one.moved >= least]
+        found.append(
+            Responsible(
+                label, change_kind(label), most[label].difference, tuple(sorted(near)) or ranks_of(runs, label),
+                source_of(runs, label), unit,
+            )
+        )  # fmt: skip
+    return Blame(tuple(found), critical_share(runs, [one.key for one in found]))
+
+
 @dataclass(frozen=True, slots=True)
 class _Labelled:
     """Rows of one name: the first of them, a number of all, and those of their ranks."""
@@ -196,11 +219,9 @@ def _where(own: _Labelled, before: _Labelled | None, sign: float) -> tuple[int, 
     return tuple(rank for rank, number in differ.items() if number >= most * OF_THE_MOST)
 
 
-def _by_label(measured: Measured, *, additive: bool, only: Collection[Part] | None = None) -> dict[str, _Labelled]:
+def _by_label(measured: Measured, *, additive: bool) -> dict[str, _Labelled]:
     rows: dict[str, list[tuple[Row, float]]] = {}
     for row, number in measured.rows:
-        if only is not None and part_of(row) not in only:
-            continue
         rows.setdefault(label_of(row), []).append((row, number))
     found = {}
     for label, some in rows.items():
@@ -291,6 +312,6 @@ def _rows(trace: Trace, key: str) -> Any:
 
 
 __all__ = [
-    "NAMED", "Blame", "critical_share", "of_changes", "of_comparison", "of_rows", "ranks_of",
+    "NAMED", "Blame", "critical_share", "of_changes", "of_comparison", "of_parts", "of_rows", "ranks_of",
     "source_of",
 ]  # fmt: skip

@@ -76,14 +76,10 @@ def of_rows(each: Mapping[Part, Verdict]) -> Verdict:
         return Verdict("passed", evidence={"rows": 0})
     status = min((verdict.status for verdict in each.values()), key=_WORST_FIRST.index)
     alike = {part: verdict for part, verdict in each.items() if verdict.status == status}
-    part = max(alike, key=lambda part: abs(alike[part].difference or 0.0))
+    part = max(alike, key=lambda part: alike[part].moved)
     counts = {"row": part[0], "rank": part[1], "rows": len(each), "rows_alike": len(alike)}
-    needed = max((verdict.runs_needed or 0 for verdict in alike.values()), default=0)
     shown = alike[part]
-    return replace(
-        shown, evidence={**shown.evidence, **counts}, decision=None, each=each,
-        runs_needed=needed or None,
-    )  # fmt: skip
+    return replace(shown, evidence={**shown.evidence, **counts}, decision=None, each=each)
 
 
 def stand_together(verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -40,6 +41,12 @@ class Verdict:
     missing: str | None = None
     why: str | None = None
     each: Mapping[Part, Verdict] = field(default_factory=dict)
+
+    @property
+    def moved(self) -> float:
+        """The difference for the worse or, of what improved, for the better; 0 where there is none."""
+        worse = math.copysign(1.0, 0.0 if self.limit is None else self.limit) * (self.difference or 0.0)
+        return -worse if self.status == "improved" else worse
 
 
 def of_budget(rule: Rule, measured: Measured) -> Verdict:

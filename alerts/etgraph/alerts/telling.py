@@ -6,13 +6,14 @@ import datetime
 import shlex
 from typing import TYPE_CHECKING
 
-from etgraph.alerts.blame import Blame, of_changes, of_comparison, of_rows
+from etgraph.alerts.blame import Blame, of_changes, of_comparison, of_parts, of_rows
 from etgraph.alerts.findings import Finding, Responsible
 from etgraph.alerts.language.amounts import readable
 from etgraph.alerts.language.expressions import paths
 from etgraph.alerts.language.meaning import metric
 from etgraph.alerts.language.vocabulary import QUESTIONS, option_of
 from etgraph.alerts.runs import measure, together
+from etgraph.alerts.statistics.power import MOST_RUNS
 from etgraph.model.errors import MissingData
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ OF_STEPS = frozenset({"iterations", "criticalPath", "compare", "waterfall"})
 def told(one: Judged, today: datetime.date) -> Finding:
     """The finding of a rule that was judged."""
     rule, verdict = one.rule, one.verdict
-    blame = _blame(one) if verdict.status in ("broken", "improved", "undecided") else Blame()
+    blame = _blame(one) if verdict.status in ("broken", "improved") or _may_be_worse(one) else Blame()
     status, reason = verdict.status, verdict.missing
     if rule.suppress is not None:
         expired = rule.suppress.expired(today)
@@ -64,6 +65,11 @@ def told(one: Judged, today: datetime.date) -> Finding:
     )
 
 
+def _may_be_worse(one: Judged) -> bool:
+    """Whether it is undecided, and what was found is no better than the baseline: nobody is to blame for less."""
+    return one.verdict.status == "undecided" and one.verdict.moved >= 0
+
+
 def _blame(one: Judged) -> Blame:
     """Who is responsible: changes of the program that were counted, what makes a step longer, or rows of answers."""
     rule, questions = one.rule, one.rule.metric.questions
@@ -86,13 +92,10 @@ def _blame(one: Judged) -> Blame:
         return of_rows(together(sides[0]), culprits.questions[0], one.runs, before, lower=lower, unit=culprits.unit)
     fewer = rule.budget is not None and one.verdict.limit is not None and (one.verdict.value or 0) < one.verdict.limit
     worse_is_less = fewer or (rule.regression is not None and rule.regression.max_increase is None)
+    if one.verdict.each:
+        return of_parts(one.verdict.each, one.verdict.status, one.runs, unit=rule.metric.unit)
     baseline = one.before if rule.regression is not None else None
-    each = one.verdict.each
-    only = [part for part, verdict in each.items() if verdict.status == one.verdict.status] if each else None
-    return of_rows(
-        one.measured, questions[0], one.runs, baseline, lower=lower != worse_is_less,
-        unit=rule.metric.unit, only=only,
-    )  # fmt: skip
+    return of_rows(one.measured, questions[0], one.runs, baseline, lower=lower != worse_is_less, unit=rule.metric.unit)
 
 
 def _gain(one: Judged, blame: Blame) -> int | None:
@@ -117,14 +120,21 @@ def _message(one: Judged, blame: Blame, reason: str | None) -> str:
         text = f"{readable(verdict.value, unit)}, {_limits(one)}"
     else:
         text = _difference(one)
-    named = ", ".join(map(_named, blame.responsible[:NAMED_IN_MESSAGE]))
+    first = bool(verdict.each)  # whose figures are told
+    named = ", ".join(map(_named, blame.responsible[first:NAMED_IN_MESSAGE]))
     if named and "changes" not in rule.metric.questions:
-        text = f"{text}: {named}"
+        text = f"{text}{'; also' if first else ':'} {named}"
     if verdict.status == "undecided" and verdict.why:
         text += f"; undecided: {verdict.why}"
     elif verdict.status == "undecided" and verdict.runs_needed:
-        text += f"; undecided: {verdict.runs_needed} runs a side would decide"
+        text += f"; undecided: {_would_decide(verdict.runs_needed)}"
     return f"{text} ({reason})" if reason else text
+
+
+def _would_decide(runs: int) -> str:
+    if runs >= MOST_RUNS:
+        return f"too near to what is allowed, beside the noise, for even {MOST_RUNS:,} runs a side to decide"
+    return f"{runs} runs a side would decide"
 
 
 def _limits(one: Judged) -> str:
@@ -144,7 +154,9 @@ def _difference(one: Judged) -> str:
         readable(verdict.baseline, unit), readable(verdict.value, unit), _signed(verdict.difference, unit),
     )  # fmt: skip
     since = f" since {verdict.evidence['since']}" if "since" in verdict.evidence else ""
-    return f"{before} → {after} ({more}{share}){since}, where {_signed(verdict.limit, unit)} is allowed"
+    row, rank = verdict.evidence.get("row"), verdict.evidence.get("rank")
+    whose = f"{row}{f' on rank {rank}' if rank is not None else ''}: " if row is not None else ""
+    return f"{whose}{before} → {after} ({more}{share}){since}, where {_signed(verdict.limit, unit)} is allowed"
 
 
 def _changes(one: Judged, blame: Blame) -> str:

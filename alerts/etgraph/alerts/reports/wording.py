@@ -132,7 +132,7 @@ def interval(told: Interval, unit: str) -> str:
     >>> interval(Interval(3_900_000, 6_200_000, 0.95), "ns")
     '95% interval +3.90 ms … +6.20 ms'
     """
-    return f"{told.confidence * 100:g}% interval {signed(told.low, unit)} … {signed(told.high, unit)}"
+    return f"{told.confidence * 100:.4g}% interval {signed(told.low, unit)} … {signed(told.high, unit)}"
 
 
 def change(finding: Finding) -> str:
@@ -159,7 +159,7 @@ def figures(finding: Finding) -> str:
     if finding.baseline_runs or finding.runs > 1:
         against = f" against {finding.baseline_runs:,}" if finding.baseline_runs else ""
         told.append(counted(finding.runs, "run") + against)
-    if finding.runs_needed is not None:
+    if finding.runs_needed is not None and "runs a side" not in finding.message:
         told.append(f"{counted(finding.runs_needed, 'run')} a side would decide")
     return f"{shown(finding.metric)}: {'; '.join(told)}" if told else shown(finding.metric)
 
