@@ -93,3 +93,18 @@ def test_a_check_of_references(store: Store) -> None:
     assert [each.key for each in finding.responsible] == ["aten::ones"]
     assert len(result.baseline) == 3
     assert finding.command == f"etgraph compare {result.baseline[0]} gpt --base {' --base '.join(result.baseline[1:])}"
+
+
+def test_a_run_that_is_named_twice_is_one_run(store: Store) -> None:
+    library, rules = library_of(store), loads(RULE)
+    one, other = "gpt@time=104", "gpt@time=101"
+    (finding,) = check_references(library, [one, one], rules, baseline=["last:3", other, "gpt@time=102"]).findings
+    assert (finding.runs, finding.baseline_runs) == (1, 3)
+
+
+def test_steps_of_one_run_are_no_several_runs() -> None:
+    trace = steps([100, 101, 102, 103])
+    library = Library(lambda name: Run(name, trace, (int(name[-1]),)), lambda workload: ())
+    with pytest.raises(UsageError) as caught:
+        check_references(library, ["run#0"], loads(RULE), baseline=["run#1", "run#2"])
+    assert "run#1 and run#2 are steps of one run" in str(caught.value)

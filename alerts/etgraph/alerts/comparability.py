@@ -7,6 +7,7 @@ from typing import Final
 
 from etgraph.alerts.runs import Run
 from etgraph.model import Trace
+from etgraph.model.errors import UsageError
 from etgraph.queries.comparison.differences import facts
 
 HARDWARE: Final = (
@@ -45,6 +46,25 @@ def on_both_sides(runs: Sequence[Run], baseline: Sequence[Run]) -> tuple[str, ..
     )
 
 
+def different(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The runs of one side, each once: what is named twice, or is the copy of another, is no second run.
+
+    Raises UsageError for some steps of a run beside others of it: steps of one run are not independent of each other.
+    """
+    found: list[Run] = []
+    for run in runs:
+        same = [one for one in found if _same(run.trace, one.trace)]
+        if any(_steps(one) == _steps(run) for one in same):
+            continue
+        if same:
+            raise UsageError(
+                f"{same[0].name} and {run.name} are steps of one run, expected different runs",
+                hint="name them as one, as in 'REF#0,2,4': steps of one run do not tell how far runs differ",
+            )
+        found.append(run)
+    return tuple(found)
+
+
 def _same(run: Trace, base: Trace) -> bool:
     return run is base or (run.trace_id == base.trace_id and run.operators.equals(base.operators))
 
@@ -61,4 +81,4 @@ def _fingerprint(run: Run) -> dict[str, str]:
     return found
 
 
-__all__ = ["HARDWARE", "TOPOLOGY", "incomparable", "on_both_sides"]
+__all__ = ["HARDWARE", "TOPOLOGY", "different", "incomparable", "on_both_sides"]

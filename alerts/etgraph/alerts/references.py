@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from etgraph.alerts.checking import Check, applicable, check
+from etgraph.alerts.comparability import different
 from etgraph.alerts.findings import CheckResult
 from etgraph.alerts.rules.reading import Placed
 from etgraph.alerts.runs import Run
@@ -44,9 +45,10 @@ def check_references(
 ) -> CheckResult:
     """Check what references name by rules; see `etgraph.alerts.checking.check`.
 
+    What is named twice is checked once.
     `workload` is that in which `branch:` and `last:` look for traces, where what is checked is not stored itself.
-    Raises UsageError for an empty reference and for a baseline that no rule compares with, and what `baseline_runs`,
-    opening and checking raise.
+    Raises UsageError for an empty reference and for a baseline that no rule compares with, and what `different`,
+    `baseline_runs`, opening and checking raise.
     """
     for name in (*references, *baseline):
         if not name.strip():
@@ -61,13 +63,13 @@ def check_references(
     for reference in references:
         progress(f"reading {reference}")
         opened.append(library.open(reference))
-    runs = tuple(opened)
+    runs = different(opened)
     found: dict[tuple[str, ...], tuple[Run, ...]] = {}
 
     def baselines(names: tuple[str, ...]) -> tuple[Run, ...]:
         if names not in found:
             progress(f"reading the baseline {', '.join(names)}")
-            found[names] = tuple(run for name in names for run in baseline_runs(name, runs, library, workload))
+            found[names] = different([run for name in names for run in baseline_runs(name, runs, library, workload)])
         return found[names]
 
     def earlier(run: Run, count: int) -> tuple[Run, ...]:

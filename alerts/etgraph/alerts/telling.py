@@ -55,7 +55,7 @@ def told(one: Judged, today: datetime.date) -> Finding:
         responsible=blame.responsible,
         critical_share=blame.critical_share,
         gain_ns=_gain(one, blame),
-        advice=(rule.remediation or blame.advice) if status != "improved" else None,
+        advice=(rule.remediation or blame.advice) if status not in ("improved", "incomparable") else None,
         owner=rule.owner or None,
         reason=reason,
         command=command(one),
