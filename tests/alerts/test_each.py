@@ -195,6 +195,13 @@ def test_a_rank_is_late_by_what_all_others_wait_for_it() -> None:
     assert late_ns(late(100, 100, 700)) == {2: 600.0}
     assert later_ranks([late(100, 100, 700)], [late(100, 300, 250)]) == {1: -50.0, 2: 600.0}
     assert late_ns(Run("alone", build("rank 0 | thread 1 | aten::mm 0..10"))) == {}
+    buckets = Run("buckets", build("""
+        rank 0 | stream 1 | nccl:all_reduce 4MB    100..500
+        rank 0 | stream 2 | nccl:broadcast 4MB     200..700
+        rank 1 | stream 1 | nccl:all_reduce 4MB    400..500
+        rank 1 | stream 2 | nccl:broadcast 4MB     600..700
+    """))  # fmt: skip
+    assert late_ns(buckets) == {1: 500.0}  # 100 to 600, though 300 and 400 in two collectives
 
 
 def test_communication_is_exposed_where_its_rank_does_not_compute() -> None:

@@ -88,7 +88,7 @@ def of_comparison(
     return Blame(
         tuple(named[:NAMED]),
         _share(comparison, chosen),
-        None if lower else sum(one.contribution_ns for one in chosen),
+        None if lower else max(0, min(sum(one.contribution_ns for one in chosen), comparison.difference_ns)),
     )
 
 

@@ -41,16 +41,28 @@ def _more(after: Sequence[Mapping[Key, float]], before: Sequence[Mapping[Key, fl
 
 
 def late_ns(run: Run, only: Sequence[int] = ()) -> dict[int, float]:
-    """How long a step each rank kept all others waiting: by how much the last one comes after the last but one.
+    """How long a step each rank kept all others waiting: from when the last but one had come until it came itself.
 
-    A sender keeps a receiver that is there already. So much would be gained if it came with the others.
+    A sender keeps a receiver that is there already. Where others wait in several collectives at once, that time counts
+    once. So much would be gained if it came with the others.
     """
     trace = run.trace
     inside = np.zeros(len(trace), dtype=bool)
     inside[operators_of(trace, _windows(run, only))] = True
-    rank, ns = (np.concatenate(parts) for parts in zip(_collectives(trace, inside), _messages(trace, inside)))
-    total = np.bincount(rank, ns, minlength=1) / len(run.steps(only))
-    return {one: float(total[one]) for one in np.unique(rank).tolist()}
+    parts = zip(_collectives(trace, inside), _messages(trace, inside), strict=True)
+    rank, start, end = (np.concatenate(part) for part in parts)
+    steps = len(run.steps(only))
+    return {
+        one: _covered(start[rank == one], end[rank == one]) / steps for one in np.unique(rank).tolist()
+    }  # fmt: skip
+
+
+def _covered(start: Array, end: Array) -> int:
+    """The time that intervals cover together."""
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], end[order]
+    before = np.maximum.accumulate(np.append(start[:1], end[:-1]))
+    return int(np.maximum(end - np.maximum(start, before), 0).sum())
 
 
 def exposed(run: Run, only: Sequence[int] = ()) -> dict[str, float]:
@@ -74,23 +86,25 @@ def _windows(run: Run, only: Sequence[int]) -> tuple[Interval, ...]:
         return ()
 
 
-def _collectives(trace: Trace, inside: Array) -> tuple[Array, Array]:
+def _collectives(trace: Trace, inside: Array) -> tuple[Array, Array, Array]:
+    """Who came last to each collective, when the last but one had come, and when it came."""
     o = trace.operators
     rows = np.flatnonzero(arrivals(trace).met & inside & (o["collective"] >= 0))
     rows = rows[np.lexsort((o["start_ns"][rows], o["collective"][rows]))]
     meeting, start = o["collective"][rows], o["start_ns"][rows]
     last = np.flatnonzero(np.append(meeting[1:] != meeting[:-1], True)) if len(rows) else rows
     last = last[(last > 0) & (meeting[last - 1] == meeting[last])]
-    return o["rank"][rows[last]], start[last] - start[last - 1]
+    return o["rank"][rows[last]], start[last - 1], start[last]
 
 
-def _messages(trace: Trace, inside: Array) -> tuple[Array, Array]:
+def _messages(trace: Trace, inside: Array) -> tuple[Array, Array, Array]:
+    """The sender of each message, when its receiver began to wait, and when it was sent."""
     o, d = trace.operators, trace.dependencies
     edges = np.flatnonzero(d["kind"] == int(DependencyKind.COMM))
     src, dst = d["src"][edges], d["dst"][edges]
     kept = inside[src] & inside[dst] & trace.timed[src] & trace.timed[dst]
     src, dst = src[kept], dst[kept]
-    return o["rank"][src], np.maximum(o["start_ns"][src] - o["start_ns"][dst], 0)
+    return o["rank"][src], o["start_ns"][dst], np.maximum(o["start_ns"][src], o["start_ns"][dst])
 
 
 __all__ = ["exposed", "late_ns", "later_ranks", "more_exposed"]

@@ -99,7 +99,7 @@ def _row(finding: Finding) -> str:
         f"{SYMBOLS[verdict]} {verdict}",
         code(shown(finding.rule, MOST_CELL)),
         prose(shown(finding.title)),
-        prose(wording.change(finding)),
+        prose(wording.change_and_limit(finding)),
         ", ".join(blamed) + (f" and {more:,} more" if more > 0 else ""),
     )
     return f"| {' | '.join(cells)} |\n"

@@ -146,6 +146,13 @@ def change(finding: Finding) -> str:
     return told if finding.change is None else f"{told} ({relative(finding.change)})"
 
 
+def change_and_limit(finding: Finding) -> str:
+    """The change in a cell of a table: a value without a baseline says little beside no limit."""
+    told = change(finding)
+    broken = finding.baseline is None and finding.limit is not None and finding.status in ("broken", "suppressed")
+    return f"{told}, {_limit(finding, finding.limit or 0.0)}" if broken else told
+
+
 def figures(finding: Finding) -> str:
     """The metric, what it was and is, how sure that is, and the runs; what the message has said is not said again."""
     told = []
