@@ -68,6 +68,13 @@ def test_what_cannot_be_measured_is_no_comparison() -> None:
     assert "reason" not in render(checked(told), "text")
 
 
+def test_what_cannot_be_compared_for_one_reason_is_told_once() -> None:
+    other = {"status": "incomparable", "baseline_runs": 1, "message": "world size: 4 in a, 2 in b"}
+    told = text(checked(*(found(rule=name, **other) for name in ("one", "two", "three")), status="incomparable"))
+    assert told.count("world size") == 1
+    assert "cannot be compared, for the same reason as one: two, three" in told
+
+
 def test_what_the_message_has_said_is_not_said_again() -> None:
     told = dataclasses.replace(SLOWER, message="41.2 ms → 46.3 ms (+5.10 ms; 95% interval +3.90 ms to +6.20 ms)")
     assert "  metric    step_ns: 3 runs against 3\n" in text(checked(told))

@@ -25,9 +25,18 @@ def text(result: CheckResult, *, colour: bool = False) -> str:
     lines = [f"etgraph check: {result.status}. {wording.summary(result)}"]
     if result.traces:
         lines += [wording.sides(result)]
+    # What differs between two sides does so for every rule that compares them.
+    reasons: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        if not wording.is_quiet(finding):
+        same = reasons.setdefault((finding.trace, finding.message), []) if finding.status == "incomparable" else []
+        same.append(finding)
+        if len(same) == 1 and not wording.is_quiet(finding):
             lines += ["", *lines_of(finding, colour=colour, several=len(result.traces) > 1)]
+    for first, *others in reasons.values():
+        if others:
+            names = ", ".join(shown(one.rule) for one in others)
+            told = f"{wording.verdict(first)}, for the same reason as {shown(first.rule)}: {names}"
+            lines += ["", *_wrapped(told, WIDTH)]
     for label, names in wording.quiet(findings).items():
         lines += ["", *_wrapped(f"{label}: {', '.join(names)}", WIDTH)]
     return "\n".join(map(not_a_command, lines)) + "\n"
