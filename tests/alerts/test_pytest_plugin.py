@@ -73,7 +73,13 @@ def test_a_regression_fails_with_the_report_and_none_passes(
     result = pytester.runpytest_inprocess(*loaded, "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["E*AssertionError:*", "E*ERROR no-more-collectives: *", "E*due to *all_reduce*", "E*all_gather*", "E*barrier*"]
+        [
+            "E*AssertionError: etgraph check: regressed*",
+            "E*ERROR no-more-collectives: *",
+            "E*due to *all_reduce*",
+            "E*all_gather*",
+            "E*barrier*",
+        ]
     )
     result.stdout.no_fnmatch_line("*subprocess.run*")
 

@@ -12,7 +12,7 @@ from etgraph.alerts.rules.rule import Aggregate
 from etgraph.alerts.rules.writing import dump
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-SHARES = st.floats(0, 5).map(str) | st.sampled_from(["1%", "0.5", "12.5 %"])
+SHARES = st.floats(0, 1).map(str) | st.just("500%") | st.sampled_from(["1%", "0.5", "12.5 %"])
 TIMES = st.sampled_from(["2ms", "3 us", "0 s", "1.5e3 ns"])
 BUDGETS = st.builds(Budget, max=TIMES, min=st.none() | st.just("0 ns"))
 REGRESSIONS = st.builds(

@@ -94,7 +94,7 @@ def assert_no_regression(
         store=store,
     )
     if report is not None:
-        raise AssertionError(f"\n{report}")
+        raise AssertionError(report)  # its first line is what pytest's summary shows
 
 
 def _all(named: Any) -> list[str]:

@@ -34,9 +34,8 @@ def text(result: CheckResult, *, colour: bool = False) -> str:
             lines += ["", *lines_of(finding, colour=colour, several=len(result.traces) > 1)]
     for first, *others in reasons.values():
         if others:
-            names = ", ".join(shown(one.rule) for one in others)
-            told = f"{wording.verdict(first)}, for the same reason as {shown(first.rule)}: {names}"
-            lines += ["", *_wrapped(told, WIDTH)]
+            label = f"{wording.verdict(first)}, for the same reason as {shown(first.rule)}"
+            lines += ["", *_wrapped(f"{label}: {', '.join(shown(one.rule) for one in others)}", WIDTH)]
     for label, names in wording.quiet(findings).items():
         lines += ["", *_wrapped(f"{label}: {', '.join(names)}", WIDTH)]
     return "\n".join(map(not_a_command, lines)) + "\n"
