@@ -140,8 +140,8 @@ def test_the_last_runs_are_those_that_the_viewer_sees(store: Store) -> None:
 
 def test_a_check_opens_so_many_traces(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alerts, "MOST_RUNS", 2)
-    steps_of_one = ["gpt#0", "gpt#1", "gpt@n=4"]
-    assert answer(store, CHECK, references=steps_of_one, rules=[ADDED], baseline=["gpt@n=2"])["status"] == "ok"
+    names_of_one = ["gpt", "gpt", "gpt@n=4"]
+    assert answer(store, CHECK, references=names_of_one, rules=[ADDED], baseline=["gpt@n=2"])["status"] == "ok"
     found = asking(store)(CHECK, references=["gpt@n=1", "gpt@n=2", "gpt@n=3"], rules=[TIME])
     assert "more than 2 traces" in found.errors[0].message
 
