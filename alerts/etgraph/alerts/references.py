@@ -41,8 +41,9 @@ def check_references(
     workload: str | None = None,
     today: datetime.date | None = None,
     progress: Progress | None = None,
+    beside_itself: bool = False,
 ) -> CheckResult:
-    """Check what references name by rules; see `etgraph.alerts.checking.check`.
+    """Check what references name by rules; see `etgraph.alerts.checking.check`, and its `Check` for `beside_itself`.
 
     `workload` is that in which `branch:` and `last:` look for traces, where what is checked is not stored itself.
     Raises UsageError for an empty reference and for a baseline that no rule compares with, and what `baseline_runs`,
@@ -77,7 +78,7 @@ def check_references(
         return tuple(library.open(entry.id[:SHORT_ID]) for entry in reversed(entries[:count]))
 
     today = today or datetime.datetime.now(datetime.UTC).date()
-    return check(Check(runs, tuple(baseline), baselines, earlier, today, progress), rules)
+    return check(Check(runs, tuple(baseline), baselines, earlier, today, progress, beside_itself), rules)
 
 
 def named_baselines(rules: Sequence[Placed], baseline: Sequence[str]) -> tuple[str, ...]:

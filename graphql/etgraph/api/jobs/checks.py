@@ -27,8 +27,10 @@ def ask_checks(
     found: list[Job] = []
     if not sets_for(queue.records, team or "", workload):
         return found
-    # Whoever sent a trace may be let in to send alone: its team's rules are looked after nevertheless.
-    viewer = replace(viewer, scopes=viewer.scopes & {"admin"} | {"read"})
+    # A check sees what the team sees, whoever asks for it: not less, where a token may send alone, and not more, where
+    # an administrator asks, because a team's rules name their baselines themselves. Nobody's are administrators' own.
+    scopes = frozenset({"read"}) if team is not None else viewer.scopes & {"admin"} | {"read"}
+    viewer = replace(viewer, team=team, scopes=scopes)
     for trace_id in trace_ids:
         key = f"check {trace_id} {workload} {team}"
         if cause is None and any(job.state == "queued" for job in queue.page(key=key, first=1)):
