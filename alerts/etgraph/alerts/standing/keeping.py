@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice, takewhile
 from typing import Final
 
 from etgraph.alerts.language.evaluating import matches
@@ -179,17 +180,17 @@ def broken_traces(records: Records, team: str, workload: str, rules: str) -> fro
 
 
 def expire(records: Records, keeps: timedelta = KEPT, moment: str | None = None) -> int:
-    """Forget alerts and evaluations of traces that came, and silences that ended, longer ago than that; how many.
+    """Forget alerts and evaluations that were asked for, and silences that ended, longer ago than that; how many.
 
     Of each kind no more than some hundreds at once: what is left goes the next time.
     """
     oldest = written(datetime.fromisoformat(moment or now()) - keeps)
     gone = 0
-    for kind in (KIND, evaluated.KIND, silenced.KIND):
-        for record in records.find(kind, first=_LOOKED_AT):
-            ended = record.document["expires"] if kind == silenced.KIND else None
-            if record.name < first_at(oldest) and (ended is None or ended < oldest):
-                gone += records.remove(kind, record.name)
+    for kind, until in ((KIND, "asked"), (evaluated.KIND, "asked"), (silenced.KIND, "expires")):
+        # Of what is as old by its name, some was asked for again, or holds for long.
+        old = takewhile(lambda each: each.name < first_at(oldest), _each(records, {}, kind=kind))
+        for record in islice((each for each in old if each.document[until] < oldest), _LOOKED_AT):
+            gone += records.remove(kind, record.name)
     return gone
 
 
@@ -214,11 +215,12 @@ def _each(
     records: Records,
     where: Mapping[str, str],
     *,
+    kind: str = KIND,
     after: str | None = None,
     newest: bool = False,
     together: int = _LOOKED_AT,
 ) -> Iterator[Record]:
-    while page := records.find(KIND, where, after=after, first=max(1, together), newest=newest):
+    while page := records.find(kind, where, after=after, first=max(1, together), newest=newest):
         yield from page
         after = page[-1].name
 
