@@ -122,16 +122,28 @@ RECORDS = """
     import pathlib, pytest
     from etgraph.alerts.pytest_plugin import assert_no_regression
 
+    RULE = '''[[rules]]
+    id = "gemms"
+    metric = "sum(structure.operators[name='aten::addmm'].count)"
+    regression = {max_increase = "0%"}
+    '''
+
     @pytest.mark.parametrize("size", [16])
-    def test_step(etgraph_trace, size):
+    def test_step(etgraph_trace, size, tmp_path):
         import torch
+        (tmp_path / "rules.toml").write_text(RULE)
         product = torch.nn.Linear(size, size)
-        with etgraph_trace("step", warmup=1, steps=2) as recording:
-            for step in range(3):
-                product(torch.ones(size, size)).sum().backward()
-                recording.step()
+
+        def recorded(name):
+            with etgraph_trace(name, warmup=1, steps=2) as recording:
+                for step in range(3):
+                    product(torch.ones(size, size)).sum().backward()
+                    recording.step()
+            return recording
+
+        before, recording = recorded("before"), recorded("step")
         assert len(recording.files) == 2
-        assert_no_regression(recording, baseline=recording)
+        assert_no_regression(recording, baseline=before, rules=tmp_path / "rules.toml")
 
     def test_no_step_ends(etgraph_trace):
         with etgraph_trace(wait=1, steps=1):

@@ -86,6 +86,26 @@ def test_silences_are_kept_listed_and_removed(new_store: Callable[[], Store]) ->
 
 
 @pytest.mark.parametrize("new_store", ["local"], indirect=True)
+def test_a_team_has_so_many_silences_and_as_many_that_have_expired(
+    new_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etgraph.alerts.standing.silences.MOST", 2)
+    with new_store() as store:
+
+        def hold(day: int, until: int) -> None:
+            silence(store.records, "nlp", reason="why", moment=f"2026-05-{day:02d}T12:00:00.000000Z",
+                    expires=f"2026-05-{until:02d}T18:00:00Z")  # fmt: skip
+
+        for day in range(1, 6):
+            hold(day, until=day)
+        assert [each.created[8:10] for each in silences(store.records, "nlp")] == ["05", "04", "03"]
+        hold(6, until=20)
+        hold(6, until=20)
+        with pytest.raises(UsageError, match="found 2 that have not expired"):
+            hold(6, until=20)
+
+
+@pytest.mark.parametrize("new_store", ["local"], indirect=True)
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -19,7 +19,16 @@ from etgraph.alerts.standing import evaluating
 from etgraph.alerts.standing.alert import Acknowledgement, Alert, alert_of, bounded, document_of
 from etgraph.alerts.standing.evaluating import evaluate
 from etgraph.alerts.standing.evaluation import Evaluation, LeftOut, evaluations, totals
-from etgraph.alerts.standing.keeping import Firing, acknowledge, alerts, expire, firing, get_alert, withdraw
+from etgraph.alerts.standing.keeping import (
+    Firing,
+    acknowledge,
+    alerts,
+    expire,
+    firing,
+    get_alert,
+    withdraw_trace,
+    withdraw_unasked,
+)
 from etgraph.alerts.standing.naming import short
 from etgraph.alerts.standing.rule_sets import LARGEST, MOST, remove_rules, rule_sets, set_rules, sets_for
 from etgraph.alerts.standing.settling import settled
@@ -28,7 +37,7 @@ from etgraph.model import Trace
 from etgraph.model.errors import Cancelled, DeadlineExceeded, NotFound, UsageError
 from etgraph.store import Store, TraceInfo
 from etgraph.store.errors import StoreUnavailable
-from etgraph.store.records import Record, encoded
+from etgraph.store.records import Record, Records, encoded
 from support.checks import SLOWER, any_finding
 from support.steps import steps
 
@@ -45,6 +54,12 @@ id = "long"
 level = "warn"
 metric = "iterations.durationNs"
 budget = {max = "500 ns"}
+"""
+SLOW = """
+[[rules]]
+id = "slow"
+metric = "iterations.durationNs"
+regression = {test = "TEST", max_increase = "5 %"}
 """
 GOOD, OTHER, BAD, WORSE = (
     steps([100, 100]), steps([110, 100]), steps([100, 100], extra="aten::ones"), steps([120, 100], extra="aten::ones"),
@@ -271,6 +286,21 @@ def test_a_tag_is_the_baseline_where_there_is_one(store: Store, runs: Runs) -> N
 
 
 @ON_ONE
+@pytest.mark.parametrize("test", ["ratio", "mann-whitney"])
+def test_a_trace_that_is_its_own_baseline_is_how_things_shall_be(store: Store, runs: Runs, test: str) -> None:
+    set_rules(store.records, "nlp", "nightly", SLOW.replace("TEST", test))
+    slow = steps([300, 200, 270, 310])  # too few and too far apart to say anything of, beside others
+    runs(steps([100, 101, 100, 101]))
+    runs(slow)
+    assert states(store) == [("slow", "broken" if test == "ratio" else "undecided", "open")]
+    store.tag(slow.trace_id or "", "baseline")
+    runs.count += 1
+    (evaluation,) = runs.check(slow, runs.moment())
+    assert evaluation.verdicts == {"slow": "passed"}
+    assert states(store, state="open") == []
+
+
+@ON_ONE
 def test_alerts_are_of_the_team_of_the_trace(store: Store, runs: Runs) -> None:
     others = Runs(store, "ads")
     set_rules(store.records, "ads", "time", LONG)
@@ -409,8 +439,49 @@ def test_rules_that_are_no_more_leave_no_alerts(store: Store, runs: Runs) -> Non
     assert alert.resolution.reason == "the rules nightly ask for operators no more"
     runs(steps([900, 900]))
     assert states(store, state="open") == [("long", "broken", "open")]
-    withdraw(store.records, "nlp", rules="nightly")
-    assert states(store, state="open") == []
+    set_rules(store.records, "nlp", "nightly", LONG, workloads=["g*"])
+    withdraw_unasked(store.records, "nlp", "nightly")
+    assert states(store, state="open") == [("long", "broken", "open")]
+    set_rules(store.records, "nlp", "nightly", LONG, workloads=["dlrm"])
+    withdraw_unasked(store.records, "nlp", "nightly")
+    (alert,) = alerts(store.records, rule="long")
+    assert alert.resolution is not None
+    assert alert.resolution.reason == "the rules nightly are not for gpt any more"
+
+
+@ON_ONE
+@pytest.mark.parametrize("gone", ["rules", "trace"])
+def test_what_is_removed_while_it_is_checked_leaves_no_alerts(
+    store: Store, runs: Runs, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    runs(GOOD)
+    raised = evaluating.raise_alert
+
+    def remove_first(records: Records, alert: Alert) -> None:
+        if gone == "rules":
+            remove_rules(records, "nlp", "nightly")
+            withdraw_unasked(records, "nlp", "nightly")
+        else:
+            store.remove(alert.trace)
+            withdraw_trace(records, "nlp", alert.trace)
+        raised(records, alert)
+
+    monkeypatch.setattr(evaluating, "raise_alert", remove_first)
+    runs(BAD)
+    (alert,) = alerts(store.records)
+    assert alert.resolution is not None
+    assert alert.resolution.reason == ("the rules nightly were removed" if gone == "rules" else "the trace was removed")
+
+
+@ON_ONE
+def test_a_short_id_means_an_alert_of_ones_own_team(store: Store, runs: Runs) -> None:
+    runs(GOOD)
+    runs(BAD)
+    (own,) = alerts(store.records)
+    foreign = replace(own, team="ads", id="f" * 14 + own.id[14:])
+    store.records.put("alert", foreign.id, document_of(foreign))
+    assert get_alert(store.records, "nlp", short(own.id)).id == own.id
+    assert get_alert(store.records, "ads", short(own.id)).id == foreign.id
 
 
 @ON_ONE
@@ -474,10 +545,10 @@ def test_old_alerts_are_forgotten(store: Store, runs: Runs) -> None:
     silence(store.records, "nlp", reason="old", expires="2098-01-02T00:00:00Z", starts="2098-01-01T00:00:00Z",
             moment="2098-01-01T00:00:00.000000Z")  # fmt: skip
     assert expire(store.records) == 0
-    assert expire(store.records, timedelta(days=90), "2099-03-01T00:00:00.000000Z") == 2
-    assert (alerts(store.records), len(evaluations(store.records))) == ([], 2)
-    assert expire(store.records, timedelta(days=90), "2100-03-01T00:00:00.000000Z") == 2
-    assert silences(store.records, None) == []
+    assert expire(store.records, timedelta(days=90), "2099-03-01T00:00:00.000000Z") == 1
+    assert (len(alerts(store.records)), silences(store.records, None)) == (1, [])  # its trace came long before
+    assert expire(store.records, timedelta(days=90), "2100-03-01T00:00:00.000000Z") == 3
+    assert alerts(store.records) == evaluations(store.records) == []
 
 
 def test_alerts_are_found_by_globs_and_short_ids(store: Store, runs: Runs) -> None:

@@ -20,7 +20,7 @@ from etgraph.ingest import samples
 from etgraph.model.cancelling import deadline
 from etgraph.store import Store, connect
 from support.asking import CountingStore, asking
-from support.kinds import emptied
+from support.emptying import emptied
 from support.steps import steps
 
 TIME = """

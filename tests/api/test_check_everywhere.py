@@ -16,7 +16,7 @@ from etgraph.api.running.serving import the_schema
 from etgraph.cli.main import main
 from etgraph.store import Store, connect
 from support.api import serving
-from support.kinds import emptied
+from support.emptying import emptied
 from support.steps import steps
 
 RULES = """

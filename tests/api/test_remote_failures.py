@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -160,6 +161,24 @@ def test_a_question_is_asked_again(fake: Fake, trouble: Any) -> None:
     fake.answers = [trouble, trouble, data(**NOTHING)]
     assert call(fake.url).exit_code == 0
     assert len(fake.heads) == 3
+
+
+def limited(seconds: int) -> Any:
+    """An answer of a server whose rate is used up."""
+    error = {"message": "cost: used up", "extensions": {"code": "COST_EXCEEDED", "reason": "RATE_EXCEEDED"}}
+    return says(429, json.dumps({"errors": [error]}), **{"Retry-After": str(seconds)})
+
+
+def test_a_server_with_a_rate_is_asked_again_when_it_says(fake: Fake) -> None:
+    paused: list[float] = []
+    with closing(Client(fake.url, environment={}, pause=paused.append)) as client:
+        fake.answers = [limited(2), limited(5), data(renamed=True)]
+        assert client.graphql("mutation { renamed }", {}, again=False) == {"renamed": True}
+        assert paused == [2, 5]
+        fake.answers = [limited(3600)]
+        with pytest.raises(EtgraphError, match="used up"):
+            client.graphql("{ a }", {})
+        assert paused == [2, 5]
 
 
 def test_a_change_is_not_made_again(fake: Fake) -> None:

@@ -262,7 +262,7 @@ def test_an_ingest_says_which_rules_could_not_be_checked(local: Shell) -> None:
     assert "by rules nightly: could not be checked: nightly: line 1, rules." in told
     assert local.listed() == [("(check)", "incomparable", "open")]
     assert (
-        "CANNOT BE COMPARED (check): the rules nightly could not be checked"
+        "CANNOT BE MEASURED (check): the rules nightly could not be checked"
         in local("alerts", "show", *local.ids()).stdout
     )
 

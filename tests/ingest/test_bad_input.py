@@ -139,7 +139,7 @@ def test_one_wrong_byte_gives_an_error_or_a_valid_trace(form: Form, place: int, 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (b"{}", "a JSON object with the keys none"),
+        (b"{}", "a JSON object with no keys"),
         (b'{"a": 1, "b": []}', "a JSON object with the keys 'a', 'b'"),
         (b'{"nodes": {}}', "a JSON object with the keys 'nodes'"),
         (b"7", "b'7'"),

@@ -48,6 +48,8 @@ class Check:
 
     `baseline` are the names of the check's own, `baselines` opens those of a rule or of the check; `earlier` gives so
     many runs of the same workload before one, the oldest first. `today` is the day on which suppressions are looked at.
+    With `beside_itself` a run may be its own baseline, with which nothing compares as worse: somebody said that it is
+    how things shall be. Without, that is a mistake, and incomparable.
     """
 
     runs: Runs
@@ -56,6 +58,7 @@ class Check:
     earlier: Callable[[Run, int], Runs] = lambda run, count: ()
     today: datetime.date = field(default_factory=datetime.date.today)
     progress: Progress = silent
+    beside_itself: bool = False
     compared: dict[tuple[object, ...], Comparison] = field(default_factory=dict)
 
     def comparison(self, runs: Runs, baseline: Runs, where: Where) -> Comparison:
@@ -165,7 +168,9 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     nothing = Measured(None)
     differ = incomparable(runs, baseline) if baseline else ()
     checked = [run for run in runs if any(run is each for each in of.runs)]  # not those before, by which `for` goes on
-    differ = differ or on_both_sides(checked, baseline)
+    same = on_both_sides(checked, baseline)
+    if not of.beside_itself:
+        differ = differ or same
     if differ:
         verdict = Verdict("incomparable", evidence={"differences": list(differ)}, missing="; ".join(differ))
         return Judged(placed, runs, baseline, verdict, nothing)
@@ -187,7 +192,7 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
         except MissingData:  # none of the steps that are meant, which measuring tells
             why = None
         if why is not None:
-            verdict = Verdict("passed" if rule.missing == "pass" else UNDECIDED, missing=why)
+            verdict = Verdict("passed" if same or rule.missing == "pass" else UNDECIDED, missing=why)
             return Judged(placed, runs, baseline, verdict, nothing)
     own = [measure(run, rule.metric, rule.where, rule.aggregate, compared) for run in runs]
     if rule.metric.compares:
@@ -203,6 +208,8 @@ def _verdict(of: Check, placed: Placed, runs: Runs, baseline: Runs) -> Judged:
     else:
         judge = of_each if each else of_regression
         verdict = judge(rule, own, before, runs=runs, baseline_runs=baseline)
+        if same and verdict.status == UNDECIDED:
+            verdict = replace(verdict, status="passed", decision=None, each={}, runs_needed=None)
     return Judged(placed, runs, baseline, verdict, together(own), together(before) if before else None, compared)
 
 

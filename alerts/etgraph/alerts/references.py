@@ -42,8 +42,9 @@ def check_references(
     workload: str | None = None,
     today: datetime.date | None = None,
     progress: Progress | None = None,
+    beside_itself: bool = False,
 ) -> CheckResult:
-    """Check what references name by rules; see `etgraph.alerts.checking.check`.
+    """Check what references name by rules; see `etgraph.alerts.checking.check`, and its `Check` for `beside_itself`.
 
     What is named twice is checked once.
     `workload` is that in which `branch:` and `last:` look for traces, where what is checked is not stored itself.
@@ -79,7 +80,7 @@ def check_references(
         return tuple(library.open(entry.id[:SHORT_ID]) for entry in reversed(entries[:count]))
 
     today = today or datetime.datetime.now(datetime.UTC).date()
-    return check(Check(runs, tuple(baseline), baselines, earlier, today, progress), rules)
+    return check(Check(runs, tuple(baseline), baselines, earlier, today, progress, beside_itself), rules)
 
 
 def named_baselines(rules: Sequence[Placed], baseline: Sequence[str]) -> tuple[str, ...]:

@@ -63,9 +63,9 @@ def check_beside(store: Store, tagged: TraceInfo, tag: str) -> None:
 
 def forget_trace(store: Store, trace_id: str) -> None:
     """Resolve the alerts of a trace that is no more."""
-    from etgraph.alerts.standing.keeping import withdraw
+    from etgraph.alerts.standing.keeping import withdraw_trace
 
-    withdraw(store.records, None, trace=trace_id)
+    withdraw_trace(store.records, None, trace_id)
 
 
 __all__ = ["alerting_of", "check_beside", "check_by_rules", "forget_trace"]

@@ -14,10 +14,18 @@ from etgraph.alerts.runs import Run
 from etgraph.alerts.standing.alert import RAISED, UNCHECKED, Alert, alert_id, bounded
 from etgraph.alerts.standing.baselines import Beside, beside
 from etgraph.alerts.standing.evaluation import Evaluation, Failure, evaluation_id, put_evaluation
-from etgraph.alerts.standing.keeping import KEPT, broken_traces, expire, raise_alert, settle_by
-from etgraph.alerts.standing.rule_sets import RuleSet, sets_for
+from etgraph.alerts.standing.keeping import (
+    KEPT,
+    broken_traces,
+    expire,
+    raise_alert,
+    settle_by,
+    withdraw_trace,
+    withdraw_unasked,
+)
+from etgraph.alerts.standing.rule_sets import RuleSet, rule_set, sets_for
 from etgraph.model import Trace
-from etgraph.model.errors import Cancelled, DeadlineExceeded, EtgraphError, UsageError
+from etgraph.model.errors import Cancelled, DeadlineExceeded, EtgraphError, NotFound, UsageError
 from etgraph.model.progress import Progress, silent
 from etgraph.store import Store, TraceInfo, split_iterations
 from etgraph.store.clock import now
@@ -71,12 +79,25 @@ def evaluate(
         for finding in one.findings:
             raise_alert(records, _alert(entry, one, finding))
         settle_by(records, one.evaluation)
+        _withdraw_gone(store, records, begun, rules)
         found.append(one)
     expire(records, keeps)
     for each in found:
         if each.defect is not None:
             raise each.defect
     return [each.evaluation for each in found]
+
+
+def _withdraw_gone(store: Store, records: Records, of: Evaluation, rules: RuleSet) -> None:
+    """Resolve what was just raised where meanwhile somebody removed the rules or the trace, who could not see it."""
+    team = of.team or ""
+    there = rule_set(records, team, rules.name)
+    if there is None or not there.is_for(of.workload):
+        withdraw_unasked(records, team, rules.name)
+    try:
+        store.find(of.trace)
+    except NotFound:
+        withdraw_trace(records, team, of.trace)
 
 
 def _library(store: Store, entry: TraceInfo) -> Library:
@@ -109,7 +130,9 @@ def _evaluated(
         told = beside(rules.rules(), rules.baseline, library.open(name), library, begun.workload, bad)
         result = CheckResult("ok", (name,), (), ())
         if told.rules:
-            result = check_references(library, [name], told.rules, workload=begun.workload, progress=progress)
+            result = check_references(
+                library, [name], told.rules, workload=begun.workload, progress=progress, beside_itself=True
+            )
     except Exception as error:
         if isinstance(error, (Cancelled, StoreUnavailable, StoreBusy)) and not isinstance(error, DeadlineExceeded):
             raise  # it is done again

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice, takewhile
 from typing import Final
 
 from etgraph.alerts.language.evaluating import matches
@@ -25,6 +26,7 @@ from etgraph.alerts.standing.alert import (
 )
 from etgraph.alerts.standing.evaluation import Evaluation, later_evaluations
 from etgraph.alerts.standing.naming import ID, SHORT, first_at
+from etgraph.alerts.standing.rule_sets import rule_set
 from etgraph.alerts.standing.settling import settled, withdrawn
 from etgraph.alerts.standing.silences import silences
 from etgraph.model.errors import NotFound
@@ -75,13 +77,22 @@ def settle_by(records: Records, by: Evaluation) -> None:
             _settle(records, record.name, partial(settled, by=by))
 
 
-def withdraw(records: Records, team: str | None, *, rules: str | None = None, trace: str | None = None) -> None:
-    """Resolve a team's alerts, None: all teams', of a set of rules or of a trace that is no more."""
+def withdraw_unasked(records: Records, team: str, rules: str) -> None:
+    """Resolve a team's alerts of a set of rules that is no more, or of workloads that it is not for any more."""
+    there, moment = rule_set(records, team, rules), now()
+    for record in _each(records, {"team": team, "rules": rules, "live": "yes"}):
+        workload = record.document["workload"]
+        if there is None or not there.is_for(workload):
+            reason = f"the rules {rules} " + ("were removed" if there is None else f"are not for {workload} any more")
+            _settle(records, record.name, partial(withdrawn, moment=moment, reason=reason))
+
+
+def withdraw_trace(records: Records, team: str | None, trace: str) -> None:
+    """Resolve a team's alerts, None: all teams', of a trace that is no more."""
     moment = now()
-    reason = f"the rules {rules} were removed" if trace is None else "the trace was removed"
-    asked = {"team": team, "rules": rules, "trace": trace, "live": "yes"}
+    asked = {"team": team, "trace": trace, "live": "yes"}
     for record in _each(records, {name: value for name, value in asked.items() if value is not None}):
-        _settle(records, record.name, partial(withdrawn, moment=moment, reason=reason))
+        _settle(records, record.name, partial(withdrawn, moment=moment, reason="the trace was removed"))
 
 
 def acknowledge(records: Records, team: str | None, alert_id: str, by: str, note: str | None = None) -> Alert:
@@ -98,7 +109,9 @@ def get_alert(records: Records, team: str | None, alert_id: str) -> Alert:
     """The alert of that id, or of that short one. Raises NotFound where a team has none; None: any team."""
     record = records.get(KIND, alert_id) if ID.fullmatch(alert_id) else None
     if SHORT.fullmatch(alert_id):
-        record = next(iter(records.find(KIND, {"short": alert_id}, first=1, newest=True)), None)
+        # Of the team's own: what is short may be another team's, too.
+        where = {"short": alert_id} if team is None else {"short": alert_id, "team": team}
+        record = next(iter(records.find(KIND, where, first=1, newest=True)), None)
     if record is None or team not in (None, record.document["team"]):
         raise _no_alert(alert_id)
     moment = now()
@@ -167,17 +180,17 @@ def broken_traces(records: Records, team: str, workload: str, rules: str) -> fro
 
 
 def expire(records: Records, keeps: timedelta = KEPT, moment: str | None = None) -> int:
-    """Forget alerts and evaluations of traces that came, and silences that ended, longer ago than that; how many.
+    """Forget alerts and evaluations that were asked for, and silences that ended, longer ago than that; how many.
 
     Of each kind no more than some hundreds at once: what is left goes the next time.
     """
     oldest = written(datetime.fromisoformat(moment or now()) - keeps)
     gone = 0
-    for kind in (KIND, evaluated.KIND, silenced.KIND):
-        for record in records.find(kind, first=_LOOKED_AT):
-            ended = record.document["expires"] if kind == silenced.KIND else None
-            if record.name < first_at(oldest) and (ended is None or ended < oldest):
-                gone += records.remove(kind, record.name)
+    for kind, until in ((KIND, "asked"), (evaluated.KIND, "asked"), (silenced.KIND, "expires")):
+        # Of what is as old by its name, some was asked for again, or holds for long.
+        old = takewhile(lambda each: each.name < first_at(oldest), _each(records, {}, kind=kind))
+        for record in islice((each for each in old if each.document[until] < oldest), _LOOKED_AT):
+            gone += records.remove(kind, record.name)
     return gone
 
 
@@ -202,11 +215,12 @@ def _each(
     records: Records,
     where: Mapping[str, str],
     *,
+    kind: str = KIND,
     after: str | None = None,
     newest: bool = False,
     together: int = _LOOKED_AT,
 ) -> Iterator[Record]:
-    while page := records.find(KIND, where, after=after, first=max(1, together), newest=newest):
+    while page := records.find(kind, where, after=after, first=max(1, together), newest=newest):
         yield from page
         after = page[-1].name
 
@@ -226,5 +240,6 @@ __all__ = [
     "get_alert",
     "raise_alert",
     "settle_by",
-    "withdraw",
+    "withdraw_trace",
+    "withdraw_unasked",
 ]

@@ -62,6 +62,7 @@ def set_rules(
     version: int | None = None,
 ) -> RuleSet:
     """Keep rules under a name, in place of what a team has there; `version` is that of the set they replace, 0 of none.
+    Alerts stay as they are: `keeping.withdraw_unasked` resolves those of workloads that are no longer meant.
 
     Raises RulesError with all that is wrong about the text, UsageError for what cannot be kept otherwise and where the
     set has another version.
@@ -79,7 +80,7 @@ def set_rules(
         if each.startswith("last:") and not _LAST.fullmatch(each):
             raise UsageError(f"rules {name!r}: baseline: found {each!r}, expected last:N or last:N:BRANCH")
     _read(text, name)
-    if records.get(KIND, _key(team, name)) is None and len(rule_sets(records, team)) >= MOST:
+    if rule_set(records, team, name) is None and len(rule_sets(records, team)) >= MOST:
         raise UsageError(f"team {team!r} has {MOST} sets of rules, and may have no more", hint="remove one")
     document = {
         "team": team, "name": name, "text": text, "workloads": list(workloads), "baseline": list(baseline), "by": by,
@@ -92,14 +93,20 @@ def set_rules(
 
 def remove_rules(records: Records, team: str, name: str) -> RuleSet:
     """Take a set of rules away; gives what it was. Raises NotFound where there is none. Alerts of it stay as they are:
-    `keeping.withdraw` resolves them.
+    `keeping.withdraw_unasked` resolves them.
     """
-    found = records.get(KIND, _key(team, name)) if NAME.fullmatch(name) else None
+    found = rule_set(records, team, name)
     if found is None:
         names = ", ".join(each.name for each in rule_sets(records, team)) or "none"
         raise NotFound(f"no rules {name[:120]!r}; there are {names}")
-    records.remove(KIND, found.name)
-    return _rule_set(found)
+    records.remove(KIND, _key(team, name))
+    return found
+
+
+def rule_set(records: Records, team: str, name: str) -> RuleSet | None:
+    """The set of that name, None where a team has none."""
+    found = records.get(KIND, _key(team, name)) if NAME.fullmatch(name) else None
+    return None if found is None else _rule_set(found)
 
 
 def rule_sets(records: Records, team: str | None) -> list[RuleSet]:
@@ -140,4 +147,4 @@ def _rule_set(record: Record) -> RuleSet:
     )  # fmt: skip
 
 
-__all__ = ["KIND", "RuleSet", "remove_rules", "rule_sets", "set_rules", "sets_for"]
+__all__ = ["KIND", "RuleSet", "remove_rules", "rule_set", "rule_sets", "set_rules", "sets_for"]

@@ -19,7 +19,7 @@ KIND: Final = "silence"
 LONGEST: Final = timedelta(days=366)
 """For which a silence may hold, and how far ahead it may begin."""
 MOST: Final = 1000
-"""Silences of a team that have not expired."""
+"""Silences of a team that have not expired, and about as many that have."""
 LONGEST_TEXT: Final = 2000
 """Characters of a reason, or of a glob."""
 
@@ -89,12 +89,15 @@ def silence(
             f"silence: found {begins} to {ends}, expected a start within {LONGEST.days} days and an end within "
             f"{LONGEST.days} days of it", hint="silence it again when that time has come",
         )  # fmt: skip
-    if len([each for each in silences(records, team, moment) if each.expires > moment]) >= MOST:
+    there = silences(records, team)
+    if len([each for each in there if each.expires > moment]) >= MOST:
         raise UsageError(f"silence: found {MOST:,} that have not expired, and there may be no more", hint="remove some")
     document = {
         "team": team, "rule": rule, "workload": workload, "operator": operator, "reason": reason, "by": by,
         "moment": moment, "starts": begins, "expires": ends,
     }  # fmt: skip
+    for each in [each for each in there if each.expires <= moment][MOST:]:  # all are read with each list of alerts
+        records.remove(KIND, each.id)
     return _silence(records.put(KIND, name_at(moment, secrets.token_hex(16)), document, 0))
 
 

@@ -28,6 +28,8 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 120.0
 """How long the server may say nothing; its own deadline ends a question sooner."""
+RATE_SECONDS: Final = 60.0
+"""For which a question or a change is put off where a token has asked too much lately; nothing was done then."""
 PAUSES: Final = (0.2, 1.0, 3.0)
 """Seconds before a question is asked again to which no answer came."""
 _MOST_BYTES: Final = 256 << 20
@@ -118,6 +120,18 @@ class Client:
         raise AssertionError("the last attempt gives an answer or raises")
 
     def _sent(self, method: str, path: str, **rest: Any) -> requests.Response:
+        """A response; not the one that we have asked too much lately, as long as the server says when we may again."""
+        until = time.monotonic() + RATE_SECONDS
+        while True:
+            response = self._sent_once(method, path, **rest)
+            seconds, left, patience = _put_off(response), remaining(), until - time.monotonic()
+            if path != "graphql" or seconds is None or seconds > (patience if left is None else min(patience, left)):
+                return response
+            response.close()
+            self._pause(seconds)
+            check()
+
+    def _sent_once(self, method: str, path: str, **rest: Any) -> requests.Response:
         left = remaining()
         # A little longer than there is time, so that it is the deadline which ends the waiting.
         patience = self._seconds if left is None else min(self._seconds, max(left, 0) + 0.2)
@@ -218,6 +232,12 @@ def _body(response: requests.Response) -> bytes:
             if len(body) > _MOST_BYTES:
                 raise Unreachable(f"the answer is larger than {_MOST_BYTES:,} bytes, which none of etgraph's is")
     return bytes(body)
+
+
+def _put_off(response: requests.Response) -> float | None:
+    """In how many seconds a response of 429 says that we may ask again, None where it does not or is another."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if response.status_code == 429 and text.isascii() and text.isdigit() else None
 
 
 def _is_own(response: requests.Response, body: bytes) -> bool:

@@ -73,19 +73,22 @@ class TeamAlerts:
     # What is changed
 
     def set_rules(self, name: str, text: str, *, team: str | None = None, **given: Any) -> RuleSet:
-        """See `rule_sets.set_rules`."""
-        return rule_sets.set_rules(self._records, self._own(team), name, text, by=self._viewer.name, **given)
+        """See `rule_sets.set_rules`; alerts of workloads that are no longer meant are resolved."""
+        own = self._own(team)
+        found = rule_sets.set_rules(self._records, own, name, text, by=self._viewer.name, **given)
+        keeping.withdraw_unasked(self._records, own, name)
+        return found
 
     def remove_rules(self, name: str, *, team: str | None = None) -> RuleSet:
         """See `rule_sets.remove_rules`; alerts of them are resolved."""
         own = self._own(team)
         removed = rule_sets.remove_rules(self._records, own, name)
-        keeping.withdraw(self._records, own, rules=name)
+        keeping.withdraw_unasked(self._records, own, name)
         return removed
 
     def forget_trace(self, trace_id: str) -> None:
         """Resolve the alerts of a trace that is no more, as whoever may remove it does."""
-        keeping.withdraw(self._records, self.seen, trace=trace_id)
+        keeping.withdraw_trace(self._records, self.seen, trace_id)
 
     def acknowledge(self, alert_id: str, note: str | None = None) -> Alert:
         """See `keeping.acknowledge`."""

@@ -105,7 +105,7 @@ def check_trace(context: Context, *, reference: str) -> list[One[Job]]:
     asked = _asked(context, found)
     if not asked:
         raise UsageError(
-            f"trace {found.id[:12]}: found no rules for workload {found.workload!r}, or a check that waits already",
+            f"trace {found.id[:12]}: found no rules for workload {found.workload!r}",
             hint="setRules keeps rules, and names the workloads that they are for",
         )
     return together(asked)

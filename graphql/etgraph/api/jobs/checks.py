@@ -16,10 +16,10 @@ from etgraph.store.records import Conflict
 def ask_checks(
     queue: Queue, viewer: Viewer, trace_ids: Iterable[str], workload: str, team: str | None, *, cause: str | None = None
 ) -> list[Job]:
-    """New jobs that check a team's traces under a workload, where there are rules for it.
+    """Jobs that check a team's traces under a workload, where there are rules for it.
 
-    `cause` is the job by which they came: done again for the same one, nothing is asked for twice. Without one, the
-    same that waits already is not.
+    `cause` is the job by which they came: done again for the same one, nothing is asked for twice. Without one, a job
+    for the same that waits already is the one.
     """
     from etgraph.alerts.standing.naming import at
     from etgraph.alerts.standing.rule_sets import sets_for
@@ -27,11 +27,15 @@ def ask_checks(
     found: list[Job] = []
     if not sets_for(queue.records, team or "", workload):
         return found
-    # Whoever sent a trace may be let in to send alone: its team's rules are looked after nevertheless.
-    viewer = replace(viewer, scopes=viewer.scopes & {"admin"} | {"read"})
+    # A check sees what the team sees, whoever asks for it: not less, where a token may send alone, and not more, where
+    # an administrator asks, because a team's rules name their baselines themselves. Nobody's are administrators' own.
+    scopes = frozenset({"read"}) if team is not None else viewer.scopes & {"admin"} | {"read"}
+    viewer = replace(viewer, team=team, scopes=scopes)
     for trace_id in trace_ids:
         key = f"check {trace_id} {workload} {team}"
-        if cause is None and any(job.state == "queued" for job in queue.page(key=key, first=1)):
+        waiting = [job for job in queue.page(key=key, first=1) if job.state == "queued"] if cause is None else []
+        if waiting:
+            found += waiting
             continue
         job_id = new_id(queue.clock()) if cause is None else _id_after(cause, trace_id)
         given = {"trace": trace_id, "workload": workload, "asked": at(moment_of(job_id))}

@@ -18,7 +18,6 @@ from etgraph.api.limits import Limits
 from etgraph.model import Trace
 from etgraph.model.errors import EtgraphError, InputError, NotFound, StoreError, UsageError
 from etgraph.model.progress import Progress
-from etgraph.store import entry_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +110,12 @@ def check(task: Task) -> Outcome:
     """Check a trace by its team's rules, and keep what alerts come of it."""
     from etgraph.alerts.standing.evaluating import evaluate
 
-    given = task.job.input
+    job, given = task.job, task.job.input
     task.progress("checking")
-    entry = entry_of(task.store, given["trace"], given["workload"])
-    if entry.workload != given["workload"]:
-        raise NotFound(f"trace {entry.id[:12]} is no longer under workload {given['workload']!r}")
+    of_team = (each for each in task.store.traces(workload=given["workload"]) if each.team == job.team)
+    entry = next((each for each in of_team if each.id == given["trace"]), None)
+    if entry is None:
+        raise NotFound(f"trace {given['trace'][:12]} is no longer under workload {given['workload']!r}")
     evaluate(
         task.store, task.queue.records, entry, asked=given["asked"], keeps=task.alerts_last, progress=task.progress
     )  # fmt: skip

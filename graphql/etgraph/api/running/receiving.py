@@ -113,12 +113,17 @@ class _Channel(HTTPChannel):
         return found
 
     def judge(self) -> None:
-        """Begin to judge the request that came, where it is held and nobody does."""
+        """Have the request that came judged, where it is held; until it is, nothing is read.
+
+        For the loop, and for the thread that has judged the one before: never both, as one reads and the other judges.
+        """
         request: Any = self.request
-        if request is not None and request.held and not self.judging:
+        server: Any = self.server
+        if request is not None and request.held:
             self.judging = True
-            server: Any = self.server
             server.add_task(_Judgement(self, request))
+        else:
+            self.judging = False
 
     def handle_read(self) -> None:
         if self.lingers_until is None:
@@ -157,7 +162,6 @@ class _Judgement:
         finally:
             if channel.connected:
                 (self._let_in if admitted else self._refuse)()
-                channel.judging = False
                 channel.judge()  # one more upload may have come with the first
                 channel.server.pull_trigger()
 
