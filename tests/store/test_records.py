@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from etgraph.model.errors import UsageError
 from etgraph.store import Store
-from etgraph.store.records import LARGEST, Conflict
+from etgraph.store.records import LARGEST, Conflict, every
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 DOCUMENTS = st.dictionaries(
@@ -77,6 +77,17 @@ def test_records_are_found_by_the_texts_of_their_documents(store: Store) -> None
     assert names(store, "nothing") == []
     store.records.put("job", "1", {"team": "a"})
     assert names(store, "job", {"state": "queued"}) == ["3", "4"]
+
+
+def test_all_records_are_found_however_many_are_looked_up_together(store: Store) -> None:
+    for name in "abcdefg":
+        store.records.put("letter", name, {"vowel": "yes" if name in "ae" else "no"})
+    for together in (1, 2, 5, 7, 8):
+        names = [each.name for each in every(store.records, "letter", {"vowel": "no"}, together=together)]
+        assert names == ["b", "c", "d", "f", "g"]
+        behind = every(store.records, "letter", after="d", together=together, newest=True)
+        assert [each.name for each in behind] == ["c", "b", "a"]
+    assert list(every(store.records, "digit")) == []
 
 
 @pytest.mark.parametrize(

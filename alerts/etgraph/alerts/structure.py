@@ -79,21 +79,20 @@ def structure(
     return Structure(
         tuple(
             OperatorCount(names[name], own, count)
-            for (name, own), count, _ in _counted(o["name"][named], o["rank"][named])
+            for (name, own), count, _ in counted(o["name"][named], o["rank"][named])
         ),
         tuple(
             CollectiveCount(of_type.texts[type].lower(), of_group.texts[group], own, count, _bytes(o, talks[which]))
-            for (type, group, own), count, which in _counted(of_type.code, of_group.code, o["rank"][talks])
+            for (type, group, own), count, which in counted(of_type.code, of_group.code, o["rank"][talks])
         ),
         tuple(
-            DependencyCount(DependencyKind(number).name, own, count)
-            for (number, own), count, _ in _counted(kind, ranks)
+            DependencyCount(DependencyKind(number).name, own, count) for (number, own), count, _ in counted(kind, ranks)
         ),
         Trust(),
     )
 
 
-def _counted(*columns: Array) -> list[tuple[tuple[int, ...], int, Array]]:
+def counted(*columns: Array) -> list[tuple[tuple[int, ...], int, Array]]:
     """Every combination of values that occurs: the values, how often, and where."""
     if not len(columns[0]):
         return []
@@ -108,4 +107,4 @@ def _bytes(operators: Columns, rows: Array) -> int:
     return int(size[size != NULL].sum())
 
 
-__all__ = ["CollectiveCount", "DependencyCount", "OperatorCount", "Structure", "structure"]
+__all__ = ["CollectiveCount", "DependencyCount", "OperatorCount", "Structure", "counted", "structure"]

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from etgraph.alerts.structure import counted
 from etgraph.model import Category, DependencyKind, Trace, Trust
 from etgraph.model.arrivals import arrivals, communicates
 from etgraph.model.columns import Array
-from etgraph.model.numbering import distinct
 from etgraph.model.results import Result
 from etgraph.model.sums import sum_by
 from etgraph.model.waits import waits_within
@@ -110,15 +110,7 @@ def own_ns(trace: Trace) -> Array:
 
 def _summed(ns: Array, *columns: Array) -> list[tuple[tuple[int, ...], int]]:
     """The sum for every combination of values that occurs."""
-    if not len(ns):
-        return []
-    code, count = distinct(*(column.astype(np.int64) for column in columns))
-    first = np.full(count, -1)
-    first[code[::-1]] = np.arange(len(code))[::-1]
-    total = sum_by(code, ns, count).tolist()
-    found = first >= 0
-    values = zip(*(column[first[found]].tolist() for column in columns), strict=True)
-    return list(zip(values, (one for one, there in zip(total, found.tolist(), strict=True) if there), strict=True))
+    return [(values, int(ns[where].sum())) for values, _, where in counted(*columns)]
 
 
 __all__ = ["CollectiveTime", "OperatorTime", "Times", "own_ns", "times"]

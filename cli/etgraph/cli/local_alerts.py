@@ -47,18 +47,14 @@ def check_by_rules(store: Store, entry: TraceInfo, progress: Progress = silent) 
 
 def check_beside(store: Store, tagged: TraceInfo, tag: str) -> None:
     """Check the newest trace of a workload again, where another trace has become what its rules compare with."""
-    from etgraph.alerts.standing.rule_sets import sets_for
+    from etgraph.alerts.standing.rule_sets import newest_beside, sets_for
 
     if not sets_for(store.records, tagged.team or "", tagged.workload):
         return
-    from etgraph.alerts.standing.baselines import TAG  # slow: all that rules measure
-
-    if f"@{tag}" != TAG:
-        return
-    newest = next((each for each in store.traces(workload=tagged.workload) if each.team == tagged.team), tagged)
-    for one in check_by_rules(store, newest):
+    newest = newest_beside(store, tagged, tag)
+    for one in [] if newest is None else check_by_rules(store, newest):
         if one.error is not None:
-            warnings.warn(f"trace {newest.id[:12]} could not be checked by rules: {one.error}", stacklevel=2)
+            warnings.warn(f"trace {one.trace.id[:12]} could not be checked by rules: {one.error}", stacklevel=2)
 
 
 def forget_trace(store: Store, trace_id: str) -> None:

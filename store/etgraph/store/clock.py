@@ -18,3 +18,12 @@ def written(moment: datetime, timespec: str = "microseconds") -> str:
     '1970-01-01T00:00:00Z'
     """
     return moment.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def at(seconds: float, timespec: str = "microseconds") -> str:
+    """The moment of a Unix time, in seconds, as `written` writes it.
+
+    >>> at(0.25)
+    '1970-01-01T00:00:00.250000Z'
+    """
+    return written(datetime.fromtimestamp(seconds, UTC), timespec)

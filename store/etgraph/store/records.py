@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -78,6 +78,21 @@ class Records(Protocol):
         ...
 
 
+def every(
+    records: Records,
+    kind: str,
+    where: Mapping[str, str] | None = None,
+    *,
+    after: str | None = None,
+    together: int = 1000,
+    newest: bool = False,
+) -> Iterator[Record]:
+    """All that `Records.find` finds, however many, looked up so many `together`; what it raises."""
+    while page := records.find(kind, where, after=after, first=together, newest=newest):
+        yield from page
+        after = page[-1].name
+
+
 def encoded(kind: str, name: str, document: Mapping[str, Any]) -> str:
     """A document as JSON. Raises UsageError for a kind, name or document that no record may have."""
     if not _KIND.fullmatch(kind):
@@ -100,4 +115,4 @@ def conflict(kind: str, name: str, expected: int, found: int) -> Conflict:
     return Conflict(f"{kind} {name!r}: found {there}, expected {said}", hint="read it again, and change what it is now")
 
 
-__all__ = ["Conflict", "Record", "Records"]
+__all__ = ["Conflict", "Record", "Records", "every"]

@@ -10,13 +10,12 @@ from etgraph.alerts.references import Library, baseline_runs, is_of_a_catalogue
 from etgraph.alerts.rules.reading import Placed
 from etgraph.alerts.runs import Run
 from etgraph.alerts.standing.evaluation import LeftOut
+from etgraph.alerts.standing.rule_sets import TAG
 from etgraph.model.errors import NotFound
 from etgraph.store import TraceInfo
 
-TAG: Final = "@baseline"
-"""What rules compare with where neither they nor their set name a baseline and the workload has that tag."""
 LAST: Final = "last:5"
-"""What they compare with where it has not."""
+"""What rules compare with where neither they nor their set name a baseline and the workload has no such tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +93,4 @@ def _is_alike(run: TraceInfo | None, other: TraceInfo) -> bool:
     return all(own is None or theirs is None or own == theirs for own, theirs in pairs)
 
 
-__all__ = ["LAST", "TAG", "Beside", "beside"]
+__all__ = ["LAST", "Beside", "beside"]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from etgraph.alerts.standing.naming import last_at, name_at
-from etgraph.store.records import Conflict, Record, Records
+from etgraph.store.records import Conflict, Record, Records, every
 
 KIND: Final = "evaluation"
 TOTALS: Final = "evaluation-total"
@@ -123,10 +123,7 @@ def evaluations(
 def later_evaluations(records: Records, team: str, workload: str, rules: str, asked: str) -> Iterator[Evaluation]:
     """Evaluations by a set of rules of a workload's traces that were asked for behind a moment, oldest first."""
     where = {"team": team, "workload": workload, "rules": rules}
-    after = last_at(asked)
-    while page := records.find(KIND, where, after=after, first=100):
-        yield from map(evaluation_of, page)
-        after = page[-1].name
+    return map(evaluation_of, every(records, KIND, where, after=last_at(asked), together=100))
 
 
 def evaluation_of(record: Record) -> Evaluation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from etgraph.alerts.standing.settling import settled, withdrawn
 from etgraph.alerts.standing.silences import silences
 from etgraph.model.errors import NotFound
 from etgraph.store.clock import now, written
-from etgraph.store.records import Conflict, Record, Records
+from etgraph.store.records import Conflict, Records, every
 
 KEPT: Final = timedelta(days=90)
 """For which alerts and evaluations are remembered."""
@@ -72,7 +72,8 @@ def raise_alert(records: Records, alert: Alert) -> None:
 
 def settle_by(records: Records, by: Evaluation) -> None:
     """Resolve the alerts that an evaluation settles."""
-    for record in _each(records, {"team": by.team or "", "workload": by.workload, "rules": by.rules, "live": "yes"}):
+    where = {"team": by.team or "", "workload": by.workload, "rules": by.rules, "live": "yes"}
+    for record in every(records, KIND, where, together=_LOOKED_AT):
         if settled(alert_of(record), by) is not None:
             _settle(records, record.name, partial(settled, by=by))
 
@@ -80,7 +81,7 @@ def settle_by(records: Records, by: Evaluation) -> None:
 def withdraw_unasked(records: Records, team: str, rules: str) -> None:
     """Resolve a team's alerts of a set of rules that is no more, or of workloads that it is not for any more."""
     there, moment = rule_set(records, team, rules), now()
-    for record in _each(records, {"team": team, "rules": rules, "live": "yes"}):
+    for record in every(records, KIND, {"team": team, "rules": rules, "live": "yes"}, together=_LOOKED_AT):
         workload = record.document["workload"]
         if there is None or not there.is_for(workload):
             reason = f"the rules {rules} " + ("were removed" if there is None else f"are not for {workload} any more")
@@ -90,8 +91,8 @@ def withdraw_unasked(records: Records, team: str, rules: str) -> None:
 def withdraw_trace(records: Records, team: str | None, trace: str) -> None:
     """Resolve a team's alerts, None: all teams', of a trace that is no more."""
     moment = now()
-    asked = {"team": team, "trace": trace, "live": "yes"}
-    for record in _each(records, {name: value for name, value in asked.items() if value is not None}):
+    where = {"trace": trace, "live": "yes"} | ({} if team is None else {"team": team})
+    for record in every(records, KIND, where, together=_LOOKED_AT):
         _settle(records, record.name, partial(withdrawn, moment=moment, reason="the trace was removed"))
 
 
@@ -150,7 +151,7 @@ def alerts(
     found: list[Alert] = []
     where = {name: value for name, value in asked.items() if value is not None}
     together = _LOOKED_AT if globs or state is not None else first
-    for record in _each(records, where, after=after, newest=True, together=together):
+    for record in every(records, KIND, where, after=after, newest=True, together=max(1, together)):
         if len(found) >= first:
             break
         alert = heard(alert_of(record), holding, moment)
@@ -165,7 +166,7 @@ def firing(records: Records, team: str | None = None, moment: str | None = None)
     moment = moment or now()
     holding = silences(records, team, moment)
     where = {"live": "yes"} if team is None else {"live": "yes", "team": team}
-    standing = (heard(alert_of(each), holding, moment) for each in _each(records, where))
+    standing = (heard(alert_of(each), holding, moment) for each in every(records, KIND, where, together=_LOOKED_AT))
     return Counter(
         Firing(each.team, each.workload, each.finding.rule, each.finding.level, each.state)
         for each in standing
@@ -176,7 +177,7 @@ def firing(records: Records, team: str | None = None, moment: str | None = None)
 def broken_traces(records: Records, team: str, workload: str, rules: str) -> frozenset[str]:
     """Ids of traces of a workload that broke a rule of level error of a set: none that others are compared with."""
     where = {"team": team, "workload": workload, "rules": rules, "level": "error", "status": "broken"}
-    return frozenset(each.document["trace"] for each in _each(records, where))
+    return frozenset(each.document["trace"] for each in every(records, KIND, where, together=_LOOKED_AT))
 
 
 def expire(records: Records, keeps: timedelta = KEPT, moment: str | None = None) -> int:
@@ -188,7 +189,7 @@ def expire(records: Records, keeps: timedelta = KEPT, moment: str | None = None)
     gone = 0
     for kind, until in ((KIND, "asked"), (evaluated.KIND, "asked"), (silenced.KIND, "expires")):
         # Of what is as old by its name, some was asked for again, or holds for long.
-        old = takewhile(lambda each: each.name < first_at(oldest), _each(records, {}, kind=kind))
+        old = takewhile(lambda each: each.name < first_at(oldest), every(records, kind, together=_LOOKED_AT))
         for record in islice((each for each in old if each.document[until] < oldest), _LOOKED_AT):
             gone += records.remove(kind, record.name)
     return gone
@@ -209,20 +210,6 @@ def _change(records: Records, alert_id: str, change: Callable[[Alert | None], Al
         with suppress(Conflict):  # somebody changed it meanwhile
             records.put(KIND, alert_id, document_of(after), 0 if record is None else record.version)
             return after
-
-
-def _each(
-    records: Records,
-    where: Mapping[str, str],
-    *,
-    kind: str = KIND,
-    after: str | None = None,
-    newest: bool = False,
-    together: int = _LOOKED_AT,
-) -> Iterator[Record]:
-    while page := records.find(kind, where, after=after, first=max(1, together), newest=newest):
-        yield from page
-        after = page[-1].name
 
 
 def _no_alert(alert_id: str) -> NotFound:

@@ -8,8 +8,6 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from etgraph.store.clock import written
-
 ID: Final = re.compile(r"[0-9a-f]{32}")
 SHORT: Final = re.compile(r"[0-9a-f]{12}")
 _MOMENT: Final = 14
@@ -51,13 +49,4 @@ def last_at(moment: str) -> str:
     return first_at(moment) + "g"
 
 
-def at(seconds: float) -> str:
-    """A moment as records tell it, given in seconds of Unix time.
-
-    >>> at(0.25)
-    '1970-01-01T00:00:00.250000Z'
-    """
-    return written(datetime.fromtimestamp(seconds, UTC))
-
-
-__all__ = ["ID", "SHORT", "at", "first_at", "last_at", "name_at", "short"]
+__all__ = ["ID", "SHORT", "first_at", "last_at", "name_at", "short"]

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final
 from etgraph.alerts.language.evaluating import matches
 from etgraph.alerts.rules.reading import DEFAULT, Placed, default_pack, loads_all
 from etgraph.model.errors import NotFound, UsageError
-from etgraph.store.records import Conflict, Record, Records
+from etgraph.store import Store, TraceInfo
+from etgraph.store.records import Conflict, Record, Records, every
 
 KIND: Final = "rules"
 LARGEST: Final = 128 << 10
@@ -20,6 +21,8 @@ MOST: Final = 100
 MOST_NAMED: Final = 50
 """Globs of workloads, and baselines, of one set."""
 NAME: Final = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,98}[A-Za-z0-9])?", re.ASCII)
+TAG: Final = "@baseline"
+"""What rules compare with where neither they nor their set name a baseline and the workload has that tag."""
 _LAST: Final = re.compile(r"last:[1-9][0-9]{0,2}(:.+)?", re.DOTALL)
 
 
@@ -112,15 +115,22 @@ def rule_set(records: Records, team: str, name: str) -> RuleSet | None:
 def rule_sets(records: Records, team: str | None) -> list[RuleSet]:
     """The sets of a team, by name; None: of all teams, by these."""
     where = None if team is None else {"team": team}
-    found: list[Record] = []
-    while page := records.find(KIND, where, after=found[-1].name if found else None):
-        found += page
-    return [_rule_set(each) for each in found]
+    return [_rule_set(each) for each in every(records, KIND, where)]
 
 
 def sets_for(records: Records, team: str, workload: str | None) -> list[RuleSet]:
     """The sets of a team by which traces of a workload are checked; none for a trace without a workload."""
     return [] if workload is None else [each for each in rule_sets(records, team) if each.is_for(workload)]
+
+
+def newest_beside(store: Store, tagged: TraceInfo, tag: str) -> TraceInfo | None:
+    """The newest trace of a team's workload, which is to be checked again as another one got that tag.
+
+    None where the tag is not what rules compare with, or nothing is under the workload.
+    """
+    if f"@{tag}" != TAG or tagged.workload is None:
+        return None
+    return next((each for each in store.traces(workload=tagged.workload) if each.team == tagged.team), None)
 
 
 def _read(text: str, name: str) -> tuple[Placed, ...]:
@@ -147,4 +157,4 @@ def _rule_set(record: Record) -> RuleSet:
     )  # fmt: skip
 
 
-__all__ = ["KIND", "RuleSet", "remove_rules", "rule_set", "rule_sets", "set_rules", "sets_for"]
+__all__ = ["KIND", "TAG", "RuleSet", "newest_beside", "remove_rules", "rule_set", "rule_sets", "set_rules", "sets_for"]

@@ -13,7 +13,7 @@ from etgraph.alerts.language.evaluating import matches
 from etgraph.alerts.standing.naming import ID, SHORT, name_at, short
 from etgraph.model.errors import NotFound, UsageError
 from etgraph.store.clock import now, written
-from etgraph.store.records import Record, Records
+from etgraph.store.records import Record, Records, every
 
 KIND: Final = "silence"
 LONGEST: Final = timedelta(days=366)
@@ -104,10 +104,8 @@ def silence(
 def silences(records: Records, team: str | None, moment: str | None = None) -> list[Silence]:
     """Silences of a team, newest first; None: of all. With a moment, only those that expire behind it."""
     where = None if team is None else {"team": team}
-    found: list[Record] = []
-    while page := records.find(KIND, where, after=found[-1].name if found else None, newest=True):
-        found += page
-    return [each for each in map(_silence, found) if moment is None or each.expires > moment]
+    found = map(_silence, every(records, KIND, where, newest=True))
+    return [each for each in found if moment is None or each.expires > moment]
 
 
 def remove_silence(records: Records, team: str | None, silence_id: str) -> Silence:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from etgraph.api.access.names import EVERYONE, check_team
 from etgraph.model.errors import NotFound
 from etgraph.store.clock import now
-from etgraph.store.records import Conflict, Record, Records
+from etgraph.store.records import Conflict, Record, Records, every
 from etgraph.store.visible import Shared, Visible
 
 SHARE: Final = "share"
@@ -109,10 +109,7 @@ def _change(records: Records, group: str, change: Callable[[list[Row]], list[Row
 
 def _groups(records: Records) -> Iterator[Record]:
     """What is shared, a record for each team that something is shared with, and one for everyone."""
-    after = None
-    while page := records.find(SHARE, after=after):
-        yield from page
-        after = page[-1].name
+    return every(records, SHARE)
 
 
 def _told(record: Record | None) -> list[Row]:

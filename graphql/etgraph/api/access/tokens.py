@@ -23,7 +23,7 @@ from etgraph.api.errors import Unauthenticated
 from etgraph.api.http import logs
 from etgraph.model.errors import EtgraphError, NotFound, UsageError
 from etgraph.store.clock import written
-from etgraph.store.records import Conflict, Record, Records
+from etgraph.store.records import Conflict, Record, Records, every
 from etgraph.store.references import check_name
 
 KIND: Final = "token"
@@ -98,10 +98,7 @@ class Tokens:
 
     def listed(self) -> list[Token]:
         """Every token, oldest first, those that are good no more included."""
-        found: list[Record] = []
-        while page := self._records().find(KIND, after=found[-1].name if found else None):
-            found += page
-        return sorted(map(_token, found), key=lambda token: (token.created, token.id))
+        return sorted(map(_token, every(self._records(), KIND)), key=lambda token: (token.created, token.id))
 
     def revoke(self, identity: str) -> Token:
         """End a token: here at once, in other processes `FRESH_SECONDS` later. Raises NotFound where there is none."""

@@ -7,9 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 from etgraph.alerts.rules import RulesError
 from etgraph.alerts.standing.alert import Alert
-from etgraph.alerts.standing.baselines import TAG
 from etgraph.alerts.standing.evaluation import Evaluation
-from etgraph.alerts.standing.rule_sets import RuleSet
+from etgraph.alerts.standing.rule_sets import RuleSet, newest_beside
 from etgraph.alerts.standing.silences import Silence
 from etgraph.api.access import require
 from etgraph.api.access.alerts import WRITES
@@ -113,9 +112,7 @@ def check_trace(context: Context, *, reference: str) -> list[One[Job]]:
 
 def checked_beside(context: Context, tagged: TraceInfo, tag: str) -> list[Job]:
     """Have the newest trace of a workload checked again, whose usual baseline another trace has become."""
-    if f"@{tag}" != TAG or tagged.workload is None:
-        return []
-    newest = next((each for each in context.store.traces(workload=tagged.workload) if each.team == tagged.team), None)
+    newest = newest_beside(context.store, tagged, tag)
     return [] if newest is None else _asked(context, newest)
 
 

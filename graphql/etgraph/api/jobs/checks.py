@@ -10,6 +10,7 @@ from dataclasses import replace
 from etgraph.api.context import Viewer
 from etgraph.api.jobs.job import Job, moment_of, new_id
 from etgraph.api.jobs.queue import Queue
+from etgraph.store.clock import at
 from etgraph.store.records import Conflict
 
 
@@ -21,7 +22,6 @@ def ask_checks(
     `cause` is the job by which they came: done again for the same one, nothing is asked for twice. Without one, a job
     for the same that waits already is the one.
     """
-    from etgraph.alerts.standing.naming import at
     from etgraph.alerts.standing.rule_sets import sets_for
 
     found: list[Job] = []

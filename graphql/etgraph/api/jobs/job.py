@@ -6,7 +6,6 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -112,7 +111,7 @@ def written(moment: float) -> str:
     >>> written(0.25)
     '1970-01-01T00:00:00.250Z'
     """
-    return clock.written(datetime.fromtimestamp(moment, UTC), "milliseconds")
+    return clock.at(moment, "milliseconds")
 
 
 def error_of(error: EtgraphError, file: str | None = None) -> JobError:

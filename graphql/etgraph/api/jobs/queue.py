@@ -19,7 +19,7 @@ from etgraph.api.context import Viewer
 from etgraph.api.jobs.job import ENDED, ID, RECORD, Job, JobError, job_of, moment_of, new_id, written
 from etgraph.api.jobs.rules import Rules
 from etgraph.model.errors import EtgraphError, NotFound
-from etgraph.store.records import Conflict, Record, Records
+from etgraph.store.records import Conflict, Record, Records, every
 
 _LOOKED_AT: Final = 100
 """Jobs of a state that are looked at together."""
@@ -189,10 +189,7 @@ class Queue:
 
     def _all(self, state: str) -> Iterator[Record]:
         """Records of a state, oldest first."""
-        after: str | None = None
-        while found := self.records.find(RECORD, {"state": state}, after=after, first=_LOOKED_AT):
-            yield from found
-            after = found[-1].name
+        return every(self.records, RECORD, {"state": state}, together=_LOOKED_AT)
 
     def _record(self, job_id: str) -> Record:
         found = self.records.get(RECORD, job_id) if ID.fullmatch(job_id) else None
